@@ -1,0 +1,237 @@
+//! Alerts: what was unusual, and the evidence for it.
+
+use crate::{FeedLabel, Minute, Price, Symbol};
+use jiff::Timestamp;
+use std::fmt;
+use std::str::FromStr;
+use uuid::Uuid;
+
+/// What of a bar a rule looks at: its close or its volume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Metric {
+    /// `close`, in 1e-9 dollars.
+    Price,
+    /// `volume`, in shares.
+    Volume,
+}
+
+impl Metric {
+    /// Both, in the order they are judged and listed.
+    pub const ALL: [Self; 2] = [Self::Price, Self::Volume];
+
+    /// `price` or `volume`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Price => "price",
+            Self::Volume => "volume",
+        }
+    }
+
+    /// How many of the integer's units make one dollar or one share.
+    pub const fn units(self) -> i64 {
+        match self {
+            Self::Price => Price::DOLLAR,
+            Self::Volume => 1,
+        }
+    }
+
+    /// The exact decimal text of a value of this metric: `689.1` dollars, `51234` shares.
+    pub fn show(self, value: i64) -> Shown {
+        Shown { metric: self, value }
+    }
+}
+
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Metric {
+    type Err = InvalidMetric;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|metric| metric.as_str() == text)
+            .ok_or_else(|| InvalidMetric(text.chars().take(32).collect()))
+    }
+}
+
+/// A text that names no metric.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a metric: it must be `price` or `volume`")]
+pub struct InvalidMetric(pub String);
+
+/// A metric's value, shown exactly. Made by [`Metric::show`].
+#[derive(Clone, Copy, Debug)]
+pub struct Shown {
+    metric: Metric,
+    value: i64,
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.metric {
+            Metric::Price => crate::decimal::format(self.value, Price::PLACES, f),
+            Metric::Volume => write!(f, "{}", self.value),
+        }
+    }
+}
+
+/// The identity of an alert: a function of (rule, symbol, metric, bar start) and nothing else, so the same
+/// bar seen again, replayed, or seen by two workers names the same alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AlertId(Uuid);
+
+/// Namespace of every derived id (UUID version 5, RFC 9562 section 5.5). Drawn once; never to change.
+pub(crate) const NAMESPACE: Uuid = Uuid::from_u128(0x7d1c_3e5a_90b4_4f6e_8a27_51c6_e0f3_9b42);
+
+impl AlertId {
+    /// Derives the identity.
+    pub fn derive(rule: &str, symbol: Symbol, metric: Metric, start: Minute) -> Self {
+        let name = format!("alert|{rule}|{symbol}|{metric}|{}", start.index());
+        Self(Uuid::new_v5(&NAMESPACE, name.as_bytes()))
+    }
+
+    pub(crate) fn uuid(&self) -> &Uuid {
+        &self.0
+    }
+}
+
+impl fmt::Display for AlertId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for AlertId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Uuid::parse_str(text).map(Self)
+    }
+}
+
+/// Whether an alert still stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AlertState {
+    /// It stands.
+    Raised,
+    /// A correction of its own bar took its ground away.
+    Retracted,
+}
+
+impl AlertState {
+    /// `raised` or `retracted`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Raised => "raised",
+            Self::Retracted => "retracted",
+        }
+    }
+}
+
+impl FromStr for AlertState {
+    type Err = InvalidAlertState;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "raised" => Ok(Self::Raised),
+            "retracted" => Ok(Self::Retracted),
+            other => Err(InvalidAlertState(other.to_owned())),
+        }
+    }
+}
+
+/// A text that names no alert state.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not an alert state: it must be `raised` or `retracted`")]
+pub struct InvalidAlertState(pub String);
+
+/// A bar that qualified while the alert was open: the alert's own, or one counted during its cool-down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Occurrence {
+    /// The bar's minute.
+    pub start: Minute,
+    /// Its value: 1e-9 dollars or shares.
+    pub value: i64,
+}
+
+/// Something unusual, with its evidence: enough to compute the verdict again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alert {
+    /// Derived from rule, symbol, metric and start.
+    pub id: AlertId,
+    /// Name of the rule: `spike`.
+    pub rule: String,
+    /// The ticker.
+    pub symbol: Symbol,
+    /// What the rule looked at.
+    pub metric: Metric,
+    /// The bar's minute, UTC.
+    pub start: Minute,
+    /// The bar's value when judged: 1e-9 dollars or shares.
+    pub value: i64,
+    /// Sum of the trailing window when judged, same unit. With `window_bars`, the exact average.
+    pub window_sum: i64,
+    /// Bars in the trailing window when judged.
+    pub window_bars: u16,
+    /// The feed of the bar.
+    pub feed: FeedLabel,
+    /// How often the bar had been revised when judged.
+    pub revision: u32,
+    /// Whether it still stands.
+    pub state: AlertState,
+    /// When it was raised, by the feed's clock.
+    pub raised_at: Timestamp,
+    /// Its own bar and those counted during the cool-down, by minute. Never empty while raised.
+    pub occurrences: Vec<Occurrence>,
+}
+
+impl Alert {
+    /// The trailing average, in dollars or shares.
+    pub fn average(&self) -> f64 {
+        self.window_sum as f64 / (f64::from(self.window_bars) * self.metric.units() as f64)
+    }
+
+    /// The value over the trailing average.
+    pub fn ratio(&self) -> f64 {
+        (self.value as f64 * f64::from(self.window_bars)) / self.window_sum as f64
+    }
+
+    /// The largest value among the occurrences, in the metric's units.
+    pub fn peak(&self) -> i64 {
+        self.occurrences.iter().map(|occurrence| occurrence.value).max().unwrap_or(self.value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_a_function_of_its_four_inputs() {
+        let id = |rule, symbol: &str, metric, start| {
+            AlertId::derive(rule, symbol.parse().unwrap(), metric, Minute::from_index(start))
+        };
+        let one = id("spike", "AAPL", Metric::Volume, 7);
+        assert_eq!(one, id("spike", "AAPL", Metric::Volume, 7));
+        // Pinned: were it to change, every stored alert would be raised a second time.
+        assert_eq!(one.to_string(), "f781bcc6-15b4-57da-b522-3b1126688157");
+        for other in [
+            id("spike2", "AAPL", Metric::Volume, 7),
+            id("spike", "AAP", Metric::Volume, 7),
+            id("spike", "AAPL", Metric::Price, 7),
+            id("spike", "AAPL", Metric::Volume, 8),
+        ] {
+            assert_ne!(one, other);
+        }
+    }
+
+    #[test]
+    fn values_show_exactly() {
+        assert_eq!(Metric::Price.show(118_580_000_000).to_string(), "118.58");
+        assert_eq!(Metric::Volume.show(9_637_512).to_string(), "9637512");
+    }
+}

@@ -1,0 +1,411 @@
+//! The trading calendar of the US equity exchanges (XNYS and XNAS keep the same one), by rule.
+//!
+//! Sources: the holiday and early-close rules published by NYSE and Nasdaq, as two independent open
+//! calendar packages encode them; the tests compare every day of 2010 - 2030. Session bounds are New York
+//! wall time and become UTC by the IANA zone, never by a fixed offset.
+
+use crate::Minute;
+use jiff::civil::{Date, Time, Weekday, date, time};
+use jiff::tz::TimeZone;
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::str::FromStr;
+
+/// Full days without trading that no rule foretells.
+const UNSCHEDULED: [Date; 4] = [
+    date(2012, 10, 29), // hurricane Sandy
+    date(2012, 10, 30),
+    date(2018, 12, 5), // mourning for G. H. W. Bush
+    date(2025, 1, 9),  // mourning for J. Carter
+];
+
+const PRE_OPEN: Time = time(4, 0, 0, 0);
+const OPEN: Time = time(9, 30, 0, 0);
+const EARLY_CLOSE: Time = time(13, 0, 0, 0);
+const CLOSE: Time = time(16, 0, 0, 0);
+const POST_CLOSE: Time = time(20, 0, 0, 0);
+
+/// Which days and hours count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Market {
+    /// New York Stock Exchange.
+    Xnys,
+    /// Nasdaq. The same days and hours as [`Market::Xnys`].
+    Xnas,
+    /// Every minute counts: crypto, tests.
+    Always,
+}
+
+impl Market {
+    /// `XNYS`, `XNAS` or `always`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Xnys => "XNYS",
+            Self::Xnas => "XNAS",
+            Self::Always => "always",
+        }
+    }
+}
+
+impl FromStr for Market {
+    type Err = InvalidMarket;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::Xnys, Self::Xnas, Self::Always]
+            .into_iter()
+            .find(|market| market.as_str() == text)
+            .ok_or_else(|| InvalidMarket(text.to_owned()))
+    }
+}
+
+/// A text that names no calendar.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a calendar: it must be `XNYS`, `XNAS` or `always`")]
+pub struct InvalidMarket(pub String);
+
+/// What the market is doing at a minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Night, weekend, holiday.
+    Closed,
+    /// 04:00 - 09:30 New York.
+    Pre,
+    /// 09:30 - 16:00 New York, to 13:00 on early-close days.
+    Regular,
+    /// From the close to 20:00 New York.
+    Post,
+}
+
+impl Phase {
+    /// `closed`, `pre`, `regular` or `post`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Pre => "pre",
+            Self::Regular => "regular",
+            Self::Post => "post",
+        }
+    }
+}
+
+/// The bounds of one trading day, UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// New York date.
+    pub date: Date,
+    /// First minute of pre-market trading.
+    pub pre_open: Minute,
+    /// First regular minute.
+    pub open: Minute,
+    /// First minute after the regular session.
+    pub close: Minute,
+    /// First minute after post-market trading.
+    pub post_close: Minute,
+    /// Whether the regular session ends at 13:00.
+    pub early_close: bool,
+}
+
+/// Says of every minute whether the market is open and whether its bars count.
+#[derive(Clone, Debug)]
+pub struct Calendar {
+    market: Market,
+    extended_hours: bool,
+    extra_closures: BTreeSet<Date>,
+    zone: TimeZone,
+}
+
+impl Calendar {
+    /// Makes a calendar. `extra_closures` are New York dates on which the market stays shut besides those the
+    /// rules know; `extended_hours` lets bars of 04:00 - 20:00 count.
+    pub fn new(market: Market, extended_hours: bool, extra_closures: impl IntoIterator<Item = Date>) -> Self {
+        Self {
+            market,
+            extended_hours,
+            extra_closures: extra_closures.into_iter().collect(),
+            zone: new_york(),
+        }
+    }
+
+    /// Which market's calendar it is.
+    pub fn market(&self) -> Market {
+        self.market
+    }
+
+    /// The session of a New York date, or `None` where the market is shut. With [`Market::Always`], the
+    /// whole day.
+    pub fn session_on(&self, day: Date) -> Option<Session> {
+        if self.market == Market::Always {
+            let (start, end) = (self.midnight(day), self.midnight(day.tomorrow().ok()?));
+            return Some(Session {
+                date: day,
+                pre_open: start,
+                open: start,
+                close: end,
+                post_close: end,
+                early_close: false,
+            });
+        }
+        if is_holiday(day) || self.extra_closures.contains(&day) {
+            return None;
+        }
+        let early_close = closes_early(day);
+        Some(Session {
+            date: day,
+            pre_open: self.minute_at(day, PRE_OPEN),
+            open: self.minute_at(day, OPEN),
+            close: self.minute_at(day, if early_close { EARLY_CLOSE } else { CLOSE }),
+            post_close: self.minute_at(day, POST_CLOSE),
+            early_close,
+        })
+    }
+
+    /// What the market is doing at `minute`.
+    pub fn phase(&self, minute: Minute) -> Phase {
+        match self.session_on(self.date_of(minute)) {
+            Some(session) if minute < session.pre_open || minute >= session.post_close => Phase::Closed,
+            Some(session) if minute < session.open => Phase::Pre,
+            Some(session) if minute < session.close => Phase::Regular,
+            Some(_) => Phase::Post,
+            None => Phase::Closed,
+        }
+    }
+
+    /// Whether a bar that starts at `minute` counts.
+    pub fn counts(&self, minute: Minute) -> bool {
+        match self.phase(minute) {
+            Phase::Regular => true,
+            Phase::Pre | Phase::Post => self.extended_hours,
+            Phase::Closed => false,
+        }
+    }
+
+    /// The minutes of a New York date whose bars count.
+    pub fn tracked_on(&self, day: Date) -> Option<Range<Minute>> {
+        let session = self.session_on(day)?;
+        Some(if self.extended_hours {
+            session.pre_open..session.post_close
+        } else {
+            session.open..session.close
+        })
+    }
+
+    /// The next stretch of counting minutes that ends after `minute`: the running one, or the next to come.
+    /// `None` only where three weeks hold none.
+    pub fn tracked_from(&self, minute: Minute) -> Option<Range<Minute>> {
+        self.days_from(minute, 1).find(|tracked| tracked.end > minute)
+    }
+
+    /// The latest stretch of counting minutes that began at or before `minute`.
+    pub fn tracked_until(&self, minute: Minute) -> Option<Range<Minute>> {
+        self.days_from(minute, -1).find(|tracked| tracked.start <= minute)
+    }
+
+    /// How many counting minutes lie in `range`. Days beyond a year are not looked at.
+    pub fn counting_minutes(&self, range: Range<Minute>) -> i32 {
+        let mut day = self.date_of(range.start);
+        let last = self.date_of(range.end);
+        let mut minutes = 0;
+        for _ in 0..370 {
+            if day > last {
+                break;
+            }
+            if let Some(tracked) = self.tracked_on(day) {
+                minutes += (tracked.end.min(range.end).since(tracked.start.max(range.start))).max(0);
+            }
+            match day.tomorrow() {
+                Ok(next) => day = next,
+                Err(_) => break,
+            }
+        }
+        minutes
+    }
+
+    /// The New York date of a minute.
+    pub fn date_of(&self, minute: Minute) -> Date {
+        self.zone.to_datetime(minute.start()).date()
+    }
+
+    /// The minute at which a New York date begins.
+    pub fn midnight(&self, day: Date) -> Minute {
+        self.minute_at(day, Time::midnight())
+    }
+
+    fn days_from(&self, minute: Minute, step: i32) -> impl Iterator<Item = Range<Minute>> {
+        let first = self.date_of(minute);
+        (0..=21).filter_map(move |days| {
+            let day = first.checked_add(jiff::Span::new().days(days * step)).ok()?;
+            self.tracked_on(day)
+        })
+    }
+
+    fn minute_at(&self, day: Date, at: Time) -> Minute {
+        // Unambiguous: DST changes at 02:00 on Sundays. A date outside jiff's range is centuries away.
+        let instant = self.zone.to_timestamp(day.to_datetime(at)).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        Minute::containing(instant)
+    }
+}
+
+/// The exchanges' time zone, from the bundled database.
+pub fn new_york() -> TimeZone {
+    // The database is compiled in, so the look-up cannot miss; a test holds it to that.
+    TimeZone::get("America/New_York").unwrap_or(TimeZone::UTC)
+}
+
+/// Whether a weekday rule, an observed holiday or a known closure keeps the exchanges shut on `day`.
+fn is_holiday(day: Date) -> bool {
+    if matches!(day.weekday(), Weekday::Saturday | Weekday::Sunday) || UNSCHEDULED.contains(&day) {
+        return true;
+    }
+    let year = day.year();
+    let nth = |month, weekday, nth| {
+        date(year, month, 1).nth_weekday_of_month(nth, weekday).is_ok_and(|found| found == day)
+    };
+    is_observed(day, 1, 1, false)
+        || nth(1, Weekday::Monday, 3) // Martin Luther King
+        || nth(2, Weekday::Monday, 3) // Presidents
+        || day.checked_add(jiff::Span::new().days(2)).is_ok_and(|sunday| sunday == easter(year))
+        || nth(5, Weekday::Monday, -1) // Memorial
+        || (year >= 2022 && is_observed(day, 6, 19, true)) // Juneteenth
+        || is_observed(day, 7, 4, true)
+        || nth(9, Weekday::Monday, 1) // Labor
+        || nth(11, Weekday::Thursday, 4) // Thanksgiving
+        || is_observed(day, 12, 25, true)
+}
+
+/// Whether the holiday of `month`/`on` is observed on the weekday `day`: a Sunday holiday on the Monday
+/// after, a Saturday one on the Friday before, where `friday` says so (New Year is not moved back).
+fn is_observed(day: Date, month: i8, on: i8, friday: bool) -> bool {
+    let is = |day: Result<Date, jiff::Error>| day.is_ok_and(|day| day.month() == month && day.day() == on);
+    is(Ok(day))
+        || (day.weekday() == Weekday::Monday && is(day.yesterday()))
+        || (friday && day.weekday() == Weekday::Friday && is(day.tomorrow()))
+}
+
+/// Whether the regular session of trading day `day` ends at 13:00.
+fn closes_early(day: Date) -> bool {
+    let monday_to_thursday = !matches!(day.weekday(), Weekday::Friday | Weekday::Saturday | Weekday::Sunday);
+    let thanksgiving = date(day.year(), 11, 1).nth_weekday_of_month(4, Weekday::Thursday);
+    (day.yesterday().is_ok() && day.yesterday().ok() == thanksgiving.ok())
+        || (day.month() == 12 && day.day() == 24 && monday_to_thursday)
+        || (day.month() == 7 && day.day() == 3 && monday_to_thursday)
+}
+
+/// Easter Sunday of a Gregorian year (the "anonymous" computus, Nature, 20 April 1876).
+fn easter(year: i16) -> Date {
+    let year = i32::from(year);
+    let (a, b, c) = (year % 19, year / 100, year % 100);
+    let (d, e) = (b / 4, b % 4);
+    let g = (8 * b + 13) / 25;
+    let h = (19 * a + b - d - g + 15) % 30;
+    let (i, k) = (c / 4, c % 4);
+    let l = (32 + 2 * e + 2 * i - h - k) % 7;
+    let m = (a + 11 * h + 19 * l) / 433;
+    let month = (h + l - 7 * m + 90) / 25;
+    let day = (h + l - 7 * m + 33 * month + 19) % 32;
+    date(year as i16, month as i8, day as i8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn xnys() -> Calendar {
+        Calendar::new(Market::Xnys, false, [])
+    }
+
+    fn minute(text: &str) -> Minute {
+        Minute::containing(text.parse().unwrap())
+    }
+
+    fn day(text: &str) -> Date {
+        text.parse().unwrap()
+    }
+
+    /// Every weekday 2010 - 2030 that is not a full session, by the PyPI package `exchange_calendars`.
+    #[test]
+    fn equals_an_independent_calendar_on_every_day_of_21_years() {
+        let exceptions: std::collections::HashMap<Date, &str> =
+            include_str!("../testdata/xnys_2010_2030.csv")
+                .lines()
+                .skip(1)
+                .map(|line| line.split_once(',').unwrap())
+                .map(|(date, kind)| (day(date), kind))
+                .collect();
+        assert_eq!(exceptions.len(), 244);
+        let calendar = xnys();
+        let mut today = day("2010-01-01");
+        while today <= day("2030-12-31") {
+            let weekend = matches!(today.weekday(), Weekday::Saturday | Weekday::Sunday);
+            let expected = match exceptions.get(&today) {
+                Some(&"holiday") => None,
+                Some(&"early_close") => Some(210),
+                None if weekend => None,
+                None => Some(390),
+                Some(other) => panic!("{other}"),
+            };
+            let session = calendar.session_on(today);
+            assert_eq!(session.map(|session| session.close.since(session.open)), expected, "{today}");
+            today = today.tomorrow().unwrap();
+        }
+    }
+
+    #[test]
+    fn sessions_follow_daylight_saving() {
+        let open = |date| xnys().session_on(day(date)).unwrap().open.to_string();
+        assert_eq!(open("2025-03-07"), "2025-03-07T14:30:00Z");
+        assert_eq!(open("2025-03-10"), "2025-03-10T13:30:00Z");
+        assert_eq!(open("2025-10-31"), "2025-10-31T13:30:00Z");
+        assert_eq!(open("2025-11-03"), "2025-11-03T14:30:00Z");
+    }
+
+    #[test]
+    fn a_bar_is_inside_when_its_start_is() {
+        let calendar = xnys();
+        for (at, phase) in [
+            ("2025-01-27T08:59:00Z", Phase::Closed),
+            ("2025-01-27T09:00:00Z", Phase::Pre),
+            ("2025-01-27T14:29:00Z", Phase::Pre),
+            ("2025-01-27T14:30:00Z", Phase::Regular),
+            ("2025-01-27T20:59:00Z", Phase::Regular),
+            ("2025-01-27T21:00:00Z", Phase::Post),
+            ("2025-01-28T00:59:00Z", Phase::Post),
+            ("2025-01-28T01:00:00Z", Phase::Closed),
+            ("2024-11-29T17:59:00Z", Phase::Regular),
+            ("2024-11-29T18:00:00Z", Phase::Post),
+            ("2025-01-09T15:00:00Z", Phase::Closed),
+            ("2025-01-25T15:00:00Z", Phase::Closed),
+        ] {
+            assert_eq!(calendar.phase(minute(at)), phase, "{at}");
+            assert_eq!(calendar.counts(minute(at)), phase == Phase::Regular, "{at}");
+            let extended = Calendar::new(Market::Xnas, true, []);
+            assert_eq!(extended.counts(minute(at)), phase != Phase::Closed, "{at}");
+            assert!(Calendar::new(Market::Always, false, []).counts(minute(at)));
+        }
+    }
+
+    #[test]
+    fn closures_can_be_configured() {
+        let closed = Calendar::new(Market::Xnas, false, [day("2025-01-27")]);
+        assert_eq!(closed.session_on(day("2025-01-27")), None);
+        assert!(closed.session_on(day("2025-01-28")).is_some());
+    }
+
+    #[test]
+    fn stretches_of_counting_minutes_are_found_over_weekends_and_holidays() {
+        let calendar = xnys();
+        let friday_evening = minute("2025-01-18T03:00:00Z");
+        let next = calendar.tracked_from(friday_evening).unwrap();
+        assert_eq!(next.start.to_string(), "2025-01-21T14:30:00Z"); // Monday was Martin Luther King Day
+        let last = calendar.tracked_until(friday_evening).unwrap();
+        assert_eq!(last.end.to_string(), "2025-01-17T21:00:00Z");
+        let inside = minute("2025-01-21T15:00:00Z");
+        assert_eq!(calendar.tracked_from(inside), calendar.tracked_until(inside));
+        assert_eq!(calendar.counting_minutes(friday_evening..inside), 30);
+        assert_eq!(calendar.counting_minutes(minute("2025-01-13T00:00:00Z")..friday_evening), 5 * 390);
+    }
+
+    #[test]
+    fn the_zone_is_compiled_in() {
+        assert_eq!(new_york().iana_name(), Some("America/New_York"));
+    }
+}

@@ -1,0 +1,185 @@
+//! Deliveries: one message owed to one subscription, tried until it is settled.
+
+use crate::Alert;
+use crate::alert::{AlertId, NAMESPACE};
+use crate::subscription::{Subscription, SubscriptionId};
+use jiff::Timestamp;
+use std::fmt;
+use std::str::FromStr;
+use uuid::Uuid;
+
+/// The identity of a delivery, derived from what is delivered to whom. It becomes the `Message-ID`: every
+/// attempt carries the same one, so a receiver can tell a repeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeliveryId(Uuid);
+
+impl DeliveryId {
+    /// The delivery of an alert, or of the news that it was retracted, to a subscription.
+    pub fn of_alert(kind: DeliveryKind, alert: AlertId, subscription: SubscriptionId) -> Self {
+        let name = format!("delivery|{kind}|{}|{}", alert.uuid(), subscription.uuid());
+        Self(Uuid::new_v5(&NAMESPACE, name.as_bytes()))
+    }
+
+    /// The `sequence`-th confirmation mail of a subscription.
+    pub fn of_confirmation(subscription: SubscriptionId, sequence: u32) -> Self {
+        let name = format!("delivery|confirmation|{}|{sequence}", subscription.uuid());
+        Self(Uuid::new_v5(&NAMESPACE, name.as_bytes()))
+    }
+}
+
+impl fmt::Display for DeliveryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for DeliveryId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Uuid::parse_str(text).map(Self)
+    }
+}
+
+/// What a delivery tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DeliveryKind {
+    /// "Please confirm": sent to an address that asked, or was said to ask, for alerts.
+    Confirmation,
+    /// Something unusual happened.
+    Alert,
+    /// What we told you was taken back by a correction of the data.
+    Retraction,
+}
+
+impl DeliveryKind {
+    /// `confirmation`, `alert` or `retraction`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Confirmation => "confirmation",
+            Self::Alert => "alert",
+            Self::Retraction => "retraction",
+        }
+    }
+
+    /// How long after it was owed a delivery is still worth sending, in seconds: old alerts are not news.
+    pub const fn lifetime_seconds(self) -> i64 {
+        match self {
+            Self::Alert | Self::Retraction => 4 * 60 * 60,
+            Self::Confirmation => 24 * 60 * 60,
+        }
+    }
+}
+
+impl fmt::Display for DeliveryKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for DeliveryKind {
+    type Err = InvalidDeliveryKind;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::Confirmation, Self::Alert, Self::Retraction]
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or_else(|| InvalidDeliveryKind(text.to_owned()))
+    }
+}
+
+/// A text that names no kind of delivery.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a kind of delivery")]
+pub struct InvalidDeliveryKind(pub String);
+
+/// A delivery claimed for an attempt: all a channel needs to make and send the message.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// Stable over all attempts.
+    pub id: DeliveryId,
+    /// What it tells.
+    pub kind: DeliveryKind,
+    /// To whom. For alerts and retractions it was active when claimed.
+    pub subscription: Subscription,
+    /// Of what. `None` for confirmations.
+    pub alert: Option<Alert>,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+    /// When the delivery came to be owed, wall clock.
+    pub created_at: Timestamp,
+    /// When it stops being worth sending, wall clock.
+    pub expires_at: Timestamp,
+    /// Fences the settling: whoever claimed later holds another.
+    pub lease: Lease,
+}
+
+/// Proof of the latest claim of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease(pub i64);
+
+/// How an attempt ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The receiver accepted it.
+    Sent,
+    /// Not now: try again at this time, unless it expires before.
+    RetryAt(Timestamp, String),
+    /// Never: the receiver refused for good.
+    Failed(String),
+}
+
+/// Seconds to wait after the n-th failed attempt, before jitter. The last one repeats until expiry.
+const SCHEDULE: [i64; 9] = [5, 15, 30, 60, 2 * 60, 5 * 60, 10 * 60, 20 * 60, 30 * 60];
+
+/// When to try again after `attempt` (from 1) failed at `now`: [`SCHEDULE`], moved by up to 20 % either way.
+///
+/// The jitter is a function of the delivery and the attempt, not of a random source, so the schedule of a
+/// delivery can be recomputed; over deliveries it spreads evenly.
+pub fn retry_at(id: DeliveryId, attempt: u32, now: Timestamp) -> Timestamp {
+    let step = (attempt.max(1) as usize - 1).min(SCHEDULE.len() - 1);
+    let base_ms = SCHEDULE[step] * 1000;
+    let hash = Uuid::new_v5(&id.0, &attempt.to_be_bytes()).as_u128() as u64;
+    let jitter_ms = (hash % (2 * base_ms as u64 / 5 + 1)) as i64 - base_ms / 5;
+    now.checked_add(jiff::SignedDuration::from_millis(base_ms + jitter_ms)).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Metric, Minute};
+
+    fn id(n: u8) -> DeliveryId {
+        let alert = AlertId::derive("spike", "AAPL".parse().unwrap(), Metric::Price, Minute::from_index(0));
+        DeliveryId::of_alert(DeliveryKind::Alert, alert, SubscriptionId::from_random([n; 16]))
+    }
+
+    #[test]
+    fn ids_differ_by_kind_alert_and_subscription() {
+        let alert = AlertId::derive("spike", "AAPL".parse().unwrap(), Metric::Price, Minute::from_index(0));
+        let subscription = SubscriptionId::from_random([1; 16]);
+        let told = DeliveryId::of_alert(DeliveryKind::Alert, alert, subscription);
+        assert_eq!(told, id(1));
+        assert_ne!(told, DeliveryId::of_alert(DeliveryKind::Retraction, alert, subscription));
+        assert_ne!(told, id(2));
+        assert_ne!(
+            DeliveryId::of_confirmation(subscription, 1),
+            DeliveryId::of_confirmation(subscription, 2)
+        );
+    }
+
+    #[test]
+    fn waits_grow_and_stay_within_a_fifth_of_the_schedule() {
+        let now = Timestamp::UNIX_EPOCH;
+        let mut seen = std::collections::BTreeSet::new();
+        for n in 0..50 {
+            for attempt in 1..40 {
+                let wait = retry_at(id(n), attempt, now).as_millisecond();
+                let base = SCHEDULE[(attempt as usize - 1).min(SCHEDULE.len() - 1)] * 1000;
+                assert!((base * 4 / 5..=base * 6 / 5).contains(&wait), "attempt {attempt} waits {wait} ms");
+                seen.insert((attempt, wait));
+            }
+        }
+        assert!(seen.iter().filter(|(attempt, _)| *attempt == 3).count() > 40, "no jitter");
+    }
+}

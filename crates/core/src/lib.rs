@@ -1,0 +1,40 @@
+//! The domain of QQQ Tracker, pure: symbols, exact prices, bars, the market calendar, time-windowed
+//! statistics, the spike rule with its cool-down, subscriptions and delivery schedules.
+//!
+//! Nothing here reads a clock, a file or a socket, and nothing is a float while at rest: prices are
+//! integers of 1e-9 dollars, volumes integers of shares, window sums `i128`. Time arrives inside the data.
+
+pub mod alert;
+pub mod bar;
+pub mod calendar;
+pub mod clock;
+pub mod decimal;
+pub mod delivery;
+pub mod detector;
+pub mod label;
+pub mod price;
+pub mod rule;
+pub mod source;
+pub mod split;
+pub mod statistics;
+pub mod subscription;
+pub mod symbol;
+pub mod time;
+pub mod token;
+pub mod watchlist;
+pub mod window;
+
+pub use alert::{Alert, AlertId, AlertState, Metric};
+pub use bar::Bar;
+pub use calendar::{Calendar, Phase};
+pub use clock::Clock;
+//pub use detector::Detector;
+pub use label::FeedLabel;
+pub use price::{Price, Volume};
+pub use rule::SpikeRule;
+pub use source::{FeedInfo, FeedMode, FeedStatus};
+pub use split::Split;
+pub use statistics::{Figures, Statistics};
+pub use symbol::Symbol;
+pub use time::Minute;
+pub use watchlist::Watchlist;

@@ -1,0 +1,147 @@
+//! The spike rule: at least `ratio` times the trailing average.
+
+use crate::decimal::{self, Excess};
+use std::fmt;
+use std::str::FromStr;
+
+/// A positive decimal factor of up to six places, kept exactly: `3`, `2.5`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ratio {
+    millionths: u32,
+}
+
+impl Ratio {
+    /// The contract's default: three times.
+    pub const THREE: Self = Self { millionths: 3_000_000 };
+    const PLACES: u32 = 6;
+
+    /// The factor in millionths.
+    pub const fn millionths(self) -> u32 {
+        self.millionths
+    }
+}
+
+impl FromStr for Ratio {
+    type Err = InvalidRatio;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        decimal::parse(text, Self::PLACES, Excess::Refuse)
+            .ok()
+            .and_then(|millionths| u32::try_from(millionths).ok())
+            .filter(|&millionths| (1_000_001..=1_000_000_000).contains(&millionths))
+            .map(|millionths| Self { millionths })
+            .ok_or_else(|| InvalidRatio(text.chars().take(32).collect()))
+    }
+}
+
+impl fmt::Display for Ratio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        decimal::format(i64::from(self.millionths), Self::PLACES, f)
+    }
+}
+
+impl fmt::Debug for Ratio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Ratio({self})")
+    }
+}
+
+/// A text that is no usable factor.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a ratio: it must be above 1, at most 1000, with at most six decimals")]
+pub struct InvalidRatio(pub String);
+
+/// The default rule, judged once for `price` and once for `volume` of every bar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpikeRule {
+    /// How many times the trailing average a value must reach.
+    pub ratio: Ratio,
+    /// Length of the trailing window, minutes, 1 to [`SpikeRule::MAX_WINDOW`].
+    pub window: u16,
+    /// Bars the window must hold before anything is judged, at least 1.
+    pub min_bars: u16,
+    /// After an alert, how long the same symbol and metric raise no new one. Event time, seconds.
+    pub cooldown_seconds: u32,
+    /// A bar that ended longer before the feed's clock raises nothing. Seconds.
+    pub max_alert_age_seconds: u32,
+}
+
+impl Default for SpikeRule {
+    fn default() -> Self {
+        Self {
+            ratio: Ratio::THREE,
+            window: 60,
+            min_bars: 30,
+            cooldown_seconds: 60 * 60,
+            max_alert_age_seconds: 15 * 60,
+        }
+    }
+}
+
+impl SpikeRule {
+    /// The rule's name in alerts and their ids.
+    pub const NAME: &'static str = "spike";
+    /// Longest trailing window: twelve hours.
+    pub const MAX_WINDOW: u16 = 12 * 60;
+    /// Longest cool-down: seven days.
+    pub const MAX_COOLDOWN_SECONDS: u32 = 7 * 24 * 60 * 60;
+
+    /// Whether `value` is at least `ratio` times the average of `bars` values that sum to `sum`.
+    ///
+    /// Exact: a value of exactly three times the average fires. An average of zero has no ratio, so
+    /// nothing is a multiple of it and nothing fires.
+    pub fn fires(&self, value: i64, sum: i64, bars: u16) -> bool {
+        if bars < self.min_bars || sum <= 0 {
+            return false;
+        }
+        i128::from(value) * i128::from(bars) * 1_000_000
+            >= i128::from(self.ratio.millionths) * i128::from(sum)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exactly_three_times_fires_and_a_hair_less_does_not() {
+        let rule = SpikeRule::default();
+        assert!(rule.fires(300, 100 * 60, 60));
+        assert!(!rule.fires(299, 100 * 60, 60));
+        // 1/3 has no finite decimal: 30 bars that sum to 100, three times their average is exactly 10.
+        assert!(rule.fires(10, 100, 30));
+        assert!(!rule.fires(10, 101, 30));
+    }
+
+    /// The original compared `average > 3 * value`.
+    #[test]
+    fn a_high_value_fires_and_a_low_one_does_not() {
+        let rule = SpikeRule::default();
+        assert!(rule.fires(1_000, 100 * 60, 60));
+        assert!(!rule.fires(1, 100 * 60, 60));
+    }
+
+    #[test]
+    fn a_short_window_and_a_zero_average_judge_nothing() {
+        let rule = SpikeRule::default();
+        assert!(!rule.fires(1_000, 29, 29));
+        assert!(rule.fires(1_000, 30, 30));
+        assert!(!rule.fires(0, 0, 60));
+        assert!(!rule.fires(1_000, 0, 60));
+    }
+
+    #[test]
+    fn the_largest_numbers_do_not_overflow() {
+        let rule = SpikeRule { ratio: "1000".parse().unwrap(), ..SpikeRule::default() };
+        assert!(!rule.fires(9_000_000_000_000_000, 9_000_000_000_000_000 * 720, 720));
+    }
+
+    #[test]
+    fn ratios() {
+        assert_eq!("2.5".parse::<Ratio>().unwrap().to_string(), "2.5");
+        assert_eq!("3".parse::<Ratio>().unwrap(), Ratio::THREE);
+        for text in ["1", "0", "-3", "1000.1", "1.0000001", "three", "NaN"] {
+            assert!(text.parse::<Ratio>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Where bars come from, as far as readers must know it.
+
+use crate::FeedLabel;
+use jiff::Timestamp;
+use std::fmt;
+use std::str::FromStr;
+
+/// Whose time a feed lives in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FeedMode {
+    /// Bars of the real market, now. The feed's clock is the wall clock.
+    Live,
+    /// Invented bars in simulated time.
+    Simulated,
+    /// Recorded bars in recorded time.
+    Replayed,
+}
+
+impl FeedMode {
+    /// `live`, `simulated` or `replayed`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Simulated => "simulated",
+            Self::Replayed => "replayed",
+        }
+    }
+}
+
+impl fmt::Display for FeedMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for FeedMode {
+    type Err = InvalidFeedMode;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::Live, Self::Simulated, Self::Replayed]
+            .into_iter()
+            .find(|mode| mode.as_str() == text)
+            .ok_or_else(|| InvalidFeedMode(text.to_owned()))
+    }
+}
+
+/// A text that names no mode.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a feed mode: it must be `live`, `simulated` or `replayed`")]
+pub struct InvalidFeedMode(pub String);
+
+/// What a feed is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedInfo {
+    /// `sim`, `replay`, `alpaca`, ...
+    pub provider: &'static str,
+    /// The label its bars carry.
+    pub label: FeedLabel,
+    /// Whose time it lives in.
+    pub mode: FeedMode,
+    /// How much of the market it sees, in words: "IEX only: about 2.5 % of US volume".
+    pub coverage: String,
+    /// Whether its prices of past days are already in today's units after a split.
+    pub split_adjusted: bool,
+}
+
+/// How a feed is doing: written by the worker with its commits, read by servers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedStatus {
+    /// `sim`, `replay`, `alpaca`, ...
+    pub provider: String,
+    /// The label its bars carry.
+    pub label: FeedLabel,
+    /// Whose time it lives in.
+    pub mode: FeedMode,
+    /// How much of the market it sees, in words.
+    pub coverage: String,
+    /// The feed's clock at the last commit: the wall clock for live feeds.
+    pub clock: Timestamp,
+    /// When the feed last answered, wall clock.
+    pub answered_at: Option<Timestamp>,
+    /// What is wrong now, in a sentence for the operator; `None` while all is well.
+    pub problem: Option<String>,
+}

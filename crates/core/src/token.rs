@@ -1,0 +1,178 @@
+//! Tokens in mail links: derived by a keyed MAC, stored only as hashes.
+//!
+//! `token = HMAC-SHA256(key, purpose | subscription | nonce)`, 256 bits, URL-safe base64. The store keeps
+//! `SHA-256(token)` and finds subscriptions by it, so a copy of the store holds no usable token, a guess
+//! is hopeless, and comparing is a look-up by hash. A token opens one purpose of one subscription.
+
+use crate::subscription::SubscriptionId;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+use std::fmt;
+
+/// What a token is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// Turns a pending subscription active. Expires.
+    Confirm,
+    /// Ends a subscription. Never expires: mails live long.
+    Unsubscribe,
+    /// Reads and changes a subscription over the API (bearer token).
+    Manage,
+}
+
+impl Purpose {
+    const fn tag(self) -> &'static str {
+        match self {
+            Self::Confirm => "confirm",
+            Self::Unsubscribe => "unsubscribe",
+            Self::Manage => "manage",
+        }
+    }
+}
+
+/// The secret that tokens are derived with. Lives outside the store.
+#[derive(Clone)]
+pub struct TokenKey([u8; 32]);
+
+impl TokenKey {
+    /// Takes 32 bytes from a cryptographic source.
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The token of one purpose of one subscription.
+    pub fn token(&self, purpose: Purpose, id: SubscriptionId, nonce: &[u8; 16]) -> Token {
+        let bytes = self.mac(&[b"qqq-tracker|", purpose.tag().as_bytes(), b"|", id.uuid().as_bytes(), nonce]);
+        Token(URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    /// Tells one key from another without revealing it: a store remembers which key its hashes belong to.
+    pub fn fingerprint(&self) -> String {
+        URL_SAFE_NO_PAD.encode(&self.mac(&[b"qqq-tracker|fingerprint"])[..12])
+    }
+
+    fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
+        // HMAC pads a key with zeros to the block of its hash (RFC 2104, section 2): 64 bytes.
+        let mut block = [0_u8; 64];
+        block[..32].copy_from_slice(&self.0);
+        let mut mac = Hmac::<Sha256>::new(&block.into());
+        for part in parts {
+            mac.update(part);
+        }
+        mac.finalize().into_bytes().into()
+    }
+}
+
+impl fmt::Debug for TokenKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenKey(…)")
+    }
+}
+
+/// A token as it stands in a link. Knowing it is the right to use it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(String);
+
+impl Token {
+    /// Takes a token from a request. Answers `None` for what cannot be one.
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        (bytes.len() == 32).then(|| Self(text.to_owned()))
+    }
+
+    /// The token as text, for the link only.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// What the store knows of it.
+    pub fn hash(&self) -> TokenHash {
+        TokenHash(Sha256::digest(self.0.as_bytes()).into())
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+/// SHA-256 of a token.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TokenHash([u8; 32]);
+
+impl TokenHash {
+    /// The 32 bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for TokenHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenHash(…)")
+    }
+}
+
+/// The hashes of all three tokens of a subscription: what the store keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenHashes {
+    /// Of the confirmation token.
+    pub confirm: TokenHash,
+    /// Of the unsubscribe token.
+    pub unsubscribe: TokenHash,
+    /// Of the management token.
+    pub manage: TokenHash,
+}
+
+impl TokenKey {
+    /// The hashes of all three tokens of a subscription.
+    pub fn hashes(&self, id: SubscriptionId, nonce: &[u8; 16]) -> TokenHashes {
+        let hash = |purpose| self.token(purpose, id, nonce).hash();
+        TokenHashes {
+            confirm: hash(Purpose::Confirm),
+            unsubscribe: hash(Purpose::Unsubscribe),
+            manage: hash(Purpose::Manage),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_belongs_to_key_purpose_subscription_and_nonce() {
+        let key = TokenKey::new([7; 32]);
+        let id = SubscriptionId::from_random([1; 16]);
+        let token = key.token(Purpose::Confirm, id, &[2; 16]);
+        assert_eq!(token, key.token(Purpose::Confirm, id, &[2; 16]));
+        assert_eq!(Token::parse(token.expose()), Some(token.clone()));
+        for other in [
+            TokenKey::new([8; 32]).token(Purpose::Confirm, id, &[2; 16]),
+            key.token(Purpose::Unsubscribe, id, &[2; 16]),
+            key.token(Purpose::Confirm, SubscriptionId::from_random([9; 16]), &[2; 16]),
+            key.token(Purpose::Confirm, id, &[3; 16]),
+        ] {
+            assert_ne!(token, other);
+            assert_ne!(token.hash(), other.hash());
+        }
+    }
+
+    #[test]
+    fn what_is_no_token_is_refused() {
+        for text in ["", "abc", "a b", &"A".repeat(42), &"A".repeat(44), &"=".repeat(43), "é"] {
+            assert!(Token::parse(text).is_none(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_secret_prints_itself() {
+        let key = TokenKey::new([7; 32]);
+        let token = key.token(Purpose::Manage, SubscriptionId::from_random([1; 16]), &[2; 16]);
+        let all = format!("{key:?}{token:?}{:?}", token.hash());
+        assert!(!all.contains(token.expose()) && !all.contains('7'));
+    }
+}

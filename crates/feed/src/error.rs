@@ -1,0 +1,52 @@
+//! What can go wrong with a feed, by what to do about it.
+
+use std::time::Duration;
+
+/// A failed request, connection or file. The text names no secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct FeedError {
+    /// What to do about it.
+    pub kind: FeedErrorKind,
+    /// What happened, in words: who answered what.
+    pub message: String,
+}
+
+impl FeedError {
+    /// Makes an error of a kind.
+    pub fn new(kind: FeedErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+
+    /// Whether asking the same again may help.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self.kind, FeedErrorKind::RateLimited { .. } | FeedErrorKind::Transient)
+    }
+
+    /// Whether the provider will never answer with these credentials and settings.
+    pub fn is_final(&self) -> bool {
+        matches!(self.kind, FeedErrorKind::Auth | FeedErrorKind::NotEntitled)
+    }
+}
+
+/// The classes of failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FeedErrorKind {
+    /// The credentials are wrong: stop, tell the operator, do not hammer.
+    Auth,
+    /// The plan does not include this: ask for less, or another feed.
+    NotEntitled,
+    /// Too many requests: wait, as long as the provider said where it did.
+    RateLimited {
+        /// What the provider asked for.
+        retry_after: Option<Duration>,
+    },
+    /// The symbol is unknown.
+    NotFound,
+    /// The request is wrong or its range too wide: the same again will not help.
+    BadRequest,
+    /// A time-out, a 5xx, HTML where JSON belongs, a broken connection: try again later.
+    Transient,
+    /// A file that cannot be read.
+    File,
+}

@@ -1,0 +1,32 @@
+//! How people are told: a channel makes a message of a delivery and hands it to a receiver.
+//!
+//! A channel does not decide when to try again or give up for good; it says which kind of failure it met.
+
+use async_trait::async_trait;
+use qqq_core::delivery::Delivery;
+
+/// A way to reach a subscriber.
+#[async_trait]
+pub trait Deliver: Send + Sync {
+    /// Makes the message and hands it over. `Ok` means the receiver accepted responsibility for it.
+    ///
+    /// Every attempt of a delivery carries the same stable id, so that a receiver can drop a repeat.
+    async fn deliver(&self, delivery: &Delivery) -> Result<(), DeliveryError>;
+
+    /// Connects and authenticates without sending: for `qqq-tracker check`. Answers one line for the operator.
+    async fn check(&self) -> Result<String, DeliveryError>;
+
+    /// One line for the operator: what goes where. No secrets.
+    fn describe(&self) -> String;
+}
+
+/// Why a message was not accepted. The text names no address and no secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DeliveryError {
+    /// Not now: try again later.
+    #[error("{0}")]
+    Retry(String),
+    /// Never: the receiver refused for good.
+    #[error("{0}")]
+    GiveUp(String),
+}

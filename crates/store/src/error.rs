@@ -1,0 +1,47 @@
+//! What can go wrong with a store.
+
+/// Why a store could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The URL names a backend this program does not know.
+    #[error("`{0}` is not a store: the URL must begin with sqlite://")]
+    UnknownScheme(String),
+    /// The URL names a backend this build leaves out.
+    #[error("this build has no {0} store: the URL must begin with sqlite://")]
+    NotBuiltIn(String),
+    /// The bundled SQLite is older than the first version without the WAL-reset bug.
+    #[error("SQLite {0} can lose commits; 3.51.3 or newer is needed")]
+    OldSqlite(String),
+    /// Another process is the store's worker.
+    #[error("another worker runs on {0}: stop it first (only one may write bars and send mail)")]
+    WorkerRunning(String),
+    /// The store could not be opened.
+    #[error("cannot open {place}: {reason}")]
+    Open {
+        /// Which store.
+        place: String,
+        /// Why.
+        reason: String,
+    },
+    /// A stored row says what no version of this program wrote.
+    #[error("{table} holds a row that makes no sense: {reason}")]
+    Corrupt {
+        /// Which table.
+        table: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Somebody else held the store for too long.
+    #[error("the store is busy")]
+    Busy,
+    /// The backend failed.
+    #[error("the store failed: {0}")]
+    Backend(String),
+}
+
+impl StoreError {
+    /// Whether the same call may succeed later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Busy)
+    }
+}
