@@ -206,6 +206,26 @@ impl Alert {
     }
 }
 
+/// What happened to an alert in a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AlertChange {
+    /// It is new: whoever subscribed is owed a message.
+    Raised(Alert),
+    /// A bar was counted on it, corrected, or taken off: only `occurrences` differs.
+    Counted(Alert),
+    /// Its own bar was corrected away: those who were told are owed a follow-up.
+    Retracted(Alert),
+}
+
+impl AlertChange {
+    /// The alert as it now stands.
+    pub fn alert(&self) -> &Alert {
+        match self {
+            Self::Raised(alert) | Self::Counted(alert) | Self::Retracted(alert) => alert,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -90,6 +90,7 @@ impl SpikeRule {
     ///
     /// Exact: a value of exactly three times the average fires. An average of zero has no ratio, so
     /// nothing is a multiple of it and nothing fires.
+    #[inline]
     pub fn fires(&self, value: i64, sum: i64, bars: u16) -> bool {
         if bars < self.min_bars || sum <= 0 {
             return false;

@@ -16,6 +16,7 @@ impl Minute {
     pub const MAX: Self = Self(120_968_640);
 
     /// The minute `index` minutes after the epoch, held to 1900 - 2200.
+    #[inline]
     pub const fn from_index(index: i32) -> Self {
         if index < Self::MIN.0 {
             Self::MIN
@@ -40,6 +41,7 @@ impl Minute {
     }
 
     /// Minutes since the epoch.
+    #[inline]
     pub const fn index(self) -> i32 {
         self.0
     }

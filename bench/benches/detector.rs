@@ -1,0 +1,104 @@
+//! How many bars a second one core takes through the detector, every figure of every bar computed: both
+//! deviations, both relative deviations, both trailing averages and ratios, and the rule judged twice.
+//!
+//! Trading days of 390 minutes with their nights, so that every window fills, slides and empties.
+
+#![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark")]
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use qqq_core::{Bar, Detector, FeedLabel, Minute, Price, SpikeRule, Symbol, Volume};
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+const SESSION: i32 = 390;
+
+/// A market of `symbols` names, minute by minute.
+struct Market {
+    bars: Vec<Bar>,
+    minute: i32,
+    noise: u64,
+}
+
+impl Market {
+    fn new(symbols: usize) -> Self {
+        let feed = FeedLabel::new("bench").unwrap();
+        let bars = (0..symbols)
+            .map(|index| {
+                let price = Price::from_nanos((20 + index as i64 % 900) * Price::DOLLAR).unwrap();
+                Bar {
+                    symbol: format!("S{index}").parse().unwrap(),
+                    start: Minute::from_index(0),
+                    open: price,
+                    high: price,
+                    low: price,
+                    close: price,
+                    volume: Volume::from_shares(10_000).unwrap(),
+                    vwap: None,
+                    trades: None,
+                    feed,
+                }
+            })
+            .collect();
+        Self { bars, minute: 0, noise: 0x9e37_79b9_7f4a_7c15 }
+    }
+
+    fn symbols(&self) -> Vec<Symbol> {
+        self.bars.iter().map(|bar| bar.symbol).collect()
+    }
+
+    /// The next trading minute of every name: prices walk, volumes scatter.
+    fn next(&mut self) -> &[Bar] {
+        self.minute +=
+            if self.minute % Minute::PER_DAY == SESSION - 1 { Minute::PER_DAY - SESSION + 1 } else { 1 };
+        for bar in &mut self.bars {
+            self.noise ^= self.noise << 13;
+            self.noise ^= self.noise >> 7;
+            self.noise ^= self.noise << 17;
+            let cents = (self.noise % 21) as i64 - 10;
+            let close = (bar.close.nanos() + cents * 10_000_000).max(Price::DOLLAR);
+            bar.start = Minute::from_index(self.minute);
+            bar.close = Price::from_nanos(close).unwrap();
+            bar.volume = Volume::from_shares(5_000 + (self.noise >> 32) as i64 % 10_000).unwrap();
+        }
+        &self.bars
+    }
+}
+
+fn detector(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("detector");
+    group.sample_size(20).measurement_time(Duration::from_secs(8));
+    for symbols in [10, 1_000, 10_000] {
+        group.throughput(Throughput::Elements(symbols as u64));
+        group.bench_function(BenchmarkId::from_parameter(symbols), |bencher| {
+            let mut market = Market::new(symbols);
+            let mut detector =
+                Detector::new(&market.symbols(), FeedLabel::new("bench").unwrap(), SpikeRule::default());
+            let mut changes = Vec::new();
+            // Two days to fill the windows; then what is measured is the steady state.
+            for _ in 0..2 * SESSION {
+                for (symbol, bar) in market.next().iter().enumerate() {
+                    detector.observe(symbol, bar, bar.start.end(), &mut changes);
+                }
+            }
+            bencher.iter_custom(|minutes| {
+                let mut spent = Duration::ZERO;
+                for _ in 0..minutes {
+                    let bars = market.next();
+                    let clock = bars[0].start.end();
+                    let begin = Instant::now();
+                    for (symbol, bar) in bars.iter().enumerate() {
+                        black_box(detector.observe(symbol, bar, clock, &mut changes));
+                        black_box(detector.statistics(symbol));
+                    }
+                    spent += begin.elapsed();
+                    changes.clear();
+                }
+                spent
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, detector);
+criterion_main!(benches);

@@ -1,0 +1,334 @@
+//! Alerts: what raises them, what counts on them, what takes them back, and that a restart changes nothing.
+
+use crate::oracle::{self, Series};
+use jiff::Timestamp;
+use proptest::prelude::*;
+use qqq_core::alert::{Alert, AlertChange, AlertState, Metric};
+use qqq_core::window::Arrival;
+use qqq_core::{Bar, Detector, FeedLabel, Minute, Price, SpikeRule, Split, Symbol, Volume};
+use std::collections::BTreeMap;
+
+const BASE: i32 = 28_000_000;
+
+fn symbols() -> Vec<Symbol> {
+    ["AAPL", "NVDA"].map(|text| text.parse().unwrap()).to_vec()
+}
+
+fn feed() -> FeedLabel {
+    FeedLabel::new("test").unwrap()
+}
+
+fn bar(symbol: usize, minute: i32, cents: i64, volume: i64) -> Bar {
+    let price = Price::from_nanos(cents * 10_000_000).unwrap();
+    Bar {
+        symbol: symbols()[symbol],
+        start: Minute::from_index(BASE + minute),
+        open: price,
+        high: price,
+        low: price,
+        close: price,
+        volume: Volume::from_shares(volume).unwrap(),
+        vwap: None,
+        trades: None,
+        feed: feed(),
+    }
+}
+
+/// A detector with what a store would keep of it.
+struct Tracked {
+    detector: Detector,
+    rule: SpikeRule,
+    bars: BTreeMap<(Minute, usize), (Bar, u32)>,
+    alerts: BTreeMap<String, Alert>,
+    log: Vec<AlertChange>,
+}
+
+impl Tracked {
+    fn new(rule: SpikeRule) -> Self {
+        let detector = Detector::new(&symbols(), feed(), rule);
+        Self { detector, rule, bars: BTreeMap::new(), alerts: BTreeMap::new(), log: Vec::new() }
+    }
+
+    fn observe(&mut self, symbol: usize, bar: Bar, clock: Timestamp) -> (Arrival, Vec<AlertChange>) {
+        let mut changes = Vec::new();
+        let observed = self.detector.observe(symbol, &bar, clock, &mut changes);
+        if observed.arrival != Arrival::TooOld {
+            self.bars.insert((bar.start, symbol), (bar, observed.revision));
+        }
+        for change in &changes {
+            let alert = change.alert().clone();
+            let known = self.alerts.insert(alert.id.to_string(), alert);
+            assert_eq!(
+                known.is_none(),
+                matches!(change, AlertChange::Raised(_)),
+                "raised once, then changed"
+            );
+        }
+        self.log.extend(changes.clone());
+        (observed.arrival, changes)
+    }
+
+    /// Feeds a bar the moment it ended.
+    fn on_time(&mut self, symbol: usize, minute: i32, cents: i64, volume: i64) -> Vec<AlertChange> {
+        let bar = bar(symbol, minute, cents, volume);
+        self.observe(symbol, bar, bar.start.end()).1
+    }
+
+    /// A calm hour of a thousand shares a minute.
+    fn calm(rule: SpikeRule) -> Self {
+        let mut tracked = Self::new(rule);
+        for minute in 0..60 {
+            assert_eq!(tracked.on_time(0, minute, 10_000, 1_000), []);
+        }
+        tracked
+    }
+
+    /// Throws the detector away and builds one from what was kept.
+    fn restart(&mut self) {
+        let mut detector = Detector::new(&symbols(), feed(), self.rule);
+        detector.restore(
+            self.bars.iter().map(|(&(_, symbol), &(bar, revision))| (symbol, bar, revision)),
+            self.alerts.values().map(|alert| {
+                (symbols().iter().position(|&symbol| symbol == alert.symbol).unwrap(), alert.clone())
+            }),
+        );
+        self.detector = detector;
+    }
+}
+
+fn raised(changes: &[AlertChange]) -> &Alert {
+    match changes {
+        [AlertChange::Raised(alert)] => alert,
+        other => panic!("not one new alert: {other:?}"),
+    }
+}
+
+#[test]
+fn an_alert_carries_its_evidence() {
+    let mut tracked = Tracked::calm(SpikeRule::default());
+    let changes = tracked.on_time(0, 60, 10_000, 3_000);
+    let alert = raised(&changes);
+    assert_eq!((alert.symbol, alert.metric, alert.rule.as_str()), (symbols()[0], Metric::Volume, "spike"));
+    assert_eq!((alert.value, alert.window_sum, alert.window_bars), (3_000, 60_000, 60));
+    assert_eq!((alert.average(), alert.ratio(), alert.peak()), (1_000.0, 3.0, 3_000));
+    assert_eq!((alert.revision, alert.state, alert.occurrences.len()), (0, AlertState::Raised, 1));
+}
+
+#[test]
+fn bars_during_the_cool_down_are_counted_with_their_peak() {
+    let mut tracked = Tracked::calm(SpikeRule::default());
+    tracked.on_time(0, 60, 10_000, 3_000);
+    let counted = tracked.on_time(0, 61, 10_000, 9_000);
+    assert!(
+        matches!(&counted[..], [AlertChange::Counted(alert)] if alert.peak() == 9_000 && alert.occurrences.len() == 2)
+    );
+    assert_eq!(tracked.on_time(0, 62, 10_000, 1_000), []);
+    for minute in 63..120 {
+        assert_eq!(tracked.on_time(0, minute, 10_000, 1_000), []);
+    }
+    // An hour after the alert the next one may come.
+    raised(&tracked.on_time(0, 120, 10_000, 100_000));
+}
+
+#[test]
+fn without_a_cool_down_every_qualifying_bar_raises() {
+    let mut tracked = Tracked::calm(SpikeRule { cooldown_seconds: 0, ..SpikeRule::default() });
+    raised(&tracked.on_time(0, 60, 10_000, 5_000));
+    raised(&tracked.on_time(0, 61, 10_000, 5_000));
+}
+
+#[test]
+fn old_bars_update_statistics_and_raise_nothing() {
+    let mut tracked = Tracked::calm(SpikeRule::default());
+    let spike = bar(0, 60, 10_000, 9_000);
+    let late = spike.start.end() + jiff::SignedDuration::from_mins(15) + jiff::SignedDuration::from_millis(1);
+    let (arrival, changes) = tracked.observe(0, spike, late);
+    assert_eq!((arrival, changes), (Arrival::New, vec![]));
+    assert_eq!(tracked.detector.statistics(0).unwrap().volume.ratio, Some(9.0));
+
+    let mut tracked = Tracked::calm(SpikeRule::default());
+    let just_in_time = spike.start.end() + jiff::SignedDuration::from_mins(15);
+    raised(&tracked.observe(0, spike, just_in_time).1);
+}
+
+#[test]
+fn a_late_bar_is_judged_by_the_window_before_it() {
+    let mut tracked = Tracked::calm(SpikeRule::default());
+    for minute in 61..65 {
+        tracked.on_time(0, minute, 10_000, 1_000);
+    }
+    let late = bar(0, 60, 10_000, 3_000);
+    let (arrival, changes) = tracked.observe(0, late, Minute::from_index(BASE + 65).start());
+    assert_eq!(arrival, Arrival::Late);
+    assert_eq!(raised(&changes).start, late.start);
+}
+
+#[test]
+fn a_correction_that_takes_the_ground_away_retracts_and_the_minute_stays_silent() {
+    let mut tracked = Tracked::calm(SpikeRule::default());
+    raised(&tracked.on_time(0, 60, 10_000, 9_000));
+    let changes = tracked.on_time(0, 60, 10_000, 2_000);
+    assert!(matches!(&changes[..], [AlertChange::Retracted(alert)] if alert.state == AlertState::Retracted));
+    assert_eq!(tracked.on_time(0, 60, 10_000, 9_000), [], "the same minute raised a second alert");
+    // Nothing cools down any more.
+    raised(&tracked.on_time(0, 61, 10_000, 9_000));
+}
+
+#[test]
+fn what_a_retracted_alert_had_counted_stands_for_itself() {
+    let mut tracked = Tracked::calm(SpikeRule::default());
+    tracked.on_time(0, 60, 10_000, 9_000);
+    tracked.on_time(0, 61, 10_000, 9_000);
+    tracked.on_time(0, 62, 10_000, 9_000);
+    let changes = tracked.on_time(0, 60, 10_000, 1_000);
+    let told: Vec<_> = changes
+        .iter()
+        .map(|change| {
+            (change.alert().start.index() - BASE, change.alert().state, change.alert().occurrences.len())
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [(60, AlertState::Retracted, 1), (61, AlertState::Raised, 1), (61, AlertState::Raised, 2)],
+    );
+}
+
+#[test]
+fn a_correction_that_gives_ground_raises_with_its_revision() {
+    let mut tracked = Tracked::calm(SpikeRule::default());
+    assert_eq!(tracked.on_time(0, 60, 10_000, 2_999), []);
+    let changes = tracked.on_time(0, 60, 10_000, 3_001);
+    assert_eq!(raised(&changes).revision, 1);
+}
+
+#[test]
+fn a_price_that_was_not_corrected_is_not_judged_again() {
+    let rule = SpikeRule { ratio: "1.5".parse().unwrap(), ..SpikeRule::default() };
+    let mut tracked = Tracked::calm(rule);
+    let changes = tracked.on_time(0, 60, 20_000, 1_000);
+    assert_eq!(raised(&changes).metric, Metric::Price);
+    // A dear bar comes late into the window before it; then only the volume is corrected.
+    tracked.observe(0, bar(0, 59, 900_000, 1_000), Minute::from_index(BASE + 61).start());
+    assert!(tracked.on_time(0, 60, 20_000, 1_001).is_empty());
+}
+
+#[test]
+fn bars_in_their_own_units_raise_nothing_at_a_split() {
+    // NVDA 2024-06-10 10:1, NFLX 2025-11-17 10:1, AMZN 2022-06-06 20:1, and a reverse split.
+    for (new, old, before) in [(10, 1, 120_888), (10, 1, 111_200), (20, 1, 244_700), (1, 50, 1_000)] {
+        let after = before * i64::from(old) / i64::from(new);
+        let volume_after = 1_000 * i64::from(new) / i64::from(old);
+        for told in [true, false] {
+            let mut tracked = Tracked::new(SpikeRule::default());
+            for minute in 0..90 {
+                tracked.on_time(0, minute, before, 1_000 + i64::from(minute) % 3);
+            }
+            if told {
+                let split = Split::new(symbols()[0], "2024-06-10".parse().unwrap(), new, old).unwrap();
+                tracked.detector.apply_split(0, &split, Minute::from_index(BASE + 90));
+            }
+            for minute in 90..200 {
+                tracked.on_time(0, minute, after, volume_after + i64::from(minute) % 3);
+            }
+            assert_eq!(tracked.alerts.is_empty(), told, "{new}:{old}, told: {told}");
+            if told {
+                let relative = tracked.detector.statistics(0).unwrap().price.relative_stdev.unwrap();
+                assert!(relative < 1e-3, "{new}:{old} left a jump of {relative} in the window");
+            }
+        }
+    }
+}
+
+/// Streams of minutes with gaps, lateness, repeats, corrections and bursts: (symbol, minute, volume, delay).
+fn stream() -> impl Strategy<Value = Vec<(usize, i32, i64, i32)>> {
+    let volume =
+        prop_oneof![6 => 900..1_100_i64, 1 => 2_900..3_100_i64, 1 => 3_000..20_000_i64, 1 => Just(0_i64)];
+    let delay = prop_oneof![8 => Just(0), 2 => 1..20_i32];
+    let step = prop_oneof![12 => Just(1), 3 => -6..0_i32, 1 => Just(0), 1 => 2..90_i32];
+    prop::collection::vec((0..2_usize, step, volume, delay), 50..300).prop_map(|steps| {
+        let mut minute = [100, 100];
+        steps
+            .into_iter()
+            .map(|(symbol, step, volume, delay)| {
+                minute[symbol] = (minute[symbol] + step).max(0);
+                (symbol, minute[symbol], volume, delay)
+            })
+            .collect()
+    })
+}
+
+fn quick_rule(cooldown_minutes: u32) -> SpikeRule {
+    SpikeRule { min_bars: 5, cooldown_seconds: cooldown_minutes * 60, ..SpikeRule::default() }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn a_restart_at_any_point_changes_nothing(
+        stream in stream(),
+        restarts in prop::collection::vec(any::<prop::sample::Index>(), 1..6),
+        cooldown in prop_oneof![Just(0_u32), Just(10), Just(60)],
+    ) {
+        let restarts: Vec<usize> = restarts.iter().map(|index| index.index(stream.len())).collect();
+        let mut steady = Tracked::new(quick_rule(cooldown));
+        let mut interrupted = Tracked::new(quick_rule(cooldown));
+        for (index, &(symbol, minute, volume, delay)) in stream.iter().enumerate() {
+            if restarts.contains(&index) {
+                interrupted.restart();
+            }
+            let bar = bar(symbol, minute, 10_000, volume);
+            let clock = Minute::from_index(BASE + minute + 1 + delay).start();
+            let one = steady.observe(symbol, bar, clock);
+            let two = interrupted.observe(symbol, bar, clock);
+            prop_assert_eq!(one, two);
+        }
+        prop_assert_eq!(&steady.log, &interrupted.log);
+        prop_assert_eq!(&steady.bars, &interrupted.bars);
+        prop_assert_eq!(steady.detector.windows(), interrupted.detector.windows());
+    }
+
+    #[test]
+    fn repeats_say_nothing_new(stream in stream(), cooldown in prop_oneof![Just(0_u32), Just(10)]) {
+        let mut tracked = Tracked::new(quick_rule(cooldown));
+        for (symbol, minute, volume, delay) in stream {
+            let bar = bar(symbol, minute, 10_000, volume);
+            let clock = Minute::from_index(BASE + minute + 1 + delay).start();
+            tracked.observe(symbol, bar, clock);
+            let (arrival, changes) = tracked.observe(symbol, bar, clock);
+            prop_assert!(matches!(arrival, Arrival::Unchanged | Arrival::TooOld));
+            prop_assert_eq!(changes, vec![]);
+        }
+    }
+
+    #[test]
+    fn bars_in_order_raise_what_brute_force_raises(
+        stream in stream(),
+        cooldown in prop_oneof![Just(0_u32), Just(10), Just(60)],
+    ) {
+        let rule = SpikeRule { cooldown_seconds: cooldown * 60, ..SpikeRule::default() };
+        let series: BTreeMap<(i32, usize), i64> =
+            stream.iter().map(|&(symbol, minute, volume, _)| ((minute, symbol), volume)).collect();
+        let mut tracked = Tracked::new(rule);
+        for (&(minute, symbol), &volume) in &series {
+            tracked.on_time(symbol, minute, 10_000, volume);
+        }
+        for (symbol, name) in symbols().iter().enumerate() {
+            let one: Series =
+                series.iter().filter(|((_, of), _)| *of == symbol).map(|(&(minute, _), &value)| (minute, value)).collect();
+            let mut found: Vec<oracle::Spike> = tracked
+                .alerts
+                .values()
+                .filter(|alert| alert.symbol == *name)
+                .map(|alert| oracle::Spike {
+                    start: alert.start.index() - BASE,
+                    value: alert.value,
+                    occurrences: alert.occurrences.len(),
+                    peak: alert.peak(),
+                })
+                .collect();
+            found.sort_by_key(|spike| spike.start);
+            prop_assert_eq!(found, oracle::spikes(&one, cooldown as i32));
+        }
+    }
+}

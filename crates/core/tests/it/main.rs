@@ -1,0 +1,6 @@
+//! Properties of the domain, held against independent oracles.
+
+mod detector;
+mod oracle;
+mod week;
+mod windows;

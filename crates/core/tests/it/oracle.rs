@@ -1,0 +1,129 @@
+//! Contract section 2 once more, the slow way: from scratch at every bar, in rationals, sharing nothing
+//! with the code under test but the numbers that go in.
+
+use num_bigint::BigInt;
+use num_rational::BigRational;
+use qqq_core::Figures;
+use std::collections::BTreeMap;
+
+/// Values by minute: one metric of one symbol.
+pub type Series = BTreeMap<i32, i64>;
+
+fn rational(value: i128) -> BigRational {
+    BigRational::from_integer(BigInt::from(value))
+}
+
+/// The exact figures at the newest bar of a series.
+pub struct Exact {
+    /// Square of the standard deviation.
+    variance: Option<BigRational>,
+    mean: Option<BigRational>,
+    average: Option<BigRational>,
+    newest: BigRational,
+    window_bars: usize,
+    unit: BigRational,
+}
+
+impl Exact {
+    /// Computes them for the bar at `t`, which must be the newest known.
+    pub fn at(series: &Series, t: i32, unit: i64) -> Self {
+        let day: Vec<i128> = series.range(t - 1439..=t).map(|(_, &value)| i128::from(value)).collect();
+        let changes: Vec<i128> = day.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        let n = changes.len() as i128;
+        let variance = (n >= 2).then(|| {
+            let mean = rational(changes.iter().sum()) / rational(n);
+            // Sum of (x - mean)^2, expanded so that the sums stay integers: exact all the same.
+            let squares: i128 = changes.iter().map(|change| change * change).sum();
+            (rational(squares) - mean.clone() * mean * rational(n)) / rational(n - 1)
+        });
+        let trailing: Vec<i128> = series.range(t - 60..t).map(|(_, &value)| i128::from(value)).collect();
+        let mean_of = |values: &[i128]| {
+            (!values.is_empty()).then(|| rational(values.iter().sum()) / rational(values.len() as i128))
+        };
+        Self {
+            variance,
+            mean: mean_of(&day),
+            average: mean_of(&trailing),
+            newest: rational(i128::from(series[&t])),
+            window_bars: trailing.len(),
+            unit: rational(i128::from(unit)),
+        }
+    }
+
+    /// Panics unless `figures` are these, to 1e-12 relative.
+    pub fn assert_matches(&self, figures: &Figures, place: &str) {
+        let zero = rational(0);
+        let unit = &self.unit;
+        let square = |x: &BigRational| x * x;
+        assert_close_root(figures.stdev, self.variance.as_ref().map(|v| v / square(unit)), place, "stdev");
+        let relative = match (&self.variance, &self.mean) {
+            (Some(variance), Some(mean)) if *mean != zero => Some(variance / square(mean)),
+            _ => None,
+        };
+        assert_close_root(figures.relative_stdev, relative, place, "relative_stdev");
+        assert_close(figures.trailing_average, self.average.as_ref().map(|a| a / unit), place, "average");
+        let ratio =
+            self.average.as_ref().filter(|average| **average != zero).map(|average| &self.newest / average);
+        assert_close(figures.ratio, ratio, place, "ratio");
+        assert_eq!(usize::from(figures.window_bars), self.window_bars, "{place}: window_bars");
+    }
+}
+
+/// |x - exact| <= 1e-12 |exact|, decided in rationals.
+fn assert_close(x: Option<f64>, exact: Option<BigRational>, place: &str, what: &str) {
+    let (Some(x), Some(exact)) = (x, &exact) else {
+        assert_eq!(x.is_some(), exact.is_some(), "{place}: {what} is there, or should be");
+        return;
+    };
+    let x = BigRational::from_float(x).unwrap();
+    let error = if x > *exact { &x - exact } else { exact - &x };
+    let tolerance = exact / rational(1_000_000_000_000);
+    let tolerance = if tolerance < rational(0) { -tolerance } else { tolerance };
+    assert!(error <= tolerance, "{place}: {what} is {x} and should be {exact}");
+}
+
+/// The same for a square root whose square is known exactly.
+fn assert_close_root(x: Option<f64>, square: Option<BigRational>, place: &str, what: &str) {
+    let (Some(x), Some(square)) = (x, &square) else {
+        assert_eq!(x.is_some(), square.is_some(), "{place}: {what} is there, or should be");
+        return;
+    };
+    let x = BigRational::from_float(x).unwrap();
+    assert!(x >= rational(0), "{place}: {what} is negative");
+    let part = rational(1) / rational(1_000_000_000_000);
+    let (low, high) = (&x * (rational(1) - &part), &x * (rational(1) + &part));
+    assert!(
+        &low * &low <= *square && *square <= &high * &high,
+        "{place}: {what} is {x}, its square should be {square}"
+    );
+}
+
+/// An alert as the literal rule gives it.
+#[derive(Debug, PartialEq, Eq, Clone)]
+pub struct Spike {
+    pub start: i32,
+    pub value: i64,
+    pub occurrences: usize,
+    pub peak: i64,
+}
+
+/// Walks a series in order: at least three times the mean of the sixty minutes before, at least thirty bars
+/// in them, one alert per cool-down.
+pub fn spikes(series: &Series, cooldown_minutes: i32) -> Vec<Spike> {
+    let mut spikes: Vec<Spike> = Vec::new();
+    for (&t, &value) in series {
+        let window: Vec<i128> = series.range(t - 60..t).map(|(_, &value)| i128::from(value)).collect();
+        let (bars, sum) = (window.len() as i128, window.iter().sum::<i128>());
+        if bars < 30 || sum == 0 || i128::from(value) * bars < 3 * sum {
+            continue;
+        }
+        match spikes.last_mut() {
+            Some(open) if t < open.start + cooldown_minutes => {
+                open.occurrences += 1;
+                open.peak = open.peak.max(value);
+            }
+            _ => spikes.push(Spike { start: t, value, occurrences: 1, peak: value }),
+        }
+    }
+    spikes
+}

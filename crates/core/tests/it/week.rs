@@ -1,0 +1,117 @@
+//! A real week of ten names, the fall of NVDA on 27 January 2025 among it: every figure of every bar and
+//! every alert against the oracle. The recording is not ours to publish, so it is looked for beside the
+//! project.
+
+use crate::oracle::{self, Exact, Series};
+use flate2::read::MultiGzDecoder;
+use qqq_core::alert::{Alert, AlertChange};
+use qqq_core::calendar::{Calendar, Market};
+use qqq_core::{Bar, Detector, FeedLabel, Metric, Minute, SpikeRule, Symbol};
+use std::collections::BTreeMap;
+use std::io::Read;
+
+/// The bars in file order, which is by minute.
+fn week() -> Option<Vec<Bar>> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/week_2025-01-27_ten.csv.gz");
+    let Ok(file) = std::fs::File::open(path) else {
+        eprintln!(
+            "SKIPPED: the recorded week is not here; put week_2025-01-27_ten.csv.gz into ../shared/data"
+        );
+        return None;
+    };
+    let mut text = String::new();
+    MultiGzDecoder::new(file).read_to_string(&mut text).unwrap();
+    let bars = text
+        .lines()
+        .skip(1)
+        .map(|line| {
+            let fields: Vec<&str> = line.split(',').collect();
+            Bar {
+                symbol: fields[0].parse().unwrap(),
+                start: Minute::starting(fields[1].parse().unwrap()).unwrap(),
+                open: fields[2].parse().unwrap(),
+                high: fields[3].parse().unwrap(),
+                low: fields[4].parse().unwrap(),
+                close: fields[5].parse().unwrap(),
+                volume: fields[6].parse().unwrap(),
+                vwap: None,
+                trades: None,
+                feed: FeedLabel::new("replay").unwrap(),
+            }
+            .validate()
+            .unwrap()
+        })
+        .collect();
+    Some(bars)
+}
+
+/// Integers by their text alone: not the parser under test.
+fn oracle_value(bar: &Bar, metric: Metric) -> i64 {
+    match metric {
+        Metric::Volume => bar.volume.to_string().parse().unwrap(),
+        Metric::Price => {
+            let text = bar.close.to_string();
+            let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+            format!("{whole}{fraction:0<9}").parse().unwrap()
+        }
+    }
+}
+
+fn check(calendar: &Calendar, cooldown_minutes: u32, expected_bars: usize) -> Vec<Alert> {
+    let Some(mut bars) = week() else { return Vec::new() };
+    bars.retain(|bar| calendar.counts(bar.start));
+    bars.sort_by_key(|bar| (bar.start, bar.symbol));
+    assert_eq!(bars.len(), expected_bars);
+    let mut symbols: Vec<Symbol> = bars.iter().map(|bar| bar.symbol).collect();
+    symbols.sort();
+    symbols.dedup();
+    assert_eq!(symbols.len(), 10);
+
+    let rule = SpikeRule { cooldown_seconds: cooldown_minutes * 60, ..SpikeRule::default() };
+    let mut detector = Detector::new(&symbols, FeedLabel::new("replay").unwrap(), rule);
+    let mut series: BTreeMap<(Symbol, Metric), Series> = BTreeMap::new();
+    let mut alerts: BTreeMap<String, Alert> = BTreeMap::new();
+    for bar in &bars {
+        let symbol = symbols.binary_search(&bar.symbol).unwrap();
+        let mut changes: Vec<AlertChange> = Vec::new();
+        detector.observe(symbol, bar, bar.start.end(), &mut changes);
+        for change in changes {
+            alerts.insert(change.alert().id.to_string(), change.alert().clone());
+        }
+        let statistics = detector.statistics(symbol).unwrap();
+        for (metric, figures) in [(Metric::Price, &statistics.price), (Metric::Volume, &statistics.volume)] {
+            let series = series.entry((bar.symbol, metric)).or_default();
+            series.insert(bar.start.index(), oracle_value(bar, metric));
+            let place = format!("{} {metric} at {}", bar.symbol, bar.start);
+            Exact::at(series, bar.start.index(), metric.units()).assert_matches(figures, &place);
+        }
+    }
+
+    for ((symbol, metric), series) in &series {
+        let mut found: Vec<oracle::Spike> = alerts
+            .values()
+            .filter(|alert| alert.symbol == *symbol && alert.metric == *metric)
+            .map(|alert| oracle::Spike {
+                start: alert.start.index(),
+                value: alert.value,
+                occurrences: alert.occurrences.len(),
+                peak: alert.peak(),
+            })
+            .collect();
+        found.sort_by_key(|spike| spike.start);
+        assert_eq!(found, oracle::spikes(series, cooldown_minutes as i32), "{symbol} {metric}");
+    }
+    alerts.into_values().collect()
+}
+
+#[test]
+fn the_literal_rule_over_every_bar_of_the_week() {
+    let alerts = check(&Calendar::new(Market::Always, false, []), 0, 33_837);
+    eprintln!("always, no cool-down: {} alerts", alerts.len());
+}
+
+#[test]
+fn the_default_rule_over_the_regular_sessions_of_the_week() {
+    let alerts = check(&Calendar::new(Market::Xnas, false, []), 60, 19_400);
+    eprintln!("XNAS, cool-down of an hour: {} alerts", alerts.len());
+}
