@@ -2,12 +2,15 @@
 //! worker (left of it) and the server (right of it).
 //!
 //! [`open`] picks the backend by the URL's scheme. Every backend passes the same conformance list
-//! (`tests/it`). Methods say the business act; whatever one method does is one transaction.
+//! (`conformance`, a feature). Methods say the business act; whatever one method does is one transaction.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod sqlite;
 
 pub use error::StoreError;
+pub use qqq_core::alert::AlertChange;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -47,26 +50,6 @@ pub struct BarRecord {
     pub bar: Bar,
     /// 0 as first received.
     pub revision: u32,
-}
-
-/// What happened to an alert in a step.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AlertChange {
-    /// It is new: deliveries to matching subscriptions are owed.
-    Raised(Alert),
-    /// A bar was counted on it (or taken off): only `occurrences` may differ from what is stored.
-    Counted(Alert),
-    /// Its own bar was corrected away: those who were told are owed a follow-up.
-    Retracted(Alert),
-}
-
-impl AlertChange {
-    /// The alert as it now stands.
-    pub fn alert(&self) -> &Alert {
-        match self {
-            Self::Raised(alert) | Self::Counted(alert) | Self::Retracted(alert) => alert,
-        }
-    }
 }
 
 /// A split and the minute from which bars are in the new units (New York midnight of its ex-date).

@@ -1,0 +1,1323 @@
+//! What every backend must do, as a list of rules. Each takes a fresh, empty store; a backend's tests name only
+//! how to make one:
+//!
+//! ```text
+//! qqq_store::store_conformance!(fresh); // async fn fresh() -> (Arc<dyn Store>, impl Sized)
+//! ```
+//!
+//! A new rule is a function here and a line in [`store_conformance!`](crate::store_conformance).
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "rules are tests")]
+#![allow(missing_docs, reason = "a rule's name is its sentence")]
+
+use crate::*;
+use jiff::SignedDuration;
+use qqq_core::alert::{AlertState, Occurrence};
+use qqq_core::delivery::DeliveryKind;
+use qqq_core::subscription::SubscriptionStatus;
+use qqq_core::token::TokenKey;
+use qqq_core::{FeedMode, Figures, Price, Volume};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Makes one test of every rule, each with a store of its own. The argument is a function without parameters
+/// that answers a future of (store, guard); the guard lives as long as the test.
+#[macro_export]
+macro_rules! store_conformance {
+    ($fresh:path) => {
+        $crate::store_conformance! { @each $fresh;
+            replaying_a_batch_changes_nothing
+            replaying_a_whole_story_changes_nothing
+            an_alert_comes_with_a_delivery_for_every_subscription_it_concerns
+            a_batch_that_cannot_be_written_leaves_no_trace
+            raising_an_alert_twice_keeps_the_first
+            counting_changes_only_the_occurrences_of_a_stored_alert
+            a_claim_hands_out_everything_a_channel_needs
+            a_claim_takes_the_oldest_first_and_no_more_than_asked
+            a_delivery_under_way_is_not_handed_out_again
+            after_its_lease_a_delivery_is_claimed_anew_and_the_old_holder_settles_nothing
+            a_lapsed_lease_that_nobody_took_over_still_settles
+            renewing_keeps_others_away_and_only_the_holder_can
+            what_is_settled_stays_settled
+            a_delivery_that_was_refused_for_now_is_due_again_and_then_sent
+            a_retry_past_its_expiry_is_expired
+            what_was_not_claimed_in_time_is_expired
+            releasing_leases_makes_deliveries_due_at_once
+            the_next_due_time_is_told
+            unsubscribing_cancels_what_is_owed
+            a_claim_hands_out_nothing_of_an_ended_subscription
+            a_delivery_under_way_when_its_subscription_ends_may_still_settle
+            a_retraction_cancels_what_was_never_attempted
+            a_retraction_follows_what_was_sent
+            a_retraction_follows_what_was_under_way_once_it_is_sent
+            a_retraction_does_not_follow_what_failed
+            a_retraction_follows_an_attempt_with_an_unknown_end
+            a_retraction_ends_the_retries_of_what_it_retracts
+            a_retracted_alert_is_never_raised_again
+            a_sign_up_owes_a_confirmation_and_confirming_activates
+            confirming_again_changes_nothing
+            a_confirmation_link_works_for_a_day
+            an_ended_subscription_cannot_be_confirmed
+            an_unknown_token_opens_nothing
+            each_token_opens_its_own_purpose
+            a_sign_up_for_the_same_wish_keeps_the_first_subscription
+            signing_up_after_unsubscribing_makes_a_new_subscription
+            one_address_is_written_to_once_in_ten_minutes
+            one_address_is_written_to_three_times_a_day
+            all_addresses_together_have_a_limit
+            without_confirmation_a_subscription_is_active_at_once
+            on_a_live_feed_a_subscription_begins_with_the_next_minute
+            on_a_simulated_feed_a_subscription_begins_with_the_feeds_clock
+            a_bar_is_replaced_by_its_revision
+            bars_are_read_by_symbol_and_range
+            recent_bars_end_at_each_symbols_newest
+            imports_tell_new_revised_and_unchanged
+            statistics_come_back_bit_for_bit
+            splits_rescale_older_bars_once
+            pruning_deletes_the_oldest_bars_in_pieces
+            changes_are_complete_and_in_order
+            changes_come_in_whole_commits
+            the_feeds_state_comes_back_and_is_no_reason_to_render
+            alerts_are_paged_newest_first_without_gaps_or_repeats
+            alerts_are_filtered
+            notes_come_back
+            only_one_worker_holds_the_lock
+            a_store_describes_and_checks_itself
+        }
+    };
+    (@each $fresh:path; $($rule:ident)+) => {
+        $(
+            #[tokio::test]
+            async fn $rule() {
+                let (store, _guard) = $fresh().await;
+                $crate::conformance::$rule(store).await;
+            }
+        )+
+    };
+}
+
+type Shared = Arc<dyn Store>;
+
+/// 2025-01-31T20:59:00Z: inside a session.
+pub const MINUTE: Minute = Minute::from_index(28_971_419);
+
+/// The wall clock `seconds` after the end of [`MINUTE`].
+pub fn at(seconds: i64) -> Timestamp {
+    MINUTE.end().checked_add(SignedDuration::from_secs(seconds)).unwrap()
+}
+
+/// A valid symbol.
+pub fn symbol(text: &str) -> Symbol {
+    text.parse().unwrap()
+}
+
+/// A bar with a close of `cents`, never revised.
+pub fn bar(name: &str, start: Minute, cents: i64) -> BarRecord {
+    let price = Price::from_nanos(cents * Price::DOLLAR / 100).unwrap();
+    let bar = Bar {
+        symbol: symbol(name),
+        start,
+        open: price,
+        high: price,
+        low: price,
+        close: price,
+        volume: Volume::from_shares(cents * 10).unwrap(),
+        vwap: (cents % 2 == 0).then_some(price),
+        trades: (cents % 3 == 0).then_some(7),
+        feed: "test".parse().unwrap(),
+    };
+    BarRecord { bar, revision: 0 }
+}
+
+/// An alert on the volume of a bar.
+pub fn alert(name: &str, start: Minute) -> Alert {
+    Alert {
+        id: AlertId::derive("spike", symbol(name), Metric::Volume, start),
+        rule: "spike".to_owned(),
+        symbol: symbol(name),
+        metric: Metric::Volume,
+        start,
+        value: 151_234,
+        window_sum: 1_262_070,
+        window_bars: 60,
+        feed: "test".parse().unwrap(),
+        revision: 2,
+        state: AlertState::Raised,
+        raised_at: start.end(),
+        occurrences: vec![Occurrence { start, value: 151_234 }],
+    }
+}
+
+/// The alert, retracted.
+pub fn retracted(alert: &Alert) -> Alert {
+    Alert { state: AlertState::Retracted, occurrences: Vec::new(), ..alert.clone() }
+}
+
+/// A step that changes alerts only.
+pub fn alerts_of(changes: impl IntoIterator<Item = AlertChange>) -> Batch {
+    Batch { alerts: changes.into_iter().collect(), ..Batch::default() }
+}
+
+/// A step that brings bars only.
+pub fn bars_of(bars: impl IntoIterator<Item = BarRecord>) -> Batch {
+    Batch { bars: bars.into_iter().collect(), ..Batch::default() }
+}
+
+/// The sign-up with number `n`, for alerts on a volume.
+pub fn sign_up(n: u16, email: &str, name: &str) -> SignUp {
+    let mut bytes = [7; 16];
+    bytes[..2].copy_from_slice(&n.to_be_bytes());
+    let id = SubscriptionId::from_random(bytes);
+    SignUp {
+        id,
+        email: email.parse().unwrap(),
+        symbol: symbol(name),
+        metric: Metric::Volume,
+        nonce: bytes,
+        hashes: TokenKey::new([1; 32]).hashes(id, &bytes),
+        confirm: true,
+    }
+}
+
+/// Limits that limit nothing.
+pub const UNLIMITED: SignUpLimits =
+    SignUpLimits { address_gap_seconds: 0, address_per_day: u32::MAX, total_per_hour: u32::MAX };
+
+/// A feed's state.
+pub fn feed_status(mode: FeedMode, clock: Timestamp) -> FeedStatus {
+    FeedStatus {
+        provider: "test".to_owned(),
+        label: "test".parse().unwrap(),
+        mode,
+        coverage: "all of it".to_owned(),
+        clock,
+        answered_at: Some(clock),
+        problem: None,
+    }
+}
+
+/// Subscribes and is active from `now` on, without a mail being owed.
+async fn subscribed(store: &Shared, n: u16, name: &str, now: Timestamp) -> SignUp {
+    let sign_up = SignUp { confirm: false, ..sign_up(n, &format!("s{n}@example.com"), name) };
+    assert!(!store.subscribe(&sign_up, UNLIMITED, now).await.unwrap());
+    sign_up
+}
+
+/// A store with one alert, raised at [`at`]`(0)` and owed to one subscription.
+async fn one_owed(store: &Shared) -> (Alert, SignUp) {
+    let sign_up = subscribed(store, 1, "TSLA", at(-3600)).await;
+    let alert = alert("TSLA", MINUTE);
+    let committed = store.commit(&alerts_of([AlertChange::Raised(alert.clone())]), at(0)).await.unwrap();
+    assert_eq!(committed.deliveries, 1);
+    (alert, sign_up)
+}
+
+async fn claim_all(store: &Shared, now: Timestamp) -> Vec<Delivery> {
+    store.claim(now, now + SignedDuration::from_secs(30), 100).await.unwrap()
+}
+
+async fn claim_one(store: &Shared, now: Timestamp) -> Delivery {
+    let mut claimed = claim_all(store, now).await;
+    assert_eq!(claimed.len(), 1, "{claimed:?}");
+    claimed.remove(0)
+}
+
+async fn settle(store: &Shared, delivery: &Delivery, outcome: Outcome, now: Timestamp) -> bool {
+    store.settle(delivery.id, delivery.lease, &outcome, now).await.unwrap()
+}
+
+async fn retract(store: &Shared, alert: &Alert, now: Timestamp) -> u64 {
+    let batch = alerts_of([AlertChange::Retracted(retracted(alert))]);
+    let owed = store.commit(&batch, now).await.unwrap().deliveries;
+    assert_eq!(store.commit(&batch, now).await.unwrap().deliveries, 0, "retracted twice");
+    assert_eq!(store.alert(alert.id).await.unwrap().unwrap().state, AlertState::Retracted);
+    owed
+}
+
+/// How many are (pending, sent, failed, expired, cancelled).
+async fn outbox(store: &Shared) -> (u64, u64, u64, u64, u64) {
+    let summary = store.outbox().await.unwrap();
+    assert_eq!(summary.oldest_pending.is_some(), summary.pending > 0);
+    (summary.pending, summary.sent, summary.failed, summary.expired, summary.cancelled)
+}
+
+async fn everything(store: &Shared) -> (Changes, OutboxSummary, Vec<SplitRecord>, Option<FeedStatus>) {
+    (
+        store.changes(Sequence(0), usize::MAX).await.unwrap(),
+        store.outbox().await.unwrap(),
+        store.splits().await.unwrap(),
+        store.feed_status().await.unwrap(),
+    )
+}
+
+fn statistics_of(name: &str, start: Minute, stdev: f64) -> Statistics {
+    let figures = Figures {
+        stdev: Some(stdev),
+        relative_stdev: None,
+        trailing_average: Some(stdev / 3.0),
+        ratio: Some(3.0 * stdev),
+        window_bars: 60,
+    };
+    Statistics {
+        symbol: symbol(name),
+        start,
+        feed: "test".parse().unwrap(),
+        price: figures,
+        volume: Figures { stdev: None, window_bars: u16::MAX, ..figures },
+    }
+}
+
+fn split_of(name: &str, new: u32, old: u32) -> SplitRecord {
+    let split = Split::new(symbol(name), "2025-01-31".parse().unwrap(), new, old).unwrap();
+    SplitRecord { split, from: MINUTE }
+}
+
+fn full_batch() -> Batch {
+    let spike = alert("TSLA", MINUTE);
+    let mut counted = spike.clone();
+    counted.occurrences.push(Occurrence { start: MINUTE.plus(1), value: 160_000 });
+    let gone = alert("AAPL", MINUTE);
+    Batch {
+        splits: vec![split_of("NVDA", 10, 1)],
+        bars: vec![
+            bar("TSLA", MINUTE, 1000),
+            bar("TSLA", MINUTE.plus(1), 1001),
+            bar("NVDA", MINUTE.plus(-1), 1002),
+            bar("AAPL", MINUTE, 1003),
+        ],
+        statistics: vec![statistics_of("TSLA", MINUTE, 0.1), statistics_of("AAPL", MINUTE, 0.7)],
+        alerts: vec![
+            AlertChange::Raised(spike),
+            AlertChange::Raised(gone.clone()),
+            AlertChange::Counted(counted),
+            AlertChange::Retracted(retracted(&gone)),
+        ],
+        feed: Some(feed_status(FeedMode::Live, at(1))),
+    }
+}
+
+pub async fn replaying_a_batch_changes_nothing(store: Shared) {
+    subscribed(&store, 1, "TSLA", at(-3600)).await;
+    subscribed(&store, 2, "AAPL", at(-3600)).await;
+    store.commit(&bars_of([bar("NVDA", MINUTE.plus(-2), 5000)]), at(-1)).await.unwrap();
+    let first = store.commit(&full_batch(), at(0)).await.unwrap();
+    assert_eq!(first.sequence, Sequence(2));
+    let before = everything(&store).await;
+    for later in [0, 1, 1000] {
+        let again = store.commit(&full_batch(), at(later)).await.unwrap();
+        assert_eq!(again, Committed { sequence: first.sequence, deliveries: 0 });
+        assert_eq!(everything(&store).await, before);
+    }
+    assert_eq!(
+        store.changes(first.sequence, 100).await.unwrap(),
+        Changes { sequence: first.sequence, ..Changes::default() }
+    );
+    assert_eq!(outbox(&store).await, (1, 0, 0, 0, 1));
+}
+
+pub async fn replaying_a_whole_story_changes_nothing(store: Shared) {
+    let (spike, _) = one_owed(&store).await;
+    let told = claim_one(&store, at(1)).await;
+    settle(&store, &told, Outcome::Sent, at(2)).await;
+    let mut counted = spike.clone();
+    counted.occurrences.push(Occurrence { start: MINUTE.plus(1), value: 160_000 });
+    let mut more = counted.clone();
+    more.occurrences.push(Occurrence { start: MINUTE.plus(2), value: 170_000 });
+    let story = alerts_of([
+        AlertChange::Raised(spike.clone()),
+        AlertChange::Counted(counted),
+        AlertChange::Counted(more.clone()),
+        AlertChange::Retracted(Alert { state: AlertState::Retracted, ..more }),
+    ]);
+    let first = store.commit(&story, at(3)).await.unwrap();
+    assert_eq!(first.deliveries, 1);
+    let before = everything(&store).await;
+    assert_eq!(
+        store.commit(&story, at(4)).await.unwrap(),
+        Committed { sequence: first.sequence, deliveries: 0 }
+    );
+    assert_eq!(everything(&store).await, before);
+}
+
+pub async fn an_alert_comes_with_a_delivery_for_every_subscription_it_concerns(store: Shared) {
+    let now = at(-3600);
+    let concerned = [subscribed(&store, 1, "TSLA", now).await, subscribed(&store, 2, "TSLA", now).await];
+    // Another symbol, another metric, not confirmed, too late, ended.
+    subscribed(&store, 3, "AAPL", now).await;
+    let other_metric =
+        SignUp { metric: Metric::Price, confirm: false, ..sign_up(4, "s4@example.com", "TSLA") };
+    store.subscribe(&other_metric, UNLIMITED, now).await.unwrap();
+    store.subscribe(&sign_up(5, "s5@example.com", "TSLA"), UNLIMITED, now).await.unwrap();
+    subscribed(&store, 6, "TSLA", MINUTE.start() + SignedDuration::from_secs(1)).await;
+    let ended = subscribed(&store, 7, "TSLA", now).await;
+    store.unsubscribe(&ended.hashes.unsubscribe, now).await.unwrap().unwrap();
+    // Active from the very minute of the bar.
+    let just = subscribed(&store, 8, "TSLA", MINUTE.start()).await;
+
+    let raised = alert("TSLA", MINUTE);
+    let committed = store.commit(&alerts_of([AlertChange::Raised(raised.clone())]), at(0)).await.unwrap();
+    assert_eq!(committed.deliveries, 3);
+    let told: BTreeSet<SubscriptionId> = claim_all(&store, at(0))
+        .await
+        .into_iter()
+        .filter(|delivery| delivery.kind == DeliveryKind::Alert)
+        .map(|delivery| {
+            assert_eq!(delivery.alert.unwrap(), raised);
+            assert_eq!(
+                delivery.id,
+                DeliveryId::of_alert(DeliveryKind::Alert, raised.id, delivery.subscription.id)
+            );
+            delivery.subscription.id
+        })
+        .collect();
+    let expected: BTreeSet<_> = concerned.iter().chain([&just]).map(|one| one.id).collect();
+    assert_eq!(told, expected);
+}
+
+pub async fn a_batch_that_cannot_be_written_leaves_no_trace(store: Shared) {
+    let (_, sign_up) = one_owed(&store).await;
+    let before = everything(&store).await;
+    // Another id for a known (rule, symbol, metric, start): nothing this program makes, so the store refuses.
+    let mut batch = full_batch();
+    let mut twin = alert("TSLA", MINUTE);
+    twin.id = AlertId::derive("another", twin.symbol, twin.metric, twin.start);
+    batch.alerts = vec![AlertChange::Raised(alert("TSLA", MINUTE.plus(9))), AlertChange::Raised(twin)];
+    let error = store.commit(&batch, at(1)).await.unwrap_err();
+    assert!(!error.is_transient(), "{error}");
+    assert_eq!(everything(&store).await, before);
+    assert_eq!(store.alert(alert("TSLA", MINUTE.plus(9)).id).await.unwrap(), None);
+    assert_eq!(claim_one(&store, at(2)).await.subscription.id, sign_up.id);
+    // And it goes on working.
+    assert_eq!(store.commit(&full_batch(), at(1)).await.unwrap().sequence, Sequence(before.0.sequence.0 + 1));
+}
+
+pub async fn raising_an_alert_twice_keeps_the_first(store: Shared) {
+    let (first, _) = one_owed(&store).await;
+    let second = Alert { value: 1, revision: 9, occurrences: Vec::new(), ..first.clone() };
+    let before = store.sequence().await.unwrap();
+    let committed = store.commit(&alerts_of([AlertChange::Raised(second)]), at(5)).await.unwrap();
+    assert_eq!(committed, Committed { sequence: before, deliveries: 0 });
+    assert_eq!(store.alert(first.id).await.unwrap(), Some(first));
+}
+
+pub async fn counting_changes_only_the_occurrences_of_a_stored_alert(store: Shared) {
+    let (first, _) = one_owed(&store).await;
+    let occurrences = vec![
+        Occurrence { start: MINUTE, value: 151_234 },
+        Occurrence { start: MINUTE.plus(3), value: i64::MAX },
+        Occurrence { start: Minute::MIN, value: i64::MIN },
+    ];
+    let counted = Alert { value: 1, window_sum: 2, occurrences: occurrences.clone(), ..first.clone() };
+    let unknown = alert("AAPL", MINUTE);
+    let batch = alerts_of([AlertChange::Counted(counted), AlertChange::Counted(unknown.clone())]);
+    let committed = store.commit(&batch, at(5)).await.unwrap();
+    assert_eq!(committed, Committed { sequence: Sequence(2), deliveries: 0 });
+    assert_eq!(store.alert(first.id).await.unwrap(), Some(Alert { occurrences, ..first }));
+    assert_eq!(store.alert(unknown.id).await.unwrap(), None);
+}
+
+pub async fn a_claim_hands_out_everything_a_channel_needs(store: Shared) {
+    let (alert, sign_up) = one_owed(&store).await;
+    let delivery = claim_one(&store, at(7)).await;
+    assert_eq!(delivery.id, DeliveryId::of_alert(DeliveryKind::Alert, alert.id, sign_up.id));
+    assert_eq!((delivery.kind, delivery.attempt), (DeliveryKind::Alert, 1));
+    assert_eq!(delivery.created_at, at(0));
+    assert_eq!(delivery.expires_at, at(DeliveryKind::Alert.lifetime_seconds()));
+    assert_eq!(delivery.alert, Some(alert));
+    let subscription = &delivery.subscription;
+    assert_eq!(subscription.id, sign_up.id);
+    assert_eq!(subscription.email.expose(), sign_up.email.expose());
+    assert_eq!((subscription.symbol, subscription.metric), (sign_up.symbol, sign_up.metric));
+    assert_eq!(subscription.status, SubscriptionStatus::Active);
+    assert_eq!(subscription.nonce, sign_up.nonce);
+    assert_eq!(subscription.created_at, at(-3600));
+}
+
+pub async fn a_claim_takes_the_oldest_first_and_no_more_than_asked(store: Shared) {
+    subscribed(&store, 1, "TSLA", at(-3600)).await;
+    for n in [2, 0, 4, 1, 3] {
+        let batch = alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus(n)))]);
+        store.commit(&batch, at(i64::from(n) * 60)).await.unwrap();
+    }
+    let mut order = Vec::new();
+    for (limit, expected) in [(0, 0), (2, 2), (100, 3), (100, 0)] {
+        let claimed = store.claim(at(600), at(630), limit).await.unwrap();
+        assert_eq!(claimed.len(), expected);
+        order.extend(claimed.into_iter().map(|delivery| delivery.created_at));
+    }
+    assert!(order.is_sorted() && order.len() == 5, "{order:?}");
+    // What comes to be owed later than now is not due yet.
+    let later = alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus(20)))]);
+    store.commit(&later, at(700)).await.unwrap();
+    assert!(store.claim(at(629), at(640), 10).await.unwrap().is_empty());
+}
+
+pub async fn a_delivery_under_way_is_not_handed_out_again(store: Shared) {
+    one_owed(&store).await;
+    let delivery = claim_one(&store, at(1)).await;
+    assert!(claim_all(&store, at(1)).await.is_empty());
+    assert!(claim_all(&store, at(30)).await.is_empty());
+    assert!(settle(&store, &delivery, Outcome::Sent, at(30)).await);
+    assert!(claim_all(&store, at(1000)).await.is_empty());
+    assert_eq!(outbox(&store).await, (0, 1, 0, 0, 0));
+}
+
+pub async fn after_its_lease_a_delivery_is_claimed_anew_and_the_old_holder_settles_nothing(store: Shared) {
+    one_owed(&store).await;
+    let old = claim_one(&store, at(1)).await;
+    let new = claim_one(&store, at(31)).await;
+    assert_eq!((new.id, new.attempt), (old.id, 2));
+    assert_ne!(new.lease, old.lease);
+    for outcome in
+        [Outcome::Sent, Outcome::Failed("no".to_owned()), Outcome::RetryAt(at(40), "later".to_owned())]
+    {
+        assert!(!settle(&store, &old, outcome, at(32)).await);
+        assert!(!store.renew(old.id, old.lease, at(90)).await.unwrap());
+    }
+    assert_eq!(outbox(&store).await, (1, 0, 0, 0, 0));
+    assert_eq!(store.next_due().await.unwrap(), Some(at(61)));
+    assert!(settle(&store, &new, Outcome::Sent, at(33)).await);
+    assert_eq!(outbox(&store).await, (0, 1, 0, 0, 0));
+}
+
+pub async fn a_lapsed_lease_that_nobody_took_over_still_settles(store: Shared) {
+    one_owed(&store).await;
+    let delivery = claim_one(&store, at(1)).await;
+    assert!(settle(&store, &delivery, Outcome::Sent, at(300)).await);
+    assert!(claim_all(&store, at(301)).await.is_empty());
+}
+
+pub async fn renewing_keeps_others_away_and_only_the_holder_can(store: Shared) {
+    one_owed(&store).await;
+    let delivery = claim_one(&store, at(1)).await;
+    assert!(!store.renew(delivery.id, Lease(delivery.lease.0 + 1), at(90)).await.unwrap());
+    assert!(store.renew(delivery.id, delivery.lease, at(90)).await.unwrap());
+    assert!(claim_all(&store, at(31)).await.is_empty());
+    assert_eq!(store.next_due().await.unwrap(), Some(at(90)));
+    assert_eq!(claim_one(&store, at(90)).await.attempt, 2);
+    assert!(!store.renew(delivery.id, delivery.lease, at(200)).await.unwrap());
+}
+
+pub async fn what_is_settled_stays_settled(store: Shared) {
+    one_owed(&store).await;
+    let delivery = claim_one(&store, at(1)).await;
+    assert!(settle(&store, &delivery, Outcome::Failed("550 no such user".to_owned()), at(2)).await);
+    for outcome in
+        [Outcome::Sent, Outcome::Failed("no".to_owned()), Outcome::RetryAt(at(40), "later".to_owned())]
+    {
+        assert!(!settle(&store, &delivery, outcome, at(3)).await);
+    }
+    assert!(!store.renew(delivery.id, delivery.lease, at(90)).await.unwrap());
+    assert_eq!(store.release_leases().await.unwrap(), 0);
+    assert!(claim_all(&store, at(100)).await.is_empty());
+    assert_eq!(outbox(&store).await, (0, 0, 1, 0, 0));
+}
+
+pub async fn a_delivery_that_was_refused_for_now_is_due_again_and_then_sent(store: Shared) {
+    one_owed(&store).await;
+    let first = claim_one(&store, at(1)).await;
+    assert!(settle(&store, &first, Outcome::RetryAt(at(60), "451 busy".to_owned()), at(2)).await);
+    // The lease is used up with it.
+    assert!(!settle(&store, &first, Outcome::Sent, at(3)).await);
+    assert!(!store.renew(first.id, first.lease, at(90)).await.unwrap());
+    assert_eq!(store.next_due().await.unwrap(), Some(at(60)));
+    assert!(claim_all(&store, at(59)).await.is_empty());
+    let second = claim_one(&store, at(60)).await;
+    assert_eq!((second.id, second.attempt), (first.id, 2));
+    assert_eq!((second.created_at, second.expires_at), (first.created_at, first.expires_at));
+    assert!(settle(&store, &second, Outcome::Sent, at(61)).await);
+    assert_eq!(outbox(&store).await, (0, 1, 0, 0, 0));
+}
+
+pub async fn a_retry_past_its_expiry_is_expired(store: Shared) {
+    one_owed(&store).await;
+    let delivery = claim_one(&store, at(1)).await;
+    let retry = Outcome::RetryAt(delivery.expires_at, "451 busy".to_owned());
+    assert!(settle(&store, &delivery, retry, at(2)).await);
+    assert_eq!(outbox(&store).await, (0, 0, 0, 1, 0));
+    assert_eq!(store.next_due().await.unwrap(), None);
+}
+
+pub async fn what_was_not_claimed_in_time_is_expired(store: Shared) {
+    let lifetime = DeliveryKind::Alert.lifetime_seconds();
+    one_owed(&store).await;
+    assert_eq!(claim_one(&store, at(lifetime - 40)).await.attempt, 1);
+    // The lease ran out and nobody knows how the attempt ended.
+    assert!(claim_all(&store, at(lifetime)).await.is_empty());
+    assert_eq!(outbox(&store).await, (0, 0, 0, 1, 0));
+}
+
+pub async fn releasing_leases_makes_deliveries_due_at_once(store: Shared) {
+    one_owed(&store).await;
+    let lost = claim_one(&store, at(1)).await;
+    assert_eq!(store.release_leases().await.unwrap(), 1);
+    assert_eq!(store.release_leases().await.unwrap(), 0);
+    assert!(!settle(&store, &lost, Outcome::Sent, at(2)).await, "its holder is gone");
+    let again = claim_one(&store, at(2)).await;
+    assert_eq!((again.id, again.attempt), (lost.id, 2));
+}
+
+pub async fn the_next_due_time_is_told(store: Shared) {
+    assert_eq!(store.next_due().await.unwrap(), None);
+    one_owed(&store).await;
+    assert_eq!(store.next_due().await.unwrap(), Some(at(0)));
+    let delivery = claim_one(&store, at(1)).await;
+    assert_eq!(store.next_due().await.unwrap(), Some(at(31)));
+    settle(&store, &delivery, Outcome::Sent, at(2)).await;
+    assert_eq!(store.next_due().await.unwrap(), None);
+}
+
+pub async fn unsubscribing_cancels_what_is_owed(store: Shared) {
+    let (_, sign_up) = one_owed(&store).await;
+    let ended = store.unsubscribe(&sign_up.hashes.unsubscribe, at(1)).await.unwrap().unwrap();
+    assert_eq!((ended.id, ended.status), (sign_up.id, SubscriptionStatus::Unsubscribed));
+    assert_eq!(outbox(&store).await, (0, 0, 0, 0, 1));
+    assert!(claim_all(&store, at(2)).await.is_empty());
+    let again = store.unsubscribe(&sign_up.hashes.unsubscribe, at(9)).await.unwrap().unwrap();
+    assert_eq!(again, ended);
+    assert_eq!(store.subscription_counts().await.unwrap(), (0, 0, 1));
+    // Nor does a new alert come to be owed.
+    let batch = alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus(1)))]);
+    assert_eq!(store.commit(&batch, at(60)).await.unwrap().deliveries, 0);
+}
+
+pub async fn a_claim_hands_out_nothing_of_an_ended_subscription(store: Shared) {
+    let (_, sign_up) = one_owed(&store).await;
+    // Under way while it ends, so unsubscribing leaves it; then it comes back.
+    let delivery = claim_one(&store, at(1)).await;
+    store.unsubscribe(&sign_up.hashes.unsubscribe, at(2)).await.unwrap().unwrap();
+    assert_eq!(outbox(&store).await, (1, 0, 0, 0, 0));
+    assert!(settle(&store, &delivery, Outcome::RetryAt(at(5), "451".to_owned()), at(3)).await);
+    assert!(claim_all(&store, at(6)).await.is_empty());
+    assert_eq!(outbox(&store).await, (0, 0, 0, 0, 1));
+}
+
+pub async fn a_delivery_under_way_when_its_subscription_ends_may_still_settle(store: Shared) {
+    let (_, sign_up) = one_owed(&store).await;
+    let delivery = claim_one(&store, at(1)).await;
+    store.unsubscribe(&sign_up.hashes.unsubscribe, at(2)).await.unwrap().unwrap();
+    assert!(settle(&store, &delivery, Outcome::Sent, at(3)).await);
+    assert_eq!(outbox(&store).await, (0, 1, 0, 0, 0));
+}
+
+pub async fn a_retraction_cancels_what_was_never_attempted(store: Shared) {
+    let (alert, _) = one_owed(&store).await;
+    assert_eq!(retract(&store, &alert, at(1)).await, 0);
+    assert!(claim_all(&store, at(2)).await.is_empty());
+    assert_eq!(outbox(&store).await, (0, 0, 0, 0, 1));
+}
+
+pub async fn a_retraction_follows_what_was_sent(store: Shared) {
+    let (alert, sign_up) = one_owed(&store).await;
+    let told = claim_one(&store, at(1)).await;
+    assert!(settle(&store, &told, Outcome::Sent, at(2)).await);
+    assert_eq!(retract(&store, &alert, at(3)).await, 1);
+    let follow_up = claim_one(&store, at(4)).await;
+    assert_eq!(follow_up.kind, DeliveryKind::Retraction);
+    assert_eq!(follow_up.id, DeliveryId::of_alert(DeliveryKind::Retraction, alert.id, sign_up.id));
+    assert_eq!((follow_up.created_at, follow_up.attempt), (at(3), 1));
+    assert_eq!(follow_up.expires_at, at(3 + DeliveryKind::Retraction.lifetime_seconds()));
+    let shown = follow_up.alert.clone().unwrap();
+    assert_eq!((shown.id, shown.state), (alert.id, AlertState::Retracted));
+    assert!(settle(&store, &follow_up, Outcome::Sent, at(5)).await);
+    assert!(claim_all(&store, at(1000)).await.is_empty());
+    assert_eq!(outbox(&store).await, (0, 2, 0, 0, 0));
+}
+
+pub async fn a_retraction_follows_what_was_under_way_once_it_is_sent(store: Shared) {
+    let (alert, _) = one_owed(&store).await;
+    let told = claim_one(&store, at(1)).await;
+    assert_eq!(retract(&store, &alert, at(2)).await, 0);
+    assert!(claim_all(&store, at(2)).await.is_empty());
+    assert!(settle(&store, &told, Outcome::Sent, at(3)).await);
+    assert_eq!(claim_one(&store, at(3)).await.kind, DeliveryKind::Retraction);
+    assert!(!settle(&store, &told, Outcome::Sent, at(4)).await);
+    assert_eq!(outbox(&store).await, (1, 1, 0, 0, 0));
+}
+
+pub async fn a_retraction_does_not_follow_what_failed(store: Shared) {
+    let (alert, _) = one_owed(&store).await;
+    let told = claim_one(&store, at(1)).await;
+    assert!(settle(&store, &told, Outcome::Failed("550".to_owned()), at(2)).await);
+    assert_eq!(retract(&store, &alert, at(3)).await, 0);
+    assert!(claim_all(&store, at(4)).await.is_empty());
+    assert_eq!(outbox(&store).await, (0, 0, 1, 0, 0));
+}
+
+pub async fn a_retraction_follows_an_attempt_with_an_unknown_end(store: Shared) {
+    // Two ways: the lease has run out when the retraction comes, or it runs out afterwards.
+    for (minutes, retracted_at) in [(0, 40), (10, 5)] {
+        subscribed(&store, 1 + minutes as u16, "TSLA", at(-3600)).await;
+        let raised = alert("TSLA", MINUTE.plus(minutes));
+        store.commit(&alerts_of([AlertChange::Raised(raised.clone())]), at(0)).await.unwrap();
+        let lost = claim_all(&store, at(1)).await;
+        assert!(!lost.is_empty());
+        retract(&store, &raised, at(retracted_at)).await;
+        let claimed = claim_all(&store, at(41)).await;
+        assert_eq!(claimed.len(), lost.len());
+        for follow_up in &claimed {
+            assert_eq!(follow_up.kind, DeliveryKind::Retraction);
+            assert_eq!(follow_up.alert.as_ref().unwrap().id, raised.id);
+            assert!(settle(&store, follow_up, Outcome::Sent, at(42)).await);
+        }
+        for delivery in &lost {
+            assert!(!settle(&store, delivery, Outcome::Sent, at(42)).await);
+        }
+        assert!(claim_all(&store, at(100)).await.is_empty());
+    }
+    assert_eq!(outbox(&store).await, (0, 3, 0, 0, 3));
+}
+
+pub async fn a_retraction_ends_the_retries_of_what_it_retracts(store: Shared) {
+    let (first, _) = one_owed(&store).await;
+    let second = alert("TSLA", MINUTE.plus(1));
+    store.commit(&alerts_of([AlertChange::Raised(second.clone())]), at(0)).await.unwrap();
+    let refused = |at| Outcome::RetryAt(at, "timed out".to_owned());
+    let claimed = claim_all(&store, at(1)).await;
+    assert_eq!(claimed.len(), 2);
+    // One waits for its retry when the retraction comes, the other is under way.
+    let (waiting, under_way): (Vec<_>, Vec<_>) =
+        claimed.into_iter().partition(|delivery| delivery.alert.as_ref().unwrap().id == first.id);
+    assert!(settle(&store, &waiting[0], refused(at(60)), at(2)).await);
+    assert_eq!(retract(&store, &first, at(3)).await, 1);
+    assert_eq!(retract(&store, &second, at(3)).await, 0);
+    assert!(settle(&store, &under_way[0], refused(at(60)), at(4)).await);
+    let follow_ups = claim_all(&store, at(100)).await;
+    assert_eq!(follow_ups.len(), 2);
+    assert!(follow_ups.iter().all(|delivery| delivery.kind == DeliveryKind::Retraction));
+    assert_eq!(outbox(&store).await, (2, 0, 0, 0, 2));
+}
+
+pub async fn a_retracted_alert_is_never_raised_again(store: Shared) {
+    let (first, _) = one_owed(&store).await;
+    retract(&store, &first, at(1)).await;
+    let again = alerts_of([AlertChange::Raised(first.clone())]);
+    assert_eq!(store.commit(&again, at(2)).await.unwrap().deliveries, 0);
+    assert_eq!(store.alert(first.id).await.unwrap().unwrap().state, AlertState::Retracted);
+    // Not even where the store never saw it raised.
+    let unseen = alert("TSLA", MINUTE.plus(5));
+    retract(&store, &unseen, at(3)).await;
+    let raised = alerts_of([AlertChange::Raised(unseen.clone())]);
+    assert_eq!(store.commit(&raised, at(4)).await.unwrap().deliveries, 0);
+    assert!(claim_all(&store, at(5)).await.is_empty());
+}
+
+pub async fn a_sign_up_owes_a_confirmation_and_confirming_activates(store: Shared) {
+    let sign_up = sign_up(1, "Ada@Example.com", "TSLA");
+    assert!(store.subscribe(&sign_up, SignUpLimits::default(), at(0)).await.unwrap());
+    assert_eq!(store.subscription_counts().await.unwrap(), (1, 0, 0));
+    let mail = claim_one(&store, at(1)).await;
+    assert_eq!(mail.kind, DeliveryKind::Confirmation);
+    assert_eq!(mail.id, DeliveryId::of_confirmation(sign_up.id, 1));
+    assert_eq!(mail.alert, None);
+    assert_eq!(mail.expires_at, at(DeliveryKind::Confirmation.lifetime_seconds()));
+    assert_eq!(mail.subscription.email.expose(), "Ada@Example.com");
+    assert_eq!(mail.subscription.status, SubscriptionStatus::Pending);
+    assert_eq!(mail.subscription.active_from, None);
+    let Confirmed::Activated(active) = store.confirm(&sign_up.hashes.confirm, at(60)).await.unwrap() else {
+        panic!("not activated");
+    };
+    assert_eq!(active.status, SubscriptionStatus::Active);
+    assert_eq!(active.active_from, Minute::starting(at(60)));
+    let found = store.subscription_of(Purpose::Manage, &sign_up.hashes.manage).await.unwrap();
+    assert_eq!(found, Some(active));
+    assert_eq!(store.subscription_counts().await.unwrap(), (0, 1, 0));
+}
+
+pub async fn confirming_again_changes_nothing(store: Shared) {
+    let sign_up = sign_up(1, "ada@example.com", "TSLA");
+    store.subscribe(&sign_up, UNLIMITED, at(0)).await.unwrap();
+    let Confirmed::Activated(first) = store.confirm(&sign_up.hashes.confirm, at(60)).await.unwrap() else {
+        panic!("not activated");
+    };
+    for later in [61, 3600, 200_000] {
+        assert_eq!(
+            store.confirm(&sign_up.hashes.confirm, at(later)).await.unwrap(),
+            Confirmed::AlreadyActive(first.clone())
+        );
+    }
+}
+
+pub async fn a_confirmation_link_works_for_a_day(store: Shared) {
+    let day = 24 * 60 * 60;
+    let sign_up = sign_up(1, "ada@example.com", "TSLA");
+    store.subscribe(&sign_up, UNLIMITED, at(0)).await.unwrap();
+    let Confirmed::Expired(found) = store.confirm(&sign_up.hashes.confirm, at(day + 1)).await.unwrap() else {
+        panic!("not expired");
+    };
+    assert_eq!((found.id, found.status), (sign_up.id, SubscriptionStatus::Pending));
+    // Asking again gives it another day.
+    assert!(store.subscribe(&sign_up, UNLIMITED, at(day + 2)).await.unwrap());
+    let confirmed = store.confirm(&sign_up.hashes.confirm, at(2 * day + 1)).await.unwrap();
+    assert!(matches!(confirmed, Confirmed::Activated(_)), "{confirmed:?}");
+}
+
+pub async fn an_ended_subscription_cannot_be_confirmed(store: Shared) {
+    let sign_up = sign_up(1, "ada@example.com", "TSLA");
+    store.subscribe(&sign_up, UNLIMITED, at(0)).await.unwrap();
+    store.unsubscribe(&sign_up.hashes.unsubscribe, at(1)).await.unwrap().unwrap();
+    assert_eq!(outbox(&store).await, (0, 0, 0, 0, 1));
+    let confirmed = store.confirm(&sign_up.hashes.confirm, at(2)).await.unwrap();
+    assert!(matches!(confirmed, Confirmed::Ended(_)), "{confirmed:?}");
+    assert_eq!(store.subscription_counts().await.unwrap(), (0, 0, 1));
+}
+
+pub async fn an_unknown_token_opens_nothing(store: Shared) {
+    let known = sign_up(1, "ada@example.com", "TSLA");
+    store.subscribe(&known, UNLIMITED, at(0)).await.unwrap();
+    let stranger = sign_up(2, "eve@example.com", "TSLA").hashes;
+    assert_eq!(store.confirm(&stranger.confirm, at(1)).await.unwrap(), Confirmed::Unknown);
+    assert_eq!(store.unsubscribe(&stranger.unsubscribe, at(1)).await.unwrap(), None);
+    assert_eq!(store.subscription_of(Purpose::Manage, &stranger.manage).await.unwrap(), None);
+}
+
+pub async fn each_token_opens_its_own_purpose(store: Shared) {
+    let SignUp { id, hashes, .. } = {
+        let sign_up = sign_up(1, "ada@example.com", "TSLA");
+        store.subscribe(&sign_up, UNLIMITED, at(0)).await.unwrap();
+        sign_up
+    };
+    let tokens = [
+        (Purpose::Confirm, hashes.confirm),
+        (Purpose::Unsubscribe, hashes.unsubscribe),
+        (Purpose::Manage, hashes.manage),
+    ];
+    for (purpose, _) in tokens {
+        for (of, token) in tokens {
+            let found = store.subscription_of(purpose, &token).await.unwrap();
+            assert_eq!(found.map(|found| found.id), (purpose == of).then_some(id), "{purpose:?} by {of:?}");
+        }
+    }
+    assert_eq!(store.confirm(&hashes.unsubscribe, at(1)).await.unwrap(), Confirmed::Unknown);
+    assert_eq!(store.unsubscribe(&hashes.manage, at(1)).await.unwrap(), None);
+    assert_eq!(store.subscription_counts().await.unwrap(), (1, 0, 0));
+}
+
+pub async fn a_sign_up_for_the_same_wish_keeps_the_first_subscription(store: Shared) {
+    let first = sign_up(1, "Ada@example.com", "TSLA");
+    let second = sign_up(2, "ada@EXAMPLE.com", "TSLA");
+    assert!(store.subscribe(&first, UNLIMITED, at(0)).await.unwrap());
+    // Pending: another mail, of the first subscription.
+    assert!(store.subscribe(&second, UNLIMITED, at(1)).await.unwrap());
+    assert_eq!(store.subscription_counts().await.unwrap(), (1, 0, 0));
+    assert_eq!(store.confirm(&second.hashes.confirm, at(2)).await.unwrap(), Confirmed::Unknown);
+    let mails: BTreeSet<DeliveryId> = claim_all(&store, at(2)).await.iter().map(|mail| mail.id).collect();
+    let expected = [1, 2].map(|n| DeliveryId::of_confirmation(first.id, n));
+    assert_eq!(mails, BTreeSet::from(expected));
+    // Active: no mail.
+    store.confirm(&first.hashes.confirm, at(3)).await.unwrap();
+    assert!(!store.subscribe(&second, UNLIMITED, at(4)).await.unwrap());
+    assert_eq!(store.subscription_counts().await.unwrap(), (0, 1, 0));
+    // Another metric is another wish.
+    let other = SignUp { metric: Metric::Price, ..second };
+    assert!(store.subscribe(&other, UNLIMITED, at(5)).await.unwrap());
+    assert_eq!(store.subscription_counts().await.unwrap(), (1, 1, 0));
+}
+
+pub async fn signing_up_after_unsubscribing_makes_a_new_subscription(store: Shared) {
+    let first = sign_up(1, "ada@example.com", "TSLA");
+    store.subscribe(&first, UNLIMITED, at(0)).await.unwrap();
+    store.unsubscribe(&first.hashes.unsubscribe, at(1)).await.unwrap().unwrap();
+    let second = sign_up(2, "ada@example.com", "TSLA");
+    assert!(store.subscribe(&second, UNLIMITED, at(2)).await.unwrap());
+    let confirmed = store.confirm(&second.hashes.confirm, at(3)).await.unwrap();
+    assert!(matches!(confirmed, Confirmed::Activated(ref found) if found.id == second.id), "{confirmed:?}");
+    assert_eq!(store.subscription_counts().await.unwrap(), (0, 1, 1));
+}
+
+pub async fn one_address_is_written_to_once_in_ten_minutes(store: Shared) {
+    let limits = SignUpLimits::default();
+    let ask = async |n: u16, email: &str, name: &str, seconds: i64| {
+        store.subscribe(&sign_up(n, email, name), limits, at(seconds)).await.unwrap()
+    };
+    assert!(ask(1, "ada@example.com", "TSLA", 0).await);
+    assert!(!ask(2, "ada@example.com", "TSLA", 1).await, "the same wish");
+    assert!(!ask(3, "ADA@example.com", "AAPL", 599).await, "the same address, another wish");
+    assert!(ask(4, "bob@example.com", "AAPL", 599).await, "another address");
+    assert!(ask(5, "ada@example.com", "AAPL", 600).await, "ten minutes later");
+    // What was throttled is kept all the same, and its mail comes when asked for again.
+    assert_eq!(store.subscription_counts().await.unwrap(), (3, 0, 0));
+    let third = sign_up(3, "ADA@example.com", "AAPL");
+    let confirmed = store.confirm(&third.hashes.confirm, at(700)).await.unwrap();
+    assert!(matches!(confirmed, Confirmed::Activated(_)));
+}
+
+pub async fn one_address_is_written_to_three_times_a_day(store: Shared) {
+    let day = 24 * 60 * 60;
+    let ask = async |seconds: i64| {
+        let sign_up = sign_up(1, "ada@example.com", "TSLA");
+        store.subscribe(&sign_up, SignUpLimits::default(), at(seconds)).await.unwrap()
+    };
+    for (seconds, expected) in [
+        (0, true),
+        (600, true),
+        (1200, true),
+        (1800, false),
+        (day - 1, false),
+        (day, true),
+        (day + 599, false),
+    ] {
+        assert_eq!(ask(seconds).await, expected, "after {seconds} s");
+    }
+    // Mails that were sent or cancelled count as well as waiting ones.
+    for mail in claim_all(&store, at(1201)).await {
+        settle(&store, &mail, Outcome::Sent, at(1202)).await;
+    }
+    assert!(!ask(day + 599).await);
+}
+
+pub async fn all_addresses_together_have_a_limit(store: Shared) {
+    let limits = SignUpLimits { total_per_hour: 5, ..SignUpLimits::default() };
+    let ask = async |n: u16, seconds: i64| {
+        let sign_up = sign_up(n, &format!("s{n}@example.com"), "TSLA");
+        store.subscribe(&sign_up, limits, at(seconds)).await.unwrap()
+    };
+    for n in 0..10 {
+        assert_eq!(ask(n, i64::from(n)).await, n < 5, "number {n}");
+    }
+    assert!(!ask(20, 3599).await);
+    assert!(ask(21, 3600).await, "the first is an hour old");
+    assert!(!ask(22, 3600).await);
+}
+
+pub async fn without_confirmation_a_subscription_is_active_at_once(store: Shared) {
+    let pending = sign_up(1, "ada@example.com", "TSLA");
+    assert!(store.subscribe(&pending, UNLIMITED, at(0)).await.unwrap());
+    let open = SignUp { confirm: false, ..sign_up(2, "bob@example.com", "TSLA") };
+    assert!(!store.subscribe(&open, UNLIMITED, at(0)).await.unwrap());
+    let found = store.subscription_of(Purpose::Manage, &open.hashes.manage).await.unwrap().unwrap();
+    assert_eq!((found.status, found.active_from), (SubscriptionStatus::Active, Some(MINUTE.plus(1))));
+    assert!(!store.subscribe(&open, UNLIMITED, at(1)).await.unwrap());
+    assert_eq!(store.subscription_counts().await.unwrap(), (1, 1, 0));
+    // One that waited for its confirmation waits no longer.
+    let open = SignUp { confirm: false, ..sign_up(3, "ada@example.com", "TSLA") };
+    assert!(!store.subscribe(&open, UNLIMITED, at(2)).await.unwrap());
+    assert_eq!(store.subscription_counts().await.unwrap(), (0, 2, 0));
+    let found = store.subscription_of(Purpose::Manage, &pending.hashes.manage).await.unwrap().unwrap();
+    assert_eq!(found.status, SubscriptionStatus::Active);
+}
+
+async fn begins(store: &Shared, n: u16, now: Timestamp) -> Minute {
+    let sign_up = subscribed(store, n, "TSLA", now).await;
+    let found = store.subscription_of(Purpose::Manage, &sign_up.hashes.manage).await.unwrap().unwrap();
+    found.active_from.unwrap()
+}
+
+pub async fn on_a_live_feed_a_subscription_begins_with_the_next_minute(store: Shared) {
+    let next = MINUTE.plus(1);
+    assert_eq!(begins(&store, 1, next.start()).await, next, "before any feed");
+    assert_eq!(begins(&store, 2, next.start() + SignedDuration::from_micros(1)).await, next.plus(1));
+    let batch = Batch { feed: Some(feed_status(FeedMode::Live, at(-9999))), ..Batch::default() };
+    store.commit(&batch, at(0)).await.unwrap();
+    assert_eq!(begins(&store, 3, next.start()).await, next);
+    assert_eq!(begins(&store, 4, next.end() - SignedDuration::from_micros(1)).await, next.plus(1));
+}
+
+pub async fn on_a_simulated_feed_a_subscription_begins_with_the_feeds_clock(store: Shared) {
+    for (n, mode) in [(1, FeedMode::Simulated), (2, FeedMode::Replayed)] {
+        // The end of its newest bar.
+        let clock = MINUTE.plus(i32::from(n) * 1000).end();
+        let batch = Batch { feed: Some(feed_status(mode, clock)), ..Batch::default() };
+        store.commit(&batch, at(0)).await.unwrap();
+        assert_eq!(begins(&store, n, at(0)).await.start(), clock);
+    }
+}
+
+pub async fn a_bar_is_replaced_by_its_revision(store: Shared) {
+    let first = bar("TSLA", MINUTE, 100);
+    assert_eq!(store.commit(&bars_of([first]), at(0)).await.unwrap().sequence, Sequence(1));
+    let mut second = bar("TSLA", MINUTE, 101);
+    second.revision = 1;
+    assert_eq!(store.commit(&bars_of([second]), at(1)).await.unwrap().sequence, Sequence(2));
+    assert_eq!(store.commit(&bars_of([second]), at(2)).await.unwrap().sequence, Sequence(2));
+    let range = Minute::MIN..Minute::MAX;
+    assert_eq!(store.bars(symbol("TSLA"), range.clone(), 10).await.unwrap(), [second]);
+    // Each field by itself is a difference.
+    let mut record = second;
+    for change in [
+        (|bar: &mut Bar| bar.open = "1.02".parse().unwrap()) as fn(&mut Bar),
+        |bar| bar.high = "1.03".parse().unwrap(),
+        |bar| bar.low = "0.9".parse().unwrap(),
+        |bar| bar.close = "0.95".parse().unwrap(),
+        |bar| bar.volume = Volume::MAX,
+        |bar| bar.vwap = Some(Price::MAX),
+        |bar| bar.vwap = None,
+        |bar| bar.trades = Some(u32::MAX),
+        |bar| bar.trades = None,
+        |bar| bar.feed = "sip".parse().unwrap(),
+    ] {
+        let before = store.sequence().await.unwrap();
+        change(&mut record.bar);
+        store.commit(&bars_of([record]), at(3)).await.unwrap();
+        assert_eq!(store.bars(symbol("TSLA"), range.clone(), 10).await.unwrap(), [record]);
+        assert_eq!(store.sequence().await.unwrap(), Sequence(before.0 + 1), "{record:?}");
+    }
+    assert_eq!(store.newest_bar(symbol("TSLA")).await.unwrap(), Some(MINUTE));
+    assert_eq!(store.newest_bar(symbol("AAPL")).await.unwrap(), None);
+}
+
+pub async fn bars_are_read_by_symbol_and_range(store: Shared) {
+    // More than one statement takes at a time, in no order.
+    let all: Vec<BarRecord> = (0..300)
+        .map(|n| {
+            bar(if n % 3 == 0 { "AAPL" } else { "TSLA" }, MINUTE.plus((n * 7) % 300), 100 + i64::from(n))
+        })
+        .collect();
+    store.commit(&bars_of(all.iter().copied()), at(0)).await.unwrap();
+    for (from, to, limit) in
+        [(0, 300, 1000), (10, 20, 1000), (0, 300, 7), (299, 300, 1), (50, 50, 5), (60, 50, 5)]
+    {
+        let range = MINUTE.plus(from)..MINUTE.plus(to);
+        let mut expected: Vec<BarRecord> = all
+            .iter()
+            .copied()
+            .filter(|record| record.bar.symbol == symbol("TSLA") && range.contains(&record.bar.start))
+            .collect();
+        expected.sort_by_key(|record| record.bar.start);
+        expected.truncate(limit);
+        assert_eq!(store.bars(symbol("TSLA"), range, limit).await.unwrap(), expected);
+    }
+    let newest =
+        all.iter().filter(|record| record.bar.symbol == symbol("AAPL")).map(|record| record.bar.start).max();
+    assert_eq!(store.newest_bar(symbol("AAPL")).await.unwrap(), newest);
+}
+
+pub async fn recent_bars_end_at_each_symbols_newest(store: Shared) {
+    let mut all = Vec::new();
+    for n in 0..50 {
+        all.push(bar("TSLA", MINUTE.plus(n), 100));
+        all.push(bar("AAPL", MINUTE.plus(3 * n - 500), 200));
+        all.push(bar("MSFT", MINUTE.plus(n), 300));
+    }
+    store.commit(&bars_of(all.clone()), at(0)).await.unwrap();
+    let symbols = [symbol("TSLA"), symbol("AAPL"), symbol("GOOG")];
+    for minutes in [0, 1, 2, 10, 1440] {
+        let mut expected: Vec<BarRecord> = Vec::new();
+        for (name, newest) in [("TSLA", 49), ("AAPL", 3 * 49 - 500)] {
+            expected.extend(all.iter().filter(|record| {
+                let age = MINUTE.plus(newest).since(record.bar.start);
+                record.bar.symbol == symbol(name) && age < minutes
+            }));
+        }
+        expected.sort_by_key(|record| (record.bar.start, record.bar.symbol));
+        assert_eq!(store.recent_bars(&symbols, minutes).await.unwrap(), expected, "{minutes} minutes");
+    }
+    assert!(store.recent_bars(&[], 1440).await.unwrap().is_empty());
+}
+
+pub async fn imports_tell_new_revised_and_unchanged(store: Shared) {
+    let bars: Vec<Bar> = (0..200).map(|n| bar("TSLA", MINUTE.plus(n), 100).bar).collect();
+    assert_eq!(store.import(&bars).await.unwrap(), Imported { new: 200, revised: 0, unchanged: 0 });
+    let before = store.sequence().await.unwrap();
+    assert_eq!(store.import(&bars).await.unwrap(), Imported { new: 0, revised: 0, unchanged: 200 });
+    assert_eq!(store.sequence().await.unwrap(), before);
+    let mixed: Vec<Bar> =
+        (150..260).map(|n| bar("TSLA", MINUTE.plus(n), if n % 2 == 0 { 100 } else { 101 }).bar).collect();
+    assert_eq!(store.import(&mixed).await.unwrap(), Imported { new: 60, revised: 25, unchanged: 25 });
+    assert_eq!(store.sequence().await.unwrap(), Sequence(before.0 + 1));
+    let changed = store.changes(before, usize::MAX).await.unwrap().bars;
+    assert_eq!(changed.len(), 85);
+    for record in changed {
+        let known = record.bar.start < MINUTE.plus(200);
+        assert_eq!(record.revision, u32::from(known), "{record:?}");
+    }
+    // Twice in one call: the later one counts.
+    let twice = [bar("AAPL", MINUTE, 1).bar, bar("AAPL", MINUTE, 2).bar];
+    assert_eq!(store.import(&twice).await.unwrap(), Imported { new: 1, revised: 1, unchanged: 0 });
+    let kept = store.bars(symbol("AAPL"), MINUTE..MINUTE.plus(1), 9).await.unwrap();
+    assert_eq!(kept, [BarRecord { bar: twice[1], revision: 1 }]);
+}
+
+pub async fn statistics_come_back_bit_for_bit(store: Shared) {
+    // Whole and odd numbers, the edges of doubles, and neighbours of each other.
+    let mut values = vec![
+        0.0,
+        1.0,
+        2.0,
+        0.1,
+        1.0 / 3.0,
+        9_007_199_254_740_993.0,
+        1e15,
+        1e16,
+        4_611_686_018_427_387_904.0,
+        9_223_372_036_854_775_807.0,
+        1e300,
+        f64::MAX,
+        f64::MIN_POSITIVE,
+        5e-324,
+        f64::EPSILON,
+        -1.5,
+    ];
+    values.extend((0..200).map(|n| f64::from_bits(0.637_f64.to_bits() + n * 977)));
+    let mut sent = BTreeMap::new();
+    for (n, pair) in values.windows(2).enumerate() {
+        let figures = |a: f64, b: f64| Figures {
+            stdev: Some(a),
+            relative_stdev: (n % 2 == 0).then_some(b),
+            trailing_average: Some(b),
+            ratio: None,
+            window_bars: n as u16,
+        };
+        let one = Statistics {
+            price: figures(pair[0], pair[1]),
+            volume: figures(pair[1], pair[0]),
+            ..statistics_of(&format!("S{n}"), MINUTE.plus(n as i32), 1.0)
+        };
+        sent.insert(one.symbol, one);
+    }
+    let batch = Batch { statistics: sent.values().copied().collect(), ..Batch::default() };
+    store.commit(&batch, at(0)).await.unwrap();
+    let read = store.statistics().await.unwrap();
+    assert_eq!(read.len(), sent.len());
+    let bits = |one: &Statistics| {
+        [one.price, one.volume].map(|figures| {
+            [figures.stdev, figures.relative_stdev, figures.trailing_average, figures.ratio]
+                .map(|value| value.map(f64::to_bits))
+        })
+    };
+    for one in &read {
+        assert_eq!(one, &sent[&one.symbol]);
+        assert_eq!(bits(one), bits(&sent[&one.symbol]));
+    }
+    // The smallest difference is one.
+    let mut next = *read.first().unwrap();
+    next.price.stdev = next.price.stdev.map(f64::next_up);
+    let batch = Batch { statistics: vec![next], ..Batch::default() };
+    let committed = store.commit(&batch, at(1)).await.unwrap();
+    assert_eq!(store.changes(Sequence(committed.sequence.0 - 1), 9).await.unwrap().statistics, [next]);
+}
+
+pub async fn splits_rescale_older_bars_once(store: Shared) {
+    let old: Vec<BarRecord> = (-5..5).map(|n| bar("NVDA", MINUTE.plus(n), 120_888)).collect();
+    let other = bar("TSLA", MINUTE.plus(-1), 500);
+    store.commit(&bars_of(old.iter().copied().chain([other])), at(0)).await.unwrap();
+    let record = split_of("NVDA", 10, 1);
+    let fresh = bar("NVDA", MINUTE.plus(-6), 12_089);
+    // Bars of the same batch are in the new units already.
+    let batch = Batch { splits: vec![record, record], bars: vec![fresh], ..Batch::default() };
+    let committed = store.commit(&batch, at(1)).await.unwrap();
+    let mut expected = vec![fresh];
+    expected.extend(old.iter().map(|before| match before.bar.start < record.from {
+        true => BarRecord { bar: record.split.bar(&before.bar), ..*before },
+        false => *before,
+    }));
+    let all = Minute::MIN..Minute::MAX;
+    assert_eq!(store.bars(symbol("NVDA"), all.clone(), 99).await.unwrap(), expected);
+    assert_eq!(store.bars(symbol("TSLA"), all.clone(), 99).await.unwrap(), [other]);
+    assert_eq!(store.splits().await.unwrap(), [record]);
+    let changed = store.changes(Sequence(committed.sequence.0 - 1), 99).await.unwrap().bars;
+    assert_eq!(changed, expected[..6]);
+    // Known: nothing happens, even were its terms told differently now.
+    let again = Batch { splits: vec![record, split_of("NVDA", 5, 1)], ..Batch::default() };
+    assert_eq!(store.commit(&again, at(2)).await.unwrap().sequence, committed.sequence);
+    assert_eq!(store.bars(symbol("NVDA"), all, 99).await.unwrap(), expected);
+    assert_eq!(store.splits().await.unwrap(), [record]);
+}
+
+pub async fn pruning_deletes_the_oldest_bars_in_pieces(store: Shared) {
+    let bars = (0..10).flat_map(|n| [bar("TSLA", MINUTE.plus(n), 100), bar("AAPL", MINUTE.plus(n), 100)]);
+    store.commit(&bars_of(bars), at(0)).await.unwrap();
+    let before = MINUTE.plus(6);
+    assert_eq!(store.prune_bars(before, 5).await.unwrap(), 5);
+    let oldest = store.bars(symbol("TSLA"), Minute::MIN..Minute::MAX, 1).await.unwrap()[0].bar.start;
+    assert!(oldest <= MINUTE.plus(3) && oldest >= MINUTE.plus(2), "{oldest}");
+    assert_eq!(store.prune_bars(before, 100).await.unwrap(), 7);
+    assert_eq!(store.prune_bars(before, 100).await.unwrap(), 0);
+    for name in ["TSLA", "AAPL"] {
+        let left = store.bars(symbol(name), Minute::MIN..Minute::MAX, 99).await.unwrap();
+        assert_eq!(
+            left.iter().map(|record| record.bar.start).collect::<Vec<_>>(),
+            [6, 7, 8, 9].map(|n| MINUTE.plus(n))
+        );
+    }
+}
+
+pub async fn changes_are_complete_and_in_order(store: Shared) {
+    assert_eq!(store.changes(Sequence(0), 10).await.unwrap(), Changes::default());
+    subscribed(&store, 1, "TSLA", at(-3600)).await;
+    assert_eq!(store.sequence().await.unwrap(), Sequence(0), "subscriptions are not what readers see");
+    store.commit(&full_batch(), at(0)).await.unwrap();
+    let all = store.changes(Sequence(0), 100).await.unwrap();
+    assert_eq!(all.sequence, Sequence(1));
+    let mut expected = full_batch().bars;
+    expected.sort_by_key(|record| (record.bar.start, record.bar.symbol));
+    assert_eq!(all.bars, expected);
+    assert_eq!(all.statistics.len(), 2);
+    assert_eq!(all.alerts.len(), 2);
+
+    // A later change moves a row to its commit; the reader that saw the first sees only that.
+    let mut counted = alert("TSLA", MINUTE);
+    counted.occurrences.push(Occurrence { start: MINUTE.plus(9), value: 1 });
+    let older = alert("MSFT", MINUTE.plus(-50));
+    let second = Batch {
+        bars: vec![bar("TSLA", MINUTE.plus(2), 1002)],
+        alerts: vec![AlertChange::Counted(counted.clone())],
+        ..Batch::default()
+    };
+    store.commit(&second, at(60)).await.unwrap();
+    store.commit(&alerts_of([AlertChange::Raised(older.clone())]), at(61)).await.unwrap();
+    let changes = store.changes(all.sequence, 100).await.unwrap();
+    assert_eq!(changes.sequence, Sequence(3));
+    assert_eq!(changes.bars, second.bars);
+    assert!(changes.statistics.is_empty());
+    assert_eq!(changes.alerts, [counted, older], "oldest change first");
+    let nothing = store.changes(Sequence(3), 100).await.unwrap();
+    assert_eq!(nothing, Changes { sequence: Sequence(3), ..Changes::default() });
+}
+
+pub async fn changes_come_in_whole_commits(store: Shared) {
+    // Commits of 1 to 40 bars each.
+    let mut start = 0;
+    let mut of_commit = vec![Vec::new()];
+    for n in [3, 1, 40, 2, 2, 2, 7, 1, 1] {
+        let bars: Vec<BarRecord> = (start..start + n).map(|n| bar("TSLA", MINUTE.plus(n), 100)).collect();
+        start += n;
+        store.commit(&bars_of(bars.iter().copied()), at(0)).await.unwrap();
+        of_commit.push(bars);
+    }
+    for limit in [0, 1, 2, 4, 5, 10, 1000] {
+        let mut seen = Vec::new();
+        let mut reads = 0;
+        let mut after = Sequence(0);
+        while after < store.sequence().await.unwrap() {
+            let changes = store.changes(after, limit).await.unwrap();
+            assert!(changes.sequence > after, "no progress");
+            let commits = &of_commit[after.0 as usize + 1..=changes.sequence.0 as usize];
+            assert_eq!(changes.bars, commits.concat(), "limit {limit}");
+            assert!(
+                changes.bars.len() <= limit || commits.len() == 1,
+                "limit {limit}: {}",
+                changes.bars.len()
+            );
+            seen.extend(changes.bars);
+            after = changes.sequence;
+            reads += 1;
+        }
+        assert_eq!(seen, of_commit.concat());
+        assert!(limit < 1000 || reads == 1);
+    }
+}
+
+pub async fn the_feeds_state_comes_back_and_is_no_reason_to_render(store: Shared) {
+    assert_eq!(store.feed_status().await.unwrap(), None);
+    let mut status = feed_status(FeedMode::Replayed, at(0));
+    status.answered_at = None;
+    status.problem = Some("429 from the provider; next try at 21:05".to_owned());
+    for (n, status) in [status, feed_status(FeedMode::Live, at(9))].into_iter().enumerate() {
+        let batch = Batch { feed: Some(status.clone()), ..Batch::default() };
+        let committed = store.commit(&batch, at(n as i64)).await.unwrap();
+        assert_eq!(committed.sequence, Sequence(0));
+        assert_eq!(store.feed_status().await.unwrap(), Some(status));
+    }
+    // A step that says nothing of the feed leaves what was said.
+    store.commit(&bars_of([bar("TSLA", MINUTE, 100)]), at(3)).await.unwrap();
+    assert_eq!(store.feed_status().await.unwrap(), Some(feed_status(FeedMode::Live, at(9))));
+}
+
+/// Many alerts, some of the same minute, newest first.
+async fn many_alerts(store: &Shared) -> Vec<Alert> {
+    let mut all = Vec::new();
+    for n in 0..40 {
+        for (m, name) in ["TSLA", "AAPL", "MSFT"].into_iter().enumerate() {
+            let mut one = alert(name, MINUTE.plus(n / 2 * 3));
+            if (n + m as i32) % 2 == 0 {
+                one.metric = Metric::Price;
+            }
+            one.id = AlertId::derive("spike", one.symbol, one.metric, one.start);
+            all.push(one);
+        }
+    }
+    all.sort_by_key(|one| std::cmp::Reverse((one.start, one.id)));
+    all.dedup();
+    let batch = alerts_of(all.iter().cloned().map(AlertChange::Raised));
+    store.commit(&batch, at(0)).await.unwrap();
+    all
+}
+
+pub async fn alerts_are_paged_newest_first_without_gaps_or_repeats(store: Shared) {
+    let all = many_alerts(&store).await;
+    for limit in [1, 2, 7, 100, 1000] {
+        let mut seen = Vec::new();
+        let mut after = None;
+        loop {
+            let page = store.alerts(AlertQuery { after, limit, ..AlertQuery::default() }).await.unwrap();
+            assert!(page.len() <= limit);
+            let Some(last) = page.last() else { break };
+            after = Some((last.start, last.id));
+            seen.extend(page);
+        }
+        assert_eq!(seen, all, "pages of {limit}");
+    }
+    assert!(store.alerts(AlertQuery::default()).await.unwrap().is_empty(), "a limit of 0");
+}
+
+pub async fn alerts_are_filtered(store: Shared) {
+    let all = many_alerts(&store).await;
+    for of in [None, Some(symbol("TSLA")), Some(symbol("GOOG"))] {
+        for metric in [None, Some(Metric::Price), Some(Metric::Volume)] {
+            for since in [None, Some(MINUTE.plus(30)), Some(MINUTE.plus(1000))] {
+                let expected: Vec<Alert> = all
+                    .iter()
+                    .filter(|one| of.is_none_or(|of| one.symbol == of))
+                    .filter(|one| metric.is_none_or(|metric| one.metric == metric))
+                    .filter(|one| since.is_none_or(|since| one.start >= since))
+                    .cloned()
+                    .collect();
+                let query = AlertQuery { symbol: of, metric, since, after: None, limit: 1000 };
+                assert_eq!(store.alerts(query).await.unwrap(), expected, "{query:?}");
+                if let Some(middle) = expected.get(expected.len() / 2) {
+                    let query = AlertQuery { after: Some((middle.start, middle.id)), ..query };
+                    assert_eq!(store.alerts(query).await.unwrap(), expected[expected.len() / 2 + 1..]);
+                }
+            }
+        }
+    }
+    let one = &all[5];
+    assert_eq!(store.alert(one.id).await.unwrap().as_ref(), Some(one));
+}
+
+pub async fn notes_come_back(store: Shared) {
+    assert_eq!(store.note("key").await.unwrap(), None);
+    for text in ["one", "two", "", "ä\n\0'--"] {
+        store.set_note("key", text).await.unwrap();
+        assert_eq!(store.note("key").await.unwrap().as_deref(), Some(text));
+    }
+    assert_eq!(store.note("Key").await.unwrap(), None);
+}
+
+pub async fn only_one_worker_holds_the_lock(store: Shared) {
+    let held = store.lock_worker().await.unwrap();
+    let Err(StoreError::WorkerRunning(place)) = store.lock_worker().await else {
+        panic!("two workers");
+    };
+    assert!(!place.is_empty());
+    drop(held);
+    let _held = store.lock_worker().await.unwrap();
+}
+
+pub async fn a_store_describes_and_checks_itself(store: Shared) {
+    let line = store.describe();
+    assert!(!line.is_empty() && !line.contains('\n'), "{line}");
+    store.commit(&full_batch(), at(0)).await.unwrap();
+    store.check().await.unwrap();
+    store.close().await;
+    assert!(store.sequence().await.is_err(), "closed");
+    store.close().await;
+}
+
+/// A rule that is not in the list is a rule nobody checks.
+#[cfg(test)]
+#[test]
+fn every_rule_is_in_the_list() {
+    let text = include_str!("conformance.rs");
+    let (list, rules) = text.split_once("(@each $fresh:path;").unwrap();
+    let listed: BTreeSet<&str> = list.split_once("@each $fresh;").unwrap().1.split_whitespace().collect();
+    let written: Vec<&str> = rules
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub async fn ")?.split_once('('))
+        .map(|(name, _)| name)
+        .collect();
+    assert!(written.len() > 50);
+    for name in written {
+        assert!(listed.contains(name), "{name} is not in the list");
+    }
+}

@@ -1,0 +1,208 @@
+//! Bars and statistics, and what of them readers have not seen.
+
+use super::rows::{self, alert_columns, bar_columns, statistics_columns};
+use super::{Sqlite, commit, sequence};
+use crate::{BarRecord, BarStore, Batch, Changes, Committed, Imported, Sequence, SplitRecord, StoreError};
+use async_trait::async_trait;
+use jiff::Timestamp;
+use qqq_core::{Bar, FeedStatus, Minute, Statistics, Symbol};
+use sqlx::SqliteConnection;
+use std::ops::Range;
+
+#[async_trait]
+impl BarStore for Sqlite {
+    async fn commit(&self, batch: &Batch, now: Timestamp) -> Result<Committed, StoreError> {
+        let mut write = self.begin().await?;
+        let current = sequence(&mut write).await?;
+        let effects = commit::write(&mut write, batch, current + 1, now).await?;
+        let sequence = advance(&mut write, current, effects.changed).await?;
+        self.finish(write).await?;
+        Ok(Committed { sequence, deliveries: effects.owed })
+    }
+
+    async fn import(&self, bars: &[Bar]) -> Result<Imported, StoreError> {
+        let mut write = self.begin().await?;
+        let current = sequence(&mut write).await?;
+        let imported = commit::import_bars(&mut write, bars, current + 1).await?;
+        advance(&mut write, current, imported.new + imported.revised).await?;
+        self.finish(write).await?;
+        Ok(imported)
+    }
+
+    async fn bars(
+        &self,
+        symbol: Symbol,
+        range: Range<Minute>,
+        limit: usize,
+    ) -> Result<Vec<BarRecord>, StoreError> {
+        sqlx::query(concat!(
+            "select ",
+            bar_columns!(),
+            " from bars where symbol = ? and start >= ? and start < ? order by start limit ?"
+        ))
+        .bind(symbol.as_str().to_owned())
+        .bind(range.start.index())
+        .bind(range.end.index())
+        .bind(bounded(limit))
+        .fetch_all(&self.readers)
+        .await?
+        .iter()
+        .map(rows::bar)
+        .collect()
+    }
+
+    async fn recent_bars(&self, symbols: &[Symbol], minutes: i32) -> Result<Vec<BarRecord>, StoreError> {
+        let mut read = self.readers.begin().await?;
+        let mut bars = Vec::new();
+        for symbol in symbols {
+            let rows = sqlx::query(concat!(
+                "select ",
+                bar_columns!(),
+                " from bars where symbol = ?1 \
+                 and start > (select max(start) from bars where symbol = ?1) - ?2 order by start"
+            ))
+            .bind(symbol.as_str().to_owned())
+            .bind(minutes)
+            .fetch_all(&mut *read)
+            .await?;
+            for row in &rows {
+                bars.push(rows::bar(row)?);
+            }
+        }
+        bars.sort_unstable_by_key(|record| (record.bar.start, record.bar.symbol));
+        bars.dedup_by_key(|record| (record.bar.start, record.bar.symbol));
+        Ok(bars)
+    }
+
+    async fn newest_bar(&self, symbol: Symbol) -> Result<Option<Minute>, StoreError> {
+        sqlx::query("select start from bars where symbol = ? order by start desc limit 1")
+            .bind(symbol.as_str().to_owned())
+            .fetch_optional(&self.readers)
+            .await?
+            .map(|row| rows::Columns::new(&row, "bars").minute())
+            .transpose()
+    }
+
+    async fn statistics(&self) -> Result<Vec<Statistics>, StoreError> {
+        sqlx::query(concat!("select ", statistics_columns!(), " from statistics order by symbol"))
+            .fetch_all(&self.readers)
+            .await?
+            .iter()
+            .map(rows::statistics)
+            .collect()
+    }
+
+    async fn splits(&self) -> Result<Vec<SplitRecord>, StoreError> {
+        sqlx::query("select symbol, ex_date, new, old, from_start from splits order by ex_date, symbol")
+            .fetch_all(&self.readers)
+            .await?
+            .iter()
+            .map(rows::split)
+            .collect()
+    }
+
+    async fn sequence(&self) -> Result<Sequence, StoreError> {
+        let mut connection = self.readers.acquire().await?;
+        Ok(Sequence(sequence(&mut connection).await?))
+    }
+
+    async fn changes(&self, after: Sequence, limit: usize) -> Result<Changes, StoreError> {
+        let mut read = self.readers.begin().await?;
+        let newest = sequence(&mut read).await?;
+        let upto = last_whole_commit(&mut read, after.0, newest, bounded(limit.max(1))).await?;
+        let bars = sqlx::query(concat!(
+            "select ",
+            bar_columns!(),
+            " from bars where sequence > ? and sequence <= ? order by start, symbol"
+        ))
+        .bind(after.0)
+        .bind(upto)
+        .fetch_all(&mut *read)
+        .await?;
+        let statistics = sqlx::query(concat!(
+            "select ",
+            statistics_columns!(),
+            " from statistics where sequence > ? and sequence <= ? order by symbol"
+        ))
+        .bind(after.0)
+        .bind(upto)
+        .fetch_all(&mut *read)
+        .await?;
+        let alerts = sqlx::query(concat!(
+            "select ",
+            alert_columns!(),
+            " from alerts a where sequence > ? and sequence <= ? order by sequence, start, id"
+        ))
+        .bind(after.0)
+        .bind(upto)
+        .fetch_all(&mut *read)
+        .await?;
+        Ok(Changes {
+            sequence: Sequence(upto),
+            bars: bars.iter().map(rows::bar).collect::<Result<_, _>>()?,
+            statistics: statistics.iter().map(rows::statistics).collect::<Result<_, _>>()?,
+            alerts: alerts.iter().map(rows::alert).collect::<Result<_, _>>()?,
+        })
+    }
+
+    async fn feed_status(&self) -> Result<Option<FeedStatus>, StoreError> {
+        sqlx::query("select provider, label, mode, coverage, clock, answered_at, problem from feed_status")
+            .fetch_optional(&self.readers)
+            .await?
+            .map(|row| rows::feed_status(&row))
+            .transpose()
+    }
+
+    async fn prune_bars(&self, before: Minute, limit: u32) -> Result<u64, StoreError> {
+        let mut write = self.begin().await?;
+        let pruned = sqlx::query(
+            "delete from bars where (symbol, start) in \
+             (select symbol, start from bars where start < ? order by start limit ?)",
+        )
+        .bind(before.index())
+        .bind(limit)
+        .execute(&mut *write)
+        .await?
+        .rows_affected();
+        self.finish(write).await?;
+        Ok(pruned)
+    }
+}
+
+/// Takes the next place in the history where anything changed that readers see.
+async fn advance(
+    connection: &mut SqliteConnection,
+    current: i64,
+    changed: u64,
+) -> Result<Sequence, StoreError> {
+    if changed == 0 {
+        return Ok(Sequence(current));
+    }
+    sqlx::query("update history set sequence = ?").bind(current + 1).execute(connection).await?;
+    Ok(Sequence(current + 1))
+}
+
+/// The newest commit after `after` up to which there are at most `limit` bars and `limit` alerts; the very next
+/// one where that alone has more.
+async fn last_whole_commit(
+    connection: &mut SqliteConnection,
+    after: i64,
+    newest: i64,
+    limit: i64,
+) -> Result<i64, StoreError> {
+    let mut upto = newest;
+    for first_beyond in [
+        "select sequence from bars where sequence > ? order by sequence limit 1 offset ?",
+        "select sequence from alerts where sequence > ? order by sequence limit 1 offset ?",
+    ] {
+        let beyond: Option<i64> =
+            sqlx::query_scalar(first_beyond).bind(after).bind(limit).fetch_optional(&mut *connection).await?;
+        upto = beyond.map_or(upto, |beyond| upto.min((beyond - 1).max(after + 1)));
+    }
+    Ok(upto)
+}
+
+/// A limit as SQLite takes it.
+pub(super) fn bounded(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,296 @@
+//! The writes of a step: splits, bars, statistics, alerts with what is owed for them, and the feed's state.
+
+use super::bulk::Bulk;
+use super::rows::{self, bar_columns, statistics_columns};
+use super::{alerts, outbox};
+use crate::{AlertChange, BarRecord, Batch, Imported, SplitRecord, StoreError};
+use jiff::Timestamp;
+use qqq_core::{AlertId, Bar, FeedStatus, Figures, Statistics};
+use sqlx::SqliteConnection;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+type Query = sqlx::query::Query<'static, sqlx::Sqlite, SqliteArguments>;
+
+/// Bars of one symbol that are rescaled at a time: a split must not read years of minutes into memory.
+const RESCALED_AT_ONCE: i64 = 10_000;
+
+/// What a step changed.
+#[derive(Default)]
+pub(super) struct Effects {
+    /// Rows that readers see, new or different.
+    pub(super) changed: u64,
+    /// Deliveries newly owed.
+    pub(super) owed: u64,
+}
+
+/// Writes a whole step. Rows that change are stamped with `sequence`.
+pub(super) async fn write(
+    connection: &mut SqliteConnection,
+    batch: &Batch,
+    sequence: i64,
+    now: Timestamp,
+) -> Result<Effects, StoreError> {
+    let mut effects = Effects::default();
+    for split in &batch.splits {
+        effects.changed += apply_split(connection, split, sequence).await?;
+    }
+    effects.changed += write_bars(connection, &batch.bars, sequence).await?;
+    effects.changed += write_statistics(connection, &batch.statistics, sequence).await?;
+    for change in settled(&batch.alerts) {
+        write_alert(connection, change, sequence, now, &mut effects).await?;
+    }
+    if let Some(status) = &batch.feed {
+        write_feed_status(connection, status).await?;
+    }
+    Ok(effects)
+}
+
+macro_rules! upsert_bar {
+    ($revision:literal, $differ:literal) => {
+        Bulk::new(
+            concat!("insert into bars (", bar_columns!(), ", sequence) values"),
+            12,
+            concat!(
+                "on conflict (symbol, start) do update set \
+                 (open, high, low, close, volume, vwap, trades, feed, revision, sequence) = \
+                 (excluded.open, excluded.high, excluded.low, excluded.close, excluded.volume, excluded.vwap, \
+                  excluded.trades, excluded.feed, ",
+                $revision,
+                ", excluded.sequence) where \
+                 (excluded.open, excluded.high, excluded.low, excluded.close, excluded.volume, excluded.vwap, \
+                  excluded.trades, excluded.feed",
+                $differ
+            ),
+        )
+    };
+}
+
+/// Takes the revision as given.
+static STORE_BAR: LazyLock<Bulk> = LazyLock::new(|| {
+    upsert_bar!(
+        "excluded.revision",
+        ", excluded.revision) is not (open, high, low, close, volume, vwap, trades, feed, revision)"
+    )
+});
+
+/// Counts the revision itself, and tells what it wrote: revision 0 is a new bar.
+static IMPORT_BAR: LazyLock<Bulk> = LazyLock::new(|| {
+    upsert_bar!(
+        "bars.revision + 1",
+        ") is not (open, high, low, close, volume, vwap, trades, feed) returning revision"
+    )
+});
+
+fn bind_bar(query: Query, bar: &Bar, revision: u32, sequence: i64) -> Query {
+    query
+        .bind(bar.symbol.as_str().to_owned())
+        .bind(bar.start.index())
+        .bind(bar.open.nanos())
+        .bind(bar.high.nanos())
+        .bind(bar.low.nanos())
+        .bind(bar.close.nanos())
+        .bind(bar.volume.shares())
+        .bind(bar.vwap.map(|price| price.nanos()))
+        .bind(bar.trades)
+        .bind(bar.feed.as_str().to_owned())
+        .bind(revision)
+        .bind(sequence)
+}
+
+async fn write_bars(
+    connection: &mut SqliteConnection,
+    bars: &[BarRecord],
+    sequence: i64,
+) -> Result<u64, StoreError> {
+    let mut changed = 0;
+    for (sql, piece) in STORE_BAR.pieces(bars) {
+        let query = piece
+            .iter()
+            .fold(sqlx::query(sql), |query, record| bind_bar(query, &record.bar, record.revision, sequence));
+        changed += query.execute(&mut *connection).await?.rows_affected();
+    }
+    Ok(changed)
+}
+
+/// Writes bars whose revision the store counts.
+pub(super) async fn import_bars(
+    connection: &mut SqliteConnection,
+    bars: &[Bar],
+    sequence: i64,
+) -> Result<Imported, StoreError> {
+    let mut imported = Imported::default();
+    for (sql, piece) in IMPORT_BAR.pieces(bars) {
+        let query = piece.iter().fold(sqlx::query(sql), |query, bar| bind_bar(query, bar, 0, sequence));
+        let written: Vec<SqliteRow> = query.fetch_all(&mut *connection).await?;
+        for row in &written {
+            match rows::Columns::new(row, "bars").take::<u32>()? {
+                0 => imported.new += 1,
+                _ => imported.revised += 1,
+            }
+        }
+        imported.unchanged += (piece.len() - written.len()) as u64;
+    }
+    Ok(imported)
+}
+
+/// Records a split and brings older bars into its units. One already known changes nothing: applying it twice
+/// would be far worse than keeping terms that were mistyped.
+async fn apply_split(
+    connection: &mut SqliteConnection,
+    record: &SplitRecord,
+    sequence: i64,
+) -> Result<u64, StoreError> {
+    let SplitRecord { split, from } = record;
+    let new = sqlx::query(
+        "insert into splits (symbol, ex_date, new, old, from_start) values (?, ?, ?, ?, ?) \
+         on conflict (symbol, ex_date) do nothing",
+    )
+    .bind(split.symbol.as_str().to_owned())
+    .bind(split.ex_date.to_string())
+    .bind(split.new)
+    .bind(split.old)
+    .bind(from.index())
+    .execute(&mut *connection)
+    .await?;
+    if new.rows_affected() == 0 {
+        return Ok(0);
+    }
+    let mut changed = 0;
+    let mut before = from.index();
+    loop {
+        let older = sqlx::query(concat!(
+            "select ",
+            bar_columns!(),
+            " from bars where symbol = ? and start < ? order by start desc limit ?"
+        ))
+        .bind(split.symbol.as_str().to_owned())
+        .bind(before)
+        .bind(RESCALED_AT_ONCE)
+        .fetch_all(&mut *connection)
+        .await?;
+        let rescaled = older
+            .iter()
+            .map(|row| rows::bar(row).map(|old| BarRecord { bar: split.bar(&old.bar), ..old }))
+            .collect::<Result<Vec<_>, _>>()?;
+        let Some(oldest) = rescaled.last() else { return Ok(changed) };
+        before = oldest.bar.start.index();
+        changed += write_bars(connection, &rescaled, sequence).await?;
+    }
+}
+
+static STORE_STATISTICS: LazyLock<Bulk> = LazyLock::new(|| {
+    Bulk::new(
+        concat!("insert into statistics (", statistics_columns!(), ", sequence) values"),
+        14,
+        "on conflict (symbol) do update set \
+         (start, feed, \
+          price_stdev, price_relative_stdev, price_trailing_average, price_ratio, price_window_bars, \
+          volume_stdev, volume_relative_stdev, volume_trailing_average, volume_ratio, volume_window_bars, \
+          sequence) = \
+         (excluded.start, excluded.feed, \
+          excluded.price_stdev, excluded.price_relative_stdev, excluded.price_trailing_average, \
+          excluded.price_ratio, excluded.price_window_bars, \
+          excluded.volume_stdev, excluded.volume_relative_stdev, excluded.volume_trailing_average, \
+          excluded.volume_ratio, excluded.volume_window_bars, excluded.sequence) \
+         where \
+         (excluded.start, excluded.feed, \
+          excluded.price_stdev, excluded.price_relative_stdev, excluded.price_trailing_average, \
+          excluded.price_ratio, excluded.price_window_bars, \
+          excluded.volume_stdev, excluded.volume_relative_stdev, excluded.volume_trailing_average, \
+          excluded.volume_ratio, excluded.volume_window_bars) is not \
+         (start, feed, \
+          price_stdev, price_relative_stdev, price_trailing_average, price_ratio, price_window_bars, \
+          volume_stdev, volume_relative_stdev, volume_trailing_average, volume_ratio, volume_window_bars)",
+    )
+});
+
+async fn write_statistics(
+    connection: &mut SqliteConnection,
+    statistics: &[Statistics],
+    sequence: i64,
+) -> Result<u64, StoreError> {
+    let bind_figures = |query: Query, figures: &Figures| {
+        query
+            .bind(figures.stdev)
+            .bind(figures.relative_stdev)
+            .bind(figures.trailing_average)
+            .bind(figures.ratio)
+            .bind(figures.window_bars)
+    };
+    let mut changed = 0;
+    for (sql, piece) in STORE_STATISTICS.pieces(statistics) {
+        let query = piece.iter().fold(sqlx::query(sql), |query, one| {
+            let query = query
+                .bind(one.symbol.as_str().to_owned())
+                .bind(one.start.index())
+                .bind(one.feed.as_str().to_owned());
+            bind_figures(bind_figures(query, &one.price), &one.volume).bind(sequence)
+        });
+        changed += query.execute(&mut *connection).await?.rows_affected();
+    }
+    Ok(changed)
+}
+
+/// The changes without the counts that a later change of the same alert replaces. Written one after the other,
+/// a replayed batch would go through states long past and change rows on its way back to where they stand.
+fn settled(changes: &[AlertChange]) -> impl Iterator<Item = &AlertChange> {
+    let last: HashMap<AlertId, usize> =
+        changes.iter().enumerate().map(|(index, change)| (change.alert().id, index)).collect();
+    changes.iter().enumerate().filter_map(move |(index, change)| {
+        let replaced = matches!(change, AlertChange::Counted(alert) if last.get(&alert.id) != Some(&index));
+        (!replaced).then_some(change)
+    })
+}
+
+async fn write_alert(
+    connection: &mut SqliteConnection,
+    change: &AlertChange,
+    sequence: i64,
+    now: Timestamp,
+    effects: &mut Effects,
+) -> Result<(), StoreError> {
+    match change {
+        AlertChange::Raised(alert) => {
+            if alerts::insert(connection, alert, sequence).await? {
+                effects.changed += 1;
+                effects.owed += outbox::owe_alert(connection, alert, now).await?;
+            }
+        }
+        AlertChange::Counted(alert) => effects.changed += alerts::count(connection, alert, sequence).await?,
+        AlertChange::Retracted(alert) => {
+            if alerts::retract(connection, alert, sequence).await? {
+                effects.changed += 1;
+                effects.owed += outbox::take_back(connection, alert.id, now).await?;
+            } else {
+                effects.changed += alerts::count(connection, alert, sequence).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn write_feed_status(connection: &mut SqliteConnection, status: &FeedStatus) -> Result<(), StoreError> {
+    sqlx::query(
+        "insert into feed_status (one, provider, label, mode, coverage, clock, answered_at, problem) \
+         values (1, ?, ?, ?, ?, ?, ?, ?) \
+         on conflict (one) do update set \
+         (provider, label, mode, coverage, clock, answered_at, problem) = \
+         (excluded.provider, excluded.label, excluded.mode, excluded.coverage, excluded.clock, \
+          excluded.answered_at, excluded.problem) \
+         where (excluded.provider, excluded.label, excluded.mode, excluded.coverage, excluded.clock, \
+          excluded.answered_at, excluded.problem) is not \
+         (provider, label, mode, coverage, clock, answered_at, problem)",
+    )
+    .bind(status.provider.clone())
+    .bind(status.label.as_str().to_owned())
+    .bind(status.mode.as_str())
+    .bind(status.coverage.clone())
+    .bind(status.clock.as_microsecond())
+    .bind(status.answered_at.map(|at| at.as_microsecond()))
+    .bind(status.problem.clone())
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,208 @@
+//! The embedded store: one SQLite file in WAL mode, every commit synced to the disk before it is acknowledged.
+//!
+//! One connection writes, and every write transaction begins `IMMEDIATE`: a transaction that reads first and
+//! writes later can then never fail half-way because another process wrote in between. A few read-only
+//! connections read beside it. Several processes may open the same file; they wait for each other.
+
+mod alerts;
+mod bars;
+mod bulk;
+mod commit;
+mod housekeeping;
+mod outbox;
+mod rows;
+mod schema;
+mod subscriptions;
+
+use crate::StoreError;
+use libsqlite3_sys::{SQLITE_BUSY, SQLITE_CORRUPT, SQLITE_IOERR, SQLITE_LOCKED, SQLITE_NOTADB};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+/// How long one connection waits for another one's write.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a call waits for the writing connection, or for a reading one, before it answers "busy".
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Connections that read. More would not be faster: they share the page cache of the machine.
+const READERS: u32 = 4;
+
+/// A transaction of the writing connection. Dropped without [`Sqlite::finish`], it leaves no trace.
+type Write = sqlx::Transaction<'static, sqlx::Sqlite>;
+
+/// A SQLite file.
+pub(crate) struct Sqlite {
+    file: PathBuf,
+    version: String,
+    writer: SqlitePool,
+    readers: SqlitePool,
+    broken: OnceLock<String>,
+}
+
+impl Sqlite {
+    /// Opens `path`, what follows `sqlite://`: a file, relative or absolute, without options.
+    pub(crate) async fn open(path: &str) -> Result<Self, StoreError> {
+        let file = file_of(path)?;
+        let refused = |reason: String| StoreError::Open { place: path.to_owned(), reason };
+        create(&file).map_err(|error| refused(error.to_string()))?;
+        let version = patiently(&file).await.map_err(|error| match error {
+            StoreError::Backend(reason) | StoreError::Corrupt { reason, .. } => refused(reason),
+            other => other,
+        })?;
+        Ok(Self {
+            writer: writer_pool(&file),
+            readers: reader_pool(&file),
+            file,
+            version,
+            broken: OnceLock::new(),
+        })
+    }
+
+    /// Begins a write. Waits for writes under way, here and in other processes.
+    async fn begin(&self) -> Result<Write, StoreError> {
+        match self.broken.get() {
+            Some(reason) => Err(StoreError::Backend(format!(
+                "nothing is written any more since the disk failed ({reason}); start the program again"
+            ))),
+            None => Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?),
+        }
+    }
+
+    /// Makes a write durable.
+    ///
+    /// After a sync that failed, the kernel may have dropped the pages and call the next sync a success: what
+    /// is on the disk is unknown until the file is opened and recovered anew. So nothing is written any more.
+    async fn finish(&self, write: Write) -> Result<(), StoreError> {
+        let Err(error) = write.commit().await else { return Ok(()) };
+        if matches!(primary_code(&error), Some(SQLITE_IOERR | SQLITE_CORRUPT | SQLITE_NOTADB)) {
+            let reason = self.broken.get_or_init(|| error.to_string());
+            tracing::error!(error = %reason, "the disk failed under a commit; the store writes nothing any more");
+        }
+        Err(error.into())
+    }
+}
+
+/// The file a URL's path means.
+fn file_of(path: &str) -> Result<PathBuf, StoreError> {
+    let refused = |reason: &str| StoreError::Open { place: path.to_owned(), reason: reason.to_owned() };
+    if path.is_empty() || path.ends_with(['/', '\\']) {
+        return Err(refused("no file is named: write sqlite://folder/file.db"));
+    }
+    if path.contains(['?', '\0']) {
+        return Err(refused("options after `?` are not taken: the program sets what it needs"));
+    }
+    // SQLite itself would take these for a store in memory and for a URI with options.
+    if path.starts_with(':') || path.starts_with("file:") {
+        return Err(refused("the store must be a plain file: write sqlite://folder/file.db"));
+    }
+    Ok(PathBuf::from(path))
+}
+
+/// Creates the folder and the file where there are none. The file holds mail addresses: only its owner may
+/// read it, and SQLite gives the files beside it the same rights.
+fn create(file: &Path) -> std::io::Result<()> {
+    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder)?;
+    }
+    let mut options = std::fs::OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file).map(drop)
+}
+
+/// Brings the schema up to date; several processes may start at once, so "busy" is no reason to give up.
+async fn patiently(file: &Path) -> Result<String, StoreError> {
+    let deadline = tokio::time::Instant::now() + 2 * BUSY_TIMEOUT;
+    loop {
+        match schema::bring_up_to_date(&writing(file)).await {
+            Err(error) if error.is_transient() && tokio::time::Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            other => return other,
+        }
+    }
+}
+
+/// What every connection has in common. Statements are not logged: they are many, and ours.
+fn options(file: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(file)
+        .busy_timeout(BUSY_TIMEOUT)
+        .row_buffer_size(512)
+        // A mapped page that cannot be read kills the process; a read that fails is an error.
+        .pragma("mmap_size", "0")
+        .pragma("cell_size_check", "on")
+        .pragma("trusted_schema", "off")
+        .pragma("temp_store", "memory")
+        .disable_statement_logging()
+}
+
+fn writing(file: &Path) -> SqliteConnectOptions {
+    options(file)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .pragma("cache_size", "-16384")
+        .pragma("wal_autocheckpoint", "1000")
+        .pragma("journal_size_limit", "67108864")
+        // On macOS a plain fsync does not reach the disk. Elsewhere these change nothing.
+        .pragma("fullfsync", "on")
+        .pragma("checkpoint_fullfsync", "on")
+}
+
+fn writer_pool(file: &Path) -> SqlitePool {
+    SqlitePoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(QUEUE_TIMEOUT)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .after_connect(|connection, _| Box::pin(schema::check_durability(connection)))
+        // SQLite ends some failed transactions by itself, and the connection then counts one that is no more.
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                connection.ping().await?;
+                Ok(!connection.is_in_transaction())
+            })
+        })
+        .connect_lazy_with(writing(file))
+}
+
+fn reader_pool(file: &Path) -> SqlitePool {
+    SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .acquire_timeout(QUEUE_TIMEOUT)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .connect_lazy_with(options(file).read_only(true).pragma("query_only", "on"))
+}
+
+/// The number of the newest commit, as this connection sees it.
+async fn sequence(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
+    Ok(sqlx::query_scalar("select sequence from history").fetch_one(connection).await?)
+}
+
+/// The class of a SQLite error, without the details of the extended code.
+fn primary_code(error: &sqlx::Error) -> Option<i32> {
+    let code: i32 = error.as_database_error()?.code()?.parse().ok()?;
+    Some(code & 0xff)
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match primary_code(&error) {
+            Some(SQLITE_BUSY | SQLITE_LOCKED) => Self::Busy,
+            Some(SQLITE_CORRUPT | SQLITE_NOTADB) => {
+                Self::Corrupt { table: "the file", reason: error.to_string() }
+            }
+            _ if matches!(error, sqlx::Error::PoolTimedOut) => Self::Busy,
+            _ => Self::Backend(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,434 @@
+//! What is owed, and its way to an end: `pending` until it is `sent`, `failed`, `expired` or `cancelled`.
+//!
+//! A delivery under way has `lease_until`. The number of its claims is the lease: whoever claims later holds a
+//! higher one, and only the highest may settle.
+
+use super::Sqlite;
+use super::rows::{self, Candidate, Columns, alert_columns, subscription_columns};
+use crate::{OutboxStore, OutboxSummary, StoreError};
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+use qqq_core::alert::AlertState;
+use qqq_core::delivery::{Delivery, DeliveryId, DeliveryKind, Lease, Outcome};
+use qqq_core::subscription::{SubscriptionId, SubscriptionStatus};
+use qqq_core::{Alert, AlertId};
+use sqlx::SqliteConnection;
+
+/// Deliveries one claim hands out at most.
+const MOST_CLAIMED: usize = 1000;
+
+/// Deliveries one claim settles on the way at most (expired, no longer entitled): a backlog of them must not
+/// hold up the writes of others. The next claim goes on.
+const MOST_SETTLED: usize = 1000;
+
+/// Characters kept of what a receiver said.
+const LONGEST_REASON: usize = 500;
+
+#[async_trait]
+impl OutboxStore for Sqlite {
+    async fn claim(
+        &self,
+        now: Timestamp,
+        lease_until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        let limit = limit.min(MOST_CLAIMED);
+        // Not a moment that has passed: it would be claimed again in the same breath.
+        let lease_until = lease_until.max(now + SignedDuration::from_millis(1));
+        let mut write = self.begin().await?;
+        let mut claimed = Vec::new();
+        let mut settled = 0;
+        while claimed.len() < limit && settled < MOST_SETTLED {
+            let due = candidates(&mut write, now, limit - claimed.len()).await?;
+            if due.is_empty() {
+                break;
+            }
+            for candidate in due {
+                match judge(&candidate, now) {
+                    Verdict::HandOut => claimed.push(lease(&mut write, candidate, lease_until).await?),
+                    Verdict::Expire => {
+                        end(&mut write, candidate.id, "expired", Some("not accepted in time"), now).await?;
+                        settled += 1;
+                    }
+                    Verdict::Cancel(why) => {
+                        end(&mut write, candidate.id, "cancelled", Some(why), now).await?;
+                        settled += 1;
+                    }
+                    Verdict::TakeBack(alert) => {
+                        end(&mut write, candidate.id, "cancelled", Some(RETRACTED), now).await?;
+                        if candidate.attempts > 0 {
+                            owe_retraction(&mut write, alert, candidate.subscription.id, now).await?;
+                        }
+                        settled += 1;
+                    }
+                }
+            }
+        }
+        self.finish(write).await?;
+        Ok(claimed)
+    }
+
+    async fn renew(&self, id: DeliveryId, lease: Lease, lease_until: Timestamp) -> Result<bool, StoreError> {
+        let mut write = self.begin().await?;
+        let renewed = sqlx::query(
+            "update deliveries set lease_until = ? where id = ? and attempts = ? and lease_until is not null",
+        )
+        .bind(lease_until.as_microsecond())
+        .bind(id.to_string())
+        .bind(lease.0)
+        .execute(&mut *write)
+        .await?;
+        self.finish(write).await?;
+        Ok(renewed.rows_affected() > 0)
+    }
+
+    async fn settle(
+        &self,
+        id: DeliveryId,
+        lease: Lease,
+        outcome: &Outcome,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut write = self.begin().await?;
+        let Some(held) = held(&mut write, id, lease).await? else { return Ok(false) };
+        match outcome {
+            Outcome::Sent => {
+                end(&mut write, id, "sent", None, now).await?;
+                if let Some(alert) = held.taken_back {
+                    owe_retraction(&mut write, alert, held.subscription, now).await?;
+                }
+            }
+            Outcome::Failed(reason) => end(&mut write, id, "failed", Some(reason), now).await?,
+            Outcome::RetryAt(at, reason) => match held.taken_back {
+                // No news any more. Whether the receiver took it all the same, nobody knows.
+                Some(alert) => {
+                    end(&mut write, id, "cancelled", Some(RETRACTED), now).await?;
+                    owe_retraction(&mut write, alert, held.subscription, now).await?;
+                }
+                None if *at >= held.expires_at => end(&mut write, id, "expired", Some(reason), now).await?,
+                None => {
+                    sqlx::query(
+                        "update deliveries set due_at = ?, lease_until = null, reason = ? where id = ?",
+                    )
+                    .bind(at.as_microsecond())
+                    .bind(shortened(reason))
+                    .bind(id.to_string())
+                    .execute(&mut *write)
+                    .await?;
+                }
+            },
+        }
+        self.finish(write).await?;
+        Ok(true)
+    }
+
+    async fn release_leases(&self) -> Result<u64, StoreError> {
+        let mut write = self.begin().await?;
+        let released = sqlx::query(
+            "update deliveries set lease_until = null where state = 'pending' and lease_until is not null",
+        )
+        .execute(&mut *write)
+        .await?;
+        self.finish(write).await?;
+        Ok(released.rows_affected())
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        sqlx::query(
+            "select coalesce(lease_until, due_at) from deliveries where state = 'pending' \
+             order by coalesce(lease_until, due_at) limit 1",
+        )
+        .fetch_optional(&self.readers)
+        .await?
+        .map(|row| Columns::new(&row, "deliveries").time())
+        .transpose()
+    }
+
+    async fn outbox(&self) -> Result<OutboxSummary, StoreError> {
+        let counts = sqlx::query("select state, count(*), min(created_at) from deliveries group by state")
+            .fetch_all(&self.readers)
+            .await?;
+        let mut summary = OutboxSummary::default();
+        for row in &counts {
+            let mut columns = Columns::new(row, "deliveries");
+            let state: &str = columns.take()?;
+            let count: u64 = columns.take()?;
+            match state {
+                "pending" => {
+                    summary.pending = count;
+                    summary.oldest_pending = Some(columns.time()?);
+                }
+                "sent" => summary.sent = count,
+                "failed" => summary.failed = count,
+                "expired" => summary.expired = count,
+                _ => summary.cancelled = count,
+            }
+        }
+        Ok(summary)
+    }
+}
+
+const RETRACTED: &str = "the alert was retracted";
+
+/// What becomes of a delivery that is due.
+enum Verdict {
+    HandOut,
+    Expire,
+    Cancel(&'static str),
+    /// Its alert was retracted: it is no news any more, and who may have been told is owed the retraction.
+    TakeBack(AlertId),
+}
+
+fn judge(candidate: &Candidate, now: Timestamp) -> Verdict {
+    let entitled = match candidate.kind {
+        DeliveryKind::Confirmation => candidate.subscription.status != SubscriptionStatus::Unsubscribed,
+        DeliveryKind::Alert | DeliveryKind::Retraction => {
+            candidate.subscription.status == SubscriptionStatus::Active
+        }
+    };
+    if !entitled {
+        return Verdict::Cancel("the subscription is not active");
+    }
+    if candidate.suppressed {
+        return Verdict::Cancel("the address is suppressed");
+    }
+    if candidate.expires_at <= now {
+        return Verdict::Expire;
+    }
+    match &candidate.alert {
+        Some(alert) if candidate.kind == DeliveryKind::Alert && alert.state == AlertState::Retracted => {
+            Verdict::TakeBack(alert.id)
+        }
+        _ => Verdict::HandOut,
+    }
+}
+
+async fn candidates(
+    connection: &mut SqliteConnection,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<Candidate>, StoreError> {
+    sqlx::query(concat!(
+        "select d.id, d.kind, d.attempts, d.created_at, d.expires_at, \
+         exists (select 1 from suppressions x where x.address_hash = s.address_hash), ",
+        subscription_columns!(),
+        ", a.id is not null, ",
+        alert_columns!(),
+        " from deliveries d join subscriptions s on s.id = d.subscription left join alerts a on a.id = d.alert \
+         where d.state = 'pending' and coalesce(d.lease_until, d.due_at) <= ? \
+         order by coalesce(d.lease_until, d.due_at), d.id limit ?"
+    ))
+    .bind(now.as_microsecond())
+    .bind(super::bars::bounded(limit))
+    .fetch_all(connection)
+    .await?
+    .iter()
+    .map(rows::candidate)
+    .collect()
+}
+
+async fn lease(
+    connection: &mut SqliteConnection,
+    candidate: Candidate,
+    until: Timestamp,
+) -> Result<Delivery, StoreError> {
+    let attempt = candidate.attempts + 1;
+    sqlx::query("update deliveries set attempts = ?, lease_until = ? where id = ?")
+        .bind(attempt)
+        .bind(until.as_microsecond())
+        .bind(candidate.id.to_string())
+        .execute(connection)
+        .await?;
+    Ok(Delivery {
+        id: candidate.id,
+        kind: candidate.kind,
+        subscription: candidate.subscription,
+        alert: candidate.alert,
+        attempt,
+        created_at: candidate.created_at,
+        expires_at: candidate.expires_at,
+        lease: Lease(i64::from(attempt)),
+    })
+}
+
+/// A delivery whose latest claim is the one that asks.
+struct Held {
+    subscription: SubscriptionId,
+    expires_at: Timestamp,
+    /// The alert it tells of, where that was retracted meanwhile.
+    taken_back: Option<AlertId>,
+}
+
+async fn held(
+    connection: &mut SqliteConnection,
+    id: DeliveryId,
+    lease: Lease,
+) -> Result<Option<Held>, StoreError> {
+    let row = sqlx::query(
+        "select d.subscription, d.expires_at, d.kind = 'alert' and a.state = 'retracted', a.id \
+         from deliveries d left join alerts a on a.id = d.alert \
+         where d.id = ? and d.attempts = ? and d.lease_until is not null",
+    )
+    .bind(id.to_string())
+    .bind(lease.0)
+    .fetch_optional(connection)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let mut columns = Columns::new(&row, "deliveries");
+    Ok(Some(Held {
+        subscription: columns.parse()?,
+        expires_at: columns.time()?,
+        taken_back: match columns.take::<Option<bool>>()? {
+            Some(true) => Some(columns.parse()?),
+            _ => None,
+        },
+    }))
+}
+
+/// Settles a delivery for good.
+async fn end(
+    connection: &mut SqliteConnection,
+    id: DeliveryId,
+    state: &'static str,
+    reason: Option<&str>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "update deliveries set state = ?, lease_until = null, settled_at = ?, reason = ? where id = ?",
+    )
+    .bind(state)
+    .bind(now.as_microsecond())
+    .bind(reason.map(shortened))
+    .bind(id.to_string())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+fn shortened(reason: &str) -> String {
+    reason.chars().take(LONGEST_REASON).collect()
+}
+
+/// Owes a new alert to every active subscription it concerns. Answers how many deliveries are new.
+pub(super) async fn owe_alert(
+    connection: &mut SqliteConnection,
+    alert: &Alert,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let concerned = sqlx::query(
+        "select id from subscriptions s where status = 'active' and symbol = ? and metric = ? \
+         and active_from <= ? \
+         and not exists (select 1 from suppressions x where x.address_hash = s.address_hash)",
+    )
+    .bind(alert.symbol.as_str().to_owned())
+    .bind(alert.metric.as_str())
+    .bind(alert.start.index())
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut owed = 0;
+    for row in &concerned {
+        let subscription = Columns::new(row, "subscriptions").parse()?;
+        let id = DeliveryId::of_alert(DeliveryKind::Alert, alert.id, subscription);
+        owed += owe(connection, id, DeliveryKind::Alert, subscription, Some(alert.id), now).await?;
+    }
+    Ok(owed)
+}
+
+/// Owes the news that an alert was retracted, where the subscription still wants to know.
+async fn owe_retraction(
+    connection: &mut SqliteConnection,
+    alert: AlertId,
+    subscription: SubscriptionId,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let id = DeliveryId::of_alert(DeliveryKind::Retraction, alert, subscription);
+    let active: bool =
+        sqlx::query_scalar("select exists (select 1 from subscriptions where id = ? and status = 'active')")
+            .bind(subscription.to_string())
+            .fetch_one(&mut *connection)
+            .await?;
+    if !active {
+        return Ok(0);
+    }
+    owe(connection, id, DeliveryKind::Retraction, subscription, Some(alert), now).await
+}
+
+/// Owes a delivery, due at once. Answers 0 where it is known.
+pub(super) async fn owe(
+    connection: &mut SqliteConnection,
+    id: DeliveryId,
+    kind: DeliveryKind,
+    subscription: SubscriptionId,
+    alert: Option<AlertId>,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let expires_at =
+        now.checked_add(SignedDuration::from_secs(kind.lifetime_seconds())).unwrap_or(Timestamp::MAX);
+    let owed = sqlx::query(
+        "insert into deliveries (id, kind, subscription, alert, state, created_at, expires_at, due_at) \
+         values (?1, ?2, ?3, ?4, 'pending', ?5, ?6, ?5) on conflict (id) do nothing",
+    )
+    .bind(id.to_string())
+    .bind(kind.as_str())
+    .bind(subscription.to_string())
+    .bind(alert.map(|alert| alert.to_string()))
+    .bind(now.as_microsecond())
+    .bind(expires_at.as_microsecond())
+    .execute(connection)
+    .await?;
+    Ok(owed.rows_affected())
+}
+
+/// Deals with the deliveries of an alert that was just retracted: what was never attempted is cancelled; who
+/// was told, or may have been, is owed the retraction; what is under way is dealt with when it ends. Answers how
+/// many deliveries are new.
+pub(super) async fn take_back(
+    connection: &mut SqliteConnection,
+    alert: AlertId,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let told = sqlx::query(
+        "select id, subscription, state, attempts, lease_until > ? from deliveries \
+         where alert = ? and kind = 'alert' and state in ('pending', 'sent')",
+    )
+    .bind(now.as_microsecond())
+    .bind(alert.to_string())
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut owed = 0;
+    for row in &told {
+        let mut columns = Columns::new(row, "deliveries");
+        let id: DeliveryId = columns.parse()?;
+        let subscription: SubscriptionId = columns.parse()?;
+        let sent = columns.take::<&str>()? == "sent";
+        let attempted = columns.take::<i64>()? > 0;
+        let under_way = columns.take::<Option<bool>>()? == Some(true);
+        if under_way {
+            continue;
+        }
+        if !sent {
+            end(connection, id, "cancelled", Some(RETRACTED), now).await?;
+        }
+        if sent || attempted {
+            owed += owe_retraction(connection, alert, subscription, now).await?;
+        }
+    }
+    Ok(owed)
+}
+
+/// Cancels what is owed to a subscription and not under way.
+pub(super) async fn cancel_owed(
+    connection: &mut SqliteConnection,
+    subscription: SubscriptionId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "update deliveries set state = 'cancelled', lease_until = null, settled_at = ?1, reason = 'unsubscribed' \
+         where subscription = ?2 and state = 'pending' and (lease_until is null or lease_until <= ?1)",
+    )
+    .bind(now.as_microsecond())
+    .bind(subscription.to_string())
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,283 @@
+//! Rows as they lie in the file, and the values they mean. What no version of this program wrote is an error
+//! that names the table, never a guess.
+
+use crate::{BarRecord, SplitRecord, StoreError};
+use jiff::Timestamp;
+use qqq_core::alert::Occurrence;
+use qqq_core::delivery::DeliveryKind;
+use qqq_core::subscription::Subscription;
+use qqq_core::{Alert, Bar, FeedStatus, Figures, Minute, Price, Split, Statistics, Volume};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Decode, Row as _, Type};
+use std::fmt::{Display, Write as _};
+use std::str::FromStr;
+
+/// The columns [`bar`] reads, in order.
+macro_rules! bar_columns {
+    () => {
+        "symbol, start, open, high, low, close, volume, vwap, trades, feed, revision"
+    };
+}
+
+/// The columns [`statistics`] reads, in order.
+macro_rules! statistics_columns {
+    () => {
+        "symbol, start, feed, \
+         price_stdev, price_relative_stdev, price_trailing_average, price_ratio, price_window_bars, \
+         volume_stdev, volume_relative_stdev, volume_trailing_average, volume_ratio, volume_window_bars"
+    };
+}
+
+/// The columns [`alert`] reads, in order, of the table `a`.
+macro_rules! alert_columns {
+    () => {
+        "a.id, a.rule, a.symbol, a.metric, a.start, a.value, a.window_sum, a.window_bars, a.feed, a.revision, \
+         a.state, a.raised_at, a.occurrences"
+    };
+}
+
+/// The columns [`subscription`] reads, in order, of the table `s`.
+macro_rules! subscription_columns {
+    () => {
+        "s.id, s.email, s.symbol, s.metric, s.status, s.created_at, s.active_from, s.nonce"
+    };
+}
+
+pub(super) use {alert_columns, bar_columns, statistics_columns, subscription_columns};
+
+/// Reads a row from left to right.
+pub(super) struct Columns<'r> {
+    row: &'r SqliteRow,
+    table: &'static str,
+    next: usize,
+}
+
+impl<'r> Columns<'r> {
+    pub(super) fn new(row: &'r SqliteRow, table: &'static str) -> Self {
+        Self { row, table, next: 0 }
+    }
+
+    fn corrupt(&self, reason: impl Display) -> StoreError {
+        StoreError::Corrupt { table: self.table, reason: format!("column {}: {reason}", self.next) }
+    }
+
+    /// The next column, as it lies there.
+    pub(super) fn take<T: Decode<'r, sqlx::Sqlite> + Type<sqlx::Sqlite>>(&mut self) -> Result<T, StoreError> {
+        self.next += 1;
+        self.row.try_get(self.next - 1).map_err(|error| self.corrupt(error))
+    }
+
+    /// The next column, a text that names a value.
+    pub(super) fn parse<T: FromStr<Err: Display>>(&mut self) -> Result<T, StoreError> {
+        self.take::<&str>()?.parse().map_err(|error| self.corrupt(error))
+    }
+
+    fn price(&mut self) -> Result<Price, StoreError> {
+        Price::from_nanos(self.take()?).map_err(|error| self.corrupt(error))
+    }
+
+    pub(super) fn minute(&mut self) -> Result<Minute, StoreError> {
+        let index = self.take()?;
+        minute_of(index).ok_or_else(|| self.corrupt("the minute lies outside 1900 - 2200"))
+    }
+
+    pub(super) fn time(&mut self) -> Result<Timestamp, StoreError> {
+        let micros = self.take()?;
+        Timestamp::from_microsecond(micros).map_err(|error| self.corrupt(error))
+    }
+
+    fn figures(&mut self) -> Result<Figures, StoreError> {
+        Ok(Figures {
+            stdev: self.take()?,
+            relative_stdev: self.take()?,
+            trailing_average: self.take()?,
+            ratio: self.take()?,
+            window_bars: self.take()?,
+        })
+    }
+
+    pub(super) fn subscription(&mut self) -> Result<Subscription, StoreError> {
+        Ok(Subscription {
+            id: self.parse()?,
+            email: self.parse()?,
+            symbol: self.parse()?,
+            metric: self.parse()?,
+            status: self.parse()?,
+            created_at: self.time()?,
+            active_from: match self.take::<Option<i32>>()? {
+                Some(index) => Some(
+                    minute_of(index).ok_or_else(|| self.corrupt("the minute lies outside 1900 - 2200"))?,
+                ),
+                None => None,
+            },
+            nonce: <[u8; 16]>::try_from(self.take::<&[u8]>()?).map_err(|error| self.corrupt(error))?,
+        })
+    }
+
+    pub(super) fn alert(&mut self) -> Result<Alert, StoreError> {
+        Ok(Alert {
+            id: self.parse()?,
+            rule: self.take()?,
+            symbol: self.parse()?,
+            metric: self.parse()?,
+            start: self.minute()?,
+            value: self.take()?,
+            window_sum: self.take()?,
+            window_bars: self.take()?,
+            feed: self.parse()?,
+            revision: self.take()?,
+            state: self.parse()?,
+            raised_at: self.time()?,
+            occurrences: {
+                let text = self.take()?;
+                read_occurrences(text).ok_or_else(|| self.corrupt("the occurrences cannot be read"))?
+            },
+        })
+    }
+}
+
+fn minute_of(index: i32) -> Option<Minute> {
+    let minute = Minute::from_index(index);
+    (minute.index() == index).then_some(minute)
+}
+
+pub(super) fn bar(row: &SqliteRow) -> Result<BarRecord, StoreError> {
+    let mut columns = Columns::new(row, "bars");
+    let bar = Bar {
+        symbol: columns.parse()?,
+        start: columns.minute()?,
+        open: columns.price()?,
+        high: columns.price()?,
+        low: columns.price()?,
+        close: columns.price()?,
+        volume: Volume::from_shares(columns.take()?).map_err(|error| columns.corrupt(error))?,
+        vwap: match columns.take::<Option<i64>>()? {
+            Some(nanos) => Some(Price::from_nanos(nanos).map_err(|error| columns.corrupt(error))?),
+            None => None,
+        },
+        trades: columns.take()?,
+        feed: columns.parse()?,
+    };
+    Ok(BarRecord { bar, revision: columns.take()? })
+}
+
+pub(super) fn statistics(row: &SqliteRow) -> Result<Statistics, StoreError> {
+    let mut columns = Columns::new(row, "statistics");
+    Ok(Statistics {
+        symbol: columns.parse()?,
+        start: columns.minute()?,
+        feed: columns.parse()?,
+        price: columns.figures()?,
+        volume: columns.figures()?,
+    })
+}
+
+pub(super) fn split(row: &SqliteRow) -> Result<SplitRecord, StoreError> {
+    let mut columns = Columns::new(row, "splits");
+    let split = Split::new(columns.parse()?, columns.parse()?, columns.take()?, columns.take()?)
+        .map_err(|error| columns.corrupt(error))?;
+    Ok(SplitRecord { split, from: columns.minute()? })
+}
+
+pub(super) fn feed_status(row: &SqliteRow) -> Result<FeedStatus, StoreError> {
+    let mut columns = Columns::new(row, "feed_status");
+    Ok(FeedStatus {
+        provider: columns.take()?,
+        label: columns.parse()?,
+        mode: columns.parse()?,
+        coverage: columns.take()?,
+        clock: columns.time()?,
+        answered_at: match columns.take::<Option<i64>>()? {
+            Some(micros) => {
+                Some(Timestamp::from_microsecond(micros).map_err(|error| columns.corrupt(error))?)
+            }
+            None => None,
+        },
+        problem: columns.take()?,
+    })
+}
+
+pub(super) fn alert(row: &SqliteRow) -> Result<Alert, StoreError> {
+    Columns::new(row, "alerts").alert()
+}
+
+pub(super) fn subscription(row: &SqliteRow) -> Result<Subscription, StoreError> {
+    Columns::new(row, "subscriptions").subscription()
+}
+
+/// A delivery that could be handed out, with all that decides whether it is.
+pub(super) struct Candidate {
+    pub(super) id: qqq_core::delivery::DeliveryId,
+    pub(super) kind: DeliveryKind,
+    pub(super) attempts: u32,
+    pub(super) created_at: Timestamp,
+    pub(super) expires_at: Timestamp,
+    pub(super) suppressed: bool,
+    pub(super) subscription: Subscription,
+    pub(super) alert: Option<Alert>,
+}
+
+pub(super) fn candidate(row: &SqliteRow) -> Result<Candidate, StoreError> {
+    let mut columns = Columns::new(row, "deliveries");
+    Ok(Candidate {
+        id: columns.parse()?,
+        kind: columns.parse()?,
+        attempts: columns.take()?,
+        created_at: columns.time()?,
+        expires_at: columns.time()?,
+        suppressed: columns.take()?,
+        subscription: columns.subscription()?,
+        alert: if columns.take()? { Some(columns.alert()?) } else { None },
+    })
+}
+
+/// `1;START:VALUE,START:VALUE`: version, then minutes and values.
+pub(super) fn write_occurrences(occurrences: &[Occurrence]) -> String {
+    let mut text = String::from("1;");
+    for (index, occurrence) in occurrences.iter().enumerate() {
+        let comma = if index == 0 { "" } else { "," };
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{comma}{}:{}", occurrence.start.index(), occurrence.value);
+    }
+    text
+}
+
+fn read_occurrences(text: &str) -> Option<Vec<Occurrence>> {
+    let list = text.strip_prefix("1;")?;
+    let one = |pair: &str| {
+        let (start, value) = pair.split_once(':')?;
+        Some(Occurrence { start: minute_of(start.parse().ok()?)?, value: value.parse().ok()? })
+    };
+    if list.is_empty() { Some(Vec::new()) } else { list.split(',').map(one).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn occurrences_survive_being_written_and_read(
+            pairs in prop::collection::vec((-1_000_000..100_000_000_i32, any::<i64>()), 0..70),
+        ) {
+            let occurrences: Vec<Occurrence> = pairs
+                .into_iter()
+                .map(|(start, value)| Occurrence { start: Minute::from_index(start), value })
+                .collect();
+            prop_assert_eq!(read_occurrences(&write_occurrences(&occurrences)), Some(occurrences));
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text in "\\PC{0,40}") {
+            let _ = read_occurrences(&text);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_occurrences_is_refused() {
+        for text in ["", "2;1:2", "1;1", "1;1:", "1;:1", "1;1:2,", "1;999999999:1", "1;1:2;3:4"] {
+            assert_eq!(read_occurrences(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The schema and its versions, and the checks without which nothing may be written.
+
+use crate::StoreError;
+use libsqlite3_sys::SQLITE_VERSION_NUMBER;
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr as _, SqliteConnection};
+
+/// The first SQLite whose write-ahead log cannot lose commits when two connections write and checkpoint at once
+/// (the WAL-reset bug of 3.7.0 to 3.51.2).
+const OLDEST: [u32; 3] = [3, 51, 3];
+
+const _: () = assert!(SQLITE_VERSION_NUMBER >= 3_051_003, "the bundled SQLite can lose commits");
+
+/// "QQQT", as the first migration writes it.
+const APPLICATION_ID: i64 = 0x5151_5154;
+
+/// (version, what it does, its SQL). A released one is never edited: add another.
+const MIGRATIONS: [(i64, &str, &str); 1] =
+    [(1, "first schema", include_str!("../../migrations/sqlite/0001_first_schema.sql"))];
+
+/// Connects once, checks the library and the file, migrates, and answers SQLite's version.
+pub(super) async fn bring_up_to_date(options: &SqliteConnectOptions) -> Result<String, StoreError> {
+    let mut connection = options.connect().await?;
+    let version: String = sqlx::query_scalar("select sqlite_version()").fetch_one(&mut connection).await?;
+    if parse_version(&version).is_none_or(|version| version < OLDEST) {
+        return Err(StoreError::OldSqlite(version));
+    }
+    migrate(&mut connection).await?;
+    check_durability(&mut connection).await?;
+    connection.close().await?;
+    Ok(version)
+}
+
+/// Applies what is missing in one write transaction: of two processes that start at once, the second waits and
+/// finds nothing to do; one that dies half-way leaves the file as it was.
+async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let mut write = connection.begin_with("BEGIN IMMEDIATE").await?;
+    let id: i64 = sqlx::query_scalar("pragma application_id").fetch_one(&mut *write).await?;
+    let tables: i64 = sqlx::query_scalar("select count(*) from sqlite_schema").fetch_one(&mut *write).await?;
+    if id != APPLICATION_ID && (id != 0 || tables > 0) {
+        return Err(StoreError::Backend("it is the SQLite file of another program".to_owned()));
+    }
+    migrator().run(&mut *write).await.map_err(|error| match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error.into(),
+        MigrateError::VersionMissing(version) => StoreError::Backend(format!(
+            "a newer version of this program wrote it (schema {version}, this one knows {}): update the program",
+            MIGRATIONS.len()
+        )),
+        MigrateError::VersionMismatch(version) => {
+            StoreError::Backend(format!("its schema {version} is not the one this program makes"))
+        }
+        other => StoreError::Backend(other.to_string()),
+    })?;
+    Ok(write.commit().await?)
+}
+
+fn migrator() -> Migrator {
+    let migration = |(version, what, sql): (i64, &'static str, &'static str)| {
+        Migration::new(version, what.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    Migrator::with_migrations(MIGRATIONS.into_iter().map(migration).collect())
+}
+
+/// Reads back what makes a commit durable: a pragma that is not understood or not possible is silently ignored.
+pub(super) async fn check_durability(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    let journal: String = sqlx::query_scalar("pragma journal_mode").fetch_one(&mut *connection).await?;
+    let synchronous: i64 = sqlx::query_scalar("pragma synchronous").fetch_one(&mut *connection).await?;
+    let foreign_keys: i64 = sqlx::query_scalar("pragma foreign_keys").fetch_one(&mut *connection).await?;
+    let refused = |reason: String| Err(sqlx::Error::Configuration(reason.into()));
+    if journal != "wal" {
+        return refused(format!(
+            "no write-ahead log is possible here (journal mode {journal}); use a local disk"
+        ));
+    }
+    // 2 is FULL, 3 EXTRA.
+    if synchronous < 2 || foreign_keys != 1 {
+        return refused(format!(
+            "SQLite refuses synchronous=FULL ({synchronous}) or foreign keys ({foreign_keys})"
+        ));
+    }
+    Ok(())
+}
+
+fn parse_version(text: &str) -> Option<[u32; 3]> {
+    let mut parts = text.split('.').map(|part| part.parse().ok());
+    Some([parts.next()??, parts.next()??, parts.next()??])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bundled_library_is_new_enough_and_versions_compare_as_numbers() {
+        assert!(parse_version(libsqlite3_sys::SQLITE_VERSION.to_str().unwrap()).unwrap() >= OLDEST);
+        assert!(parse_version("3.51.2").unwrap() < OLDEST);
+        assert!(parse_version("3.6.23").unwrap() < OLDEST);
+        assert!(parse_version("3.100.0").unwrap() > OLDEST);
+        assert_eq!(parse_version("nonsense"), None);
+    }
+
+    #[test]
+    fn migrations_are_numbered_from_one_without_gaps() {
+        for (index, (version, _, sql)) in MIGRATIONS.iter().enumerate() {
+            assert_eq!(*version, index as i64 + 1);
+            assert!(!sql.trim().is_empty());
+        }
+    }
+}
