@@ -4,9 +4,14 @@
 //! recordings. One folder per provider: `client` gets bytes, `parse` (pure, fuzzed) makes bars of them or
 //! counted rejects. Nothing a provider sends can panic, and nothing invalid leaves this crate as a bar.
 
+pub mod csv_file;
 mod error;
+pub mod replay;
+pub mod sim;
 
 pub use error::{FeedError, FeedErrorKind};
+pub use replay::{Replay, ReplaySpeed};
+pub use sim::{Sim, SimConfig};
 
 use async_trait::async_trait;
 use jiff::Timestamp;

@@ -1,0 +1,206 @@
+//! Plays recorded bars: a [`Tape`] over CSV files.
+
+use crate::csv_file::{self, Row};
+use crate::{FeedError, FeedErrorKind, Reject, Tape, Tick};
+use async_trait::async_trait;
+use qqq_core::{Bar, Calendar, FeedInfo, FeedLabel, FeedMode, Minute, Watchlist};
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Most bars one recording may hold: they are sorted in memory, about 130 bytes each.
+pub const MAX_BARS: usize = 10_000_000;
+
+/// Rejects handed on one by one; a file of nothing else must not fill the memory.
+const MAX_REJECTS: usize = 10_000;
+
+/// A hole in the recording of more counting minutes is not waited for.
+const LONGEST_WAIT_MINUTES: i32 = 60;
+
+/// How fast a recording is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplaySpeed {
+    /// As fast as the ticks are asked for.
+    Max,
+    /// So many times as fast as it was recorded, 1 to [`ReplaySpeed::MAX_TIMES`].
+    Times(u32),
+}
+
+impl ReplaySpeed {
+    /// A day's session in a quarter of a second.
+    pub const MAX_TIMES: u32 = 100_000;
+
+    /// How long so many recorded minutes take; nothing at full speed.
+    fn duration(self, minutes: u64) -> Duration {
+        match self {
+            Self::Max => Duration::ZERO,
+            Self::Times(times) => {
+                let nanos = u128::from(minutes) * 60_000_000_000 / u128::from(times.max(1));
+                Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+            }
+        }
+    }
+}
+
+impl FromStr for ReplaySpeed {
+    type Err = InvalidReplaySpeed;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "max" {
+            return Ok(Self::Max);
+        }
+        text.strip_suffix('x')
+            .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
+            .and_then(|digits| digits.parse().ok())
+            .filter(|times| (1..=Self::MAX_TIMES).contains(times))
+            .map(Self::Times)
+            .ok_or_else(|| InvalidReplaySpeed(text.chars().take(32).collect()))
+    }
+}
+
+impl fmt::Display for ReplaySpeed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Max => f.write_str("max"),
+            Self::Times(times) => write!(f, "{times}x"),
+        }
+    }
+}
+
+/// A text that is no speed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a replay speed: it must be `max`, or `1x` to `100000x`")]
+pub struct InvalidReplaySpeed(pub String);
+
+/// A recording that plays: one tick per minute that has bars, its clock at the end of that minute.
+///
+/// Only counting minutes of the calendar take time: nights, weekends and holes of more than an hour are
+/// skipped. Bars outside counting minutes are in the ticks too; whoever ingests them decides.
+#[derive(Debug)]
+pub struct Replay {
+    info: FeedInfo,
+    calendar: Calendar,
+    speed: ReplaySpeed,
+    bars: Vec<Bar>,
+    rejects: Vec<Reject>,
+    not_tracked: u64,
+    played: usize,
+    began: Option<Instant>,
+    /// Minutes of the last tick: its own, and its distance from the first in minutes that take time.
+    last: Option<(Minute, u64)>,
+}
+
+impl Replay {
+    /// Reads a file, or all CSV files of a folder, and sorts their bars by time. A later bar of the same
+    /// symbol and minute is a revision and stays behind the earlier one.
+    ///
+    /// `label` is what the bars will carry. Blocks on the disk. It is an error if there is no bar of a
+    /// tracked symbol, or more than [`MAX_BARS`].
+    pub fn open(
+        path: &Path,
+        speed: ReplaySpeed,
+        watchlist: &Watchlist,
+        calendar: &Calendar,
+        label: FeedLabel,
+    ) -> Result<Self, FeedError> {
+        let (mut bars, mut rejects, mut rejected, mut not_tracked) = (Vec::new(), Vec::new(), 0_usize, 0);
+        for file in csv_file::files(path)? {
+            for row in csv_file::open(&file, label)?.tracked_by(watchlist, calendar) {
+                match row? {
+                    Row::Bar(_) if bars.len() == MAX_BARS => {
+                        let what =
+                            format!("{}: more than {MAX_BARS} bars; replay fewer files", path.display());
+                        return Err(FeedError::new(FeedErrorKind::File, what));
+                    }
+                    Row::Bar(bar) => bars.push(bar),
+                    Row::NotTracked(_) => not_tracked += 1,
+                    Row::Rejected(reject) => {
+                        rejected += 1;
+                        if rejects.len() < MAX_REJECTS {
+                            rejects.push(reject);
+                        }
+                    }
+                }
+            }
+        }
+        if bars.is_empty() {
+            let first = rejects.first().map(|one| format!("; the first: {}: {}", one.place, one.reason));
+            let what = format!(
+                "{}: no bar of a tracked symbol: {not_tracked} rows of others, {rejected} rejected{}",
+                path.display(),
+                first.unwrap_or_default()
+            );
+            return Err(FeedError::new(FeedErrorKind::File, what));
+        }
+        if rejected > rejects.len() {
+            let reason = format!("{} more rows were rejected", rejected - rejects.len());
+            rejects.push(Reject { place: path.display().to_string(), reason });
+        }
+        // Stable: revisions stay in the order they were read in.
+        bars.sort_by_key(|bar| (bar.start, bar.symbol));
+        let info = FeedInfo {
+            provider: "replay",
+            label,
+            mode: FeedMode::Replayed,
+            coverage: format!("recorded bars of {}", path.display()),
+            split_adjusted: false,
+        };
+        Ok(Self {
+            info,
+            calendar: calendar.clone(),
+            speed,
+            bars,
+            rejects,
+            not_tracked,
+            played: 0,
+            began: None,
+            last: None,
+        })
+    }
+
+    /// Rows of symbols that are not tracked.
+    pub fn not_tracked(&self) -> u64 {
+        self.not_tracked
+    }
+
+    /// Bars played, and bars in all.
+    pub fn progress(&self) -> (usize, usize) {
+        (self.played, self.bars.len())
+    }
+
+    /// How many minutes that take time lie between the first tick and one at `minute`.
+    fn distance(&self, minute: Minute) -> u64 {
+        let Some((last, distance)) = self.last else { return 0 };
+        let minutes = self.calendar.counting_minutes(last.plus(1)..minute.plus(1)).max(0);
+        // After a hole the next minute follows at once.
+        distance + if minutes > LONGEST_WAIT_MINUTES { 1 } else { minutes.unsigned_abs().into() }
+    }
+}
+
+#[async_trait]
+impl Tape for Replay {
+    fn info(&self) -> &FeedInfo {
+        &self.info
+    }
+
+    async fn next(&mut self) -> Result<Option<Tick>, FeedError> {
+        let Some(minute) = self.bars.get(self.played).map(|bar| bar.start) else { return Ok(None) };
+        let distance = self.distance(minute);
+        match self.speed {
+            // Never pending otherwise: others on this thread must get their turn.
+            ReplaySpeed::Max => tokio::task::coop::consume_budget().await,
+            ReplaySpeed::Times(_) => {
+                let began = *self.began.get_or_insert_with(Instant::now);
+                tokio::time::sleep_until(began + self.speed.duration(distance)).await;
+            }
+        }
+        // Nothing below waits: who gives up waiting above has lost nothing.
+        let bars: Vec<Bar> =
+            self.bars[self.played..].iter().take_while(|bar| bar.start == minute).copied().collect();
+        self.played += bars.len();
+        self.last = Some((minute, distance));
+        Ok(Some(Tick { bars, rejects: std::mem::take(&mut self.rejects), clock: minute.end() }))
+    }
+}

@@ -1,0 +1,587 @@
+//! The simulated market, held to what it promises.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use qqq_core::calendar::Market;
+use qqq_core::watchlist::DEFAULT_SYMBOLS;
+use qqq_core::{Bar, Calendar, FeedMode, Minute, Phase, SpikeRule, Symbol, Watchlist};
+use qqq_feed::sim::{Sim, SimConfig};
+use qqq_feed::{FeedErrorKind, Tape, Tick};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use tokio::time::Instant;
+
+fn watchlist(symbols: &[&str]) -> Watchlist {
+    Watchlist::new(symbols.iter().map(|symbol| symbol.parse().unwrap()), []).unwrap()
+}
+
+fn ten() -> Watchlist {
+    watchlist(&DEFAULT_SYMBOLS)
+}
+
+/// Some names the simulator has no table entry for, thin ones among them.
+fn unknown() -> Watchlist {
+    watchlist(&["ZZA", "ZZB", "ZZC", "ZZD", "ZZE", "ZZF", "ZZG", "ZZH"])
+}
+
+fn xnas() -> Calendar {
+    Calendar::new(Market::Xnas, false, [])
+}
+
+fn extended() -> Calendar {
+    Calendar::new(Market::Xnas, true, [])
+}
+
+fn always() -> Calendar {
+    Calendar::new(Market::Always, false, [])
+}
+
+fn minute(text: &str) -> Minute {
+    Minute::containing(text.parse().unwrap())
+}
+
+fn config(seed: u64) -> SimConfig {
+    SimConfig { seed, ..SimConfig::default() }
+}
+
+fn start_at(seed: u64, start: &str) -> SimConfig {
+    SimConfig { start: Some(start.parse().unwrap()), ..config(seed) }
+}
+
+fn sim(config: SimConfig, list: &Watchlist, calendar: &Calendar, now: &str, resume: Option<Minute>) -> Sim {
+    Sim::new(config, list, calendar, now.parse().unwrap(), resume).unwrap()
+}
+
+async fn next(sim: &mut Sim) -> Tick {
+    let tick = sim.next().await.unwrap().unwrap();
+    assert!(tick.rejects.is_empty());
+    assert!(tick.bars.is_sorted_by_key(|bar| bar.start), "oldest first");
+    assert!(
+        tick.bars.iter().all(|bar| bar.start.end() <= tick.clock),
+        "the clock is at or after every bar's end"
+    );
+    tick
+}
+
+/// The bars of the session of `day` and, before them, of the whole session before.
+async fn two_sessions(seed: u64, list: &Watchlist, calendar: &Calendar, day: &str) -> Vec<Bar> {
+    let last = calendar.tracked_on(day.parse().unwrap()).unwrap().end.plus(-1);
+    let mut sim = Sim::new(config(seed), list, calendar, last.end(), Some(last)).unwrap();
+    next(&mut sim).await.bars
+}
+
+/// The bars of one session.
+async fn session(seed: u64, list: &Watchlist, calendar: &Calendar, day: &str) -> Vec<Bar> {
+    let tracked = calendar.tracked_on(day.parse().unwrap()).unwrap();
+    let mut bars = two_sessions(seed, list, calendar, day).await;
+    bars.retain(|bar| tracked.contains(&bar.start));
+    bars
+}
+
+fn by_symbol(bars: &[Bar]) -> BTreeMap<Symbol, Vec<Bar>> {
+    let mut map = BTreeMap::<Symbol, Vec<Bar>>::new();
+    for bar in bars {
+        map.entry(bar.symbol).or_default().push(*bar);
+    }
+    map
+}
+
+/// The minutes at which the spike rule holds for the volume of a name, by the rule's own words.
+fn spikes(bars: &[Bar]) -> Vec<Minute> {
+    let rule = SpikeRule::default();
+    let qualifies = |bar: &&Bar| {
+        let from = bars.partition_point(|other| other.start < bar.start.plus(-60));
+        let window = bars[from..].iter().take_while(|other| other.start < bar.start);
+        let (sum, count) =
+            window.fold((0, 0), |(sum, count), other| (sum + other.volume.shares(), count + 1));
+        rule.fires(bar.volume.shares(), sum, count)
+    };
+    bars.iter().filter(qualifies).map(|bar| bar.start).collect()
+}
+
+/// Spikes less than ten minutes apart are one episode.
+fn episodes(spikes: &[Minute]) -> Vec<Minute> {
+    let mut last = None;
+    let is_first = |spike: &Minute| last.replace(*spike).is_none_or(|last| spike.since(last) >= 10);
+    spikes.iter().copied().filter(is_first).collect()
+}
+
+#[test]
+fn it_says_what_it_is() {
+    let sim = sim(config(1), &ten(), &xnas(), "2025-01-28T15:00:00Z", None);
+    let info = sim.info();
+    assert_eq!((info.provider, info.mode, info.label.is_simulated()), ("sim", FeedMode::Simulated, true));
+    assert_eq!(info.coverage, "invented by a simulator: not the market");
+}
+
+#[test]
+fn a_speed_out_of_range_is_refused() {
+    for speed in [0, 60_001] {
+        let config = SimConfig { speed, ..config(1) };
+        let error = Sim::new(config, &ten(), &xnas(), Timestamp::UNIX_EPOCH, None).unwrap_err();
+        assert_eq!(error.kind, FeedErrorKind::BadRequest);
+        assert!(error.message.contains(&format!("speed is {speed}; it must be 1 to 60000")), "{error}");
+    }
+}
+
+#[test]
+fn a_calendar_without_sessions_is_refused() {
+    let mut closed = Vec::new();
+    let mut day: Date = "2025-01-01".parse().unwrap();
+    for _ in 0..90 {
+        closed.push(day);
+        day = day.tomorrow().unwrap();
+    }
+    let calendar = Calendar::new(Market::Xnas, false, closed);
+    let error =
+        Sim::new(config(1), &ten(), &calendar, "2025-03-01T15:00:00Z".parse().unwrap(), None).unwrap_err();
+    assert!(error.message.contains("no session within three weeks"), "{error}");
+}
+
+#[tokio::test]
+async fn a_seed_is_a_market() {
+    let bars = |seed| async move { two_sessions(seed, &ten(), &xnas(), "2025-01-28").await };
+    assert_eq!(bars(1).await, bars(1).await);
+    let (one, two) = (bars(1).await, bars(2).await);
+    let same = one.iter().zip(&two).filter(|(one, two)| one.close == two.close).count();
+    assert!(same < one.len() / 50, "{same}");
+}
+
+/// The whole run at once is the oracle; a resumed one must not be told from it.
+#[tokio::test(start_paused = true)]
+async fn a_resumed_run_makes_the_bars_of_one_that_was_never_interrupted() {
+    let thin = watchlist(&["ZZA", "ZZB"]);
+    for (list, calendar, points) in
+        [(ten(), xnas(), 50), (thin.clone(), extended(), 50), (thin, always(), 20)]
+    {
+        let now = "2025-01-28T17:00:00Z";
+        let mut whole = sim(start_at(3, now), &list, &calendar, now, None);
+        let history = next(&mut whole).await;
+        let mut run = history.bars;
+        for _ in 0..2000 {
+            run.extend(next(&mut whole).await.bars);
+        }
+        let minutes: Vec<Minute> =
+            run.iter().map(|bar| bar.start).collect::<BTreeSet<_>>().into_iter().collect();
+        let begun = minutes.partition_point(|at| *at < minute(now));
+        for point in 0..points {
+            let at = minutes[begun + point * 7919 % (minutes.len() - begun - 100)];
+            let wall = at.end().to_string();
+            let mut resumed = sim(config(3), &list, &calendar, &wall, Some(at));
+            let again = next(&mut resumed).await;
+            assert_eq!(again.clock, at.end());
+            assert_eq!(again.bars.last().unwrap().start, at, "up to and including the known minute");
+            let expected: Vec<Bar> =
+                run.iter().filter(|bar| (again.bars[0].start..=at).contains(&bar.start)).copied().collect();
+            let from = again.bars.partition_point(|bar| bar.start < expected[0].start);
+            assert_eq!(again.bars[from..], expected, "history at {at}");
+            let mut more = Vec::new();
+            while more.len() < 80 {
+                more.extend(next(&mut resumed).await.bars);
+            }
+            let after = run.partition_point(|bar| bar.start <= at);
+            assert_eq!(more, run[after..after + more.len()], "after {at}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_name_does_not_depend_on_its_neighbours_nor_on_extended_hours() {
+    let day = "2025-01-28";
+    let in_company = by_symbol(&session(5, &ten(), &xnas(), day).await);
+    let alone = by_symbol(&session(5, &watchlist(&["NVDA"]), &xnas(), day).await);
+    let nvda: Symbol = "NVDA".parse().unwrap();
+    assert_eq!(in_company[&nvda], alone[&nvda]);
+    let mut long = session(5, &ten(), &extended(), day).await;
+    long.retain(|bar| xnas().counts(bar.start));
+    assert_eq!(by_symbol(&long), in_company);
+}
+
+#[tokio::test]
+async fn every_bar_is_valid_and_counts() {
+    for (list, calendar) in [
+        (ten(), xnas()),
+        (ten(), extended()),
+        (unknown(), xnas()),
+        (unknown(), extended()),
+        (ten(), always()),
+    ] {
+        for seed in 0..3 {
+            let bars = two_sessions(seed, &list, &calendar, "2025-03-10").await;
+            let mut seen = BTreeSet::new();
+            for bar in bars {
+                assert!(bar.validate().is_ok(), "{bar:?}");
+                assert!(calendar.counts(bar.start), "{bar:?}");
+                assert!(bar.feed.is_simulated());
+                for price in [bar.open, bar.high, bar.low, bar.close] {
+                    assert_eq!(price.nanos() % 10_000_000, 0, "whole cents: {bar:?}");
+                }
+                let vwap = bar.vwap.unwrap();
+                assert!(bar.low <= vwap && vwap <= bar.high, "{bar:?}");
+                assert_eq!(vwap.nanos() % 100_000, 0, "four decimals: {bar:?}");
+                let trades = i64::from(bar.trades.unwrap());
+                assert!(1 <= trades && trades <= bar.volume.shares(), "{bar:?}");
+                assert!(list.id(bar.symbol).is_some());
+                assert!(seen.insert((bar.start, bar.symbol)), "twice: {bar:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn large_names_trade_every_minute_and_thin_ones_do_not() {
+    let bars = by_symbol(&session(1, &ten(), &xnas(), "2025-01-28").await);
+    assert!(bars.values().all(|bars| bars.len() == 390));
+    let symbols: Vec<String> = (0..60).map(|index| format!("Q{index}")).collect();
+    let list = watchlist(&symbols.iter().map(String::as_str).collect::<Vec<_>>());
+    let bars = by_symbol(&session(1, &list, &xnas(), "2025-01-28").await);
+    assert_eq!(bars.len(), 60);
+    let gappy = bars.values().filter(|bars| bars.len() < 385).count();
+    assert!((3..40).contains(&gappy), "{gappy} of 60 miss minutes");
+    assert!(bars.values().all(|bars| bars.len() > 200), "but none is dead");
+}
+
+#[tokio::test]
+async fn prices_stay_believable() {
+    let mut levels = BTreeMap::<Symbol, (f64, f64)>::new();
+    for seed in 0..10 {
+        for day in ["2019-06-05", "2025-01-28", "2026-11-24", "2031-03-04"] {
+            for (symbol, bars) in by_symbol(&two_sessions(seed, &ten(), &xnas(), day).await) {
+                for pair in bars.windows(2) {
+                    let step = (pair[1].close.to_f64() / pair[0].close.to_f64()).ln().abs();
+                    let limit = if pair[1].start.since(pair[0].start) == 1 { 0.06 } else { 0.35 };
+                    assert!(step < limit, "{step} {pair:?}");
+                }
+                let close = bars.last().unwrap().close.to_f64();
+                let level = levels.entry(symbol).or_insert((close, close));
+                *level = (level.0.min(close), level.1.max(close));
+            }
+        }
+    }
+    for (symbol, (low, high)) in levels {
+        assert!(high / low > 1.02 && high / low < 4.0, "{symbol} went from {low} to {high}");
+    }
+}
+
+fn returns(bars: &[Bar]) -> BTreeMap<Minute, f64> {
+    bars.windows(2)
+        .filter(|pair| pair[1].start.since(pair[0].start) == 1)
+        .map(|pair| (pair[1].start, (pair[1].close.to_f64() / pair[0].close.to_f64()).ln()))
+        .collect()
+}
+
+fn correlation(pairs: &[(f64, f64)]) -> f64 {
+    let n = pairs.len() as f64;
+    let (mean_x, mean_y) =
+        (pairs.iter().map(|p| p.0).sum::<f64>() / n, pairs.iter().map(|p| p.1).sum::<f64>() / n);
+    let sum = |f: &dyn Fn(f64, f64) -> f64| pairs.iter().map(|(x, y)| f(x - mean_x, y - mean_y)).sum::<f64>();
+    sum(&|x, y| x * y) / (sum(&|x, _| x * x) * sum(&|_, y| y * y)).sqrt()
+}
+
+#[tokio::test]
+async fn names_move_together_and_with_heavy_tails() {
+    for seed in 0..5 {
+        let bars = by_symbol(&two_sessions(seed, &ten(), &xnas(), "2025-01-28").await);
+        let moves: Vec<BTreeMap<Minute, f64>> = bars.values().map(|bars| returns(bars)).collect();
+        let mut correlations = Vec::new();
+        for (index, one) in moves.iter().enumerate() {
+            for two in &moves[index + 1..] {
+                let pairs: Vec<(f64, f64)> =
+                    one.iter().filter_map(|(at, x)| two.get(at).map(|y| (*x, *y))).collect();
+                correlations.push(correlation(&pairs));
+            }
+        }
+        let mean = correlations.iter().sum::<f64>() / correlations.len() as f64;
+        assert!((0.2..0.8).contains(&mean), "{mean}");
+        assert!(correlations.iter().all(|one| (0.05..0.9).contains(one)), "{correlations:?}");
+        let kurtosis: f64 = moves
+            .iter()
+            .map(|moves| {
+                let n = moves.len() as f64;
+                let power = |power| moves.values().map(|x: &f64| x.powi(power)).sum::<f64>() / n;
+                power(4) / power(2).powi(2)
+            })
+            .sum::<f64>()
+            / moves.len() as f64;
+        assert!(kurtosis > 4.0, "{kurtosis}");
+    }
+}
+
+#[tokio::test]
+async fn volume_is_high_at_the_open_and_the_close() {
+    let calendar = xnas();
+    let (mut sums, mut counts) = ([0.0; 13], [0.0; 13]);
+    for seed in 0..5 {
+        for (_, bars) in by_symbol(&two_sessions(seed, &ten(), &calendar, "2025-01-29").await) {
+            let mean = bars.iter().map(|bar| bar.volume.shares() as f64).sum::<f64>() / bars.len() as f64;
+            for bar in bars {
+                let open = calendar.session_on(calendar.date_of(bar.start)).unwrap().open;
+                let half_hour = (bar.start.since(open) / 30) as usize;
+                sums[half_hour] += bar.volume.shares() as f64 / mean;
+                counts[half_hour] += 1.0;
+            }
+        }
+    }
+    let means: Vec<f64> = sums.iter().zip(counts).map(|(sum, count)| sum / count).collect();
+    let midday = means[4..9].iter().sum::<f64>() / 5.0;
+    assert!(means[0] > 1.5 * midday && means[12] > 1.5 * midday, "{means:?}");
+}
+
+#[tokio::test]
+async fn prices_jump_over_night_and_over_the_weekend() {
+    for day in ["2025-01-28", "2025-01-27"] {
+        let mut jumps = Vec::new();
+        for seed in 0..10 {
+            for bars in by_symbol(&two_sessions(seed, &ten(), &xnas(), day).await).values() {
+                let pair = bars.windows(2).find(|pair| pair[1].start.since(pair[0].start) > 60).unwrap();
+                jumps.push((pair[1].open.to_f64() / pair[0].close.to_f64()).ln().abs());
+            }
+        }
+        jumps.sort_by(f64::total_cmp);
+        let median = jumps[jumps.len() / 2];
+        assert!((0.003..0.03).contains(&median), "{median}");
+    }
+}
+
+/// Brute force over 20 seeds: the rule's own definition, computed from the bars alone.
+#[tokio::test]
+async fn every_name_has_alerts_and_not_too_many_and_somebody_has_one_every_half_hour() {
+    let calendar = xnas();
+    let mut total = 0;
+    for seed in 0..20 {
+        for day in ["2025-01-29", "2026-11-24", "2025-07-03"] {
+            let bars = session(seed, &ten(), &calendar, day).await;
+            let tracked = calendar.tracked_on(day.parse().unwrap()).unwrap();
+            let mut stretches = BTreeSet::new();
+            for (symbol, bars) in by_symbol(&bars) {
+                let spikes = spikes(&bars);
+                assert!(spikes.iter().all(|at| at.since(tracked.start) >= 30), "the rule needs 30 bars");
+                let episodes = episodes(&spikes);
+                total += episodes.len();
+                assert!((2..=12).contains(&episodes.len()), "seed {seed} {day} {symbol}: {episodes:?}");
+                stretches.extend(spikes.iter().map(|at| at.since(tracked.start) / 30));
+            }
+            let expected: BTreeSet<i32> = (1..tracked.end.since(tracked.start) / 30).collect();
+            assert_eq!(stretches, expected, "seed {seed} {day}");
+        }
+    }
+    let mean = f64::from(total as u32) / (20.0 * 3.0 * 10.0);
+    assert!((3.0..8.0).contains(&mean), "{mean} episodes per name and session");
+}
+
+#[tokio::test]
+async fn price_alone_never_triples() {
+    let rule = SpikeRule::default();
+    for bars in by_symbol(&two_sessions(1, &ten(), &xnas(), "2025-01-29").await).values() {
+        for window in bars.windows(61) {
+            let sum = window[..60].iter().map(|bar| bar.close.nanos()).sum();
+            assert!(!rule.fires(window[60].close.nanos(), sum, 60));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_run_shows_an_alert_of_its_first_three_names_within_forty_minutes() {
+    let lists = [ten(), watchlist(&["NVDA"]), watchlist(&["ZZA", "ZZB", "ZZC", "AAPL"]), watchlist(&["ZZD"])];
+    for (list, calendar) in
+        lists.iter().flat_map(|list| [xnas(), extended(), always()].map(|calendar| (list, calendar)))
+    {
+        for seed in 0..4 {
+            for now in ["2025-01-28T09:00:00Z", "2025-07-03T15:00:00Z", "2025-02-02T02:00:00Z"] {
+                let mut sim = sim(config(seed), list, &calendar, now, None);
+                let history = next(&mut sim).await;
+                let start = Minute::containing(history.clock);
+                let mut bars = history.bars;
+                while bars.last().unwrap().start < start.plus(40) {
+                    bars.extend(next(&mut sim).await.bars);
+                }
+                let first: Vec<Symbol> = list.symbols().iter().take(3).copied().collect();
+                let is_early = |at: &Minute| (20..=40).contains(&at.since(start));
+                let found = by_symbol(&bars)
+                    .into_iter()
+                    .filter(|(symbol, _)| first.contains(symbol))
+                    .any(|(_, bars)| spikes(&bars).iter().any(is_early));
+                assert!(found, "{first:?} seed {seed} at {now}, from {start}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_new_run_starts_two_hours_into_the_latest_session_after_a_day_of_history() {
+    for (now, open, first) in [
+        ("2025-01-28T22:00:00Z", "2025-01-28T14:30:00Z", "2025-01-27T14:30:00Z"), // Tuesday evening
+        ("2025-01-28T11:00:00Z", "2025-01-28T14:30:00Z", "2025-01-27T14:30:00Z"), // before the open
+        ("2025-01-27T16:00:00Z", "2025-01-27T14:30:00Z", "2025-01-24T14:30:00Z"), // Monday
+        ("2025-01-26T16:00:00Z", "2025-01-24T14:30:00Z", "2025-01-23T14:30:00Z"), // Sunday
+        ("2025-01-09T18:00:00Z", "2025-01-08T14:30:00Z", "2025-01-07T14:30:00Z"), // closed unscheduled
+        ("2025-07-03T18:00:00Z", "2025-07-03T13:30:00Z", "2025-07-02T13:30:00Z"), // early close
+        ("2025-12-02T03:00:00Z", "2025-12-01T14:30:00Z", "2025-11-28T14:30:00Z"), // Monday in New York
+    ] {
+        for seed in 0..5 {
+            let mut sim = sim(config(seed), &ten(), &xnas(), now, None);
+            let history = next(&mut sim).await;
+            assert_eq!(history.bars[0].start, minute(first), "{now}");
+            let start = Minute::containing(history.clock);
+            assert_eq!(history.bars.last().unwrap().start.end(), history.clock);
+            assert!(start.since(minute(first)) >= Minute::PER_DAY);
+            assert!((100..=120).contains(&start.since(minute(open))), "{now}: {start}");
+        }
+    }
+    let now = "2025-01-26T03:17:00Z";
+    let mut sim = sim(config(1), &ten(), &always(), now, None);
+    let history = next(&mut sim).await;
+    let start = Minute::containing(history.clock);
+    assert!((-10..=60).contains(&minute(now).since(start)), "{start}");
+    assert!(start.since(history.bars[0].start) >= Minute::PER_DAY);
+}
+
+#[tokio::test(start_paused = true)]
+async fn minutes_come_at_the_speed_and_closed_hours_take_no_time() {
+    for (speed, period) in [(60, 1.0), (1, 60.0), (600, 0.1)] {
+        let config = SimConfig { speed, ..start_at(1, "2025-01-24T20:55:00Z") };
+        let mut sim = sim(config, &ten(), &xnas(), "2025-06-01T00:00:00Z", None);
+        let made = Instant::now();
+        assert_eq!(next(&mut sim).await.clock, minute("2025-01-24T20:55:00Z").start());
+        assert_eq!(made.elapsed(), Duration::ZERO, "history comes at once");
+        let mut clocks = Vec::new();
+        for tick in 1..=7_u32 {
+            let got = next(&mut sim).await;
+            assert!(got.bars.iter().all(|bar| bar.start.end() == got.clock));
+            clocks.push(got.clock.to_string());
+            let late = made.elapsed().as_secs_f64() - period * f64::from(tick);
+            assert!((-1e-6..0.002).contains(&late), "tick {tick} at speed {speed} is {late} s late");
+        }
+        assert_eq!(clocks[4..], ["2025-01-24T21:00:00Z", "2025-01-27T14:31:00Z", "2025-01-27T14:32:00Z"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_who_gives_up_waiting_loses_nothing() {
+    let mut patient = sim(config(1), &ten(), &xnas(), "2025-01-28T15:00:00Z", None);
+    let mut hasty = sim(config(1), &ten(), &xnas(), "2025-01-28T15:00:00Z", None);
+    let (mut expected, mut got, mut given_up) = (Vec::new(), Vec::new(), 0);
+    for _ in 0..30 {
+        expected.push(next(&mut patient).await);
+    }
+    let began = Instant::now();
+    while got.len() < expected.len() {
+        match tokio::time::timeout(Duration::from_millis(170), hasty.next()).await {
+            Ok(tick) => got.push(tick.unwrap().unwrap()),
+            Err(_) => given_up += 1,
+        }
+    }
+    assert_eq!(got, expected);
+    assert!(given_up > 100, "{given_up}");
+    assert_eq!(began.elapsed().as_millis() / 100, 290, "giving up does not delay the next minute");
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_pause_the_market_goes_on_without_a_rush() {
+    let mut sim = sim(config(1), &ten(), &xnas(), "2025-01-28T15:00:00Z", None);
+    next(&mut sim).await;
+    let first = next(&mut sim).await.clock;
+    tokio::time::advance(Duration::from_secs(3600)).await;
+    let began = Instant::now();
+    for _ in 0..10 {
+        next(&mut sim).await;
+    }
+    assert!(began.elapsed() >= Duration::from_secs(9));
+    assert_eq!(Minute::containing(next(&mut sim).await.clock).since(Minute::containing(first)), 11);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sessions_are_kept_early_closes_and_closures_included() {
+    let closure: Date = "2025-11-26".parse().unwrap();
+    let calendar = Calendar::new(Market::Xnas, false, [closure]);
+    let mut sim = sim(start_at(1, "2025-11-25T20:00:00Z"), &ten(), &calendar, "2025-11-25T20:00:00Z", None);
+    next(&mut sim).await;
+    let mut days = BTreeMap::<Date, (Minute, Minute)>::new();
+    for _ in 0..(60 + 210 + 390) {
+        for bar in next(&mut sim).await.bars {
+            assert_eq!(calendar.phase(bar.start), Phase::Regular);
+            days.entry(calendar.date_of(bar.start)).or_insert((bar.start, bar.start)).1 = bar.start;
+        }
+    }
+    let told: Vec<String> = days.values().map(|(first, last)| format!("{first} {last}")).collect();
+    assert_eq!(
+        told,
+        [
+            "2025-11-25T20:00:00Z 2025-11-25T20:59:00Z",
+            // Wednesday is closed by configuration, Thursday is Thanksgiving.
+            "2025-11-28T14:30:00Z 2025-11-28T17:59:00Z",
+            "2025-12-01T14:30:00Z 2025-12-01T20:59:00Z",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn extended_hours_bring_thin_bars_before_and_after() {
+    let calendar = extended();
+    let bars = session(1, &ten(), &calendar, "2025-01-28").await;
+    let mut volumes = BTreeMap::<&str, i64>::new();
+    for bar in &bars {
+        *volumes.entry(calendar.phase(bar.start).as_str()).or_default() += bar.volume.shares();
+    }
+    assert_eq!(volumes.keys().copied().collect::<Vec<_>>(), ["post", "pre", "regular"]);
+    assert!(
+        volumes["pre"] * 10 < volumes["regular"] && volumes["post"] * 10 < volumes["regular"],
+        "{volumes:?}"
+    );
+    let first = bars.first().unwrap().start.since(minute("2025-01-28T09:00:00Z"));
+    let last = minute("2025-01-29T00:59:00Z").since(bars.last().unwrap().start);
+    assert!((0..10).contains(&first) && (0..10).contains(&last), "{first} {last}");
+}
+
+#[tokio::test]
+async fn a_market_without_a_close_has_no_gaps() {
+    let bars = by_symbol(&two_sessions(1, &ten(), &always(), "2025-01-26").await);
+    for (symbol, bars) in bars {
+        assert!(bars.len() >= 2870, "{symbol}: {}", bars.len());
+        for pair in bars.windows(2) {
+            let jump = (pair[1].open.to_f64() / pair[0].close.to_f64()).ln().abs();
+            assert!(jump < 0.01, "{jump} {pair:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_known_decides_where_a_run_goes_on() {
+    let first_new = |config: SimConfig, now: &str, known: &str| {
+        let mut sim = sim(config, &ten(), &xnas(), now, Some(minute(known)));
+        async move { next(&mut sim).await.clock.to_string() }
+    };
+    let now = "2025-01-28T20:00:00Z";
+    // Known within a day, before or after the usual start, or in a future that ran ahead of the wall clock.
+    for known in
+        ["2025-01-28T15:07:00Z", "2025-01-28T19:59:00Z", "2025-01-27T20:30:00Z", "2025-09-03T14:00:00Z"]
+    {
+        let clock = first_new(config(1), now, known).await;
+        assert_eq!(clock, minute(known).end().to_string());
+    }
+    // Older: anew, in today's session.
+    let clock = first_new(config(1), now, "2025-01-27T19:00:00Z").await;
+    assert!(clock.starts_with("2025-01-28T1"), "{clock}");
+    // Older, but newer than the usual start of the latest session: nothing is played twice.
+    let clock = first_new(config(1), "2025-02-02T12:00:00Z", "2025-01-31T20:10:00Z").await;
+    assert_eq!(clock, "2025-01-31T20:11:00Z");
+    // A configured start holds until it is passed, whatever the wall clock says.
+    let configured = || start_at(1, "2024-05-06T15:00:00Z");
+    assert_eq!(first_new(configured(), now, "2024-05-03T15:00:00Z").await, "2024-05-06T15:00:00Z");
+    assert_eq!(first_new(configured(), now, "2024-05-08T15:00:00Z").await, "2024-05-08T15:01:00Z");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_watchlist_gets_its_history_in_several_ticks_of_one_clock() {
+    let symbols: Vec<String> = (0..250).map(|index| format!("L{index}")).collect();
+    let list = watchlist(&symbols.iter().map(String::as_str).collect::<Vec<_>>());
+    let mut sim = sim(start_at(1, "2025-01-28T16:30:00Z"), &list, &xnas(), "2025-01-28T16:30:00Z", None);
+    let began = Instant::now();
+    let (one, two) = (next(&mut sim).await, next(&mut sim).await);
+    assert_eq!((one.clock, began.elapsed()), (two.clock, Duration::ZERO));
+    assert!(one.bars.len() >= 100_000 && one.bars.len() < 100_000 + 250);
+    assert!(one.bars.last().unwrap().start < two.bars[0].start);
+    assert_eq!(two.bars.last().unwrap().start.end(), two.clock);
+    let live = next(&mut sim).await;
+    assert_eq!(Minute::containing(live.clock).since(Minute::containing(two.clock)), 1);
+}
