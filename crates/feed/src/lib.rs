@@ -4,14 +4,26 @@
 //! recordings. One folder per provider: `client` gets bytes, `parse` (pure, fuzzed) makes bars of them or
 //! counted rejects. Nothing a provider sends can panic, and nothing invalid leaves this crate as a bar.
 
+pub mod alpaca;
+mod answer;
+mod backoff;
+mod breaker;
+mod budget;
 pub mod csv_file;
 mod error;
+pub mod http;
+pub mod iex;
+mod json;
 pub mod replay;
 pub mod sim;
+pub mod yahoo;
 
+pub use alpaca::{Alpaca, AlpacaConfig};
 pub use error::{FeedError, FeedErrorKind};
+pub use iex::{Iex, IexConfig};
 pub use replay::{Replay, ReplaySpeed};
 pub use sim::{Sim, SimConfig};
+pub use yahoo::{Yahoo, YahooConfig};
 
 use async_trait::async_trait;
 use jiff::Timestamp;

@@ -1,0 +1,206 @@
+//! Asks Alpaca's REST interface.
+
+use super::parse::{self, Page};
+use crate::answer::Answer;
+use crate::http::{self, Caller};
+use crate::{FeedError, FeedErrorKind, Fetched};
+use jiff::civil::Date;
+use jiff::{Span, Timestamp};
+use qqq_core::{FeedLabel, Minute, Split, Symbol};
+use reqwest::header::HeaderMap;
+use reqwest::{StatusCode, Url};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ops::{Range, RangeInclusive};
+
+/// Symbols in one request: keeps addresses below 1 KiB.
+const BATCH: usize = 100;
+/// Bars in a page: the most there is.
+const LIMIT: &str = "10000";
+/// Pages of one batch. A hundred symbols for a week in extended hours fill seventy.
+const MAX_PAGES: usize = 500;
+/// Splits are found by the date they are processed; their ex-date lies at most this far away.
+const PROCESSING_DAYS: i64 = 10;
+
+pub(super) struct Client {
+    pub(super) caller: Caller,
+    pub(super) base: Url,
+    pub(super) headers: HeaderMap,
+    pub(super) feed: FeedLabel,
+}
+
+impl Client {
+    /// The bars of `symbols` in `minutes`, which holds at least one.
+    pub(super) async fn bars(
+        &self,
+        symbols: &[Symbol],
+        minutes: Range<Minute>,
+    ) -> Result<Fetched, FeedError> {
+        let unique: Vec<Symbol> = symbols.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
+        let mut answer = Answer::default();
+        let mut answered = false;
+        let mut first_error = None;
+        for batch in unique.chunks(BATCH) {
+            if let Err(error) = self.batch(batch, &minutes, &mut answer, &mut answered).await {
+                if error.is_final() {
+                    return Err(error);
+                }
+                batch.iter().for_each(|&symbol| answer.fail(symbol, error.clone()));
+                first_error.get_or_insert(error);
+            }
+        }
+        match first_error {
+            Some(error) if !answered => Err(error),
+            _ => Ok(answer.finish()),
+        }
+    }
+
+    async fn batch(
+        &self,
+        symbols: &[Symbol],
+        minutes: &Range<Minute>,
+        answer: &mut Answer,
+        answered: &mut bool,
+    ) -> Result<(), FeedError> {
+        let mut url = http::endpoint(&self.base, &["v2", "stocks", "bars"]);
+        url.query_pairs_mut()
+            .append_pair("symbols", &joined(symbols))
+            .append_pair("timeframe", "1Min")
+            .append_pair("start", &minutes.start.to_string())
+            // Both ends are inclusive.
+            .append_pair("end", &minutes.end.plus(-1).to_string())
+            .append_pair("limit", LIMIT)
+            .append_pair("adjustment", "raw")
+            .append_pair("feed", historical(self.feed.as_str()));
+        let mut pages = Pages::default();
+        loop {
+            let parse = |body: &[u8]| parse::bars(body, symbols, minutes.clone(), self.feed);
+            let Page { fetched, next_page_token } = self.get(&pages.of(&url), parse).await?;
+            *answered = true;
+            answer.extend(fetched);
+            if !pages.turn(next_page_token)? {
+                return Ok(());
+            }
+        }
+    }
+
+    pub(super) async fn splits(
+        &self,
+        symbols: &[Symbol],
+        days: &RangeInclusive<Date>,
+    ) -> Result<Vec<Split>, FeedError> {
+        let unique: Vec<Symbol> = symbols.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
+        let margin = Span::new().days(PROCESSING_DAYS);
+        let mut found = BTreeMap::new();
+        for batch in unique.chunks(BATCH) {
+            let mut url = http::endpoint(&self.base, &["v1", "corporate-actions"]);
+            url.query_pairs_mut()
+                .append_pair("symbols", &joined(batch))
+                .append_pair("types", "forward_split,reverse_split")
+                .append_pair("start", &days.start().saturating_sub(margin).to_string())
+                .append_pair("end", &days.end().saturating_add(margin).to_string())
+                .append_pair("limit", "1000");
+            let mut pages = Pages::default();
+            loop {
+                let page = self.get(&pages.of(&url), |body| parse::splits(body, batch, days)).await?;
+                for reject in page.rejects {
+                    tracing::warn!(place = %reject.place, "a split from alpaca is not usable: {}", reject.reason);
+                }
+                // One split a day and symbol: the same one is listed again when it is corrected.
+                found.extend(page.splits.into_iter().map(|split| ((split.symbol, split.ex_date), split)));
+                if !pages.turn(page.next_page_token)? {
+                    break;
+                }
+            }
+        }
+        Ok(found.into_values().collect())
+    }
+
+    /// The start of the newest bar of a symbol.
+    pub(super) async fn latest(&self, symbol: Symbol) -> Result<Option<Minute>, FeedError> {
+        let mut url = http::endpoint(&self.base, &["v2", "stocks", "bars", "latest"]);
+        url.query_pairs_mut().append_pair("symbols", symbol.as_str()).append_pair("feed", self.feed.as_str());
+        self.get(&url, |body| parse::latest(body, symbol, self.feed)).await
+    }
+
+    async fn get<T: Send>(
+        &self,
+        url: &Url,
+        parse: impl Fn(&[u8]) -> Result<T, FeedError> + Send + Sync,
+    ) -> Result<T, FeedError> {
+        self.caller.get(std::slice::from_ref(url), &self.headers, parse).await
+    }
+}
+
+/// What Alpaca's refusals mean beyond their status.
+pub(super) fn classify(status: StatusCode, body: &str) -> Option<(FeedErrorKind, Option<&'static str>)> {
+    let recent_sip =
+        body.contains("recent SIP") || body.contains("42210000") && body.contains("subscription");
+    match status.as_u16() {
+        403 | 422 if recent_sip => Some((
+            FeedErrorKind::NotEntitled,
+            Some("the newest 15 minutes of SIP need a paid plan: use feed `iex`"),
+        )),
+        404 => Some((FeedErrorKind::BadRequest, Some("check the base address"))),
+        _ => None,
+    }
+}
+
+/// The feed that holds the history of a feed.
+fn historical(feed: &str) -> &str {
+    match feed {
+        "delayed_sip" => "sip",
+        "overnight" => "boats",
+        other => other,
+    }
+}
+
+/// Delayed feeds have no bars that ended later than this before now.
+pub(super) fn delay(feed: FeedLabel) -> Option<Span> {
+    (feed.as_str() == "delayed_sip").then(|| Span::new().minutes(16))
+}
+
+/// The minutes of a range that a feed can have at `now`.
+pub(super) fn available(minutes: Range<Minute>, feed: FeedLabel, now: Timestamp) -> Range<Minute> {
+    match delay(feed).and_then(|delay| now.checked_sub(delay).ok()) {
+        Some(newest) => minutes.start..minutes.end.min(Minute::containing(newest)),
+        None => minutes,
+    }
+}
+
+fn joined(symbols: &[Symbol]) -> String {
+    symbols.iter().map(Symbol::as_str).collect::<Vec<_>>().join(",")
+}
+
+/// Turns the pages of one answer, and ends where they run in a circle.
+#[derive(Default)]
+struct Pages {
+    token: Option<String>,
+    seen: HashSet<String>,
+}
+
+impl Pages {
+    /// The address of the present page.
+    fn of(&self, first: &Url) -> Url {
+        let mut url = first.clone();
+        if let Some(token) = &self.token {
+            url.query_pairs_mut().append_pair("page_token", token);
+        }
+        url
+    }
+
+    /// Whether there is a next page, which then is the present one.
+    fn turn(&mut self, next: Option<String>) -> Result<bool, FeedError> {
+        if let Some(token) = &next {
+            if self.seen.len() + 1 >= MAX_PAGES {
+                let message = format!("alpaca answered more than {MAX_PAGES} pages: not read on");
+                return Err(FeedError::new(FeedErrorKind::BadRequest, message));
+            }
+            if !self.seen.insert(token.clone()) {
+                let message = "alpaca answered the same page token twice: its pages run in a circle";
+                return Err(FeedError::new(FeedErrorKind::BadRequest, message));
+            }
+        }
+        self.token = next;
+        Ok(self.token.is_some())
+    }
+}

@@ -1,0 +1,87 @@
+//! The shapes of Alpaca's messages: Market Data API v2 and v1 corporate actions, as its published OpenAPI
+//! document and client libraries have them.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+
+/// `GET /v2/stocks/bars`. A symbol without data is absent.
+#[derive(Deserialize)]
+pub(super) struct BarsAnswer<'a> {
+    #[serde(borrow)]
+    pub(super) bars: Option<BTreeMap<String, Vec<&'a RawValue>>>,
+    pub(super) next_page_token: Option<String>,
+}
+
+/// `GET /v2/stocks/bars/latest`.
+#[derive(Deserialize)]
+pub(super) struct LatestAnswer<'a> {
+    #[serde(borrow)]
+    pub(super) bars: Option<BTreeMap<String, &'a RawValue>>,
+}
+
+/// One bar. `t` is the start of its minute, UTC.
+#[derive(Deserialize)]
+pub(super) struct WireBar<'a> {
+    pub(super) t: String,
+    #[serde(borrow)]
+    pub(super) o: &'a RawValue,
+    #[serde(borrow)]
+    pub(super) h: &'a RawValue,
+    #[serde(borrow)]
+    pub(super) l: &'a RawValue,
+    #[serde(borrow)]
+    pub(super) c: &'a RawValue,
+    #[serde(borrow)]
+    pub(super) v: &'a RawValue,
+    #[serde(borrow)]
+    pub(super) n: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) vw: Option<&'a RawValue>,
+}
+
+/// The start of a bar alone: to name one that is wrong elsewhere.
+#[derive(Deserialize)]
+pub(super) struct WireStart {
+    pub(super) t: String,
+}
+
+/// `GET /v1/corporate-actions`. The keys of the types are plural.
+#[derive(Deserialize)]
+pub(super) struct ActionsAnswer<'a> {
+    #[serde(borrow)]
+    pub(super) corporate_actions: Option<Actions<'a>>,
+    pub(super) next_page_token: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+pub(super) struct Actions<'a> {
+    #[serde(borrow, default)]
+    pub(super) forward_splits: Vec<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) reverse_splits: Vec<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct WireSplit<'a> {
+    pub(super) symbol: String,
+    pub(super) ex_date: String,
+    #[serde(borrow)]
+    pub(super) new_rate: &'a RawValue,
+    #[serde(borrow)]
+    pub(super) old_rate: &'a RawValue,
+}
+
+/// What every message of the stream has: its type, and the members of the control types.
+#[derive(Deserialize)]
+pub(super) struct WireMessage<'a> {
+    #[serde(rename = "T")]
+    pub(super) kind: String,
+    #[serde(rename = "S")]
+    pub(super) symbol: Option<String>,
+    pub(super) code: Option<u16>,
+    pub(super) msg: Option<String>,
+    /// Of a `subscription`: the complete current set. Of a bar it is absent.
+    #[serde(borrow)]
+    pub(super) bars: Option<&'a RawValue>,
+}

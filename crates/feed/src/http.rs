@@ -1,0 +1,410 @@
+//! The one way this crate asks a web server: bounded in time, size and number of attempts, within the
+//! provider's budget, and with errors that say who answered what, but never a key or an address's query.
+
+use crate::backoff::{Backoff, jittered};
+use crate::breaker::{self, Breaker};
+use crate::budget::Budget;
+use crate::{FeedError, FeedErrorKind};
+use qqq_core::Clock;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{Response, StatusCode, Url};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Largest body that is read, decompressed.
+pub const MAX_BODY: usize = 8 << 20;
+/// Of an error's body, no more than this is looked at.
+const MAX_ERROR_BODY: usize = 64 << 10;
+/// Longest piece of a foreign text in an error message.
+const EXCERPT: usize = 200;
+const MAX_ATTEMPTS: u32 = 4;
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const MAX_PAUSE: Duration = Duration::from_secs(8);
+/// No provider is believed when it asks to be left alone for longer.
+const MAX_WAIT: Duration = Duration::from_secs(3600);
+
+/// How long a request may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// To connect, TLS included. Default 5 s.
+    pub connect: Duration,
+    /// From the first byte sent to the last one read. Default 20 s.
+    pub total: Duration,
+}
+
+impl Timeouts {
+    /// A total time, with the default time to connect where that is shorter.
+    pub fn total(total: Duration) -> Self {
+        Self { connect: Self::default().connect.min(total), total }
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(5), total: Duration::from_secs(20) }
+    }
+}
+
+/// A web client with these time-outs that follows no redirect and speaks TLS by rustls with ring.
+pub fn client(timeouts: Timeouts) -> Result<reqwest::Client, FeedError> {
+    install_tls();
+    reqwest::Client::builder()
+        .user_agent(concat!("Mozilla/5.0 (compatible; qqq-tracker/", env!("CARGO_PKG_VERSION"), ")"))
+        .connect_timeout(timeouts.connect)
+        .timeout(timeouts.total)
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .map_err(|error| {
+            let message = format!("the web client cannot be set up: {}", root_cause(&error));
+            FeedError::new(FeedErrorKind::Transient, message)
+        })
+}
+
+/// Makes ring the process's TLS provider where none is installed yet.
+pub(crate) fn install_tls() {
+    // The error only says that somebody was faster, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// An address below a provider's base address. The base's own query and fragment are dropped.
+pub(crate) fn endpoint(base: &Url, segments: &[&str]) -> Url {
+    let mut url = base.clone();
+    url.set_query(None);
+    url.set_fragment(None);
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.pop_if_empty().extend(segments);
+    }
+    url
+}
+
+/// Refuses a base address that is no web address. `key` is the setting it came from.
+pub(crate) fn check_base(key: &str, base: &Url) -> Result<(), FeedError> {
+    if matches!(base.scheme(), "http" | "https") && base.has_host() {
+        return Ok(());
+    }
+    let message =
+        format!("{key} is a `{}:` address; it must be http:// or https:// and a host", base.scheme());
+    Err(FeedError::new(FeedErrorKind::BadRequest, message))
+}
+
+/// The provider's own reading of a refusal: by status and body, the kind and perhaps words for the operator.
+/// `None` leaves it to the status alone.
+pub(crate) type Classify = fn(StatusCode, &str) -> Option<(FeedErrorKind, Option<&'static str>)>;
+
+/// How one provider wants to be asked.
+pub(crate) struct Manners {
+    pub(crate) provider: &'static str,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) requests_per_minute: u32,
+    /// Requests at once, within the same minute's budget.
+    pub(crate) burst: u32,
+    /// Whether a 429 may be asked again within the same call.
+    pub(crate) retry_rate_limited: bool,
+    /// First and longest pause of the circuit breaker.
+    pub(crate) pause: Duration,
+    pub(crate) max_pause: Duration,
+    /// Texts that no message may hold.
+    pub(crate) secrets: Vec<String>,
+    pub(crate) classify: Classify,
+}
+
+/// Asks one provider.
+pub(crate) struct Caller {
+    manners: Manners,
+    client: reqwest::Client,
+    budget: Budget,
+    gate: Mutex<Gate>,
+    /// Which of several equal addresses is asked first.
+    preferred: AtomicUsize,
+    clock: Arc<dyn Clock>,
+}
+
+struct Gate {
+    breaker: Breaker,
+    /// What the provider last failed with.
+    reason: Option<FeedError>,
+}
+
+/// One attempt that failed.
+struct Failure {
+    error: FeedError,
+    /// What the provider asked for.
+    wait: Option<Duration>,
+}
+
+impl From<FeedError> for Failure {
+    fn from(error: FeedError) -> Self {
+        Self { error, wait: None }
+    }
+}
+
+impl Caller {
+    pub(crate) fn new(manners: Manners, clock: Arc<dyn Clock>) -> Result<Self, FeedError> {
+        if manners.timeouts.total.is_zero() {
+            let message = format!("{}: the timeout is 0s; it must be longer", manners.provider);
+            return Err(FeedError::new(FeedErrorKind::BadRequest, message));
+        }
+        let settings = breaker::Settings {
+            failures: 5,
+            pause: manners.pause,
+            max_pause: manners.max_pause,
+            probe: manners.timeouts.total * 2,
+        };
+        Ok(Self {
+            client: client(manners.timeouts)?,
+            budget: Budget::new(manners.provider, manners.requests_per_minute, manners.burst)?,
+            gate: Mutex::new(Gate { breaker: Breaker::new(settings), reason: None }),
+            preferred: AtomicUsize::new(0),
+            manners,
+            clock,
+        })
+    }
+
+    /// Gets an address and parses the answer, again after failures that may pass (an answer that cannot be
+    /// parsed is one), but no longer than one and a half times the time-out. `urls` are equal addresses of
+    /// one thing: where one limits the rate, the next is tried, once each.
+    pub(crate) async fn get<T: Send>(
+        &self,
+        urls: &[Url],
+        headers: &HeaderMap,
+        parse: impl Fn(&[u8]) -> Result<T, FeedError> + Send + Sync,
+    ) -> Result<T, FeedError> {
+        self.pass()?;
+        self.budget.take().await;
+        let deadline = Instant::now() + self.manners.timeouts.total * 3 / 2;
+        let mut backoff = Backoff::new(FIRST_PAUSE, MAX_PAUSE);
+        let mut attempts = 0;
+        let mut others = urls.len().saturating_sub(1);
+        let outcome = loop {
+            let preferred = self.preferred.load(Ordering::Relaxed);
+            let Some(url) = urls.get(preferred % urls.len().max(1)) else {
+                break Err(FeedError::new(FeedErrorKind::BadRequest, "no address to ask"));
+            };
+            let failure = match self.attempt(url, headers, deadline, &parse).await {
+                Ok(parsed) => break Ok(parsed),
+                Err(failure) => failure,
+            };
+            attempts += 1;
+            let limited = matches!(failure.error.kind, FeedErrorKind::RateLimited { .. });
+            let pause = if limited && others > 0 {
+                others -= 1;
+                self.preferred.store(preferred.wrapping_add(1), Ordering::Relaxed);
+                Duration::ZERO
+            } else if !failure.error.is_retryable()
+                || (limited && !self.manners.retry_rate_limited)
+                || attempts >= MAX_ATTEMPTS
+            {
+                break Err(failure.error);
+            } else {
+                let pause = backoff.pause();
+                failure.wait.map_or(pause, |wait| wait + jittered(FIRST_PAUSE)).max(pause)
+            };
+            if Instant::now() + pause >= deadline {
+                break Err(failure.error);
+            }
+            tokio::time::sleep(pause).await;
+            self.budget.take().await;
+        };
+        self.settle(outcome.as_ref().err());
+        outcome
+    }
+
+    async fn attempt<T>(
+        &self,
+        url: &Url,
+        headers: &HeaderMap,
+        deadline: Instant,
+        parse: &(impl Fn(&[u8]) -> Result<T, FeedError> + Send + Sync),
+    ) -> Result<T, Failure> {
+        let timeout = self.manners.timeouts.total.min(deadline.saturating_duration_since(Instant::now()));
+        let request = self.client.get(url.clone()).headers(headers.clone()).timeout(timeout);
+        let response = request.send().await.map_err(|error| self.transport(url, &error))?;
+        if !response.status().is_success() {
+            return Err(self.refusal(response).await);
+        }
+        let body = self.body(url, response).await?;
+        parse(&body)
+            .map_err(|error| Failure::from(FeedError { message: self.redact(&error.message), ..error }))
+    }
+
+    async fn body(&self, url: &Url, mut response: Response) -> Result<Vec<u8>, FeedError> {
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.transport(url, &error))? {
+            if body.len() + chunk.len() > MAX_BODY {
+                let provider = self.manners.provider;
+                let message = format!("{provider} answered more than {} MiB: not read on", MAX_BODY >> 20);
+                return Err(FeedError::new(FeedErrorKind::BadRequest, message));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
+    /// What a status other than success means.
+    async fn refusal(&self, mut response: Response) -> Failure {
+        let status = response.status();
+        let wait = self.wait(response.headers());
+        let mut body = Vec::new();
+        // The status is the answer; a body that does not come, or comes drop by drop, takes nothing from it.
+        while body.len() < MAX_ERROR_BODY
+            && let Ok(Some(chunk)) = response.chunk().await
+        {
+            body.extend_from_slice(&chunk);
+        }
+        body.truncate(MAX_ERROR_BODY);
+        let text = String::from_utf8_lossy(&body);
+        let (kind, words) = (self.manners.classify)(status, &text).unwrap_or_else(|| by_status(status));
+        let kind = match kind {
+            FeedErrorKind::RateLimited { .. } => FeedErrorKind::RateLimited { retry_after: wait },
+            other => other,
+        };
+        let said = match excerpt(&self.redact(&text)) {
+            said if said.is_empty() => "and nothing else".to_owned(),
+            said => said,
+        };
+        let mut message = format!("{} answered {status}: {said}", self.manners.provider);
+        if let Some(words) = words {
+            message = format!("{message} ({words})");
+        }
+        Failure { error: FeedError::new(kind, message), wait }
+    }
+
+    /// How long the provider asks to be left alone: `Retry-After` in seconds, or `X-RateLimit-Reset` in
+    /// seconds since 1970.
+    fn wait(&self, headers: &HeaderMap) -> Option<Duration> {
+        let seconds = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
+        let wait = seconds(RETRY_AFTER.as_str()).map(Duration::from_secs).or_else(|| {
+            let reset = i64::try_from(seconds("x-ratelimit-reset")?).ok()?;
+            let wait = reset.checked_sub(self.clock.now().as_second())?;
+            Some(Duration::from_secs(u64::try_from(wait).unwrap_or(0)))
+        })?;
+        Some(wait.min(MAX_WAIT))
+    }
+
+    fn transport(&self, url: &Url, error: &reqwest::Error) -> FeedError {
+        let provider = self.manners.provider;
+        let host = url.host_str().unwrap_or("?");
+        let message = if error.is_connect() && error.is_timeout() {
+            format!("{provider} cannot be reached: connecting to {host} took too long")
+        } else if error.is_connect() {
+            format!("{provider} cannot be reached at {host}: {}", root_cause(error))
+        } else if error.is_timeout() {
+            format!("{provider} ({host}) did not answer in time")
+        } else {
+            format!("{provider} ({host}) broke off: {}", root_cause(error))
+        };
+        FeedError::new(FeedErrorKind::Transient, self.redact(&message))
+    }
+
+    fn redact(&self, text: &str) -> String {
+        let secrets = self.manners.secrets.iter().filter(|secret| !secret.is_empty());
+        secrets.fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "[redacted]"))
+    }
+
+    fn pass(&self) -> Result<(), FeedError> {
+        let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        gate.breaker.pass(Instant::now()).map_err(|wait| {
+            let reason = gate.reason.clone();
+            let (kind, said) = reason.map_or((FeedErrorKind::Transient, String::new()), |reason| {
+                (reason.kind, format!(" after this: {}", reason.message))
+            });
+            let kind = match kind {
+                FeedErrorKind::RateLimited { .. } => FeedErrorKind::RateLimited { retry_after: Some(wait) },
+                other => other,
+            };
+            let seconds = wait.as_secs_f64().ceil();
+            let message = format!("{} is left alone for another {seconds} s{said}", self.manners.provider);
+            FeedError::new(kind, message)
+        })
+    }
+
+    /// Tells the breaker how a call ended.
+    fn settle(&self, error: Option<&FeedError>) {
+        let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        match error {
+            Some(error) if error.is_retryable() => {
+                match error.kind {
+                    FeedErrorKind::RateLimited { retry_after } => {
+                        gate.breaker.refused(Instant::now(), retry_after.unwrap_or_default());
+                    }
+                    _ => gate.breaker.failed(Instant::now()),
+                }
+                gate.reason = Some(error.clone());
+            }
+            // Any other error is an answer: the provider is well.
+            _ => gate.breaker.succeeded(),
+        }
+    }
+}
+
+fn by_status(status: StatusCode) -> (FeedErrorKind, Option<&'static str>) {
+    match status.as_u16() {
+        300..=399 => (FeedErrorKind::BadRequest, Some("redirects are not followed: check the base address")),
+        401 | 403 => (FeedErrorKind::Auth, None),
+        402 => (FeedErrorKind::NotEntitled, None),
+        404 => (FeedErrorKind::NotFound, None),
+        408 | 425 | 500..=599 => (FeedErrorKind::Transient, None),
+        429 => (FeedErrorKind::RateLimited { retry_after: None }, None),
+        _ => (FeedErrorKind::BadRequest, None),
+    }
+}
+
+/// The innermost reason of an error: the outer ones repeat the address.
+fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    // An error without a cause may show the address it was for.
+    if cause.is::<reqwest::Error>() { "no reason given".to_owned() } else { excerpt(&cause.to_string()) }
+}
+
+/// At most 200 characters of a foreign text, on one line, without control or direction characters.
+pub(crate) fn excerpt(text: &str) -> String {
+    let unsafe_to_show = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
+    let mut shown = String::new();
+    for c in text.chars().map(|c| if unsafe_to_show(c) { ' ' } else { c }).take(EXCERPT * 8) {
+        if c != ' ' || !(shown.is_empty() || shown.ends_with(' ')) {
+            shown.push(c);
+        }
+    }
+    match shown.trim_end().char_indices().nth(EXCERPT) {
+        Some((end, _)) => format!("{}…", &shown[..end]),
+        None => shown.trim_end().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn an_endpoint_keeps_the_base_path_and_drops_its_query() {
+        let base: Url = "https://example.org/stable/?token=x#y".parse().expect("an address");
+        assert_eq!(endpoint(&base, &["stock", "A/B"]).as_str(), "https://example.org/stable/stock/A%2FB");
+    }
+
+    #[test]
+    fn an_address_that_is_no_web_address_is_refused_by_its_setting() {
+        for text in ["ftp://example.org", "data:text/plain,x", "file:///etc/hosts"] {
+            let error =
+                check_base("feed.yahoo.base_url", &text.parse().expect("an address")).expect_err(text);
+            assert!(error.message.contains("feed.yahoo.base_url"), "{error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_excerpt_is_short_and_safe(text in any::<String>()) {
+            let shown = excerpt(&text);
+            prop_assert!(shown.chars().count() <= EXCERPT + 1);
+            prop_assert!(!shown.chars().any(char::is_control));
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! JSON from strangers: numbers stay text until they are integers, and nothing is believed.
+
+use crate::http::excerpt;
+use crate::{FeedError, FeedErrorKind};
+use qqq_core::decimal::{self, Excess};
+use qqq_core::{Price, Split, Symbol, Volume};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// Reads a whole answer. What is no JSON of the expected shape is a passing failure: an error page, a cut
+/// connection, a provider having a bad day.
+pub(crate) fn read<'a, T: Deserialize<'a>>(provider: &str, body: &'a [u8]) -> Result<T, FeedError> {
+    serde_json::from_slice(body).map_err(|error| {
+        let start = String::from_utf8_lossy(&body[..body.len().min(1000)]);
+        let what = if start.trim_start().starts_with('<') {
+            "HTML where JSON belongs".to_owned()
+        } else {
+            format!("something that is not the JSON expected ({})", excerpt(&error.to_string()))
+        };
+        let message = format!("{provider} answered {what}: {}", excerpt(&start));
+        FeedError::new(FeedErrorKind::Transient, message)
+    })
+}
+
+/// Reads one member of an answer, such as a bar.
+pub(crate) fn item<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Result<T, String> {
+    serde_json::from_str(raw.get()).map_err(|error| excerpt(&error.to_string()))
+}
+
+/// Whether a value is absent in the provider's way.
+pub(crate) fn is_null(raw: &RawValue) -> bool {
+    raw.get() == "null"
+}
+
+/// A price from a JSON number, rounded half to even to `places` decimals: providers print binary doubles.
+pub(crate) fn price(name: &str, raw: &RawValue, places: u32) -> Result<Price, String> {
+    number(name, raw)?;
+    Price::parse_rounded(raw.get(), places).map_err(|error| format!("{name} {}: {error}", excerpt(raw.get())))
+}
+
+/// A price that may be missing, `null` or 0 where there is none.
+pub(crate) fn optional_price(name: &str, raw: Option<&RawValue>) -> Result<Option<Price>, String> {
+    match raw {
+        None => Ok(None),
+        Some(raw) if is_null(raw) || decimal::parse(raw.get(), Price::PLACES, Excess::Round) == Ok(0) => {
+            Ok(None)
+        }
+        Some(raw) => price(name, raw, Price::PLACES).map(Some),
+    }
+}
+
+/// A volume from a JSON number.
+pub(crate) fn volume(name: &str, raw: &RawValue) -> Result<Volume, String> {
+    number(name, raw)?;
+    raw.get().parse().map_err(|error| format!("{name} {}: {error}", excerpt(raw.get())))
+}
+
+/// A count that may be missing or `null`.
+pub(crate) fn optional_count(name: &str, raw: Option<&RawValue>) -> Result<Option<u32>, String> {
+    let Some(raw) = raw.filter(|raw| !is_null(raw)) else { return Ok(None) };
+    number(name, raw)?;
+    let count = decimal::parse(raw.get(), 0, Excess::Refuse).map_err(|error| error.to_string());
+    match count.map(u32::try_from) {
+        Ok(Ok(count)) => Ok(Some(count)),
+        Ok(Err(_)) => Err(format!("{name} {}: out of range", excerpt(raw.get()))),
+        Err(error) => Err(format!("{name} {}: {error}", excerpt(raw.get()))),
+    }
+}
+
+/// A split from two terms that may be decimals (`1.5` for `1`): brought to integers without a common factor.
+pub(crate) fn split(
+    symbol: Symbol,
+    ex_date: jiff::civil::Date,
+    new: &RawValue,
+    old: &RawValue,
+) -> Result<Split, String> {
+    let term = |name: &str, raw: &RawValue| {
+        number(name, raw)?;
+        match decimal::parse(raw.get(), 6, Excess::Refuse) {
+            Ok(millionths) if millionths > 0 => Ok(millionths as u64),
+            Ok(_) => Err(format!("{name} {}: not above 0", excerpt(raw.get()))),
+            Err(error) => Err(format!("{name} {}: {error}", excerpt(raw.get()))),
+        }
+    };
+    let (new, old) = (term("the new term", new)?, term("the old term", old)?);
+    let factor = greatest_common_divisor(new, old);
+    match (u32::try_from(new / factor), u32::try_from(old / factor)) {
+        (Ok(new), Ok(old)) => Split::new(symbol, ex_date, new, old).map_err(|error| error.to_string()),
+        _ => Err(format!("{}:{} is not a split: the terms are too large", new / factor, old / factor)),
+    }
+}
+
+fn greatest_common_divisor(mut a: u64, mut b: u64) -> u64 {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a.max(1)
+}
+
+/// Refuses what is valid JSON but no number, with a word about what it is.
+fn number(name: &str, raw: &RawValue) -> Result<(), String> {
+    let what = match raw.get().bytes().next() {
+        Some(b'-' | b'0'..=b'9') => return Ok(()),
+        Some(b'"') => "a text",
+        Some(b'n') => "null",
+        Some(b't' | b'f') => "a boolean",
+        Some(b'[') => "a list",
+        _ => "an object",
+    };
+    Err(format!("{name}: {what} where a number belongs"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+
+    fn raw(text: &str) -> Box<RawValue> {
+        RawValue::from_string(text.to_owned()).expect("JSON")
+    }
+
+    #[test]
+    fn a_price_never_goes_through_a_double() {
+        let read = |text| price("close", &raw(text), 9).map(|price| price.nanos());
+        assert_eq!(read("0.1"), Ok(100_000_000));
+        assert_eq!(read("8999999.123456789"), Ok(8_999_999_123_456_789), "a double keeps 8999999.12345679");
+        assert_eq!(
+            price("close", &raw("255.69000244140625"), 4).map(|price| price.to_string()),
+            Ok("255.69".into())
+        );
+    }
+
+    #[test]
+    fn what_is_no_usable_number_is_refused_with_its_name() {
+        for text in ["\"12.5\"", "null", "true", "[1]", "{}", "0", "-1", "1e999", "1e18", "\"NaN\""] {
+            let error = price("close", &raw(text), 9).expect_err(text);
+            assert!(error.starts_with("close"), "{error}");
+        }
+        for text in ["\"12\"", "null", "-1", "1e999", "1e18"] {
+            assert!(volume("volume", &raw(text)).is_err(), "{text}");
+        }
+        for text in ["-1", "1.5", "4294967296", "\"1\""] {
+            assert!(optional_count("trades", Some(&raw(text))).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_optional_value_may_be_missing_null_or_zero() {
+        for text in ["null", "0", "0.0"] {
+            assert_eq!(optional_price("vwap", Some(&raw(text))), Ok(None), "{text}");
+        }
+        assert_eq!(optional_price("vwap", None), Ok(None));
+        assert_eq!(optional_count("trades", Some(&raw("null"))), Ok(None));
+        assert_eq!(optional_count("trades", Some(&raw("65"))), Ok(Some(65)));
+    }
+
+    #[test]
+    fn decimal_split_terms_become_integers_without_a_common_factor() {
+        let symbol: Symbol = "NVDA".parse().expect("a symbol");
+        let terms = |new, old| {
+            split(symbol, date(2024, 6, 10), &raw(new), &raw(old)).map(|split| (split.new, split.old))
+        };
+        assert_eq!(terms("10", "1"), Ok((10, 1)));
+        assert_eq!(terms("1.5", "1"), Ok((3, 2)));
+        assert_eq!(terms("1", "50"), Ok((1, 50)));
+        assert_eq!(terms("1.0", "0.05"), Ok((20, 1)));
+        for (new, old) in
+            [("0", "1"), ("1", "1"), ("-2", "1"), ("1e12", "1"), ("\"2\"", "1"), ("2000003", "3")]
+        {
+            assert!(terms(new, old).is_err(), "{new}:{old}");
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Bytes from Yahoo to bars, or to counted rejects. Pure.
+
+use super::model::{Chart, Envelope, Quote, WireSplit};
+use crate::answer::Answer;
+use crate::http::excerpt;
+use crate::{FeedError, FeedErrorKind, Fetched, Reject, json};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use qqq_core::calendar::new_york;
+use qqq_core::{Bar, FeedLabel, Minute, Split, Symbol, Volume};
+use serde_json::value::RawValue;
+use std::ops::{Range, RangeInclusive};
+
+const PROVIDER: &str = "yahoo";
+
+/// Yahoo's prices are single-precision floats printed as doubles: 255.69000244140625 was 255.69.
+const PLACES: u32 = 4;
+
+/// How Yahoo spells a symbol: share classes stand behind a dash, `BRK-B`.
+pub fn spelling(symbol: Symbol) -> String {
+    symbol.as_str().replace('.', "-")
+}
+
+/// Parses an answer of the chart endpoint that was asked for minute bars of `symbol` in `minutes`.
+pub fn bars(
+    body: &[u8],
+    symbol: Symbol,
+    minutes: Range<Minute>,
+    feed: FeedLabel,
+) -> Result<Fetched, FeedError> {
+    let mut answer = Answer::default();
+    let Some(result) = result(body, symbol, &mut answer)? else { return Ok(answer.finish()) };
+    if let Some(granularity) = result.meta.data_granularity.filter(|granularity| granularity != "1m") {
+        let reason = format!("bars of {} where minutes were asked for", excerpt(&granularity));
+        answer.reject(symbol.to_string(), reason);
+        return Ok(answer.finish());
+    }
+    let (Some(times), Some(quote)) = (
+        result.timestamp.filter(|times| !times.is_empty()),
+        result.indicators.and_then(|indicators| indicators.quote?.into_iter().next()),
+    ) else {
+        return Ok(answer.finish());
+    };
+    let lists = [&quote.open, &quote.high, &quote.low, &quote.close, &quote.volume];
+    if lists.iter().any(|list| list.len() != times.len()) {
+        let message = format!("{PROVIDER} answered lists of different lengths for {symbol}");
+        return Err(FeedError::new(FeedErrorKind::Transient, message));
+    }
+
+    let mut found = Vec::new();
+    let last = times.len() - 1;
+    for (index, time) in times.into_iter().enumerate() {
+        let start = match start(time) {
+            Ok(start) => start,
+            // The minute that is still running is stamped with the time of its last trade.
+            Err(Unstarted::NotOnMinute) if index == last => continue,
+            Err(unstarted) => {
+                answer.reject(format!("{symbol}[{index}]"), unstarted.reason(time));
+                continue;
+            }
+        };
+        match bar(symbol, start, &quote, index, feed) {
+            Ok(Some(bar)) => found.push(bar),
+            Ok(None) => {}
+            Err(reason) => answer.reject(format!("{symbol} {start}"), reason),
+        }
+    }
+    for bar in without_artefacts(&found) {
+        if minutes.contains(&bar.start) {
+            answer.bar(*bar);
+        } else if bar.start != minutes.end {
+            // Whether the end is exclusive is not documented: the bar just there is no surprise.
+            answer.reject(format!("{symbol} {}", bar.start), "outside the time asked for");
+        }
+    }
+    Ok(answer.finish())
+}
+
+/// Parses an answer of the chart endpoint that was asked for splits of `symbol`: those with ex-dates in
+/// `days`, and what was none.
+pub fn splits(
+    body: &[u8],
+    symbol: Symbol,
+    days: &RangeInclusive<Date>,
+) -> Result<(Vec<Split>, Vec<Reject>), FeedError> {
+    let mut answer = Answer::default();
+    let mut found = Vec::new();
+    if let Some(result) = result(body, symbol, &mut answer)? {
+        let listed = result.events.and_then(|events| events.splits).unwrap_or_default();
+        for (key, raw) in listed {
+            match split(raw, symbol) {
+                Ok(split) if days.contains(&split.ex_date) => found.push(split),
+                Ok(_) => {}
+                Err(reason) => answer.reject(format!("{symbol} splits[{}]", excerpt(&key)), reason),
+            }
+        }
+    }
+    found.sort_unstable_by_key(|split| split.ex_date);
+    found.dedup_by_key(|split| split.ex_date);
+    Ok((found, answer.finish().rejects))
+}
+
+/// Parses an answer of the chart endpoint: when `symbol` last traded, where it says so.
+pub fn last_trade(body: &[u8], symbol: Symbol) -> Result<Option<Timestamp>, FeedError> {
+    let mut answer = Answer::default();
+    let Some(result) = result(body, symbol, &mut answer)? else {
+        let reject = answer.finish().rejects.into_iter().next();
+        let reason = reject.map_or_else(|| "nothing".to_owned(), |reject| reject.reason);
+        return Err(FeedError::new(
+            FeedErrorKind::NotFound,
+            format!("{PROVIDER} answered {reason} for {symbol}"),
+        ));
+    };
+    Ok(result.meta.regular_market_time.and_then(|seconds| Timestamp::from_second(seconds).ok()))
+}
+
+/// What Yahoo says in the body of a refusal, where it says anything.
+pub(super) fn refusal(body: &str) -> Option<FeedErrorKind> {
+    let envelope: Envelope<'_> = serde_json::from_str(body).ok()?;
+    Some(kind(&envelope.chart))
+}
+
+fn kind(chart: &Chart<'_>) -> FeedErrorKind {
+    match chart.error.as_ref().and_then(|error| error.code.as_deref()) {
+        Some("Not Found") => FeedErrorKind::NotFound,
+        Some("Unauthorized") => FeedErrorKind::Auth,
+        Some("Too Many Requests") => FeedErrorKind::RateLimited { retry_after: None },
+        Some("Internal Server Error") => FeedErrorKind::Transient,
+        _ => FeedErrorKind::BadRequest,
+    }
+}
+
+/// The one result of an answer, where it is for `symbol`; else a reject.
+fn result<'a>(
+    body: &'a [u8],
+    symbol: Symbol,
+    answer: &mut Answer,
+) -> Result<Option<super::model::Result<'a>>, FeedError> {
+    let envelope: Envelope<'a> = json::read(PROVIDER, body)?;
+    if let Some(error) = &envelope.chart.error {
+        let said = [&error.code, &error.description].map(|text| text.as_deref().unwrap_or_default());
+        let message = format!("{PROVIDER} answered for {symbol}: {}", excerpt(&said.join(": ")));
+        return Err(FeedError::new(kind(&envelope.chart), message));
+    }
+    let Some(result) = envelope.chart.result.and_then(|results| results.into_iter().next()) else {
+        return Ok(None);
+    };
+    if result.meta.symbol.eq_ignore_ascii_case(&spelling(symbol)) {
+        return Ok(Some(result));
+    }
+    answer.reject(
+        symbol.to_string(),
+        format!("an answer for another symbol, {}", excerpt(&result.meta.symbol)),
+    );
+    Ok(None)
+}
+
+/// Why a time is no bar's start.
+enum Unstarted {
+    NotATime,
+    NotOnMinute,
+}
+
+impl Unstarted {
+    fn reason(&self, raw: &RawValue) -> String {
+        let shown = excerpt(raw.get());
+        match self {
+            Self::NotATime => format!("timestamp {shown}: not a time"),
+            Self::NotOnMinute => format!("timestamp {shown}: not the start of a minute"),
+        }
+    }
+}
+
+fn start(raw: &RawValue) -> Result<Minute, Unstarted> {
+    let seconds: i64 = raw.get().parse().map_err(|_| Unstarted::NotATime)?;
+    let at = Timestamp::from_second(seconds).map_err(|_| Unstarted::NotATime)?;
+    if seconds % 60 != 0 {
+        return Err(Unstarted::NotOnMinute);
+    }
+    Minute::starting(at).ok_or(Unstarted::NotATime)
+}
+
+/// The bar at `index`; `None` where the minute has none.
+fn bar(
+    symbol: Symbol,
+    start: Minute,
+    quote: &Quote<'_>,
+    index: usize,
+    feed: FeedLabel,
+) -> Result<Option<Bar>, String> {
+    let values =
+        [quote.open[index], quote.high[index], quote.low[index], quote.close[index], quote.volume[index]];
+    if values.into_iter().any(json::is_null) {
+        return Ok(None);
+    }
+    let bar = Bar {
+        symbol,
+        start,
+        open: json::price("open", values[0], PLACES)?,
+        high: json::price("high", values[1], PLACES)?,
+        low: json::price("low", values[2], PLACES)?,
+        close: json::price("close", values[3], PLACES)?,
+        volume: json::volume("volume", values[4])?,
+        vwap: None,
+        trades: None,
+        feed,
+    };
+    bar.validate().map(Some).map_err(|error| error.to_string())
+}
+
+/// Yahoo makes up the edges of an answer: a first bar, and one for the running minute, of no volume. In
+/// between, a volume of 0 is normal outside the regular session.
+fn without_artefacts(bars: &[Bar]) -> &[Bar] {
+    let is_empty = |bar: &Bar| bar.volume == Volume::ZERO;
+    let bars = match bars {
+        [first, rest @ ..] if is_empty(first) => rest,
+        bars => bars,
+    };
+    match bars {
+        [rest @ .., last] if is_empty(last) => rest,
+        bars => bars,
+    }
+}
+
+fn split(raw: &RawValue, symbol: Symbol) -> Result<Split, String> {
+    let wire: WireSplit<'_> = json::item(raw)?;
+    let at = Timestamp::from_second(wire.date).map_err(|_| format!("date {}: not a time", wire.date))?;
+    json::split(symbol, new_york().to_datetime(at).date(), wire.numerator, wire.denominator)
+}
