@@ -1,5 +1,16 @@
 //! What the feeds promise, tested from outside.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests")]
+
+mod alpaca;
+mod alpaca_stream;
+mod captured;
 mod csv_file;
+mod given;
+mod hostile;
+mod iex;
+mod parsers;
 mod replay;
+mod server;
 mod simulated_market;
+mod yahoo;

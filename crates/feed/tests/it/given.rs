@@ -1,0 +1,74 @@
+//! What the tests take as given: symbols, times, clocks, configurations.
+
+use jiff::Timestamp;
+use qqq_core::{Clock, Minute, Symbol};
+use qqq_feed::{Alpaca, AlpacaConfig, Iex, IexConfig, Yahoo, YahooConfig};
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+use url::Url;
+
+pub(crate) fn symbol(text: &str) -> Symbol {
+    text.parse().expect("a symbol")
+}
+
+pub(crate) fn symbols(text: &str) -> Vec<Symbol> {
+    text.split(' ').map(symbol).collect()
+}
+
+pub(crate) fn minute(text: &str) -> Minute {
+    Minute::starting(text.parse().expect("a time")).expect("the start of a minute")
+}
+
+/// 2025-01-31, 10:00 to 10:30 New York.
+pub(crate) fn half_hour() -> Range<Minute> {
+    minute("2025-01-31T15:00:00Z")..minute("2025-01-31T15:30:00Z")
+}
+
+/// A clock that stands at 2025-01-31, 10:30 New York.
+pub(crate) struct At(pub(crate) Timestamp);
+
+impl Clock for At {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
+pub(crate) fn clock() -> Arc<dyn Clock> {
+    Arc::new(At(half_hour().end.start()))
+}
+
+/// Long enough for a busy machine, short enough for tests of what never comes.
+pub(crate) const TIMEOUT: Duration = Duration::from_millis(800);
+
+pub(crate) fn alpaca_config(base_url: &Url) -> AlpacaConfig {
+    AlpacaConfig {
+        base_url: base_url.clone(),
+        stream_url: None,
+        key_id: "KEY-OF-A-TEST".to_owned(),
+        secret_key: "SECRET-OF-A-TEST".to_owned(),
+        feed: "iex".to_owned(),
+        requests_per_minute: 6000,
+        timeout: TIMEOUT,
+        stream: true,
+    }
+}
+
+pub(crate) fn alpaca(base_url: &Url) -> Alpaca {
+    Alpaca::new(alpaca_config(base_url), clock()).expect("a provider")
+}
+
+pub(crate) fn yahoo(base_url: &Url) -> Yahoo {
+    let config = YahooConfig { base_url: base_url.clone(), requests_per_minute: 60_000, timeout: TIMEOUT };
+    Yahoo::new(config, clock()).expect("a provider")
+}
+
+pub(crate) fn iex(base_url: &Url) -> Iex {
+    let config = IexConfig {
+        base_url: base_url.join("stable").expect("an address"),
+        token: "TOKEN-OF-A-TEST".to_owned(),
+        requests_per_minute: 6000,
+        timeout: TIMEOUT,
+    };
+    Iex::new(config, clock()).expect("a provider")
+}

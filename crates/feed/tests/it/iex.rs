@@ -1,0 +1,81 @@
+//! The IEX form, against a server.
+
+use crate::given::{self, half_hour, symbol, symbols};
+use crate::server::{Reply, Server};
+use qqq_feed::{FeedErrorKind, Iex, IexConfig, Provider};
+use std::time::Duration;
+
+const BATCH: &str = include_str!("../../testdata/iex/batch.json");
+
+#[tokio::test]
+async fn minutes_are_new_york_time_and_those_without_a_price_are_absent() {
+    let server = Server::always(Reply::ok(BATCH)).await;
+    let fetched =
+        given::iex(&server.url).bars(&symbols("AAPL MSFT GONE"), half_hour()).await.expect("an answer");
+    let found: Vec<String> = fetched
+        .bars
+        .iter()
+        .map(|bar| format!("{} {} {} {} {}", bar.symbol, bar.start, bar.close, bar.volume, bar.feed))
+        .collect();
+    assert_eq!(found, ["AAPL 2025-01-31T15:00:00Z 101 1200 iex", "AAPL 2025-01-31T15:03:00Z 101.25 40 iex"]);
+    assert_eq!(fetched.bars[0].trades, Some(34));
+    assert_eq!(fetched.rejects.len(), 1, "{:?}", fetched.rejects);
+    assert_eq!(fetched.rejects[0].reason, "2025-01-31T15:02:00Z: the high is below the low");
+    assert_eq!(fetched.failed.len(), 1);
+    assert_eq!((fetched.failed[0].0, fetched.failed[0].1.kind), (symbol("GONE"), FeedErrorKind::NotFound));
+}
+
+#[tokio::test]
+async fn the_request_is_the_batch_form() {
+    let server = Server::always(Reply::ok(BATCH)).await;
+    given::iex(&server.url).bars(&symbols("MSFT AAPL"), half_hour()).await.expect("an answer");
+    let [request] = server.seen().try_into().expect("one request");
+    assert_eq!(request.path(), "/stable/stock/market/batch");
+    for (name, value) in [
+        ("symbols", "AAPL,MSFT"),
+        ("types", "intraday-prices"),
+        ("chartLast", "31"), // half an hour and the running minute
+        ("token", "TOKEN-OF-A-TEST"),
+    ] {
+        assert_eq!(request.query(name), value, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn plain_text_refusals_are_understood_and_the_token_is_never_repeated() {
+    for (status, body, kind) in [
+        (402, "You have used all available credits", FeedErrorKind::NotEntitled),
+        (403, "The API key provided is not valid: TOKEN-OF-A-TEST", FeedErrorKind::Auth),
+        (400, "Invalid values were supplied", FeedErrorKind::BadRequest),
+        (404, "<h1>nothing here</h1>", FeedErrorKind::BadRequest),
+    ] {
+        let server = Server::always(Reply::status(status, body)).await;
+        let error = given::iex(&server.url).bars(&symbols("AAPL"), half_hour()).await.expect_err(body);
+        assert_eq!(error.kind, kind, "{status} {body}");
+        assert!(!error.message.contains("TOKEN-OF-A-TEST"), "{error}");
+        assert_eq!(server.seen().len(), 1);
+    }
+    let server = Server::always(Reply::status(404, "Unknown symbol")).await;
+    let fetched = given::iex(&server.url).bars(&symbols("GONE"), half_hour()).await.expect("an answer");
+    assert_eq!(fetched.failed[0].1.kind, FeedErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn the_check_asks_for_one_record() {
+    let server = Server::always(Reply::ok(BATCH)).await;
+    let line = given::iex(&server.url).check(symbol("AAPL")).await.expect("an answer");
+    assert_eq!(line, "iex: the server answers, newest bar of AAPL is 2025-01-31T17:00:00Z");
+    assert_eq!(server.seen()[0].query("chartLast"), "1");
+}
+
+#[tokio::test]
+async fn the_service_that_is_gone_is_not_asked() {
+    let config = IexConfig {
+        base_url: "https://cloud.iexapis.com/stable".parse().expect("an address"),
+        token: String::new(),
+        requests_per_minute: 100,
+        timeout: Duration::from_secs(1),
+    };
+    let error = Iex::new(config, given::clock()).err().expect("a refusal");
+    assert!(error.message.contains("2024-08-31"), "{error}");
+}
