@@ -9,28 +9,31 @@ use qqq_core::alert::AlertState;
 use qqq_core::{Alert, AlertId};
 use sqlx::SqliteConnection;
 
+/// Alerts of all symbols, newest first.
+pub(super) const OF_ALL: &str = concat!(
+    "select ",
+    alert_columns!(),
+    " from alerts a where (start, id) < (?1, ?2) and start >= ?3 and (?4 is null or metric = ?4) \
+     order by start desc, id desc limit ?5"
+);
+
+/// The same of one symbol: a text of its own, so that it finds the index of its own.
+pub(super) const OF_ONE: &str = concat!(
+    "select ",
+    alert_columns!(),
+    " from alerts a where (start, id) < (?1, ?2) and start >= ?3 and (?4 is null or metric = ?4) \
+     and symbol = ?6 order by start desc, id desc limit ?5"
+);
+
 #[async_trait]
 impl AlertStore for Sqlite {
     async fn alerts(&self, query: AlertQuery) -> Result<Vec<Alert>, StoreError> {
-        // Two texts, so that each finds its index.
-        let of_one = concat!(
-            "select ",
-            alert_columns!(),
-            " from alerts a where (start, id) < (?1, ?2) and start >= ?3 and (?4 is null or metric = ?4) \
-             and symbol = ?6 order by start desc, id desc limit ?5"
-        );
-        let of_all = concat!(
-            "select ",
-            alert_columns!(),
-            " from alerts a where (start, id) < (?1, ?2) and start >= ?3 and (?4 is null or metric = ?4) \
-             order by start desc, id desc limit ?5"
-        );
         let (before, id) = match query.after {
             Some((start, id)) => (i64::from(start.index()), id.to_string()),
             None => (i64::MAX, String::new()),
         };
         let since = query.since.map_or(i64::MIN, |start| i64::from(start.index()));
-        let rows = sqlx::query(if query.symbol.is_some() { of_one } else { of_all })
+        let rows = sqlx::query(if query.symbol.is_some() { OF_ONE } else { OF_ALL })
             .bind(before)
             .bind(id)
             .bind(since)

@@ -9,6 +9,15 @@ use qqq_core::{Bar, FeedStatus, Minute, Statistics, Symbol};
 use sqlx::SqliteConnection;
 use std::ops::Range;
 
+pub(super) const CHANGED: &str = concat!(
+    "select ",
+    bar_columns!(),
+    " from bars where sequence > ? and sequence <= ? order by start, symbol"
+);
+
+pub(super) const PRUNE: &str = "delete from bars where (symbol, start) in \
+     (select symbol, start from bars where start < ? order by start limit ?)";
+
 #[async_trait]
 impl BarStore for Sqlite {
     async fn commit(&self, batch: &Batch, now: Timestamp) -> Result<Committed, StoreError> {
@@ -110,15 +119,7 @@ impl BarStore for Sqlite {
         let mut read = self.readers.begin().await?;
         let newest = sequence(&mut read).await?;
         let upto = last_whole_commit(&mut read, after.0, newest, bounded(limit.max(1))).await?;
-        let bars = sqlx::query(concat!(
-            "select ",
-            bar_columns!(),
-            " from bars where sequence > ? and sequence <= ? order by start, symbol"
-        ))
-        .bind(after.0)
-        .bind(upto)
-        .fetch_all(&mut *read)
-        .await?;
+        let bars = sqlx::query(CHANGED).bind(after.0).bind(upto).fetch_all(&mut *read).await?;
         let statistics = sqlx::query(concat!(
             "select ",
             statistics_columns!(),
@@ -155,15 +156,8 @@ impl BarStore for Sqlite {
 
     async fn prune_bars(&self, before: Minute, limit: u32) -> Result<u64, StoreError> {
         let mut write = self.begin().await?;
-        let pruned = sqlx::query(
-            "delete from bars where (symbol, start) in \
-             (select symbol, start from bars where start < ? order by start limit ?)",
-        )
-        .bind(before.index())
-        .bind(limit)
-        .execute(&mut *write)
-        .await?
-        .rows_affected();
+        let pruned =
+            sqlx::query(PRUNE).bind(before.index()).bind(limit).execute(&mut *write).await?.rows_affected();
         self.finish(write).await?;
         Ok(pruned)
     }

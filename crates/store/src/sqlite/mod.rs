@@ -206,3 +206,132 @@ impl From<sqlx::Error> for StoreError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::{MINUTE, at, bar, bars_of};
+    use crate::{BarStore as _, Housekeeping as _, Sequence};
+
+    async fn fresh() -> (Sqlite, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db").display().to_string();
+        (Sqlite::open(&path).await.unwrap(), folder)
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_fails_the_commit_and_nothing_else() {
+        let (store, _folder) = fresh().await;
+        store.commit(&bars_of([bar("TSLA", MINUTE, 100)]), at(0)).await.unwrap();
+        // As if the disk had room for a few pages more.
+        sqlx::query("pragma max_page_count = 60").fetch_one(&store.writer).await.unwrap();
+        let many = bars_of((0..20_000).map(|n| bar("TSLA", MINUTE.plus(n), 100)));
+        let error = store.commit(&many, at(1)).await.unwrap_err();
+        assert!(matches!(&error, StoreError::Backend(reason) if reason.contains("full")), "{error:?}");
+        assert!(!error.is_transient());
+        assert_eq!(store.sequence().await.unwrap(), Sequence(1));
+        // When there is room again, it goes on.
+        sqlx::query("pragma max_page_count = 1000000").fetch_one(&store.writer).await.unwrap();
+        assert_eq!(store.commit(&many, at(2)).await.unwrap().sequence, Sequence(2));
+        store.check().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_sqlite_ended_by_itself_does_not_end_writing() {
+        let (store, _folder) = fresh().await;
+        let mut write = store.begin().await.unwrap();
+        sqlx::query("insert into notes values ('lost', '')").execute(&mut *write).await.unwrap();
+        sqlx::query("rollback").execute(&mut *write).await.unwrap();
+        assert!(store.finish(write).await.is_err());
+        store.commit(&bars_of([bar("TSLA", MINUTE, 100)]), at(0)).await.unwrap();
+        assert_eq!(store.note("lost").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_write_that_is_dropped_half_way_leaves_no_trace() {
+        let (store, _folder) = fresh().await;
+        let mut write = store.begin().await.unwrap();
+        sqlx::query("insert into notes values ('lost', '')").execute(&mut *write).await.unwrap();
+        drop(write);
+        assert_eq!(store.note("lost").await.unwrap(), None);
+        store.set_note("kept", "").await.unwrap();
+        assert_eq!(store.note("lost").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_failed_sync_ends_all_writing_but_not_reading() {
+        let (store, _folder) = fresh().await;
+        store.broken.set("injected".to_owned()).unwrap();
+        let error = store.commit(&bars_of([bar("TSLA", MINUTE, 100)]), at(0)).await.unwrap_err();
+        assert!(matches!(&error, StoreError::Backend(reason) if reason.contains("injected")), "{error:?}");
+        assert!(!error.is_transient());
+        assert_eq!(store.sequence().await.unwrap(), Sequence(0));
+        assert!(store.check().await.is_err());
+    }
+
+    #[tokio::test]
+    async fn every_connection_runs_with_the_settings_that_make_commits_durable() {
+        let (store, _folder) = fresh().await;
+        for (pragma, writer, reader) in [
+            ("pragma journal_mode", "wal", "wal"),
+            ("pragma synchronous", "2", "2"),
+            ("pragma foreign_keys", "1", "1"),
+            ("pragma mmap_size", "0", "0"),
+            ("pragma busy_timeout", "5000", "5000"),
+            ("pragma wal_autocheckpoint", "1000", "1000"),
+            ("pragma query_only", "0", "1"),
+        ] {
+            for (pool, expected) in [(&store.writer, writer), (&store.readers, reader)] {
+                let row = sqlx::query(pragma).fetch_one(pool).await.unwrap();
+                let value = rows::Columns::new(&row, "pragma").take::<String>().or_else(|_| {
+                    rows::Columns::new(&row, "pragma").take::<i64>().map(|number| number.to_string())
+                });
+                assert_eq!(value.unwrap(), expected, "{pragma}");
+            }
+        }
+        assert!(sqlx::query("delete from bars").execute(&store.readers).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_connection_without_those_settings_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("store.db");
+        let wal = options(&file).create_if_missing(true).journal_mode(SqliteJournalMode::Wal);
+        for (options, sound) in [
+            (wal.clone().synchronous(SqliteSynchronous::Full), true),
+            (wal.clone().synchronous(SqliteSynchronous::Extra), true),
+            (wal.clone().synchronous(SqliteSynchronous::Normal), false),
+            (wal.clone().synchronous(SqliteSynchronous::Off), false),
+            (wal.clone().synchronous(SqliteSynchronous::Full).foreign_keys(false), false),
+            (wal.synchronous(SqliteSynchronous::Full).journal_mode(SqliteJournalMode::Delete), false),
+        ] {
+            let mut connection = options.connect().await.unwrap();
+            assert_eq!(schema::check_durability(&mut connection).await.is_ok(), sound, "{options:?}");
+            connection.close().await.unwrap();
+        }
+    }
+
+    /// The queries that run every few seconds on tables that only grow.
+    #[tokio::test]
+    async fn frequent_queries_find_their_index() {
+        let (store, _folder) = fresh().await;
+        for (query, index) in [
+            (outbox::CANDIDATES, "deliveries_due"),
+            (outbox::NEXT_DUE, "deliveries_due"),
+            (outbox::CONCERNED, "subscriptions_active"),
+            (subscriptions::CONFIRMATIONS_SINCE, "deliveries_confirming"),
+            (bars::CHANGED, "bars_by_sequence"),
+            (bars::PRUNE, "bars_by_start"),
+            (alerts::OF_ALL, "alerts_by_start"),
+            (alerts::OF_ONE, "alerts_by_symbol"),
+        ] {
+            let explain = sqlx::AssertSqlSafe(format!("explain query plan {query}"));
+            let steps = sqlx::query(explain).fetch_all(&store.writer).await.unwrap();
+            let plan: Vec<String> =
+                steps.iter().map(|step| sqlx::Row::get::<String, _>(step, "detail")).collect();
+            assert!(plan.iter().any(|step| step.contains(&format!("INDEX {index}"))), "{query}\n{plan:?}");
+            let sorts = plan.iter().any(|step| step.contains("TEMP B-TREE"));
+            assert_eq!(sorts, index == "bars_by_sequence", "{query}\n{plan:?}");
+        }
+    }
+}

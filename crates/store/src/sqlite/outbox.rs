@@ -24,6 +24,27 @@ const MOST_SETTLED: usize = 1000;
 /// Characters kept of what a receiver said.
 const LONGEST_REASON: usize = 500;
 
+/// What is due, oldest first. The planner would rather read and sort all that is pending.
+pub(super) const CANDIDATES: &str = concat!(
+    "select d.id, d.kind, d.attempts, d.created_at, d.expires_at, \
+     exists (select 1 from suppressions x where x.address_hash = s.address_hash), ",
+    subscription_columns!(),
+    ", a.id is not null, ",
+    alert_columns!(),
+    " from deliveries d indexed by deliveries_due \
+     join subscriptions s on s.id = d.subscription left join alerts a on a.id = d.alert \
+     where d.state = 'pending' and coalesce(d.lease_until, d.due_at) <= ? \
+     order by coalesce(d.lease_until, d.due_at), d.id limit ?"
+);
+
+pub(super) const NEXT_DUE: &str = "select coalesce(lease_until, due_at) from deliveries indexed by deliveries_due \
+     where state = 'pending' order by coalesce(lease_until, due_at) limit 1";
+
+/// Who is told of an alert.
+pub(super) const CONCERNED: &str = "select id from subscriptions s \
+     where status = 'active' and symbol = ? and metric = ? and active_from <= ? \
+     and not exists (select 1 from suppressions x where x.address_hash = s.address_hash)";
+
 #[async_trait]
 impl OutboxStore for Sqlite {
     async fn claim(
@@ -134,14 +155,11 @@ impl OutboxStore for Sqlite {
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        sqlx::query(
-            "select coalesce(lease_until, due_at) from deliveries where state = 'pending' \
-             order by coalesce(lease_until, due_at) limit 1",
-        )
-        .fetch_optional(&self.readers)
-        .await?
-        .map(|row| Columns::new(&row, "deliveries").time())
-        .transpose()
+        sqlx::query(NEXT_DUE)
+            .fetch_optional(&self.readers)
+            .await?
+            .map(|row| Columns::new(&row, "deliveries").time())
+            .transpose()
     }
 
     async fn outbox(&self) -> Result<OutboxSummary, StoreError> {
@@ -208,23 +226,14 @@ async fn candidates(
     now: Timestamp,
     limit: usize,
 ) -> Result<Vec<Candidate>, StoreError> {
-    sqlx::query(concat!(
-        "select d.id, d.kind, d.attempts, d.created_at, d.expires_at, \
-         exists (select 1 from suppressions x where x.address_hash = s.address_hash), ",
-        subscription_columns!(),
-        ", a.id is not null, ",
-        alert_columns!(),
-        " from deliveries d join subscriptions s on s.id = d.subscription left join alerts a on a.id = d.alert \
-         where d.state = 'pending' and coalesce(d.lease_until, d.due_at) <= ? \
-         order by coalesce(d.lease_until, d.due_at), d.id limit ?"
-    ))
-    .bind(now.as_microsecond())
-    .bind(super::bars::bounded(limit))
-    .fetch_all(connection)
-    .await?
-    .iter()
-    .map(rows::candidate)
-    .collect()
+    sqlx::query(CANDIDATES)
+        .bind(now.as_microsecond())
+        .bind(super::bars::bounded(limit))
+        .fetch_all(connection)
+        .await?
+        .iter()
+        .map(rows::candidate)
+        .collect()
 }
 
 async fn lease(
@@ -315,16 +324,12 @@ pub(super) async fn owe_alert(
     alert: &Alert,
     now: Timestamp,
 ) -> Result<u64, StoreError> {
-    let concerned = sqlx::query(
-        "select id from subscriptions s where status = 'active' and symbol = ? and metric = ? \
-         and active_from <= ? \
-         and not exists (select 1 from suppressions x where x.address_hash = s.address_hash)",
-    )
-    .bind(alert.symbol.as_str().to_owned())
-    .bind(alert.metric.as_str())
-    .bind(alert.start.index())
-    .fetch_all(&mut *connection)
-    .await?;
+    let concerned = sqlx::query(CONCERNED)
+        .bind(alert.symbol.as_str().to_owned())
+        .bind(alert.metric.as_str())
+        .bind(alert.start.index())
+        .fetch_all(&mut *connection)
+        .await?;
     let mut owed = 0;
     for row in &concerned {
         let subscription = Columns::new(row, "subscriptions").parse()?;

@@ -41,7 +41,8 @@ async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     if id != APPLICATION_ID && (id != 0 || tables > 0) {
         return Err(StoreError::Backend("it is the SQLite file of another program".to_owned()));
     }
-    migrator().run(&mut *write).await.map_err(|error| match error {
+    // `run` would do the same, but its future is not `Send`.
+    migrator().run_direct(None, &mut *write, false).await.map_err(|error| match error {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error.into(),
         MigrateError::VersionMissing(version) => StoreError::Backend(format!(
             "a newer version of this program wrote it (schema {version}, this one knows {}): update the program",

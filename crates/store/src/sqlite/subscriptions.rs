@@ -19,6 +19,9 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 /// How long a confirmation link works.
 const CONFIRM_WITHIN: SignedDuration = DAY;
 
+pub(super) const CONFIRMATIONS_SINCE: &str =
+    "select count(*) from deliveries where kind = 'confirmation' and created_at > ?";
+
 #[async_trait]
 impl SubscriptionStore for Sqlite {
     async fn subscribe(
@@ -214,11 +217,10 @@ async fn may_write_to(
             .bind(address_hash(email))
             .fetch_one(&mut *connection)
             .await?;
-    let to_all: i64 =
-        sqlx::query_scalar("select count(*) from deliveries where kind = 'confirmation' and created_at > ?")
-            .bind(later(now, -HOUR).as_microsecond())
-            .fetch_one(&mut *connection)
-            .await?;
+    let to_all: i64 = sqlx::query_scalar(CONFIRMATIONS_SINCE)
+        .bind(later(now, -HOUR).as_microsecond())
+        .fetch_one(&mut *connection)
+        .await?;
     let row = sqlx::query(
         "select count(*), coalesce(max(d.created_at) > ?, false) from subscriptions s \
          join deliveries d on d.subscription = s.id and d.kind = 'confirmation' \

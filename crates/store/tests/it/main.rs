@@ -1,5 +1,6 @@
 //! The store from outside, as the other crates see it.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod model;
 mod sqlite;

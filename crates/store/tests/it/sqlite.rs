@@ -1,16 +1,352 @@
-//! The embedded store.
+//! The embedded store: the rules of every store, and what only a file can do.
 
-use qqq_store::Store;
+use jiff::SignedDuration;
+use qqq_core::delivery::{DeliveryKind, Outcome};
+use qqq_core::{FeedMode, Minute, Symbol};
+use qqq_store::conformance::{
+    MINUTE, UNLIMITED, alert, alerts_of, at, bar, bars_of, feed_status, sign_up, symbol,
+};
+use qqq_store::{AlertChange, BarRecord, Batch, Sequence, SignUp, SignUpLimits, Store, StoreError, open};
+use sha2::{Digest as _, Sha256};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-async fn fresh() -> (Arc<dyn Store>, tempfile::TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    let url = format!("sqlite://{}/fresh.db", folder.path().display());
-    (qqq_store::open(&url).await.unwrap(), folder)
-}
+use std::time::Duration;
+use tempfile::TempDir;
 
 mod conformance {
     use super::fresh;
 
     qqq_store::store_conformance!(fresh);
+}
+
+pub(crate) async fn fresh() -> (Arc<dyn Store>, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    (open(&url(&folder)).await.unwrap(), folder)
+}
+
+fn file(folder: &TempDir) -> PathBuf {
+    folder.path().join("new/folder/store.db")
+}
+
+fn url(folder: &TempDir) -> String {
+    format!("sqlite://{}", file(folder).display())
+}
+
+fn beside(file: &Path, suffix: &str) -> PathBuf {
+    PathBuf::from(format!("{}{suffix}", file.display()))
+}
+
+/// A connection behind the store's back.
+async fn raw(folder: &TempDir) -> SqliteConnection {
+    SqliteConnectOptions::new().filename(file(folder)).create_if_missing(true).connect().await.unwrap()
+}
+
+async fn reason_of_refusal(url: &str) -> String {
+    match open(url).await {
+        Err(error) => error.to_string(),
+        Ok(_) => panic!("{url} was opened"),
+    }
+}
+
+#[tokio::test]
+async fn only_plain_files_are_opened() {
+    for (url, expected) in [
+        ("sqlite://", "no file is named"),
+        ("sqlite://data/", "no file is named"),
+        ("sqlite://data/x.db?mode=memory", "options after `?`"),
+        ("sqlite://:memory:", "plain file"),
+        ("sqlite://file:x.db", "plain file"),
+        ("sqlite:/data/x.db", "must begin with sqlite://"),
+        ("mysql://host/db", "`mysql` is not a store"),
+        ("postgres://host/db", "no postgres store"),
+    ] {
+        let reason = reason_of_refusal(url).await;
+        assert!(reason.contains(expected), "{url}: {reason}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let reason = reason_of_refusal(&format!("sqlite://{}", folder.path().display())).await;
+    assert!(reason.starts_with("cannot open"), "{reason}");
+}
+
+#[tokio::test]
+async fn folder_and_file_are_made_and_only_the_owner_reads_them() {
+    let (store, folder) = fresh().await;
+    store.commit(&bars_of([bar("TSLA", MINUTE, 100)]), at(0)).await.unwrap();
+    #[cfg(unix)]
+    for suffix in ["", "-wal", "-shm"] {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(beside(&file(&folder), suffix)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "store.db{suffix}");
+    }
+    let line = store.describe();
+    assert!(line.starts_with("SQLite 3.") && line.contains("WAL, synchronous FULL"), "{line}");
+    assert!(line.ends_with("store.db"), "{line}");
+}
+
+#[tokio::test]
+async fn what_was_committed_is_there_after_closing_and_without_closing() {
+    let (store, folder) = fresh().await;
+    let bars: Vec<BarRecord> = (0..100).map(|n| bar("TSLA", MINUTE.plus(n), 100)).collect();
+    store.commit(&bars_of(bars.iter().copied()), at(0)).await.unwrap();
+    assert!(std::fs::metadata(beside(&file(&folder), "-wal")).unwrap().len() > 0);
+    // A second process looks on while the first has not closed.
+    let second = open(&url(&folder)).await.unwrap();
+    assert_eq!(second.recent_bars(&[symbol("TSLA")], 1440).await.unwrap(), bars);
+    second.close().await;
+    store.close().await;
+    assert!(!beside(&file(&folder), "-wal").exists(), "the log was left behind");
+    let third = open(&url(&folder)).await.unwrap();
+    assert_eq!(third.recent_bars(&[symbol("TSLA")], 1440).await.unwrap(), bars);
+    assert_eq!(third.sequence().await.unwrap(), Sequence(1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_processes_may_start_at_once_on_a_new_file() {
+    for _ in 0..5 {
+        let folder = tempfile::tempdir().unwrap();
+        let opening: Vec<_> = (0..8)
+            .map(|_| {
+                tokio::spawn({
+                    let url = url(&folder);
+                    async move { open(&url).await.map(|_| ()) }
+                })
+            })
+            .collect();
+        for opened in opening {
+            opened.await.unwrap().unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_worker_lock_holds_between_stores_and_names_the_process() {
+    let (first, folder) = fresh().await;
+    let second = open(&url(&folder)).await.unwrap();
+    let held = first.lock_worker().await.unwrap();
+    let Err(error @ StoreError::WorkerRunning(_)) = second.lock_worker().await else {
+        panic!("two workers");
+    };
+    assert!(error.to_string().contains(&format!("(process {})", std::process::id())), "{error}");
+    assert!(error.to_string().contains("store.db"), "{error}");
+    drop(held);
+    second.lock_worker().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_file_of_a_newer_program_is_refused() {
+    let (store, folder) = fresh().await;
+    store.close().await;
+    let mut connection = raw(&folder).await;
+    sqlx::query(
+        "insert into _sqlx_migrations (version, description, success, checksum, execution_time) \
+         values (99, 'from the future', true, x'00', 0)",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
+    connection.close().await.unwrap();
+    let reason = reason_of_refusal(&url(&folder)).await;
+    assert!(reason.contains("newer version") && reason.contains("99"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_schema_of_other_making_is_refused() {
+    let (store, folder) = fresh().await;
+    store.close().await;
+    let mut connection = raw(&folder).await;
+    sqlx::query("update _sqlx_migrations set checksum = x'00'").execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    let reason = reason_of_refusal(&url(&folder)).await;
+    assert!(reason.contains("schema 1 is not the one"), "{reason}");
+}
+
+#[tokio::test]
+async fn files_of_other_programs_are_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(file(&folder).parent().unwrap()).unwrap();
+    let mut connection = raw(&folder).await;
+    sqlx::query("create table theirs (x)").execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    assert!(reason_of_refusal(&url(&folder)).await.contains("another program"));
+    let mut connection = raw(&folder).await;
+    let tables: i64 =
+        sqlx::query_scalar("select count(*) from sqlite_schema").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(tables, 1);
+    connection.close().await.unwrap();
+
+    let text = "symbol,start,open\n".repeat(1000);
+    std::fs::write(file(&folder), &text).unwrap();
+    assert!(reason_of_refusal(&url(&folder)).await.contains("not a database"));
+    assert_eq!(std::fs::read_to_string(file(&folder)).unwrap(), text);
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_noticed() {
+    let (store, folder) = fresh().await;
+    let bars = (0..5000).map(|n| bar("TSLA", MINUTE.plus(n), 100 + i64::from(n)));
+    store.commit(&bars_of(bars), at(0)).await.unwrap();
+    store.check().await.unwrap();
+    store.close().await;
+    let mut bytes = std::fs::read(file(&folder)).unwrap();
+    let middle = bytes.len() / 2 / 4096 * 4096;
+    bytes[middle..middle + 4096].fill(0xa5);
+    std::fs::write(file(&folder), bytes).unwrap();
+    let store = open(&url(&folder)).await.unwrap();
+    let error = store.check().await.unwrap_err();
+    assert!(matches!(error, StoreError::Corrupt { .. }), "{error:?}");
+    assert!(!error.is_transient());
+}
+
+#[tokio::test]
+async fn a_row_that_makes_no_sense_names_its_table() {
+    let (store, folder) = fresh().await;
+    store.commit(&alerts_of([AlertChange::Raised(alert("TSLA", MINUTE))]), at(0)).await.unwrap();
+    let mut connection = raw(&folder).await;
+    sqlx::query("update alerts set occurrences = '9;?'").execute(&mut connection).await.unwrap();
+    let error = store.alert(alert("TSLA", MINUTE).id).await.unwrap_err();
+    assert!(matches!(error, StoreError::Corrupt { table: "alerts", .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn suppressed_addresses_are_not_written_to_and_nobody_can_tell() {
+    let (store, folder) = fresh().await;
+    let open_sign_up = SignUp { confirm: false, ..sign_up(1, "Ada@Example.com", "TSLA") };
+    store.subscribe(&open_sign_up, UNLIMITED, at(-3600)).await.unwrap();
+    store.commit(&alerts_of([AlertChange::Raised(alert("TSLA", MINUTE))]), at(0)).await.unwrap();
+    let mut connection = raw(&folder).await;
+    sqlx::query("insert into suppressions (address_hash, reason, created_at) values (?, 'bounced', 0)")
+        .bind(Sha256::digest(b"ada@example.com").to_vec())
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    // What was owed before is cancelled, nothing more comes to be owed.
+    assert!(store.claim(at(1), at(30), 9).await.unwrap().is_empty());
+    let next = alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus(1)))]);
+    assert_eq!(store.commit(&next, at(60)).await.unwrap().deliveries, 0);
+    assert!(!store.subscribe(&sign_up(2, "ada@example.com", "AAPL"), UNLIMITED, at(61)).await.unwrap());
+    assert!(store.claim(at(62), at(90), 9).await.unwrap().is_empty());
+    let summary = store.outbox().await.unwrap();
+    assert_eq!((summary.pending, summary.cancelled), (0, 1));
+    assert_eq!(store.subscription_counts().await.unwrap(), (1, 1, 0));
+}
+
+#[tokio::test]
+async fn a_store_that_another_process_writes_to_for_too_long_is_busy() {
+    let (store, folder) = fresh().await;
+    let mut connection = raw(&folder).await;
+    let write = connection.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let error = store.commit(&bars_of([bar("TSLA", MINUTE, 100)]), at(0)).await.unwrap_err();
+    assert!(error.is_transient(), "{error:?}");
+    // Readers do not wait.
+    assert_eq!(store.sequence().await.unwrap(), Sequence(0));
+    write.rollback().await.unwrap();
+    store.commit(&bars_of([bar("TSLA", MINUTE, 100)]), at(0)).await.unwrap();
+}
+
+/// Two processes write to one file, a third tails it: what it saw, put together, is what is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_reader_that_tails_two_writers_misses_nothing() {
+    let (first, folder) = fresh().await;
+    let second = open(&url(&folder)).await.unwrap();
+    let reader = open(&url(&folder)).await.unwrap();
+    let writer = |store: Arc<dyn Store>, seed: i64| async move {
+        for step in 0..60 {
+            // Both write the same symbols and minutes, so that rows move from commit to commit.
+            let bars = (0..5).map(|n| BarRecord {
+                revision: step as u32,
+                ..bar(
+                    ["TSLA", "AAPL"][n as usize % 2],
+                    MINUTE.plus(((step * 7 + n * 3) % 40) as i32),
+                    100 + step + seed,
+                )
+            });
+            let alerts = (step % 5 == 0)
+                .then(|| AlertChange::Raised(alert("TSLA", MINUTE.plus(step as i32 + seed as i32))));
+            let batch = Batch {
+                bars: bars.collect(),
+                alerts: alerts.into_iter().collect(),
+                feed: Some(feed_status(FeedMode::Live, at(step))),
+                ..Batch::default()
+            };
+            store.commit(&batch, at(step)).await.unwrap();
+        }
+    };
+    let tail = |store: Arc<dyn Store>, limit: usize, upto: tokio::sync::watch::Receiver<Option<Sequence>>| async move {
+        let mut bars: BTreeMap<(Symbol, Minute), BarRecord> = BTreeMap::new();
+        let mut alerts = BTreeMap::new();
+        let mut after = Sequence(0);
+        loop {
+            let changes = store.changes(after, limit).await.unwrap();
+            assert!(changes.sequence >= after);
+            for record in changes.bars {
+                bars.insert((record.bar.symbol, record.bar.start), record);
+            }
+            for one in changes.alerts {
+                alerts.insert(one.id, one);
+            }
+            after = changes.sequence;
+            if upto.borrow().is_some_and(|upto| after >= upto) {
+                return (after, bars, alerts);
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let (done, upto) = tokio::sync::watch::channel(None);
+    let tails = [1, 7, 1000].map(|limit| tokio::spawn(tail(reader.clone(), limit, upto.clone())));
+    let writers = [(first.clone(), 0), (second, 1000)].map(|(store, seed)| tokio::spawn(writer(store, seed)));
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    done.send(Some(first.sequence().await.unwrap())).unwrap();
+    for tail in tails {
+        let (after, bars, alerts) =
+            tokio::time::timeout(Duration::from_secs(60), tail).await.unwrap().unwrap();
+        assert_eq!(after, first.sequence().await.unwrap());
+        assert_eq!(after, Sequence(120));
+        let all = first.changes(Sequence(0), usize::MAX).await.unwrap();
+        let mut seen: Vec<BarRecord> = bars.into_values().collect();
+        seen.sort_by_key(|record| (record.bar.start, record.bar.symbol));
+        assert_eq!(seen, all.bars);
+        assert_eq!(alerts.len(), all.alerts.len());
+        assert!(all.alerts.iter().all(|one| alerts[&one.id] == *one));
+    }
+}
+
+/// Two dispatchers in two processes: each delivery is handed out once, and none is forgotten.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_dispatchers_never_hold_the_same_delivery() {
+    let (first, folder) = fresh().await;
+    let second = open(&url(&folder)).await.unwrap();
+    for n in 0..40 {
+        let sign_up = SignUp { confirm: false, ..sign_up(n, &format!("s{n}@example.com"), "TSLA") };
+        first.subscribe(&sign_up, SignUpLimits::default(), at(-3600)).await.unwrap();
+    }
+    let raised = [0, 1, 2].map(|n| AlertChange::Raised(alert("TSLA", MINUTE.plus(n))));
+    assert_eq!(first.commit(&alerts_of(raised), at(0)).await.unwrap().deliveries, 120);
+    let dispatch = |store: Arc<dyn Store>| async move {
+        let mut sent = Vec::new();
+        loop {
+            let claimed = store.claim(at(1), at(1) + SignedDuration::from_secs(30), 7).await.unwrap();
+            if claimed.is_empty() {
+                return sent;
+            }
+            for delivery in claimed {
+                assert_eq!((delivery.kind, delivery.attempt), (DeliveryKind::Alert, 1));
+                assert!(store.settle(delivery.id, delivery.lease, &Outcome::Sent, at(2)).await.unwrap());
+                sent.push(delivery.id);
+            }
+        }
+    };
+    let both = [tokio::spawn(dispatch(first.clone())), tokio::spawn(dispatch(second))];
+    let mut sent = Vec::new();
+    for one in both {
+        sent.extend(one.await.unwrap());
+    }
+    sent.sort();
+    sent.dedup();
+    assert_eq!(sent.len(), 120);
+    assert_eq!(first.outbox().await.unwrap().sent, 120);
 }
