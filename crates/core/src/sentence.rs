@@ -48,11 +48,25 @@ pub fn amount(metric: Metric, value: i64) -> String {
 }
 
 /// The trailing average of an alert to three significant digits, prices to the cent: `516,000`, `$37.06`.
+/// `none` of an empty window.
 pub fn average(alert: &Alert) -> String {
     let average = alert.average();
     match alert.metric {
+        _ if alert.window_bars == 0 => "none".to_owned(),
         Metric::Price => dollars(&rounded(average, Some(2))),
         Metric::Volume => group(&rounded(average, None)),
+    }
+}
+
+/// The trailing average of an alert for a table of evidence: `515,888`, `$37.05625`. `none` of an empty
+/// window.
+pub fn precise_average(alert: &Alert) -> String {
+    let average = alert.average();
+    match alert.metric {
+        _ if alert.window_bars == 0 => "none".to_owned(),
+        Metric::Price => dollars(format!("{average:.6}").trim_end_matches('0').trim_end_matches('.')),
+        Metric::Volume if average.abs() < 100.0 => format!("{average:.2}"),
+        Metric::Volume => group(&format!("{average:.0}")),
     }
 }
 
@@ -60,7 +74,7 @@ pub fn average(alert: &Alert) -> String {
 /// the average is not above zero.
 pub fn ratio(alert: &Alert) -> Option<String> {
     let ratio = alert.ratio();
-    (alert.window_sum > 0 && ratio.is_finite()).then(|| {
+    (alert.window_sum > 0 && alert.window_bars > 0).then(|| {
         let decimals = if ratio < 100.0 { 1 } else { 0 };
         group(&format!("{ratio:.decimals$}"))
     })
@@ -172,10 +186,15 @@ mod tests {
     }
 
     #[test]
-    fn an_average_of_zero_makes_no_ratio() {
-        let alert = alert(Metric::Volume, 1, 0, 60);
-        assert_eq!(headline(&alert, 60), "NVDA volume 1");
-        assert_eq!(sentence(&alert, 60), "NVDA traded 1 share at 13:57 New York time.");
+    fn an_average_of_zero_or_of_nothing_makes_no_ratio() {
+        for alert in [alert(Metric::Volume, 1, 0, 60), alert(Metric::Volume, 1, 9, 0)] {
+            assert_eq!(headline(&alert, 60), "NVDA volume 1");
+            assert_eq!(sentence(&alert, 60), "NVDA traded 1 share at 13:57 New York time.");
+        }
+        for metric in Metric::ALL {
+            let empty = alert(metric, 1, 0, 0);
+            assert_eq!((average(&empty), precise_average(&empty)), ("none".to_owned(), "none".to_owned()));
+        }
     }
 
     #[test]
@@ -193,6 +212,10 @@ mod tests {
         assert_eq!(amount(Metric::Price, 118_500_000_000), "$118.50");
         assert_eq!(amount(Metric::Price, 1), "$0.000000001");
         assert_eq!(amount(Metric::Price, -1_500 * Price::DOLLAR), "-$1,500.00");
+        assert_eq!(precise_average(&alert(Metric::Volume, 9, 515_888 * 60 + 7, 60)), "515,888");
+        assert_eq!(precise_average(&alert(Metric::Volume, 9, 10, 3)), "3.33");
+        assert_eq!(precise_average(&alert(Metric::Price, 9, 37_056_250_000 * 60, 60)), "$37.05625");
+        assert_eq!(precise_average(&alert(Metric::Price, 9, 1_500 * Price::DOLLAR, 1)), "$1,500.00");
         assert_eq!(ratio(&alert(Metric::Volume, 120_400, 100, 1)).unwrap(), "1,204");
     }
 
@@ -223,7 +246,7 @@ mod tests {
             let alert = alert(metric, value, sum, bars);
             prop_assert!(headline(&alert, window).starts_with("NVDA "));
             prop_assert!(sentence(&alert, window).ends_with('.'));
-            prop_assert!(!average(&alert).is_empty());
+            prop_assert!(!average(&alert).is_empty() && !precise_average(&alert).is_empty());
         }
 
         #[test]
