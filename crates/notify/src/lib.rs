@@ -2,6 +2,10 @@
 //!
 //! A channel does not decide when to try again or give up for good; it says which kind of failure it met.
 
+mod mail;
+
+pub use mail::{Deadlines, InvalidMailConfig, Mail, MailConfig};
+
 use async_trait::async_trait;
 use qqq_core::delivery::Delivery;
 

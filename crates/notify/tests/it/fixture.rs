@@ -1,0 +1,108 @@
+//! Deliveries to send, and a channel to send them over.
+
+use jiff::Timestamp;
+use qqq_core::delivery::{Delivery, DeliveryId, DeliveryKind, Lease};
+use qqq_core::subscription::{Subscription, SubscriptionId, SubscriptionStatus};
+use qqq_core::token::TokenKey;
+use qqq_core::{Alert, AlertId, AlertState, Clock, Metric, Minute, SpikeRule};
+use qqq_notify::{Mail, MailConfig};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub(crate) const ADDRESS: &str = "ada@example.com";
+
+struct Fixed(Timestamp);
+
+impl Clock for Fixed {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
+pub(crate) fn config() -> MailConfig {
+    MailConfig {
+        smtp_url: None,
+        from: "QQQ Tracker <alerts@example.org>".to_owned(),
+        public_url: "https://qqq.example.org/".parse().unwrap(),
+        folder: PathBuf::from("unused"),
+        rule: SpikeRule::default(),
+    }
+}
+
+pub(crate) fn key() -> TokenKey {
+    TokenKey::new([7; 32])
+}
+
+pub(crate) fn mail(config: MailConfig) -> Mail {
+    let now = "2025-01-27T18:58:03Z".parse().unwrap();
+    Mail::new(config, key(), Arc::new(Fixed(now))).unwrap()
+}
+
+pub(crate) fn alert() -> Alert {
+    let symbol = "NVDA".parse().unwrap();
+    let start = Minute::containing("2025-01-27T18:57:00Z".parse().unwrap());
+    Alert {
+        id: AlertId::derive("spike", symbol, Metric::Volume, start),
+        rule: "spike".to_owned(),
+        symbol,
+        metric: Metric::Volume,
+        start,
+        value: 9_637_512,
+        window_sum: 515_888 * 60,
+        window_bars: 60,
+        feed: "iex".parse().unwrap(),
+        revision: 0,
+        state: AlertState::Raised,
+        raised_at: start.end(),
+        occurrences: Vec::new(),
+    }
+}
+
+pub(crate) fn subscription(status: SubscriptionStatus) -> Subscription {
+    Subscription {
+        id: SubscriptionId::from_random([3; 16]),
+        email: ADDRESS.parse().unwrap(),
+        symbol: "NVDA".parse().unwrap(),
+        metric: Metric::Volume,
+        status,
+        created_at: "2025-01-27T14:00:00Z".parse().unwrap(),
+        active_from: None,
+        nonce: [5; 16],
+    }
+}
+
+/// The delivery of `alert`, or of its retraction.
+pub(crate) fn telling(kind: DeliveryKind, alert: Alert) -> Delivery {
+    let subscription = subscription(SubscriptionStatus::Active);
+    delivery(DeliveryId::of_alert(kind, alert.id, subscription.id), kind, subscription, Some(alert))
+}
+
+/// The usual one.
+pub(crate) fn alert_delivery() -> Delivery {
+    telling(DeliveryKind::Alert, alert())
+}
+
+/// The confirmation mail of a subscription that stands at `status`.
+pub(crate) fn confirmation(status: SubscriptionStatus) -> Delivery {
+    let subscription = subscription(status);
+    let id = DeliveryId::of_confirmation(subscription.id, 1);
+    delivery(id, DeliveryKind::Confirmation, subscription, None)
+}
+
+fn delivery(
+    id: DeliveryId,
+    kind: DeliveryKind,
+    subscription: Subscription,
+    alert: Option<Alert>,
+) -> Delivery {
+    Delivery {
+        id,
+        kind,
+        subscription,
+        alert,
+        attempt: 1,
+        created_at: "2025-01-27T18:58:02Z".parse().unwrap(),
+        expires_at: "2025-01-27T22:58:02Z".parse().unwrap(),
+        lease: Lease(1),
+    }
+}

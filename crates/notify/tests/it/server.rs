@@ -1,0 +1,214 @@
+//! A mail server that does what a script says, and remembers all it was told.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+/// Where in a conversation the server answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum At {
+    Greeting,
+    Ehlo,
+    StartTls,
+    Auth,
+    Mail,
+    Rcpt,
+    Data,
+    /// After the final dot.
+    Dot,
+    Quit,
+}
+
+/// What it does there.
+#[derive(Clone, Debug)]
+pub(crate) enum Act {
+    /// Answers with these bytes.
+    Say(Vec<u8>),
+    /// Answers with the same byte until nobody listens.
+    Flood(u8),
+    /// Closes the connection.
+    Drop,
+    /// Says nothing, for ever.
+    Stall,
+}
+
+/// Says one line.
+pub(crate) fn say(line: &str) -> Act {
+    Act::Say(format!("{line}\r\n").into_bytes())
+}
+
+/// When TLS begins.
+#[derive(Clone)]
+pub(crate) enum Tls {
+    None,
+    /// From the first byte.
+    Implicit(TlsAcceptor),
+    /// After STARTTLS, which is offered.
+    Offered(TlsAcceptor),
+}
+
+/// What the server was told on one connection.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Heard {
+    /// Command lines, each with whether it came encrypted.
+    pub(crate) commands: Vec<(String, bool)>,
+    /// The message as it came between DATA and the final dot, undone of dot-stuffing.
+    pub(crate) message: Option<Vec<u8>>,
+    /// Bytes that went out in a flood before the client hung up.
+    pub(crate) flooded: usize,
+}
+
+impl Heard {
+    pub(crate) fn verbs(&self) -> Vec<&str> {
+        self.commands.iter().map(|(line, _)| line.split([' ', ':']).next().unwrap()).collect()
+    }
+}
+
+/// A running server.
+pub(crate) struct Server {
+    pub(crate) port: u16,
+    heard: Arc<Mutex<Vec<Heard>>>,
+}
+
+impl Server {
+    /// Listens on a port of its own and follows `script`; where that is silent, it is a good server.
+    pub(crate) async fn start(script: impl IntoIterator<Item = (At, Act)>, tls: Tls) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let script: Arc<HashMap<At, Act>> = Arc::new(script.into_iter().collect());
+        let all = heard.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let index = {
+                    let mut all = all.lock().unwrap();
+                    all.push(Heard::default());
+                    all.len() - 1
+                };
+                let note = Note { all: all.clone(), index };
+                tokio::spawn(converse(stream, script.clone(), tls.clone(), note));
+            }
+        });
+        Self { port, heard }
+    }
+
+    /// What was heard so far, connection by connection.
+    pub(crate) fn heard(&self) -> Vec<Heard> {
+        self.heard.lock().unwrap().clone()
+    }
+
+    /// What was heard on the only connection there was.
+    pub(crate) fn once(&self) -> Heard {
+        let heard = self.heard();
+        assert_eq!(heard.len(), 1);
+        heard.into_iter().next().unwrap()
+    }
+}
+
+struct Note {
+    all: Arc<Mutex<Vec<Heard>>>,
+    index: usize,
+}
+
+impl Note {
+    fn write(&self, change: impl FnOnce(&mut Heard)) {
+        change(&mut self.all.lock().unwrap()[self.index]);
+    }
+}
+
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+/// Ends, by error or in peace, when the client goes or the script drops it.
+async fn converse(
+    stream: TcpStream,
+    script: Arc<HashMap<At, Act>>,
+    tls: Tls,
+    note: Note,
+) -> std::io::Result<()> {
+    let (mut encrypted, stream): (bool, Pin<Box<dyn Stream>>) = match &tls {
+        Tls::Implicit(acceptor) => (true, Box::pin(acceptor.accept(stream).await?)),
+        _ => (false, Box::pin(stream)),
+    };
+    let mut stream = BufReader::new(stream);
+    let act = |at: At, usual: &str| script.get(&at).cloned().unwrap_or_else(|| say(usual));
+
+    perform(&mut stream, act(At::Greeting, "220 test"), &note).await?;
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line).await? == 0 {
+            return Ok(());
+        }
+        let line = line.trim_end().to_owned();
+        let verb = line.split([' ', ':']).next().unwrap().to_ascii_uppercase();
+        note.write(|heard| heard.commands.push((line, encrypted)));
+        match verb.as_str() {
+            "EHLO" => {
+                let starttls =
+                    if matches!(tls, Tls::Offered(_)) && !encrypted { "250-STARTTLS\r\n" } else { "" };
+                let usual = format!("250-test\r\n{starttls}250-AUTH PLAIN LOGIN\r\n250 8BITMIME");
+                perform(&mut stream, act(At::Ehlo, &usual), &note).await?;
+            }
+            "STARTTLS" => {
+                perform(&mut stream, act(At::StartTls, "220 go"), &note).await?;
+                if let Tls::Offered(acceptor) = &tls {
+                    let plain = stream.into_inner();
+                    stream = BufReader::new(Box::pin(acceptor.accept(plain).await?));
+                    encrypted = true;
+                }
+            }
+            "AUTH" => perform(&mut stream, act(At::Auth, "235 welcome"), &note).await?,
+            "MAIL" => perform(&mut stream, act(At::Mail, "250 ok"), &note).await?,
+            "RCPT" => perform(&mut stream, act(At::Rcpt, "250 ok"), &note).await?,
+            "DATA" => {
+                let go = act(At::Data, "354 go");
+                let refused = matches!(&go, Act::Say(reply) if !reply.starts_with(b"354"));
+                perform(&mut stream, go, &note).await?;
+                if !refused {
+                    let message = read_message(&mut stream).await?;
+                    note.write(|heard| heard.message = Some(message));
+                    perform(&mut stream, act(At::Dot, "250 accepted"), &note).await?;
+                }
+            }
+            "QUIT" => {
+                perform(&mut stream, act(At::Quit, "221 bye"), &note).await?;
+                return Ok(());
+            }
+            _ => perform(&mut stream, say("500 what?"), &note).await?,
+        }
+    }
+}
+
+async fn perform(stream: &mut BufReader<Pin<Box<dyn Stream>>>, act: Act, note: &Note) -> std::io::Result<()> {
+    match act {
+        Act::Say(bytes) => {
+            stream.write_all(&bytes).await?;
+            stream.flush().await
+        }
+        Act::Flood(byte) => loop {
+            stream.write_all(&[byte; 4096]).await?;
+            note.write(|heard| heard.flooded += 4096);
+        },
+        Act::Drop => Err(std::io::ErrorKind::ConnectionAborted.into()),
+        Act::Stall => std::future::pending().await,
+    }
+}
+
+/// Reads up to the line that is a dot alone; other leading dots were doubled by the client (RFC 5321, 4.5.2).
+async fn read_message(stream: &mut BufReader<Pin<Box<dyn Stream>>>) -> std::io::Result<Vec<u8>> {
+    let mut message = Vec::new();
+    loop {
+        let mut line = Vec::new();
+        if stream.read_until(b'\n', &mut line).await? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        assert!(line.ends_with(b"\r\n"), "a bare LF");
+        if line == b".\r\n" {
+            return Ok(message);
+        }
+        message.extend_from_slice(line.strip_prefix(b".").unwrap_or(&line));
+    }
+}

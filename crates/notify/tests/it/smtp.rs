@@ -1,0 +1,431 @@
+//! The channel against mail servers that refuse, stall, drop, lie and downgrade.
+
+use crate::fixture::{ADDRESS, alert, alert_delivery, config, mail, telling};
+use crate::parsed::Parsed;
+use crate::server::{Act, At, Heard, Server, Tls, say};
+use qqq_core::Alert;
+use qqq_core::delivery::{Delivery, DeliveryKind};
+use qqq_notify::{Deadlines, Deliver, DeliveryError, Mail, MailConfig};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio_rustls::TlsAcceptor;
+
+const LOGIN: &str = "ops:hunter2@";
+
+/// Long enough for a busy machine, never reached by a server that answers.
+const PATIENT: Duration = Duration::from_secs(20);
+
+fn deadlines(each: Duration) -> Deadlines {
+    Deadlines {
+        connect: each,
+        greeting: each,
+        starttls: each,
+        login: each,
+        command: each,
+        acceptance: each,
+        quit: each,
+    }
+}
+
+/// A channel to the server. `login` is empty or ends in `@`.
+fn to(server: &Server, scheme: &str, login: &str, options: &str) -> Mail {
+    let smtp_url = Some(format!("{scheme}://{login}127.0.0.1:{}{options}", server.port));
+    mail(MailConfig { smtp_url, ..config() }).with_deadlines(deadlines(PATIENT))
+}
+
+/// One attempt against a server without TLS, with a login, which is allowed in clear text.
+async fn attempt(script: impl IntoIterator<Item = (At, Act)>) -> (Result<(), DeliveryError>, Heard) {
+    let server = Server::start(script, Tls::None).await;
+    let result = to(&server, "smtp", LOGIN, "?tls=none").deliver(&alert_delivery()).await;
+    (result, server.once())
+}
+
+fn retried(result: Result<(), DeliveryError>) -> String {
+    match result {
+        Err(DeliveryError::Retry(why)) => why,
+        other => panic!("not to be tried again: {other:?}"),
+    }
+}
+
+fn given_up(result: Result<(), DeliveryError>) -> String {
+    match result {
+        Err(DeliveryError::GiveUp(why)) => why,
+        other => panic!("not given up: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_good_server_gets_one_message_for_one_recipient() {
+    let server = Server::start([], Tls::None).await;
+    let mail = to(&server, "smtp", "", "?tls=none");
+    let delivery = alert_delivery();
+
+    mail.deliver(&delivery).await.unwrap();
+
+    let heard = server.once();
+    assert_eq!(heard.verbs(), ["EHLO", "MAIL", "RCPT", "DATA", "QUIT"]);
+    assert_eq!(heard.commands[1].0, "MAIL FROM:<alerts@example.org>");
+    assert_eq!(heard.commands[2].0, format!("RCPT TO:<{ADDRESS}>"));
+    assert_eq!(heard.message.unwrap(), sent(&mail, &delivery));
+}
+
+/// The message as it arrives: the client ends it with one more line break before the final dot.
+fn sent(mail: &Mail, delivery: &Delivery) -> Vec<u8> {
+    let mut message = mail.render(delivery).unwrap();
+    message.extend_from_slice(b"\r\n");
+    message
+}
+
+#[tokio::test]
+async fn an_answer_of_not_now_is_tried_again_whenever_it_comes() {
+    for at in [At::Greeting, At::Ehlo, At::Auth, At::Mail, At::Rcpt, At::Data, At::Dot] {
+        for line in ["421 4.3.2 shutting down", "451 4.7.1 greylisted, come back", "452 4.2.2 full"] {
+            let (result, _) = attempt([(at, say(line))]).await;
+            let why = retried(result);
+            assert!(why.contains(line), "{at:?}: {why}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_of_never_ends_only_what_it_is_about() {
+    let line = format!("550-5.1.1 <{ADDRESS}>: no such user\r\n550 5.1.1 really");
+    for at in [At::Mail, At::Rcpt, At::Data, At::Dot] {
+        let (result, heard) = attempt([(at, say(&line))]).await;
+        let why = given_up(result);
+        assert!(why.contains("550 5.1.1") && why.contains("no such user"), "{at:?}: {why}");
+        assert!(!why.contains('@') && !why.contains("ada"), "{at:?}: {why}");
+        assert_eq!(heard.verbs().last(), Some(&"QUIT"), "{at:?}");
+    }
+    for at in [At::Greeting, At::Ehlo, At::Auth] {
+        let (result, heard) = attempt([(at, say("554 5.7.1 go away"))]).await;
+        let why = retried(result);
+        assert!(why.contains("554 5.7.1 go away"), "{at:?}: {why}");
+        assert!(!heard.verbs().contains(&"MAIL"), "{at:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_login_or_a_missing_one_burns_no_alert() {
+    for (at, code) in
+        [(At::Auth, 535), (At::Auth, 534), (At::Mail, 530), (At::Rcpt, 530), (At::Mail, 535), (At::Data, 538)]
+    {
+        let (result, _) = attempt([(at, say(&format!("{code} 5.7.0 authentication required")))]).await;
+        let why = retried(result);
+        assert!(why.contains(&code.to_string()) && why.contains("email.smtp_url"), "{why}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_repeats_the_login_does_not_put_it_into_the_log() {
+    let echo = "535 cannot AUTH PLAIN AG9wcwBodW50ZXIy, hunter2";
+    let (result, heard) = attempt([(At::Auth, say(echo))]).await;
+    assert_eq!(heard.commands[1].0, "AUTH PLAIN AG9wcwBodW50ZXIy", "the very words it repeats");
+    let why = retried(result);
+    assert!(
+        why.contains("535 cannot AUTH PLAIN") && !why.contains("hunter2") && !why.contains("AG9wcw"),
+        "{why}"
+    );
+}
+
+#[tokio::test]
+async fn a_connection_lost_anywhere_is_tried_again() {
+    for at in [At::Greeting, At::Ehlo, At::Auth, At::Mail, At::Rcpt, At::Data] {
+        let (result, _) = attempt([(at, Act::Drop)]).await;
+        let why = retried(result);
+        assert!(!why.contains("may have been accepted"), "{at:?}: {why}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_lost_after_the_final_dot_is_tried_again_with_the_same_message_id() {
+    let server = Server::start([(At::Dot, Act::Drop)], Tls::None).await;
+    let mail = to(&server, "smtp", "", "?tls=none");
+    let mut delivery = alert_delivery();
+    for attempt in 1..=2 {
+        delivery.attempt = attempt;
+        let why = retried(mail.deliver(&delivery).await);
+        assert!(why.contains("may have been accepted"), "{why}");
+    }
+    let ids: Vec<_> = server
+        .heard()
+        .iter()
+        .map(|heard| {
+            Parsed::new(heard.message.as_ref().unwrap().strip_suffix(b"\r\n").unwrap())
+                .header("Message-ID")
+                .to_owned()
+        })
+        .collect();
+    assert_eq!(ids, vec![format!("<{}@example.org>", delivery.id); 2]);
+}
+
+#[tokio::test]
+async fn what_happens_after_acceptance_does_not_matter() {
+    for act in [Act::Drop, say("554 no"), say("nonsense"), Act::Flood(b'a')] {
+        let (result, _) = attempt([(At::Quit, act)]).await;
+        assert_eq!(result, Ok(()));
+    }
+    let server = Server::start([(At::Quit, Act::Stall)], Tls::None).await;
+    let hasty = Deadlines { quit: Duration::from_millis(50), ..deadlines(PATIENT) };
+    let started = Instant::now();
+    to(&server, "smtp", "", "?tls=none").with_deadlines(hasty).deliver(&alert_delivery()).await.unwrap();
+    assert!(started.elapsed() < PATIENT);
+}
+
+#[tokio::test]
+async fn a_stalled_server_is_left_at_the_deadline_of_the_step() {
+    let short = Duration::from_millis(100);
+    let all = deadlines(PATIENT);
+    for (at, hasty, named) in [
+        (At::Greeting, Deadlines { greeting: short, ..all }, "the greeting"),
+        (At::Ehlo, Deadlines { greeting: short, ..all }, "the greeting"),
+        (At::Auth, Deadlines { login: short, ..all }, "the login"),
+        (At::Mail, Deadlines { command: short, ..all }, "MAIL FROM"),
+        (At::Rcpt, Deadlines { command: short, ..all }, "RCPT TO"),
+        (At::Data, Deadlines { command: short, ..all }, "DATA"),
+        (At::Dot, Deadlines { acceptance: short, ..all }, "the message"),
+    ] {
+        let server = Server::start([(at, Act::Stall)], Tls::None).await;
+        let mail = to(&server, "smtp", LOGIN, "?tls=none").with_deadlines(hasty);
+        let started = Instant::now();
+        let why = retried(mail.deliver(&alert_delivery()).await);
+        assert!(started.elapsed() < PATIENT, "{at:?}: waited for another deadline");
+        assert!(why.contains(named) && why.contains("within 100ms"), "{at:?}: {why}");
+        assert_eq!(why.contains("may have been accepted"), at == At::Dot, "{why}");
+    }
+}
+
+#[tokio::test]
+async fn nonsense_is_no_answer() {
+    let nonsense: [&[u8]; 8] = [
+        b"hello\r\n",
+        b"\xff\xfe\xfd\r\n",
+        b"999 what\r\n",
+        b"250\r\n",
+        b"-\r\n",
+        b"\r\n",
+        b"250-one\r\n550 two\r\n",
+        b"2\0 ok\r\n",
+    ];
+    for at in [At::Greeting, At::Ehlo, At::Auth, At::Mail, At::Rcpt, At::Data, At::Dot] {
+        for bytes in nonsense {
+            // A server may stop in the middle of a line: what is not answered ends at the deadline.
+            let server = Server::start([(at, Act::Say(bytes.to_vec()))], Tls::None).await;
+            let mail = to(&server, "smtp", LOGIN, "?tls=none");
+            let mail = mail.with_deadlines(deadlines(Duration::from_millis(300)));
+            retried(mail.deliver(&alert_delivery()).await);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_positive_answer_to_another_question_is_no_acceptance() {
+    for (at, line) in [
+        (At::Mail, "354 go"),
+        (At::Rcpt, "354 go"),
+        (At::Data, "250 ok"),
+        (At::Dot, "354 go"),
+        (At::Auth, "354 go"),
+    ] {
+        let (result, _) = attempt([(at, say(line))]).await;
+        let why = retried(result);
+        assert!(why.contains("is no answer to it"), "{at:?}: {why}");
+    }
+}
+
+#[tokio::test]
+async fn endless_answers_are_cut_off() {
+    for byte in [b'a', b'\n', b'2'] {
+        for at in [At::Greeting, At::Ehlo, At::Mail, At::Dot] {
+            let (result, heard) = attempt([(at, Act::Flood(byte))]).await;
+            retried(result);
+            // What fits the socket buffers of both ends comes on top of what was read.
+            assert!(heard.flooded < 32 * 1024 * 1024, "{at:?}: {} bytes", heard.flooded);
+        }
+    }
+    let long = format!("550-{}\r\n", "no ".repeat(100)).repeat(200) + "550 no\r\n";
+    let (result, _) = attempt([(At::Rcpt, Act::Say(long.into_bytes()))]).await;
+    let why = given_up(result);
+    assert!(why.len() < 400, "{why}");
+}
+
+#[tokio::test]
+async fn a_line_of_dots_and_commands_stays_inside_the_message() {
+    let rule = "x\r\n.\r\nMAIL FROM:<eve@example.net>\n.\n..\r.\r\u{2028}\0".to_owned();
+    let delivery = telling(DeliveryKind::Alert, Alert { rule, ..alert() });
+    let server = Server::start([], Tls::None).await;
+    let mail = to(&server, "smtp", "", "?tls=none");
+
+    mail.deliver(&delivery).await.unwrap();
+
+    let heard = server.once();
+    assert_eq!(heard.verbs(), ["EHLO", "MAIL", "RCPT", "DATA", "QUIT"]);
+    let message = heard.message.unwrap();
+    assert_eq!(message, sent(&mail, &delivery));
+    let text = String::from_utf8(message).unwrap();
+    assert!(text.contains("\r\n.\r\n"), "the text does have a line that is a dot: {text}");
+}
+
+#[tokio::test]
+async fn a_host_that_is_not_there_is_tried_again() {
+    let port = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().port()
+    };
+    for scheme in ["smtp", "smtps"] {
+        let smtp_url = Some(format!("{scheme}://127.0.0.1:{port}"));
+        let mail = mail(MailConfig { smtp_url, ..config() });
+        let why = retried(mail.deliver(&alert_delivery()).await);
+        assert!(why.contains(&port.to_string()), "{why}");
+        assert!(mail.check().await.is_err());
+    }
+}
+
+/// A server's certificate for `127.0.0.1`, and the file of the authority that signed it.
+struct Authority {
+    acceptor: TlsAcceptor,
+    file: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let ca_key = rcgen::KeyPair::generate().unwrap();
+        let mut ca = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let ca_certificate = ca.self_signed(&ca_key).unwrap();
+        let issuer = rcgen::Issuer::new(ca, ca_key);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, &issuer).unwrap();
+
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key.serialize_der().try_into().unwrap())
+            .unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ca.pem");
+        std::fs::write(&file, ca_certificate.pem()).unwrap();
+        Self { acceptor: TlsAcceptor::from(Arc::new(config)), file, _folder: folder }
+    }
+
+    fn option(&self) -> String {
+        format!("ca={}", self.file.display())
+    }
+}
+
+#[tokio::test]
+async fn with_starttls_login_and_message_travel_encrypted() {
+    let authority = Authority::new();
+    let server = Server::start([], Tls::Offered(authority.acceptor.clone())).await;
+    for tls in ["required", "opportunistic"] {
+        let mail = to(&server, "smtp", LOGIN, &format!("?tls={tls}&{}", authority.option()));
+        mail.deliver(&alert_delivery()).await.unwrap();
+        let heard = server.heard().pop().unwrap();
+        assert_eq!(heard.verbs(), ["EHLO", "STARTTLS", "EHLO", "AUTH", "MAIL", "RCPT", "DATA", "QUIT"]);
+        assert!(heard.commands[2..].iter().all(|(_, encrypted)| *encrypted));
+        assert!(mail.check().await.unwrap().contains("over TLS, and accepts the login"));
+    }
+}
+
+#[tokio::test]
+async fn with_smtps_everything_travels_encrypted() {
+    let authority = Authority::new();
+    let server = Server::start([], Tls::Implicit(authority.acceptor.clone())).await;
+    let mail = to(&server, "smtps", LOGIN, &format!("?{}", authority.option()));
+    mail.deliver(&alert_delivery()).await.unwrap();
+    let heard = server.once();
+    assert_eq!(heard.verbs(), ["EHLO", "AUTH", "MAIL", "RCPT", "DATA", "QUIT"]);
+    assert!(heard.commands.iter().all(|(_, encrypted)| *encrypted));
+}
+
+#[tokio::test]
+async fn without_starttls_nothing_is_sent_where_it_is_required() {
+    let server = Server::start([], Tls::None).await;
+    let mail = to(&server, "smtp", "", "?tls=required");
+    let why = retried(mail.deliver(&alert_delivery()).await);
+    assert!(why.contains("offers no STARTTLS"), "{why}");
+    assert!(!server.once().verbs().contains(&"MAIL"));
+}
+
+#[tokio::test]
+async fn a_password_never_travels_in_clear_text_unless_that_is_written_out() {
+    for options in ["", "?tls=required", "?tls=opportunistic"] {
+        let server = Server::start([], Tls::None).await;
+        let why = retried(to(&server, "smtp", LOGIN, options).deliver(&alert_delivery()).await);
+        assert!(why.contains("STARTTLS"), "{why}");
+        assert!(!server.once().verbs().contains(&"AUTH"), "{options}");
+    }
+    let (result, heard) = attempt([]).await;
+    assert_eq!(result, Ok(()));
+    assert!(heard.verbs().contains(&"AUTH"));
+}
+
+#[tokio::test]
+async fn a_certificate_of_another_authority_is_not_trusted() {
+    let (trusted, other) = (Authority::new(), Authority::new());
+    for scheme in ["smtp", "smtps"] {
+        let tls = other.acceptor.clone();
+        let tls = if scheme == "smtp" { Tls::Offered(tls) } else { Tls::Implicit(tls) };
+        for login in ["", LOGIN] {
+            let server = Server::start([], tls.clone()).await;
+            let mail = to(&server, scheme, login, &format!("?{}", trusted.option()));
+            let why = retried(mail.deliver(&alert_delivery()).await);
+            assert!(why.contains("certificate"), "{why}");
+            let heard = server.once();
+            assert!(!heard.verbs().iter().any(|verb| ["AUTH", "MAIL"].contains(verb)), "{heard:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_self_made_certificate_is_good_enough_only_where_clear_text_would_be() {
+    let local = Authority::new();
+    let server = Server::start([], Tls::Offered(local.acceptor.clone())).await;
+    to(&server, "smtp", "", "").deliver(&alert_delivery()).await.unwrap();
+    let heard = server.heard().pop().unwrap();
+    assert!(heard.commands.iter().any(|(line, encrypted)| line.starts_with("MAIL") && *encrypted));
+    for (login, options) in [(LOGIN, ""), ("", "?tls=required")] {
+        let why = retried(to(&server, "smtp", login, options).deliver(&alert_delivery()).await);
+        assert!(why.contains("certificate"), "{why}");
+    }
+}
+
+#[tokio::test]
+async fn answers_slipped_in_before_the_encryption_are_not_believed() {
+    let authority = Authority::new();
+    let slipped =
+        b"220 go\r\n250-evil\r\n250 8BITMIME\r\n250 ok\r\n250 ok\r\n354 go\r\n250 accepted\r\n".to_vec();
+    let script = [(At::StartTls, Act::Say(slipped))];
+    let server = Server::start(script, Tls::Offered(authority.acceptor.clone())).await;
+    let mail = to(&server, "smtp", "", &format!("?tls=required&{}", authority.option()));
+    retried(mail.deliver(&alert_delivery()).await);
+    assert_eq!(server.once().verbs(), ["EHLO", "STARTTLS"]);
+}
+
+#[tokio::test]
+async fn a_refused_or_stalled_starttls_sends_nothing() {
+    let authority = Authority::new();
+    for act in [say("454 4.7.0 not now"), say("554 never"), Act::Drop, Act::Stall] {
+        let server = Server::start([(At::StartTls, act)], Tls::Offered(authority.acceptor.clone())).await;
+        let mail = to(&server, "smtp", LOGIN, &format!("?{}", authority.option()));
+        let mail = mail.with_deadlines(deadlines(Duration::from_millis(500)));
+        retried(mail.deliver(&alert_delivery()).await);
+        assert!(!server.once().verbs().iter().any(|verb| ["AUTH", "MAIL"].contains(verb)));
+    }
+}
+
+#[tokio::test]
+async fn the_check_logs_in_and_sends_nothing() {
+    let server = Server::start([], Tls::None).await;
+    let mail = to(&server, "smtp", LOGIN, "?tls=none");
+    let line = mail.check().await.unwrap();
+    assert!(line.contains("without TLS, and accepts the login") && !line.contains('\n'), "{line}");
+    assert_eq!(server.once().verbs(), ["EHLO", "AUTH", "QUIT"]);
+    let server = Server::start([(At::Auth, say("535 no"))], Tls::None).await;
+    assert!(to(&server, "smtp", LOGIN, "?tls=none").check().await.is_err());
+}
