@@ -1,1 +1,241 @@
-//! placeholder
+//! What QQQ Tracker answers over HTTP.
+//!
+//! Readers are answered from memory (`model`, `snapshot`): the store is read once at start and then only
+//! for what was committed since, so an answer never says more than the store does, and costs it nothing.
+//! Subscriptions and old alerts go to the store itself. `serve` owns the connections and their limits;
+//! `layer` gives every answer its request id, its deadline and its headers.
+
+mod answer;
+mod client;
+mod config;
+mod form;
+mod health;
+mod layer;
+mod metrics;
+mod model;
+mod original;
+mod page;
+mod problem;
+mod query;
+mod serve;
+mod shape;
+mod snapshot;
+mod subscribe;
+mod v1;
+
+pub use client::Rate;
+pub use config::{ApiConfig, Limits};
+pub use ipnet::IpNet;
+
+use crate::client::{Limiter, Peer, client_ip};
+use crate::metrics::Metrics;
+use crate::model::Model;
+use crate::page::Pages;
+use crate::snapshot::Snapshot;
+use arc_swap::{ArcSwap, Guard};
+use axum::Router;
+use axum::http::Request;
+use axum::routing::{get, post};
+use prometheus_client::registry::Registry;
+use qqq_core::token::TokenKey;
+use qqq_core::{Calendar, Clock, Symbol, Watchlist};
+use qqq_store::{Sequence, Store, StoreError};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// How often the store is asked for news when nobody hints at any.
+const SCAN_EVERY: Duration = Duration::from_millis(500);
+/// Bars taken from the store in one go.
+const BARS_PER_SCAN: usize = 20_000;
+
+/// The API over one store. Cheap to clone: all clones are the same.
+#[derive(Clone)]
+pub struct Api(Arc<Inner>);
+
+struct Inner {
+    store: Arc<dyn Store>,
+    watchlist: Arc<Watchlist>,
+    calendar: Arc<Calendar>,
+    clock: Arc<dyn Clock>,
+    tokens: TokenKey,
+    config: ApiConfig,
+    model: Mutex<Model>,
+    snapshot: ArcSwap<Snapshot>,
+    /// When the store was last asked for news and answered.
+    scanned_at: Mutex<Instant>,
+    registry: Arc<Mutex<Registry>>,
+    metrics: Metrics,
+    pages: Pages,
+    /// All POSTs of a network.
+    posts: Limiter,
+    /// Sign-ups that would reach the store.
+    sign_ups: Limiter,
+}
+
+/// Why the API could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The store did not give what readers need.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A built-in page template is broken: a mistake of this program.
+    #[error("a page template is broken: {0}")]
+    Template(#[from] minijinja::Error),
+}
+
+impl Api {
+    /// Reads from the store what readers may ask for, and registers the API's own metrics.
+    ///
+    /// `registry` is also what `GET /metrics` shows, with everybody else's metrics in it.
+    pub async fn load(
+        store: Arc<dyn Store>,
+        watchlist: Arc<Watchlist>,
+        calendar: Arc<Calendar>,
+        clock: Arc<dyn Clock>,
+        tokens: TokenKey,
+        config: ApiConfig,
+        registry: Arc<Mutex<Registry>>,
+    ) -> Result<Self, LoadError> {
+        let pages = Pages::new(&config)?;
+        let model = Model::load(&*store, Arc::clone(&watchlist), Arc::clone(&calendar)).await?;
+        let metrics = Metrics::register(&mut lock(&registry));
+        let snapshot = model.snapshot(clock.now());
+        metrics.published(&snapshot);
+        let limits = &config.limits;
+        let posts = Limiter::new(limits.posts, limits.networks);
+        let sign_ups = Limiter::new(limits.sign_ups, limits.networks);
+        tracing::info!(symbols = snapshot.tickers.len(), sequence = snapshot.sequence.0, "answers are ready");
+        Ok(Self(Arc::new(Inner {
+            store,
+            watchlist,
+            calendar,
+            clock,
+            tokens,
+            config,
+            model: Mutex::new(model),
+            snapshot: ArcSwap::from_pointee(snapshot),
+            scanned_at: Mutex::new(Instant::now()),
+            registry,
+            metrics,
+            pages,
+            posts,
+            sign_ups,
+        })))
+    }
+
+    /// Follows the store until `stop`: takes in every commit soon after it was made. `hint` wakes it at once,
+    /// a scan twice a second is the truth.
+    ///
+    /// A busy store is asked again; any other failure ends the call.
+    pub async fn tail(&self, hint: Arc<Notify>, stop: CancellationToken) -> Result<(), StoreError> {
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                scanned = self.scan() => match scanned {
+                    Ok(()) => *lock(&self.0.scanned_at) = Instant::now(),
+                    Err(error) if error.is_transient() => {
+                        tracing::warn!(%error, "could not read the store's news; trying again");
+                    }
+                    Err(error) => return Err(error),
+                },
+            }
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                () = hint.notified() => {}
+                () = tokio::time::sleep(SCAN_EVERY) => {}
+            }
+        }
+    }
+
+    /// Takes in everything committed since the last time, then publishes where readers would see a difference.
+    async fn scan(&self) -> Result<(), StoreError> {
+        let inner = &*self.0;
+        loop {
+            let after = lock(&inner.model).sequence();
+            let changes = inner.store.changes(after, BARS_PER_SCAN).await?;
+            if changes.sequence <= after {
+                break;
+            }
+            let feed = inner.store.feed_status().await?;
+            let mut model = lock(&inner.model);
+            model.apply(changes);
+            model.take_feed(feed);
+            self.publish(&model);
+        }
+        let feed = inner.store.feed_status().await?;
+        let mut model = lock(&inner.model);
+        let feed_has_news = model.take_feed(feed);
+        // A minute that passes is news too: ages and sessions are told by the minute.
+        if feed_has_news || model.minute(inner.clock.now()) != self.snapshot().minute {
+            self.publish(&model);
+        }
+        Ok(())
+    }
+
+    fn publish(&self, model: &Model) {
+        let snapshot = model.snapshot(self.0.clock.now());
+        self.0.metrics.published(&snapshot);
+        self.0.snapshot.store(Arc::new(snapshot));
+    }
+
+    fn snapshot(&self) -> Guard<Arc<Snapshot>> {
+        self.0.snapshot.load()
+    }
+
+    /// The newest commit that readers see.
+    pub fn sequence(&self) -> Sequence {
+        self.snapshot().sequence
+    }
+
+    /// All routes, with everything around them except the connection's own limits.
+    pub fn router(&self) -> Router {
+        Router::new()
+            .route("/", get(page::overview))
+            .route("/s/{symbol}", get(page::symbol))
+            .route("/assets/style.css", get(page::style))
+            // The ticker `S` exists, and the original endpoints take any case.
+            .route("/s/price", get(original::price_of_s))
+            .route("/s/prices", get(original::price_of_s))
+            .route("/s/volume", get(original::volume_of_s))
+            .route("/{ticker}/{metric}", get(original::values))
+            .route("/subscribe", post(subscribe::subscribe))
+            .route("/subscribe/", post(subscribe::subscribe))
+            .route("/subscribe/form", post(form::subscribe))
+            .route("/v1/symbols", get(v1::symbols))
+            .route("/v1/symbols/{symbol}", get(v1::symbol))
+            .route("/v1/rankings", get(v1::rankings))
+            .route("/v1/alerts", get(v1::alerts))
+            .route("/v1/alerts/{id}", get(v1::alert))
+            .route("/v1/subscriptions/confirm", get(form::confirm_page).post(form::confirm))
+            .route("/v1/subscriptions/unsubscribe", get(form::unsubscribe_page).post(form::unsubscribe))
+            .route("/healthz", get(health::healthz))
+            .route("/readyz", get(health::readyz))
+            .route("/metrics", get(health::metrics))
+            .layer(axum::middleware::from_fn_with_state(self.clone(), layer::around))
+            .with_state(self.clone())
+    }
+
+    /// The tracked symbol a request means: its watchlist id.
+    fn tracked(&self, text: &str) -> Option<(usize, Symbol)> {
+        let symbol = self.0.watchlist.resolve(text.parse().ok()?)?;
+        Some((self.0.watchlist.id(symbol)?, symbol))
+    }
+
+    /// Whose request it is. A request that came over no connection of ours counts as from nowhere.
+    fn client<B>(&self, request: &Request<B>) -> IpAddr {
+        let peer =
+            request.extensions().get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
+        client_ip(peer, request.headers(), &self.0.config.trusted_proxies)
+    }
+}
+
+/// Locks, also where a panic has left the lock poisoned: what is behind it is replaced whole, never half.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,114 @@
+//! What the API is told by whoever starts it.
+
+use crate::client::Rate;
+use ipnet::IpNet;
+use qqq_core::SpikeRule;
+use qqq_store::SignUpLimits;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+use url::Url;
+
+/// Settings of the API.
+#[derive(Clone)]
+pub struct ApiConfig {
+    /// Where browsers and mail readers reach this server. With `https`, answers ask browsers to stay with it.
+    pub public_url: Url,
+    /// Whether an address must confirm before it is mailed (double opt-in).
+    pub confirm: bool,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// How many confirmation mails may go out.
+    pub sign_up: SignUpLimits,
+    /// Notified after a sign-up: a confirmation mail may be owed.
+    pub outbox_hint: Arc<Notify>,
+    /// The rule alerts were raised by: for the words and the scale on the pages.
+    pub rule: SpikeRule,
+    /// In a session, a live feed whose newest bar ended longer ago makes the server not ready.
+    pub stale_after: Duration,
+    /// Of this program, for the foot of the pages.
+    pub version: &'static str,
+    /// What one client, and all of them, may take.
+    pub limits: Limits,
+}
+
+impl ApiConfig {
+    /// The defaults, for a server reached at `public_url`.
+    pub fn new(public_url: Url) -> Self {
+        Self {
+            public_url,
+            confirm: true,
+            trusted_proxies: Vec::new(),
+            sign_up: SignUpLimits::default(),
+            outbox_hint: Arc::default(),
+            rule: SpikeRule::default(),
+            stale_after: Duration::from_secs(3 * 60 + 30),
+            version: env!("CARGO_PKG_VERSION"),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Limits of connections, times, sizes and rates.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Connections open at once.
+    pub connections: usize,
+    /// Of these, from one IPv4 address or IPv6 /64. Trusted proxies are not counted.
+    pub connections_per_network: usize,
+    /// For the head of a request, from the connection's start or the end of the answer before: this is also
+    /// how long an idle connection is kept.
+    pub header_read: Duration,
+    /// For the body of a request.
+    pub body_read: Duration,
+    /// For making an answer, once the request is there.
+    pub handler: Duration,
+    /// For the peer to acknowledge what was sent: ends connections whose reader stalls.
+    pub write_stall: Duration,
+    /// For open connections to finish when the server stops.
+    pub drain: Duration,
+    /// Bytes of a request's body.
+    pub body: usize,
+    /// Bytes of a request's line and headers.
+    pub head: usize,
+    /// Headers of a request.
+    pub headers: usize,
+    /// POSTs of one network.
+    pub posts: Rate,
+    /// Sign-ups of one network that are well-formed.
+    pub sign_ups: Rate,
+    /// Networks counted at once; with more active ones, new ones wait.
+    pub networks: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 4096,
+            connections_per_network: 64,
+            header_read: Duration::from_secs(10),
+            body_read: Duration::from_secs(10),
+            handler: Duration::from_secs(10),
+            write_stall: Duration::from_secs(20),
+            drain: Duration::from_secs(5),
+            body: 16 * 1024,
+            head: 8 * 1024,
+            headers: 64,
+            posts: rate(60, 60),
+            sign_ups: rate(5, 10),
+            networks: 10_000,
+        }
+    }
+}
+
+const fn rate(per_minute: u32, burst: u32) -> Rate {
+    Rate { per_minute: at_least_one(per_minute), burst: at_least_one(burst) }
+}
+
+const fn at_least_one(number: u32) -> NonZeroU32 {
+    match NonZeroU32::new(number) {
+        Some(number) => number,
+        None => NonZeroU32::MIN,
+    }
+}

@@ -1,0 +1,292 @@
+//! What people do from pages and mails without scripts: sign up, confirm, unsubscribe.
+//!
+//! Looking changes nothing: mail software opens every link it sees. Only a POST acts.
+
+use crate::Api;
+use crate::answer::HTML;
+use crate::page::{Message, Tone};
+use crate::problem::Problem;
+use axum::extract::{RawQuery, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use qqq_core::subscription::{Subscription, SubscriptionStatus};
+use qqq_core::token::{Purpose, Token};
+use qqq_store::Confirmed;
+use serde_json::Value;
+use url::Url;
+
+/// `POST /subscribe/form`: the form of the overview. The same rules and limits as `POST /subscribe`.
+pub(crate) async fn subscribe(State(api): State<Api>, request: Request) -> Response {
+    match sign_up(&api, request).await {
+        Ok(response) => response,
+        Err(problem) => api.problem_page(&problem),
+    }
+}
+
+async fn sign_up(api: &Api, request: Request) -> Result<Response, Problem> {
+    let client = api.client(&request);
+    api.0.posts.check(client)?;
+    if !is_from_us(request.headers(), &api.0.config.public_url) {
+        let detail = "this form may only be sent from its own page";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "cross_site", detail));
+    }
+    if !is_form(request.headers()) {
+        let detail = "the body must be a form (`application/x-www-form-urlencoded`)";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
+    }
+    let body = api.read_body(request.into_body()).await?;
+    let fields: Vec<(String, Value)> = url::form_urlencoded::parse(&body)
+        .map(|(name, value)| (name.into_owned(), Value::String(value.into_owned())))
+        .collect();
+    let wanted = api.wanted(&fields)?;
+    api.0.sign_ups.check(client)?;
+    let status = api.sign_up(&wanted).await?;
+    let about = format!("{} {}", wanted.symbol, wanted.metric);
+    let message = match status {
+        "pending" => Message::new(
+            Tone::Good,
+            "One more step: look into your mail",
+            &format!(
+                "If the address can be mailed, a link is on its way to it. Alerts for {about} begin when you \
+                 have opened the link and confirmed."
+            ),
+        ),
+        _ => Message::new(Tone::Good, "You are subscribed", &format!("Alerts for {about} begin now.")),
+    };
+    Ok(api.message_page(StatusCode::CREATED, &message))
+}
+
+/// `GET /v1/subscriptions/confirm?token=`: asks, and changes nothing.
+pub(crate) async fn confirm_page(State(api): State<Api>, RawQuery(query): RawQuery) -> Response {
+    let found = find(&api, Purpose::Confirm, query.as_deref(), None).await;
+    let message = match &found {
+        Err(problem) => return api.problem_page(problem),
+        Ok(None) => return unknown_link(&api),
+        Ok(Some((_, subscription))) => match subscription.status {
+            SubscriptionStatus::Pending => {
+                let title = format!("Alerts for {}?", about(subscription));
+                Message::new(Tone::Plain, &title, &what_comes(subscription)).ask("Yes, mail me")
+            }
+            SubscriptionStatus::Active => already_confirmed(subscription),
+            SubscriptionStatus::Unsubscribed => return ended(&api, subscription),
+        },
+    };
+    api.message_page(StatusCode::OK, &message)
+}
+
+/// `POST /v1/subscriptions/confirm?token=`: confirms.
+pub(crate) async fn confirm(State(api): State<Api>, RawQuery(query): RawQuery, request: Request) -> Response {
+    let client = api.client(&request);
+    if let Err(problem) = api.0.posts.check(client) {
+        return api.problem_page(&problem);
+    }
+    let found = find(&api, Purpose::Confirm, query.as_deref(), Some(request)).await;
+    let token = match found {
+        Err(problem) => return api.problem_page(&problem),
+        Ok(None) => return unknown_link(&api),
+        Ok(Some((token, _))) => token,
+    };
+    let confirmed = match api.0.store.confirm(&token.hash(), api.0.clock.now()).await {
+        Ok(confirmed) => confirmed,
+        Err(error) => return api.problem_page(&error.into()),
+    };
+    let message = match &confirmed {
+        Confirmed::Unknown => return unknown_link(&api),
+        Confirmed::Ended(subscription) => return ended(&api, subscription),
+        Confirmed::Expired(subscription) => {
+            let text = format!(
+                "Links are good for 24 hours. To get alerts for {}, please sign up again.",
+                about(subscription)
+            );
+            let message = Message::new(Tone::Bad, "This link is too old", &text);
+            return api.message_page(StatusCode::GONE, &message);
+        }
+        Confirmed::AlreadyActive(subscription) => already_confirmed(subscription),
+        Confirmed::Activated(subscription) => {
+            let text = format!("{} Every mail has a link that ends it.", what_comes(subscription));
+            Message::new(Tone::Good, "You are subscribed", &text)
+        }
+    };
+    api.message_page(StatusCode::OK, &message)
+}
+
+/// `GET /v1/subscriptions/unsubscribe?token=`: asks, and changes nothing.
+pub(crate) async fn unsubscribe_page(State(api): State<Api>, RawQuery(query): RawQuery) -> Response {
+    let found = find(&api, Purpose::Unsubscribe, query.as_deref(), None).await;
+    let message = match &found {
+        Err(problem) => return api.problem_page(problem),
+        Ok(None) => return unknown_link(&api),
+        Ok(Some((_, subscription))) if subscription.status == SubscriptionStatus::Unsubscribed => {
+            unsubscribed(subscription)
+        }
+        Ok(Some((_, subscription))) => {
+            let title = format!("No more alerts for {}?", about(subscription));
+            let text = "Other subscriptions of yours stay as they are.";
+            Message::new(Tone::Plain, &title, text).ask("Unsubscribe")
+        }
+    };
+    api.message_page(StatusCode::OK, &message)
+}
+
+/// `POST /v1/subscriptions/unsubscribe?token=`: unsubscribes at once. This is also the one-click address of
+/// RFC 8058, called by mail providers without cookies, with `List-Unsubscribe=One-Click` as a form of either
+/// kind; many subscribers share such a caller's address, so it is not counted against a rate.
+pub(crate) async fn unsubscribe(
+    State(api): State<Api>,
+    RawQuery(query): RawQuery,
+    request: Request,
+) -> Response {
+    // Found by a read first: guesses never reach the writer.
+    let found = find(&api, Purpose::Unsubscribe, query.as_deref(), Some(request)).await;
+    let token = match found {
+        Err(problem) => return api.problem_page(&problem),
+        Ok(None) => return unknown_link(&api),
+        Ok(Some((token, _))) => token,
+    };
+    match api.0.store.unsubscribe(&token.hash(), api.0.clock.now()).await {
+        Ok(Some(subscription)) => api.message_page(StatusCode::OK, &unsubscribed(&subscription)),
+        Ok(None) => unknown_link(&api),
+        Err(error) => api.problem_page(&error.into()),
+    }
+}
+
+/// The subscription a request's token opens. The token stands in the query, or in the form of a POST.
+async fn find(
+    api: &Api,
+    purpose: Purpose,
+    query: Option<&str>,
+    post: Option<Request>,
+) -> Result<Option<(Token, Subscription)>, Problem> {
+    let mut token = token_in(query.unwrap_or_default().as_bytes());
+    if let Some(request) = post {
+        let form = is_form(request.headers());
+        // Read in any case, so that the connection can be used again.
+        let body = api.read_body(request.into_body()).await?;
+        token = token.or_else(|| if form { token_in(&body) } else { None });
+    }
+    let Some(token) = token else { return Ok(None) };
+    let subscription = api.0.store.subscription_of(purpose, &token.hash()).await?;
+    Ok(subscription.map(|subscription| (token, subscription)))
+}
+
+fn token_in(form: &[u8]) -> Option<Token> {
+    url::form_urlencoded::parse(form)
+        .find(|(name, _)| name == "token")
+        .and_then(|(_, text)| Token::parse(&text))
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+}
+
+/// Whether a form was sent from a page of ours, as far as the browser tells. `Sec-Fetch-Site` decides where
+/// it is sent (secure contexts). Elsewhere `Origin` must be ours, or `null`: our own pages, too, send that,
+/// as they ask for no referrer.
+fn is_from_us(headers: &HeaderMap, public_url: &Url) -> bool {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    if let Some(site) = text("sec-fetch-site") {
+        return matches!(site, "same-origin" | "none");
+    }
+    match text("origin") {
+        None | Some("null") => true,
+        Some(origin) => {
+            let host = text("host").unwrap_or_default();
+            let ours = public_url.origin().ascii_serialization();
+            origin == ours
+                || origin.split_once("://").is_some_and(|(_, rest)| !host.is_empty() && rest == host)
+        }
+    }
+}
+
+/// `NVDA volume`.
+fn about(subscription: &Subscription) -> String {
+    format!("{} {}", subscription.symbol, subscription.metric)
+}
+
+fn what_comes(subscription: &Subscription) -> String {
+    format!("You will get a mail when the {} of {} is unusual.", subscription.metric, subscription.symbol)
+}
+
+fn already_confirmed(subscription: &Subscription) -> Message {
+    Message::new(Tone::Good, "You are subscribed already", &what_comes(subscription))
+}
+
+fn unsubscribed(subscription: &Subscription) -> Message {
+    let text = format!("No more alerts for {} will be sent to this address.", about(subscription));
+    Message::new(Tone::Good, "You are unsubscribed", &text)
+}
+
+fn ended(api: &Api, subscription: &Subscription) -> Response {
+    let text = format!("To get alerts for {} again, please sign up anew.", about(subscription));
+    api.message_page(StatusCode::GONE, &Message::new(Tone::Bad, "This subscription has ended", &text))
+}
+
+fn unknown_link(api: &Api) -> Response {
+    let text = "It may be incomplete: mail programs break long links. Copy the whole link from the mail.";
+    api.message_page(StatusCode::NOT_FOUND, &Message::new(Tone::Bad, "This link is not known here", text))
+}
+
+impl Api {
+    /// A page that says one thing. Never kept: it may be about a token.
+    pub(crate) fn message_page(&self, status: StatusCode, message: &Message) -> Response {
+        match self.0.pages.message(message) {
+            Ok(html) => {
+                let mut response = (status, html).into_response();
+                let headers = response.headers_mut();
+                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(HTML));
+                headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+                response
+            }
+            Err(error) => {
+                tracing::error!(%error, "a page could not be written");
+                Problem::internal().into_response()
+            }
+        }
+    }
+
+    /// A problem, for people.
+    pub(crate) fn problem_page(&self, problem: &Problem) -> Response {
+        let title = problem.status.canonical_reason().unwrap_or("Error");
+        let mut response =
+            self.message_page(problem.status, &Message::new(Tone::Bad, title, &sentence_of(&problem.detail)));
+        response.headers_mut().extend(problem.headers());
+        response
+    }
+}
+
+/// Details begin in lower case and have no full stop.
+fn sentence_of(detail: &str) -> String {
+    let mut letters = detail.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", letters.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_counts_as_ours_only_when_the_browser_does_not_say_otherwise() {
+        let ours: Url = "https://qqq.example.org/".parse().unwrap();
+        let from_us = |pairs: &[(&'static str, &str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in pairs {
+                headers.insert(*name, value.parse().unwrap());
+            }
+            is_from_us(&headers, &ours)
+        };
+        assert!(from_us(&[]));
+        assert!(from_us(&[("sec-fetch-site", "same-origin"), ("origin", "null")]));
+        assert!(from_us(&[("sec-fetch-site", "none")]));
+        assert!(from_us(&[("origin", "https://qqq.example.org")]));
+        assert!(from_us(&[("origin", "http://127.0.0.1:8080"), ("host", "127.0.0.1:8080")]));
+        assert!(from_us(&[("origin", "null")]));
+        assert!(!from_us(&[("sec-fetch-site", "cross-site")]));
+        assert!(!from_us(&[("sec-fetch-site", "same-site")]));
+        assert!(!from_us(&[("origin", "https://evil.example")]));
+        assert!(!from_us(&[("origin", "https://evil.example"), ("host", "qqq.example.org")]));
+        assert!(!from_us(&[("origin", "http://qqq.example.org")]));
+    }
+}

@@ -1,0 +1,147 @@
+//! What the API tells Prometheus about itself.
+
+use crate::snapshot::Snapshot;
+use axum::http::{Method, StatusCode};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+/// Seconds; most answers come from memory.
+const BUCKETS: [f64; 10] = [0.000_1, 0.000_5, 0.001, 0.005, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0];
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    method: &'static str,
+    route: String,
+    status: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabel {
+    route: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RefusalLabel {
+    reason: &'static str,
+}
+
+pub(crate) struct Metrics {
+    requests: Family<RequestLabels, Counter>,
+    seconds: Family<RouteLabel, Histogram, fn() -> Histogram>,
+    connections: Gauge,
+    refused: Family<RefusalLabel, Counter>,
+    accept_errors: Counter,
+    sequence: Gauge,
+    published_at: Gauge<f64, AtomicU64>,
+    newest_bar_end: Gauge<f64, AtomicU64>,
+    symbols: Gauge,
+    confirmations: Counter,
+}
+
+impl Metrics {
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        let buckets: fn() -> Histogram = || Histogram::new(BUCKETS);
+        let metrics = Self {
+            requests: Family::default(),
+            seconds: Family::new_with_constructor(buckets),
+            connections: Gauge::default(),
+            refused: Family::default(),
+            accept_errors: Counter::default(),
+            sequence: Gauge::default(),
+            published_at: Gauge::default(),
+            newest_bar_end: Gauge::default(),
+            symbols: Gauge::default(),
+            confirmations: Counter::default(),
+        };
+        let http = registry.sub_registry_with_prefix("qqq_http");
+        http.register(
+            "requests",
+            "Requests answered, by route and class of status",
+            metrics.requests.clone(),
+        );
+        let help = "Time from the head of a request to the head of its answer";
+        http.register_with_unit("request_duration", help, Unit::Seconds, metrics.seconds.clone());
+        http.register("connections", "Connections open", metrics.connections.clone());
+        http.register(
+            "connections_refused",
+            "Connections closed at once, by reason",
+            metrics.refused.clone(),
+        );
+        http.register(
+            "accept_errors",
+            "Connections that could not be accepted",
+            metrics.accept_errors.clone(),
+        );
+        let help = "Sign-ups that a confirmation mail is owed for";
+        http.register("sign_ups_mailed", help, metrics.confirmations.clone());
+        let cache = registry.sub_registry_with_prefix("qqq_cache");
+        cache.register("sequence", "The newest commit that readers see", metrics.sequence.clone());
+        let help = "When what readers see was last renewed, Unix time";
+        cache.register_with_unit("published", help, Unit::Seconds, metrics.published_at.clone());
+        let help = "End of the newest bar that readers see, Unix time";
+        cache.register_with_unit("newest_bar_end", help, Unit::Seconds, metrics.newest_bar_end.clone());
+        cache.register("symbols", "Symbols tracked", metrics.symbols.clone());
+        metrics
+    }
+
+    pub(crate) fn answered(&self, method: &Method, route: &str, status: StatusCode, elapsed: Duration) {
+        let labels =
+            RequestLabels { method: method_name(method), route: route.to_owned(), status: class(status) };
+        self.requests.get_or_create(&labels).inc();
+        let route = RouteLabel { route: route.to_owned() };
+        self.seconds.get_or_create(&route).observe(elapsed.as_secs_f64());
+    }
+
+    pub(crate) fn published(&self, snapshot: &Snapshot) {
+        self.sequence.set(snapshot.sequence.0);
+        self.published_at.set(snapshot.published_at.as_second() as f64);
+        self.newest_bar_end.set(snapshot.newest_end().map_or(0.0, |end| end.as_second() as f64));
+        self.symbols.set(snapshot.tickers.len() as i64);
+    }
+
+    pub(crate) fn connections(&self) -> &Gauge {
+        &self.connections
+    }
+
+    pub(crate) fn refused(&self, reason: &'static str) {
+        self.refused.get_or_create(&RefusalLabel { reason }).inc();
+    }
+
+    pub(crate) fn accept_failed(&self) {
+        self.accept_errors.inc();
+    }
+
+    pub(crate) fn confirmation_owed(&self) {
+        self.confirmations.inc();
+    }
+}
+
+/// Methods are a client's free choice; labels are few.
+fn method_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
+fn class(status: StatusCode) -> &'static str {
+    match status.as_u16() / 100 {
+        1 => "1xx",
+        2 => "2xx",
+        3 => "3xx",
+        4 => "4xx",
+        _ => "5xx",
+    }
+}

@@ -1,0 +1,150 @@
+//! Query strings: every key known, given once, and well-formed, or a 400 that says which is not.
+
+use crate::problem::Problem;
+use jiff::Timestamp;
+use qqq_core::{AlertId, Metric, Minute};
+
+/// Longest page.
+const MOST_ITEMS: usize = 1_000;
+
+/// The parameters of a request.
+pub(crate) struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// Splits a query string into the parameters `known`. Any other key, and any key given twice, is refused.
+    pub(crate) fn parse(text: Option<&str>, known: &[&str]) -> Result<Self, Problem> {
+        let mut pairs: Vec<(String, String)> = Vec::new();
+        for (key, value) in url::form_urlencoded::parse(text.unwrap_or_default().as_bytes()) {
+            if !known.contains(&&*key) {
+                let shown: String = key.chars().take(32).collect();
+                let detail = format!("`{shown}` is not a parameter here; known are: {}", known.join(", "));
+                return Err(Problem::bad_request("unknown_parameter", detail));
+            }
+            if pairs.iter().any(|(given, _)| *given == key) {
+                return Err(invalid(&key, "is given twice"));
+            }
+            pairs.push((key.into_owned(), value.into_owned()));
+        }
+        Ok(Self(pairs))
+    }
+
+    /// A parameter's text; an empty one counts as not given.
+    pub(crate) fn get(&self, key: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(given, value)| given == key && !value.is_empty())
+            .map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn metric(&self) -> Result<Option<Metric>, Problem> {
+        self.get("metric")
+            .map(|text| {
+                text.parse::<Metric>()
+                    .map_err(|error| Problem::bad_request("unknown_metric", error.to_string()))
+            })
+            .transpose()
+    }
+
+    /// How many entries a page may have: 1 to 1000.
+    pub(crate) fn limit(&self, default: usize) -> Result<usize, Problem> {
+        let Some(text) = self.get("limit") else { return Ok(default) };
+        text.parse()
+            .ok()
+            .filter(|limit| (1..=MOST_ITEMS).contains(limit))
+            .ok_or_else(|| invalid("limit", "must be a whole number from 1 to 1000"))
+    }
+
+    /// The first minute that starts at `since` (RFC 3339) or later.
+    pub(crate) fn since(&self) -> Result<Option<Minute>, Problem> {
+        let Some(text) = self.get("since") else { return Ok(None) };
+        let at: Timestamp = text.parse().map_err(|_| {
+            invalid("since", "must be a time such as 2025-01-31T20:59:00Z (a `+` is sent as %2B)")
+        })?;
+        let minute = Minute::containing(at);
+        Ok(Some(if minute.start() < at { minute.plus(1) } else { minute }))
+    }
+
+    /// Where a page of alerts goes on.
+    pub(crate) fn alert_cursor(&self) -> Result<Option<(Minute, AlertId)>, Problem> {
+        let Some(text) = self.get("cursor") else { return Ok(None) };
+        let parse = || {
+            let (minute, id) = text.split_once('.')?;
+            Some((Minute::from_index(minute.parse().ok()?), id.parse().ok()?))
+        };
+        parse().map(Some).ok_or_else(unusable_cursor)
+    }
+
+    /// Where a page of a list that is numbered goes on.
+    pub(crate) fn offset(&self) -> Result<usize, Problem> {
+        let Some(text) = self.get("cursor") else { return Ok(0) };
+        text.parse().ok().filter(|&offset| offset <= 1_000_000).ok_or_else(unusable_cursor)
+    }
+}
+
+/// The cursor that continues after an alert.
+pub(crate) fn cursor_after(start: Minute, id: AlertId) -> String {
+    format!("{}.{id}", start.index())
+}
+
+pub(crate) fn invalid(parameter: &str, must: &str) -> Problem {
+    Problem::bad_request("invalid_parameter", format!("`{parameter}` {must}"))
+}
+
+fn unusable_cursor() -> Problem {
+    invalid("cursor", "must be the `next_cursor` of an earlier answer")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn since(text: &str) -> Option<String> {
+        let query = format!("since={text}");
+        Query::parse(Some(&query), &["since"]).unwrap().since().ok()?.map(|minute| minute.to_string())
+    }
+
+    #[test]
+    fn since_takes_in_no_bar_that_started_before() {
+        assert_eq!(since("2025-01-31T20:59:00Z").unwrap(), "2025-01-31T20:59:00Z");
+        assert_eq!(since("2025-01-31T20:59:00.001Z").unwrap(), "2025-01-31T21:00:00Z");
+        assert_eq!(since("2025-01-31T15:59:00-05:00").unwrap(), "2025-01-31T20:59:00Z");
+        for text in ["yesterday", "2025-01-31", "20:59", "2025-01-31T20:59:00", "1e9"] {
+            assert_eq!(since(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn parameters_must_be_known_given_once_and_in_range() {
+        let known = ["limit", "cursor"];
+        assert!(Query::parse(Some("limits=5"), &known).is_err());
+        assert!(Query::parse(Some("limit=5&limit=6"), &known).is_err());
+        let limit = |text: &str| Query::parse(Some(text), &known).unwrap().limit(50).ok();
+        assert_eq!(limit(""), Some(50));
+        assert_eq!(limit("limit="), Some(50));
+        assert_eq!(limit("limit=1000"), Some(1000));
+        for text in
+            ["limit=0", "limit=1001", "limit=-1", "limit=1.0", "limit=x", "limit=99999999999999999999"]
+        {
+            assert_eq!(limit(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_cursor_is_read_back(index in -1_000_000..90_000_000_i32, symbol in "[A-Z]{1,5}") {
+            let start = Minute::from_index(index);
+            let id = AlertId::derive("spike", symbol.parse().unwrap(), Metric::Price, start);
+            let text = format!("cursor={}", cursor_after(start, id));
+            let query = Query::parse(Some(&text), &["cursor"]).unwrap();
+            prop_assert_eq!(query.alert_cursor().unwrap(), Some((start, id)));
+        }
+
+        #[test]
+        fn no_query_panics(text in "\\PC{0,60}") {
+            if let Ok(query) = Query::parse(Some(&format!("cursor={text}")), &["cursor"]) {
+                let _ = (query.alert_cursor(), query.offset());
+            }
+        }
+    }
+}

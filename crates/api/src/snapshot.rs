@@ -1,0 +1,265 @@
+//! One moment of the store, immutable: tickers, alerts, feed, and the answers made from them so far.
+
+use crate::answer::Answer;
+use crate::model::rank;
+use jiff::Timestamp;
+use qqq_core::{Alert, Bar, FeedStatus, Figures, Metric, Minute, Phase, Statistics, Symbol};
+use qqq_store::{BarRecord, Sequence};
+use std::fmt::Write as _;
+use std::sync::{Arc, OnceLock};
+
+/// What a bar leaves in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Point {
+    pub(crate) start: Minute,
+    /// 1e-9 dollars.
+    pub(crate) close: i64,
+    /// Shares.
+    pub(crate) volume: i64,
+}
+
+impl Point {
+    pub(crate) fn of(bar: &Bar) -> Self {
+        Self { start: bar.start, close: bar.close.nanos(), volume: bar.volume.shares() }
+    }
+
+    fn value(&self, metric: Metric) -> i64 {
+        match metric {
+            Metric::Price => self.close,
+            Metric::Volume => self.volume,
+        }
+    }
+}
+
+/// What is known of one tracked symbol.
+#[derive(Debug)]
+pub(crate) struct Ticker {
+    pub(crate) symbol: Symbol,
+    /// Last regular close of the trading day before the newest bar's.
+    pub(crate) previous_close: Option<Point>,
+    /// By minute, of the 24 hours up to the newest.
+    points: Vec<Point>,
+    newest: Option<BarRecord>,
+    statistics: Option<Statistics>,
+    /// `[1,2,3]`: the values as the original endpoints list them, by metric.
+    lists: [OnceLock<String>; 2],
+}
+
+impl Clone for Ticker {
+    /// A clone is made to be changed: it starts without finished texts.
+    fn clone(&self) -> Self {
+        Self { points: self.points.clone(), lists: Default::default(), ..*self }
+    }
+}
+
+impl Ticker {
+    pub(crate) fn empty(symbol: Symbol) -> Self {
+        let lists = Default::default();
+        Self { symbol, previous_close: None, points: Vec::new(), newest: None, statistics: None, lists }
+    }
+
+    pub(crate) fn points(&self) -> &[Point] {
+        &self.points
+    }
+
+    pub(crate) fn newest(&self) -> Option<&BarRecord> {
+        self.newest.as_ref()
+    }
+
+    pub(crate) fn figures(&self, metric: Metric) -> Option<Figures> {
+        self.statistics.map(|statistics| match metric {
+            Metric::Price => statistics.price,
+            Metric::Volume => statistics.volume,
+        })
+    }
+
+    /// Takes in a bar, new or revised. Says whether it is new here. A bar from before the last 24 hours may
+    /// still be the previous day's close; [`forget_old`](Self::forget_old) drops it later.
+    pub(crate) fn take(&mut self, record: BarRecord) -> bool {
+        let point = Point::of(&record.bar);
+        let is_newest = self.newest.is_none_or(|newest| newest.bar.start <= point.start);
+        if is_newest && self.newest == Some(record) {
+            return false;
+        }
+        if is_newest {
+            self.newest = Some(record);
+        }
+        match self.points.binary_search_by_key(&point.start, |known| known.start) {
+            Ok(at) => self.points[at] = point,
+            Err(at) => self.points.insert(at, point),
+        }
+        self.lists = Default::default();
+        true
+    }
+
+    /// Drops what lies 24 hours or more before the newest bar.
+    pub(crate) fn forget_old(&mut self) {
+        let Some(newest) = self.newest else { return };
+        let from = newest.bar.start.plus(-Minute::PER_DAY);
+        let old = self.points.partition_point(|point| point.start <= from);
+        self.points.drain(..old);
+    }
+
+    pub(crate) fn set_statistics(&mut self, statistics: Statistics) {
+        self.statistics = Some(statistics);
+    }
+
+    /// Newest close less the previous day's: (1e-9 dollars, percent).
+    pub(crate) fn day_change(&self) -> Option<(i64, f64)> {
+        let (newest, previous) = (self.newest?.bar.close.nanos(), self.previous_close?.close);
+        let amount = newest - previous;
+        let percent = amount as f64 / previous as f64 * 100.0;
+        Some((amount, (percent * 1e4).round() / 1e4))
+    }
+
+    /// The values of the last 24 hours, oldest first, as exact decimal numbers of a JSON array.
+    fn list(&self, metric: Metric) -> &str {
+        self.lists[metric as usize].get_or_init(|| {
+            let mut list = String::with_capacity(self.points.len() * 8 + 2);
+            list.push('[');
+            for (index, point) in self.points.iter().enumerate() {
+                let comma = if index == 0 { "" } else { "," };
+                let _ = write!(list, "{comma}{}", metric.show(point.value(metric)));
+            }
+            list.push(']');
+            list
+        })
+    }
+}
+
+/// Which figure a ranking is by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Figured {
+    RelativeStdev,
+    Stdev,
+}
+
+impl Figured {
+    pub(crate) const ALL: [Self; 2] = [Self::RelativeStdev, Self::Stdev];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::RelativeStdev => "relative_stdev",
+            Self::Stdev => "stdev",
+        }
+    }
+
+    pub(crate) fn of(self, figures: &Figures) -> Option<f64> {
+        match self {
+            Self::RelativeStdev => figures.relative_stdev,
+            Self::Stdev => figures.stdev,
+        }
+    }
+}
+
+/// A lazily made value per ticker. Costs nothing until somebody asks for one.
+type PerTicker = OnceLock<Box<[OnceLock<Answer>]>>;
+
+/// One moment, as readers see it.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    /// The newest commit contained.
+    pub(crate) sequence: Sequence,
+    /// Wall clock when it was published.
+    pub(crate) published_at: Timestamp,
+    /// The minute it is, by the feed's clock.
+    pub(crate) minute: Minute,
+    /// What the market does in that minute.
+    pub(crate) phase: Phase,
+    pub(crate) feed: Option<FeedStatus>,
+    /// By watchlist id.
+    pub(crate) tickers: Vec<Arc<Ticker>>,
+    /// Newest first.
+    pub(crate) alerts: Vec<Arc<Alert>>,
+    rankings: [[OnceLock<Vec<u32>>; 2]; 2],
+    ranking_lists: [OnceLock<String>; 2],
+    originals: [PerTicker; 2],
+    details: PerTicker,
+    pub(crate) symbols_page: OnceLock<Answer>,
+    pub(crate) ranking_pages: [[OnceLock<Answer>; 2]; 2],
+    pub(crate) alerts_page: OnceLock<Answer>,
+    pub(crate) overview: OnceLock<Answer>,
+}
+
+impl Snapshot {
+    pub(crate) fn new(
+        sequence: Sequence,
+        published_at: Timestamp,
+        minute: Minute,
+        phase: Phase,
+        feed: Option<FeedStatus>,
+        tickers: Vec<Arc<Ticker>>,
+        alerts: Vec<Arc<Alert>>,
+    ) -> Self {
+        Self {
+            sequence,
+            published_at,
+            minute,
+            phase,
+            feed,
+            tickers,
+            alerts,
+            rankings: Default::default(),
+            ranking_lists: Default::default(),
+            originals: Default::default(),
+            details: OnceLock::new(),
+            symbols_page: OnceLock::new(),
+            ranking_pages: Default::default(),
+            alerts_page: OnceLock::new(),
+            overview: OnceLock::new(),
+        }
+    }
+
+    /// The end of the newest bar of all.
+    pub(crate) fn newest_end(&self) -> Option<Timestamp> {
+        self.tickers.iter().filter_map(|ticker| ticker.newest()).map(|record| record.bar.start.end()).max()
+    }
+
+    /// Watchlist ids, in the order of a ranking.
+    pub(crate) fn ranking(&self, metric: Metric, by: Figured) -> &[u32] {
+        self.rankings[metric as usize][by as usize].get_or_init(|| rank(&self.tickers, metric, by))
+    }
+
+    /// The tickers in the order of a ranking.
+    pub(crate) fn ranked(&self, metric: Metric, by: Figured) -> impl Iterator<Item = &Arc<Ticker>> {
+        self.ranking(metric, by).iter().filter_map(|&index| self.tickers.get(index as usize))
+    }
+
+    /// The answer of `GET /{ticker}/price` or `/volume`.
+    pub(crate) fn original(&self, id: usize, metric: Metric) -> Option<&Answer> {
+        self.per_ticker(&self.originals[metric as usize], id, |ticker| {
+            let key = match metric {
+                Metric::Price => "prices",
+                Metric::Volume => "volume",
+            };
+            let (list, rankings) = (ticker.list(metric), self.ranking_list(metric));
+            Answer::json(format!("{{\"{key}\":{list},\"rankings\":{rankings}}}").into_bytes())
+        })
+    }
+
+    /// The answer of `GET /v1/symbols/{symbol}`, made by `render` when it is the first of this snapshot.
+    pub(crate) fn detail(&self, id: usize, render: impl FnOnce(&Ticker) -> Answer) -> Option<&Answer> {
+        self.per_ticker(&self.details, id, render)
+    }
+
+    fn per_ticker<'a>(
+        &'a self,
+        answers: &'a PerTicker,
+        id: usize,
+        render: impl FnOnce(&Ticker) -> Answer,
+    ) -> Option<&'a Answer> {
+        let ticker = self.tickers.get(id)?;
+        let answers = answers.get_or_init(|| self.tickers.iter().map(|_| OnceLock::new()).collect());
+        Some(answers.get(id)?.get_or_init(|| render(ticker)))
+    }
+
+    /// `["TSLA","NVDA"]`: the original ranking, by `stdev`.
+    fn ranking_list(&self, metric: Metric) -> &str {
+        self.ranking_lists[metric as usize].get_or_init(|| {
+            // A symbol holds nothing that JSON would escape.
+            let symbols: Vec<_> =
+                self.ranked(metric, Figured::Stdev).map(|ticker| format!("\"{}\"", ticker.symbol)).collect();
+            format!("[{}]", symbols.join(","))
+        })
+    }
+}

@@ -1,0 +1,157 @@
+//! `/v1`: symbols, rankings, alerts.
+
+use crate::Api;
+use crate::answer::Answer;
+use crate::original::not_tracked;
+use crate::problem::Problem;
+use crate::query::{Query, cursor_after, invalid};
+use crate::shape::{AlertOut, PageOut, RankedOut, SymbolOut};
+use crate::snapshot::{Figured, Snapshot};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use qqq_core::{Alert, AlertId, Metric};
+use qqq_store::AlertQuery;
+use serde::Serialize;
+use std::borrow::Borrow;
+
+/// Entries of a page where the client does not say.
+const SYMBOLS_PER_PAGE: usize = 1_000;
+const ALERTS_PER_PAGE: usize = 100;
+
+/// `GET /v1/symbols`, in watchlist order.
+pub(crate) async fn symbols(
+    State(api): State<Api>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let query = Query::parse(query.as_deref(), &["limit", "cursor"])?;
+    let (offset, limit) = (query.offset()?, query.limit(SYMBOLS_PER_PAGE)?);
+    let snapshot = api.snapshot();
+    let render = || {
+        let tickers = snapshot.tickers.iter().skip(offset).take(limit);
+        let items = tickers.map(|ticker| SymbolOut::new(ticker, &snapshot, &api.0.watchlist)).collect();
+        json(&PageOut { items, next_cursor: next_offset(&snapshot, offset, limit) })
+    };
+    Ok(shared_or_made(&snapshot.symbols_page, (offset, limit) == (0, SYMBOLS_PER_PAGE), render, &headers))
+}
+
+/// `GET /v1/symbols/{symbol}`.
+pub(crate) async fn symbol(
+    State(api): State<Api>,
+    path: Result<Path<String>, PathRejection>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    Query::parse(query.as_deref(), &[])?;
+    let Ok(Path(text)) = path else { return Err(not_tracked("this")) };
+    let (id, _) = api.tracked(&text).ok_or_else(|| not_tracked(&text))?;
+    let snapshot = api.snapshot();
+    let render = |ticker: &_| json(&SymbolOut::new(ticker, &snapshot, &api.0.watchlist));
+    let answer = snapshot.detail(id, render).ok_or_else(Problem::internal)?;
+    Ok(answer.respond(&headers))
+}
+
+/// `GET /v1/rankings`.
+pub(crate) async fn rankings(
+    State(api): State<Api>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let query = Query::parse(query.as_deref(), &["metric", "by", "limit", "cursor"])?;
+    let metric = query.metric()?.unwrap_or(Metric::Price);
+    let by = match query.get("by") {
+        None => Figured::RelativeStdev,
+        Some(text) => Figured::ALL
+            .into_iter()
+            .find(|by| by.as_str() == text)
+            .ok_or_else(|| invalid("by", "must be `relative_stdev` or `stdev`"))?,
+    };
+    let (offset, limit) = (query.offset()?, query.limit(SYMBOLS_PER_PAGE)?);
+    let snapshot = api.snapshot();
+    let render = || {
+        let ranked = snapshot.ranked(metric, by).zip(1..).skip(offset).take(limit);
+        let items =
+            ranked.map(|(ticker, rank)| RankedOut::new(rank, ticker, metric, by, &api.0.watchlist)).collect();
+        json(&PageOut { items, next_cursor: next_offset(&snapshot, offset, limit) })
+    };
+    let page = &snapshot.ranking_pages[metric as usize][by as usize];
+    Ok(shared_or_made(page, (offset, limit) == (0, SYMBOLS_PER_PAGE), render, &headers))
+}
+
+/// `GET /v1/alerts`, newest first. The first page of all comes from memory, the rest from the store.
+pub(crate) async fn alerts(
+    State(api): State<Api>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let query = Query::parse(query.as_deref(), &["symbol", "metric", "since", "cursor", "limit"])?;
+    let symbol =
+        query.get("symbol").map(|text| api.tracked(text).ok_or_else(|| not_tracked(text))).transpose()?;
+    let wanted = AlertQuery {
+        symbol: symbol.map(|(_, symbol)| symbol),
+        metric: query.metric()?,
+        since: query.since()?,
+        after: query.alert_cursor()?,
+        limit: query.limit(ALERTS_PER_PAGE)?,
+    };
+    let of_all = wanted.symbol.is_none() && wanted.metric.is_none();
+    if of_all && wanted.since.is_none() && wanted.after.is_none() && wanted.limit == ALERTS_PER_PAGE {
+        let snapshot = api.snapshot();
+        let render = || json(&alert_page(&snapshot.alerts, ALERTS_PER_PAGE));
+        return Ok(snapshot.alerts_page.get_or_init(render).respond(&headers));
+    }
+    // One more than asked for tells whether there is another page.
+    let found = api.0.store.alerts(AlertQuery { limit: wanted.limit + 1, ..wanted }).await?;
+    Ok(json(&alert_page(&found, wanted.limit)).respond(&headers))
+}
+
+/// `GET /v1/alerts/{id}`.
+pub(crate) async fn alert(
+    State(api): State<Api>,
+    path: Result<Path<String>, PathRejection>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    Query::parse(query.as_deref(), &[])?;
+    let unknown = || Problem::not_found("unknown_alert", "there is no alert with this id");
+    let id: AlertId = path.ok().and_then(|Path(text)| text.parse().ok()).ok_or_else(unknown)?;
+    let in_memory =
+        api.snapshot().alerts.iter().find(|alert| alert.id == id).map(|alert| AlertOut::from(&**alert));
+    let alert = match in_memory {
+        Some(alert) => alert,
+        None => AlertOut::from(&api.0.store.alert(id).await?.ok_or_else(unknown)?),
+    };
+    Ok(json(&alert).respond(&headers))
+}
+
+/// The first `limit` of `alerts`, and where to go on if there are more.
+fn alert_page<A: Borrow<Alert>>(alerts: &[A], limit: usize) -> PageOut<AlertOut> {
+    let shown = &alerts[..alerts.len().min(limit)];
+    let last = shown.last().filter(|_| alerts.len() > limit).map(Borrow::borrow);
+    PageOut {
+        items: shown.iter().map(|alert| AlertOut::from(alert.borrow())).collect(),
+        next_cursor: last.map(|alert| cursor_after(alert.start, alert.id)),
+    }
+}
+
+fn next_offset(snapshot: &Snapshot, offset: usize, limit: usize) -> Option<String> {
+    let next = offset.saturating_add(limit);
+    (next < snapshot.tickers.len()).then(|| next.to_string())
+}
+
+/// The usual page is made once and shared; others are made for who asks.
+fn shared_or_made(
+    shared: &std::sync::OnceLock<Answer>,
+    usual: bool,
+    render: impl FnOnce() -> Answer,
+    headers: &HeaderMap,
+) -> Response {
+    if usual { shared.get_or_init(render).respond(headers) } else { render().respond(headers) }
+}
+
+fn json(value: &impl Serialize) -> Answer {
+    // Shapes hold plain fields and finite numbers: they always serialise.
+    Answer::json(serde_json::to_vec(value).unwrap_or_else(|_| b"null".to_vec()))
+}

@@ -1,0 +1,208 @@
+//! A store that fails when told to.
+
+use crate::world::World;
+use async_trait::async_trait;
+use jiff::Timestamp;
+use qqq_core::delivery::{Delivery, DeliveryId, Lease, Outcome};
+use qqq_core::subscription::Subscription;
+use qqq_core::token::{Purpose, TokenHash};
+use qqq_core::{Alert, AlertId, Bar, FeedStatus, Minute, Statistics, Symbol};
+use qqq_store::*;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::watch;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    None,
+    Error,
+    Busy,
+    /// Until the fault is another.
+    Wait,
+    Hang,
+    Panic,
+}
+
+pub(crate) struct Faulty {
+    inner: Arc<dyn Store>,
+    fault: watch::Sender<Fault>,
+    waiting: AtomicUsize,
+}
+
+impl Faulty {
+    pub(crate) fn over(world: &World) -> Self {
+        Self {
+            inner: Arc::clone(&world.store),
+            fault: watch::Sender::new(Fault::None),
+            waiting: AtomicUsize::new(0),
+        }
+    }
+
+    pub(crate) fn set(&self, fault: Fault) {
+        self.fault.send_replace(fault);
+    }
+
+    /// How many calls hang or wait, or have.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::SeqCst)
+    }
+
+    async fn ok(&self) -> Result<&dyn Store, StoreError> {
+        let fault = *self.fault.borrow();
+        match fault {
+            Fault::None => Ok(&*self.inner),
+            Fault::Error => Err(StoreError::Backend("disk failure in a secret place".to_owned())),
+            Fault::Busy => Err(StoreError::Busy),
+            Fault::Wait => {
+                self.waiting.fetch_add(1, Ordering::SeqCst);
+                let _ = self.fault.subscribe().wait_for(|fault| *fault != Fault::Wait).await;
+                Ok(&*self.inner)
+            }
+            Fault::Hang => {
+                self.waiting.fetch_add(1, Ordering::SeqCst);
+                std::future::pending().await
+            }
+            Fault::Panic => panic!("on purpose"),
+        }
+    }
+}
+
+#[async_trait]
+impl BarStore for Faulty {
+    async fn commit(&self, batch: &Batch, now: Timestamp) -> Result<Committed, StoreError> {
+        self.ok().await?.commit(batch, now).await
+    }
+    async fn import(&self, bars: &[Bar]) -> Result<Imported, StoreError> {
+        self.ok().await?.import(bars).await
+    }
+    async fn bars(
+        &self,
+        symbol: Symbol,
+        range: Range<Minute>,
+        limit: usize,
+    ) -> Result<Vec<BarRecord>, StoreError> {
+        self.ok().await?.bars(symbol, range, limit).await
+    }
+    async fn recent_bars(&self, symbols: &[Symbol], minutes: i32) -> Result<Vec<BarRecord>, StoreError> {
+        self.ok().await?.recent_bars(symbols, minutes).await
+    }
+    async fn newest_bar(&self, symbol: Symbol) -> Result<Option<Minute>, StoreError> {
+        self.ok().await?.newest_bar(symbol).await
+    }
+    async fn statistics(&self) -> Result<Vec<Statistics>, StoreError> {
+        self.ok().await?.statistics().await
+    }
+    async fn splits(&self) -> Result<Vec<SplitRecord>, StoreError> {
+        self.ok().await?.splits().await
+    }
+    async fn sequence(&self) -> Result<Sequence, StoreError> {
+        self.ok().await?.sequence().await
+    }
+    async fn changes(&self, after: Sequence, limit: usize) -> Result<Changes, StoreError> {
+        self.ok().await?.changes(after, limit).await
+    }
+    async fn feed_status(&self) -> Result<Option<FeedStatus>, StoreError> {
+        self.ok().await?.feed_status().await
+    }
+    async fn prune_bars(&self, before: Minute, limit: u32) -> Result<u64, StoreError> {
+        self.ok().await?.prune_bars(before, limit).await
+    }
+}
+
+#[async_trait]
+impl AlertStore for Faulty {
+    async fn alerts(&self, query: AlertQuery) -> Result<Vec<Alert>, StoreError> {
+        self.ok().await?.alerts(query).await
+    }
+    async fn alert(&self, id: AlertId) -> Result<Option<Alert>, StoreError> {
+        self.ok().await?.alert(id).await
+    }
+}
+
+#[async_trait]
+impl OutboxStore for Faulty {
+    async fn claim(
+        &self,
+        now: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        self.ok().await?.claim(now, until, limit).await
+    }
+    async fn renew(&self, id: DeliveryId, lease: Lease, until: Timestamp) -> Result<bool, StoreError> {
+        self.ok().await?.renew(id, lease, until).await
+    }
+    async fn settle(
+        &self,
+        id: DeliveryId,
+        lease: Lease,
+        outcome: &Outcome,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.ok().await?.settle(id, lease, outcome, now).await
+    }
+    async fn release_leases(&self) -> Result<u64, StoreError> {
+        self.ok().await?.release_leases().await
+    }
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.ok().await?.next_due().await
+    }
+    async fn outbox(&self) -> Result<OutboxSummary, StoreError> {
+        self.ok().await?.outbox().await
+    }
+}
+
+#[async_trait]
+impl SubscriptionStore for Faulty {
+    async fn subscribe(
+        &self,
+        sign_up: &SignUp,
+        limits: SignUpLimits,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.ok().await?.subscribe(sign_up, limits, now).await
+    }
+    async fn subscription_of(
+        &self,
+        purpose: Purpose,
+        token: &TokenHash,
+    ) -> Result<Option<Subscription>, StoreError> {
+        self.ok().await?.subscription_of(purpose, token).await
+    }
+    async fn confirm(&self, token: &TokenHash, now: Timestamp) -> Result<Confirmed, StoreError> {
+        self.ok().await?.confirm(token, now).await
+    }
+    async fn unsubscribe(
+        &self,
+        token: &TokenHash,
+        now: Timestamp,
+    ) -> Result<Option<Subscription>, StoreError> {
+        self.ok().await?.unsubscribe(token, now).await
+    }
+    async fn subscription_counts(&self) -> Result<(u64, u64, u64), StoreError> {
+        self.ok().await?.subscription_counts().await
+    }
+}
+
+#[async_trait]
+impl Housekeeping for Faulty {
+    async fn lock_worker(&self) -> Result<Box<dyn WorkerLock>, StoreError> {
+        self.ok().await?.lock_worker().await
+    }
+    async fn note(&self, name: &str) -> Result<Option<String>, StoreError> {
+        self.ok().await?.note(name).await
+    }
+    async fn set_note(&self, name: &str, text: &str) -> Result<(), StoreError> {
+        self.ok().await?.set_note(name, text).await
+    }
+    fn describe(&self) -> String {
+        self.inner.describe()
+    }
+    async fn check(&self) -> Result<(), StoreError> {
+        self.ok().await?.check().await
+    }
+    async fn close(&self) {
+        self.inner.close().await;
+    }
+}

@@ -1,0 +1,15 @@
+//! The API from outside: over its router where only answers matter, over sockets where connections do. The
+//! store is the real SQLite one, in a folder of its own.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test fails by panicking
+
+mod caching;
+mod contract;
+mod errors;
+mod faulty;
+mod follow;
+mod pages;
+mod readiness;
+mod sockets;
+mod subscribe;
+mod world;

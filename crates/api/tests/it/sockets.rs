@@ -1,0 +1,391 @@
+//! Connections: what hostile and slow peers get, and how the server stops.
+
+use crate::faulty::{Fault, Faulty};
+use crate::world::*;
+use qqq_api::Api;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+struct Server {
+    address: SocketAddr,
+    stop: CancellationToken,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+impl Server {
+    async fn start(api: Api) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let task = tokio::spawn({
+            let stop = stop.clone();
+            async move { api.serve(listener, stop).await }
+        });
+        Self { address, stop, task }
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// Sends raw bytes and reads whatever comes until the server closes.
+    async fn exchange(&self, bytes: &[u8]) -> String {
+        let mut stream = self.connect().await;
+        stream.write_all(bytes).await.unwrap();
+        read_to_close(&mut stream).await
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// Reads until the peer closes or resets; fails when it does neither within ten seconds.
+async fn read_to_close(stream: &mut TcpStream) -> String {
+    let mut all = Vec::new();
+    let read = async {
+        let mut some = [0; 4096];
+        while let Ok(n @ 1..) = stream.read(&mut some).await {
+            all.extend_from_slice(&some[..n]);
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), read).await.expect("the server kept the connection");
+    String::from_utf8_lossy(&all).into_owned()
+}
+
+/// Reads one answer with a `content-length` off a connection that stays open.
+async fn read_answer(stream: &mut TcpStream) -> String {
+    let mut all = Vec::new();
+    let read = async {
+        loop {
+            let text = String::from_utf8_lossy(&all).into_owned();
+            if let Some((head, body)) = text.split_once("\r\n\r\n") {
+                let length = head
+                    .lines()
+                    .find_map(|line| {
+                        line.to_ascii_lowercase().strip_prefix("content-length: ").map(str::to_owned)
+                    })
+                    .map_or(0, |length| length.parse::<usize>().unwrap());
+                if body.len() >= length {
+                    return text;
+                }
+            }
+            let mut some = [0; 4096];
+            let n = stream.read(&mut some).await.unwrap();
+            assert!(n > 0, "closed early after {text:?}");
+            all.extend_from_slice(&some[..n]);
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), read).await.expect("no answer came")
+}
+
+fn status_of(answer: &str) -> u16 {
+    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("{answer:?}"))
+}
+
+async fn quick_world() -> World {
+    let mut world = World::new().await;
+    let limits = &mut world.config.limits;
+    limits.header_read = Duration::from_millis(400);
+    limits.body_read = Duration::from_millis(400);
+    limits.drain = Duration::from_millis(600);
+    world
+}
+
+const ASK: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+
+#[tokio::test]
+async fn peers_that_do_not_finish_a_request_are_closed_on_time() {
+    let world = quick_world().await;
+    let server = Server::start(world.api().await).await;
+    for (what, bytes) in [
+        ("nothing sent", &b""[..]),
+        ("one byte", b"G"),
+        ("half a header", b"GET / HTTP/1.1\r\nhost: x\r\nx-half"),
+        ("half a preface of HTTP/2", b"PRI * HTTP/2.0\r\n"),
+        ("a request, then idle", ASK),
+        ("a request, then half of the next", b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\nGET /he"),
+    ] {
+        let started = Instant::now();
+        server.exchange(bytes).await;
+        let elapsed = started.elapsed();
+        assert!(elapsed < Duration::from_secs(3), "{what}: {elapsed:?}");
+    }
+    assert_eq!(status_of(&server.exchange(ASK).await), 200, "others are served");
+}
+
+#[tokio::test]
+async fn a_header_that_trickles_in_does_not_reset_the_clock() {
+    let world = quick_world().await;
+    let server = Server::start(world.api().await).await;
+    let mut stream = server.connect().await;
+    let started = Instant::now();
+    let trickle = async {
+        for byte in b"GET / HTTP/1.1\r\nhost: x\r\nx-slow: ".iter().chain(std::iter::repeat(&b'a')) {
+            if stream.write_all(&[*byte]).await.is_err() {
+                break;
+            }
+            let mut nothing = [0; 1];
+            if let Ok(Ok(0) | Err(_)) =
+                tokio::time::timeout(Duration::from_millis(25), stream.read(&mut nothing)).await
+            {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), trickle).await.expect("the server kept the connection");
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_a_408_and_a_close() {
+    let world = quick_world().await;
+    let server = Server::start(world.api().await).await;
+    let head = "POST /subscribe HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
+    for body in ["content-length: 50\r\n\r\n{\"email\"", "transfer-encoding: chunked\r\n\r\n5\r\n{\"ema"] {
+        let answer = server.exchange(format!("{head}{body}").as_bytes()).await;
+        assert_eq!(status_of(&answer), 408, "{answer}");
+        assert!(answer.contains("application/problem+json"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_nobody_reads_does_not_hold_the_connection() {
+    let world = quick_world().await;
+    let server = Server::start(world.api().await).await;
+    let answer =
+        server.exchange(b"POST /healthz HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\nabc").await;
+    assert_eq!(status_of(&answer), 405, "{answer}");
+    let answer = server.exchange(b"GET /healthz HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nabc").await;
+    assert_eq!(status_of(&answer), 200, "{answer}");
+}
+
+#[tokio::test]
+async fn a_long_body_is_a_413_told_or_chunked() {
+    let world = quick_world().await;
+    let server = Server::start(world.api().await).await;
+    let head = "POST /subscribe HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
+    let told = format!("{head}content-length: 16385\r\n\r\n");
+    assert_eq!(status_of(&server.exchange(told.as_bytes()).await), 413);
+    let mut chunked = format!("{head}transfer-encoding: chunked\r\n\r\n");
+    for _ in 0..17 {
+        chunked.push_str(&format!("400\r\n{}\r\n", " ".repeat(1024)));
+    }
+    chunked.push_str("0\r\n\r\n");
+    assert_eq!(status_of(&server.exchange(chunked.as_bytes()).await), 413);
+    let huge = format!("{head}content-length: 99999999999999999999999\r\n\r\n");
+    let answer = server.exchange(huge.as_bytes()).await;
+    assert_eq!(status_of(&answer), 400, "{answer}");
+}
+
+#[tokio::test]
+async fn heads_over_the_limits_are_431_or_414() {
+    let world = quick_world().await;
+    let server = Server::start(world.api().await).await;
+    let with_headers = |count: usize| {
+        let lines: String = (0..count).map(|n| format!("x-{n}: 1\r\n")).collect();
+        format!("GET /healthz HTTP/1.1\r\nhost: x\r\n{lines}\r\n")
+    };
+    assert_eq!(status_of(&server.exchange(with_headers(63).as_bytes()).await), 200);
+    assert_eq!(status_of(&server.exchange(with_headers(64).as_bytes()).await), 431);
+    for length in [8_200, 20_000, 200_000] {
+        let long = format!("GET /healthz HTTP/1.1\r\nhost: x\r\nx-long: {}\r\n\r\n", "a".repeat(length));
+        let mut stream = server.connect().await;
+        let _ = stream.write_all(long.as_bytes()).await;
+        let answer = read_to_close(&mut stream).await;
+        // A reset may overtake the answer while the peer is still sending.
+        assert!(answer.is_empty() || status_of(&answer) == 431, "{length}: {answer}");
+    }
+    let path = format!("GET /{} HTTP/1.1\r\nhost: x\r\n\r\n", "a".repeat(7_000));
+    assert_eq!(status_of(&server.exchange(path.as_bytes()).await), 404);
+}
+
+/// Two servers must never disagree about where a request ends (RFC 9112 section 6.3).
+#[tokio::test]
+async fn requests_whose_end_is_in_doubt_are_refused_or_end_the_connection() {
+    let world = quick_world().await;
+    let server = Server::start(world.api().await).await;
+    let smuggled = "GET /v1/symbols HTTP/1.1\r\nhost: x\r\n\r\n";
+    for (what, headers, body) in [
+        ("two lengths", "content-length: 3\r\ncontent-length: 4\r\n", "abc"),
+        ("a list of lengths", "content-length: 3, 4\r\n", "abc"),
+        ("a signed length", "content-length: +3\r\n", "abc"),
+        ("a negative length", "content-length: -3\r\n", "abc"),
+        ("a hexadecimal length", "content-length: 0x3\r\n", "abc"),
+        ("an empty length", "content-length: \r\n", ""),
+        ("an unknown coding", "transfer-encoding: gzip\r\n", "abc"),
+        ("chunked not last", "transfer-encoding: chunked, gzip\r\n", "0\r\n\r\n"),
+        ("a blank before the colon", "content-length : 3\r\n", "abc"),
+        ("a folded line", "x-a: b\r\n c: d\r\n", ""),
+        ("a bare carriage return", "x-a: b\rc: d\r\n", ""),
+        ("a nul", "x-a: b\0c\r\n", ""),
+        ("a bad chunk size", "transfer-encoding: chunked\r\n", "zz\r\nabc\r\n0\r\n\r\n"),
+        ("a huge chunk size", "transfer-encoding: chunked\r\n", "fffffffffffffffff\r\nabc\r\n0\r\n\r\n"),
+        ("no host", "REMOVE-HOST", ""),
+        ("two hosts", "host: y\r\n", ""),
+    ] {
+        let host = if headers == "REMOVE-HOST" { "" } else { "host: x\r\n" };
+        let headers = headers.trim_start_matches("REMOVE-HOST");
+        let kind = "content-type: application/json\r\n";
+        let request = format!("POST /subscribe HTTP/1.1\r\n{host}{kind}{headers}\r\n{body}{smuggled}");
+        let answer = server.exchange(request.as_bytes()).await;
+        assert!(answer.is_empty() || status_of(&answer) == 400, "{what}: {answer}");
+        assert!(!answer.contains("next_cursor"), "{what}: {answer}");
+    }
+    // Both a length and chunks: the chunks count, and nothing after them is taken for a request.
+    for headers in [
+        "content-length: 6\r\ntransfer-encoding: chunked\r\n",
+        "transfer-encoding: chunked\r\ncontent-length: 6\r\n",
+    ] {
+        let request = format!("POST /subscribe HTTP/1.1\r\nhost: x\r\n{headers}\r\n0\r\n\r\n{smuggled}");
+        let answer = server.exchange(request.as_bytes()).await;
+        assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
+        assert!(!answer.contains("next_cursor"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn answers_over_a_socket_carry_no_server_name_and_a_connection_serves_several() {
+    let world = quick_world().await;
+    let server = Server::start(world.api().await).await;
+    let mut stream = server.connect().await;
+    for _ in 0..5 {
+        stream.write_all(ASK).await.unwrap();
+        let answer = read_answer(&mut stream).await;
+        assert_eq!(status_of(&answer), 200);
+        assert!(!answer.to_ascii_lowercase().contains("\r\nserver:"), "{answer}");
+    }
+    stream.write_all(&[ASK, ASK].concat()).await.unwrap();
+    let both = read_to_close(&mut stream).await;
+    assert_eq!(both.matches("HTTP/1.1 200").count(), 2, "pipelined: {both}");
+    let old = server.exchange(b"GET /healthz HTTP/1.0\r\n\r\n").await;
+    assert_eq!(status_of(&old), 200, "HTTP/1.0 has no host");
+}
+
+#[tokio::test]
+async fn connections_over_the_cap_are_turned_away_and_places_come_free() {
+    let mut world = quick_world().await;
+    world.config.limits.header_read = Duration::from_secs(30);
+    world.config.limits.connections = 3;
+    let server = Server::start(world.api().await).await;
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        let mut stream = server.connect().await;
+        stream.write_all(ASK).await.unwrap();
+        read_answer(&mut stream).await;
+        held.push(stream);
+    }
+    let mut over = server.connect().await;
+    let answer = read_to_close(&mut over).await;
+    assert!(answer.is_empty() || status_of(&answer) == 503, "{answer}");
+    held.pop();
+    until(|| async {
+        let mut stream = server.connect().await;
+        let _ = stream.write_all(ASK).await;
+        let mut some = [0; 12];
+        matches!(stream.read(&mut some).await, Ok(12)) && &some == b"HTTP/1.1 200"
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_address_cannot_take_all_connections() {
+    let mut world = quick_world().await;
+    world.config.limits.header_read = Duration::from_secs(30);
+    world.config.limits.connections_per_network = 2;
+    let server = Server::start(world.api().await).await;
+    let (_one, _two) = (server.connect().await, server.connect().await);
+    let mut third = server.connect().await;
+    let answer = read_to_close(&mut third).await;
+    assert!(answer.is_empty() || status_of(&answer) == 503, "{answer}");
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.9:0".parse().unwrap()).unwrap();
+    let mut neighbour = socket.connect(server.address).await.unwrap();
+    neighbour.write_all(ASK).await.unwrap();
+    assert_eq!(status_of(&read_answer(&mut neighbour).await), 200);
+
+    // A trusted proxy speaks for many.
+    let mut world = quick_world().await;
+    world.config.limits.header_read = Duration::from_secs(30);
+    world.config.limits.connections_per_network = 2;
+    world.config.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+    let server = Server::start(world.api().await).await;
+    let mut streams = Vec::new();
+    for _ in 0..5 {
+        let mut stream = server.connect().await;
+        stream.write_all(ASK).await.unwrap();
+        assert_eq!(status_of(&read_answer(&mut stream).await), 200);
+        streams.push(stream);
+    }
+}
+
+#[tokio::test]
+async fn behind_a_trusted_proxy_each_client_has_its_own_rate() {
+    let mut world = quick_world().await;
+    world.config.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+    let server = Server::start(world.api().await).await;
+    let sign_up = |client: &str, n: usize| {
+        let body = format!(r#"{{"email":"ada{n}@example.com","metric":"price","ticker":"AAPL"}}"#);
+        format!(
+            "POST /subscribe HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-forwarded-for: 9.9.9.{n}, {client}\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    for n in 0..10 {
+        assert_eq!(status_of(&server.exchange(sign_up("203.0.113.1", n).as_bytes()).await), 201);
+    }
+    let answer = server.exchange(sign_up("203.0.113.1", 11).as_bytes()).await;
+    assert_eq!(status_of(&answer), 429, "a made-up first hop does not help");
+    assert!(answer.contains("retry-after: "), "{answer}");
+    assert_eq!(status_of(&server.exchange(sign_up("203.0.113.2", 12).as_bytes()).await), 201);
+}
+
+#[tokio::test]
+async fn stopping_closes_idle_connections_and_lets_the_answer_under_way_finish() {
+    let mut world = quick_world().await;
+    world.config.limits.header_read = Duration::from_secs(30);
+    world.config.limits.drain = Duration::from_secs(8);
+    let faulty = Arc::new(Faulty::over(&world));
+    let mut server = Server::start(world.api_over(faulty.clone()).await).await;
+    let mut silent = server.connect().await;
+    let mut idle = server.connect().await;
+    idle.write_all(ASK).await.unwrap();
+    read_answer(&mut idle).await;
+    faulty.set(Fault::Wait);
+    let mut busy = server.connect().await;
+    busy.write_all(b"GET /v1/alerts?limit=5 HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    until(|| async { faulty.waiting() == 1 }).await;
+    server.stop.cancel();
+    assert_eq!(read_to_close(&mut silent).await, "");
+    assert_eq!(read_to_close(&mut idle).await, "");
+    until(|| async { TcpStream::connect(server.address).await.is_err() }).await;
+    faulty.set(Fault::None);
+    assert_eq!(status_of(&read_to_close(&mut busy).await), 200);
+    let ended = tokio::time::timeout(Duration::from_secs(5), &mut server.task).await.unwrap();
+    ended.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn stopping_does_not_wait_for_ever() {
+    let world = quick_world().await;
+    let faulty = Arc::new(Faulty::over(&world));
+    let mut server = Server::start(world.api_over(faulty.clone()).await).await;
+    faulty.set(Fault::Hang);
+    let mut stuck = server.connect().await;
+    stuck.write_all(b"GET /v1/alerts?limit=5 HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    until(|| async { faulty.waiting() == 1 }).await;
+    server.stop.cancel();
+    let started = Instant::now();
+    let ended = tokio::time::timeout(Duration::from_secs(5), &mut server.task).await.unwrap();
+    ended.unwrap().unwrap();
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    assert_eq!(read_to_close(&mut stuck).await, "");
+}

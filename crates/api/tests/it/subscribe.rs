@@ -1,0 +1,208 @@
+//! Signing up, over JSON and over the form.
+
+use crate::world::*;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use qqq_api::Rate;
+use qqq_core::delivery::DeliveryKind;
+use serde_json::json;
+
+const ADA: &str = r#"{"email":"ada@example.com","metric":"price","ticker":"AAPL"}"#;
+
+#[tokio::test]
+async fn a_sign_up_is_answered_and_owes_one_confirmation_mail() {
+    let world = World::new().await;
+    let router = world.router().await;
+    for path in ["/subscribe", "/subscribe/"] {
+        let body = r#"{"email":"Ada@example.com","metric":"volume","ticker":"fb"}"#;
+        let reply = post_json(&router, path, body).await;
+        assert_eq!(reply.status, StatusCode::CREATED, "{}", reply.text());
+        assert_eq!(
+            reply.json(),
+            json!({"ticker": "META", "metric": "volume", "email": "Ada@example.com", "status": "pending"})
+        );
+    }
+    tokio::time::timeout(std::time::Duration::from_secs(1), world.config.outbox_hint.notified())
+        .await
+        .expect("the dispatcher was not told");
+    let owed = world.claim().await;
+    assert_eq!(owed.len(), 1, "the second came within ten minutes");
+    assert_eq!(owed[0].kind, DeliveryKind::Confirmation);
+    assert_eq!(owed[0].subscription.symbol.as_str(), "META");
+}
+
+#[tokio::test]
+async fn without_double_opt_in_a_sign_up_is_active() {
+    let mut world = World::new().await;
+    world.config.confirm = false;
+    let reply = post_json(&world.router().await, "/subscribe", ADA).await;
+    assert_eq!(reply.json()["status"], "active");
+    assert_eq!(world.store.subscription_counts().await.unwrap(), (0, 1, 0));
+}
+
+#[tokio::test]
+async fn new_known_and_active_addresses_get_the_very_same_answer() {
+    let world = World::new().await;
+    let router = world.router().await;
+    let fresh = post_json(&router, "/subscribe", ADA).await;
+    let known = post_json(&router, "/subscribe", ADA).await;
+    let (confirm, _) = world.mailed_tokens().await;
+    let confirmed = post(&router, &format!("/v1/subscriptions/confirm?token={confirm}"), FORM, "").await;
+    assert_eq!(confirmed.status, StatusCode::OK);
+    let active = post_json(&router, "/subscribe", ADA).await;
+    for reply in [&known, &active] {
+        assert_eq!((reply.status, &reply.body), (fresh.status, &fresh.body));
+        let names = |reply: &Reply| reply.headers.keys().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(names(reply), names(&fresh));
+    }
+}
+
+#[tokio::test]
+async fn every_kind_of_wrong_body_has_its_status_and_names_its_field() {
+    let mut world = World::new().await;
+    let many = Rate { per_minute: 1000.try_into().unwrap(), burst: 1000.try_into().unwrap() };
+    world.config.limits.posts = many;
+    let router = world.router().await;
+    let cases: &[(&str, u16, &[&str])] = &[
+        ("", 400, &[]),
+        ("nonsense", 400, &[]),
+        (r#"{"email":"ada@example.com""#, 400, &[]),
+        (r#"{"email":"ada@example.com","metric":"price","ticker":"AAPL"} x"#, 400, &[]),
+        ("[]", 422, &["(body)"]),
+        ("null", 422, &["(body)"]),
+        ("{}", 422, &["email", "metric", "ticker"]),
+        (r#"{"email":"ada@example.com","metric":"price"}"#, 422, &["ticker"]),
+        (r#"{"email":"ada","metric":"price","ticker":"AAPL"}"#, 422, &["email"]),
+        (r#"{"email":"a@b\r\nBcc: x@y.z","metric":"price","ticker":"AAPL"}"#, 422, &["email"]),
+        (r#"{"email":1,"metric":"price","ticker":"AAPL"}"#, 422, &["email"]),
+        (r#"{"email":null,"metric":"price","ticker":"AAPL"}"#, 422, &["email"]),
+        (r#"{"email":["ada@example.com"],"metric":"price","ticker":"AAPL"}"#, 422, &["email"]),
+        (r#"{"email":{"$gt":""},"metric":"price","ticker":"AAPL"}"#, 422, &["email"]),
+        (r#"{"email":"ada@example.com","metric":"open","ticker":"AAPL"}"#, 422, &["metric"]),
+        (r#"{"email":"ada@example.com","metric":"Price","ticker":"AAPL"}"#, 422, &["metric"]),
+        (r#"{"email":"ada@example.com","metric":"price","ticker":"IBM"}"#, 422, &["ticker"]),
+        (r#"{"email":"ada@example.com","metric":"price","ticker":""}"#, 422, &["ticker"]),
+        (r#"{"email":"","metric":"","ticker":""}"#, 422, &["email", "metric", "ticker"]),
+        (r#"{"email":"ada@example.com","metric":"price","ticker":"AAPL","ticker":"TSLA"}"#, 422, &["ticker"]),
+        (r#"{"email":"ada@example.com","metric":"price","ticker":"AAPL","admin":true}"#, 422, &["admin"]),
+        (r#"{"Email":"ada@example.com","metric":"price","ticker":"AAPL"}"#, 422, &["email", "Email"]),
+    ];
+    for (body, status, fields) in cases {
+        let reply = post_json(&router, "/subscribe", body).await;
+        assert_eq!(reply.status.as_u16(), *status, "{body}: {}", reply.text());
+        assert_eq!(reply.header("content-type"), "application/problem+json");
+        let problem = reply.json();
+        let named: Vec<_> = problem["errors"]
+            .as_array()
+            .map(|errors| errors.iter().map(|error| error["field"].as_str().unwrap().to_owned()).collect())
+            .unwrap_or_default();
+        assert_eq!(named, *fields, "{body}");
+        for field in *fields {
+            assert!(problem["detail"].as_str().unwrap().contains(field), "{body}");
+        }
+        assert!(!reply.text().contains("ada@example.com"), "an address in an error");
+    }
+    assert_eq!(world.store.subscription_counts().await.unwrap(), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn other_content_types_are_415_and_long_bodies_413() {
+    let world = World::new().await;
+    let router = world.router().await;
+    for kind in ["text/plain", FORM, "application/jsonp", "", "multipart/form-data; boundary=x"] {
+        let reply = post(&router, "/subscribe", kind, ADA).await;
+        assert_eq!(reply.status.as_u16(), 415, "{kind}");
+    }
+    let request = Request::post("/subscribe").body(Body::from(ADA)).unwrap();
+    assert_eq!(send(&router, request).await.status.as_u16(), 415);
+    let kind = "Application/JSON ; charset=utf-8";
+    assert_eq!(post(&router, "/subscribe", kind, ADA).await.status.as_u16(), 201);
+
+    let limit = world.config.limits.body;
+    let padded = |length: usize| format!("{ADA}{}", " ".repeat(length - ADA.len()));
+    assert_eq!(post_json(&router, "/subscribe", &padded(limit)).await.status.as_u16(), 201);
+    let reply = post_json(&router, "/subscribe", &padded(limit + 1)).await;
+    assert_eq!((reply.status.as_u16(), reply.header("connection")), (413, "close"));
+}
+
+#[tokio::test]
+async fn too_many_sign_ups_from_one_network_are_429_with_the_time_to_wait() {
+    let world = World::new().await;
+    let router = world.router().await;
+    for n in 0..10 {
+        let body = ADA.replace("ada", &format!("ada{n}"));
+        assert_eq!(post_json(&router, "/subscribe", &body).await.status.as_u16(), 201, "{n}");
+    }
+    let reply = post_json(&router, "/subscribe", ADA).await;
+    assert_eq!(reply.status.as_u16(), 429);
+    let wait: u64 = reply.header("retry-after").parse().unwrap();
+    assert!((1..=12).contains(&wait), "{wait}");
+    assert_eq!(reply.header("content-type"), "application/problem+json");
+    let form = "email=ada%40example.com&metric=price&ticker=AAPL";
+    let reply = post(&router, "/subscribe/form", FORM, form).await;
+    assert_eq!(reply.status.as_u16(), 429, "the form counts too");
+    assert!(!reply.header("retry-after").is_empty());
+    assert_eq!(get(&router, "/AAPL/price").await.status, StatusCode::OK, "reading is free");
+}
+
+#[tokio::test]
+async fn mistakes_do_not_use_up_sign_ups_but_are_counted_too() {
+    let world = World::new().await;
+    let router = world.router().await;
+    let mut refused = 0;
+    for _ in 0..70 {
+        refused += u32::from(post_json(&router, "/subscribe", "{}").await.status.as_u16() == 429);
+    }
+    assert!((9..=10).contains(&refused), "{refused}");
+    let router = world.router().await;
+    for _ in 0..30 {
+        assert_eq!(post_json(&router, "/subscribe", "{}").await.status.as_u16(), 422);
+    }
+    assert_eq!(post_json(&router, "/subscribe", ADA).await.status.as_u16(), 201);
+}
+
+#[tokio::test]
+async fn the_form_signs_up_and_answers_with_a_page() {
+    let world = World::new().await;
+    let router = world.router().await;
+    let form = "ticker=aapl&metric=volume&email=ada%2Bqqq%40example.com";
+    let reply = post(&router, "/subscribe/form", FORM, form).await;
+    assert_eq!(reply.status, StatusCode::CREATED);
+    assert!(reply.header("content-type").starts_with("text/html"));
+    assert!(reply.text().contains("look into your mail"));
+    assert_eq!(reply.header("cache-control"), "no-store");
+    let owed = world.claim().await;
+    assert_eq!(owed[0].subscription.email.expose(), "ada+qqq@example.com");
+
+    let again = post(&router, "/subscribe/form", FORM, form).await;
+    assert_eq!(again.body, reply.body, "known addresses get the same page");
+
+    for (form, status, word) in [
+        ("ticker=IBM&metric=volume&email=ada%40example.com", 422, "not tracked"),
+        ("ticker=AAPL&metric=volume&email=ada", 422, "Email"),
+        ("", 422, "is missing"),
+        ("ticker=<script>&metric=price&email=ada%40example.com", 422, "&lt;script&gt;"),
+    ] {
+        let reply = post(&router, "/subscribe/form", FORM, form).await;
+        assert_eq!(reply.status.as_u16(), status, "{form}");
+        assert!(reply.header("content-type").starts_with("text/html"));
+        assert!(reply.text().contains(word), "{form}: {}", reply.text());
+        assert!(!reply.text().contains("<script>"), "{form}");
+    }
+    assert_eq!(post_json(&router, "/subscribe/form", ADA).await.status.as_u16(), 415);
+}
+
+#[tokio::test]
+async fn a_form_on_somebody_elses_page_is_refused() {
+    let world = World::new().await;
+    let router = world.router().await;
+    for (name, value) in [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")] {
+        let request = Request::post("/subscribe/form")
+            .header("content-type", FORM)
+            .header(name, value)
+            .body(Body::from("ticker=AAPL&metric=price&email=ada%40example.com"))
+            .unwrap();
+        assert_eq!(send(&router, request).await.status, StatusCode::FORBIDDEN);
+    }
+    assert_eq!(world.claim().await.len(), 0);
+}

@@ -1,0 +1,298 @@
+//! A small market to ask about.
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use jiff::Timestamp;
+use prometheus_client::registry::Registry;
+use qqq_api::{Api, ApiConfig};
+use qqq_core::alert::Occurrence;
+use qqq_core::calendar::Market;
+use qqq_core::delivery::{Delivery, DeliveryKind};
+use qqq_core::token::{Purpose, TokenKey};
+use qqq_core::watchlist::DEFAULT_SYMBOLS;
+use qqq_core::{
+    Alert, AlertId, AlertState, Bar, Calendar, Clock, FeedMode, FeedStatus, Figures, Metric, Minute, Price,
+    Statistics, Symbol, Volume, Watchlist,
+};
+use qqq_store::{AlertChange, BarRecord, Batch, Sequence, Store};
+use serde_json::Value;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+/// A clock that stands where it is put.
+pub(crate) struct TestClock(Mutex<Timestamp>);
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+}
+
+impl TestClock {
+    pub(crate) fn set(&self, text: &str) {
+        *self.0.lock().unwrap() = text.parse().unwrap();
+    }
+}
+
+/// A Friday afternoon in the middle of the regular session (15:00 New York).
+pub(crate) const NOW: &str = "2025-01-31T20:00:30Z";
+
+pub(crate) struct World {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) config: ApiConfig,
+    pub(crate) calendar: Arc<Calendar>,
+    pub(crate) watchlist: Arc<Watchlist>,
+    pub(crate) key: TokenKey,
+    _folder: tempfile::TempDir,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = qqq_store::open(&format!("sqlite://{}/test.db", folder.path().display())).await.unwrap();
+        Self {
+            store,
+            clock: Arc::new(TestClock(Mutex::new(NOW.parse().unwrap()))),
+            config: ApiConfig::new("http://127.0.0.1:8080".parse().unwrap()),
+            calendar: Arc::new(Calendar::new(Market::Xnas, false, [])),
+            watchlist: Arc::new(Watchlist::new(DEFAULT_SYMBOLS.map(symbol), []).unwrap()),
+            key: TokenKey::new([7; 32]),
+            _folder: folder,
+        }
+    }
+
+    /// An API over the store as it now is.
+    pub(crate) async fn api(&self) -> Api {
+        self.api_over(Arc::clone(&self.store)).await
+    }
+
+    pub(crate) async fn api_over(&self, store: Arc<dyn Store>) -> Api {
+        Api::load(
+            store,
+            Arc::clone(&self.watchlist),
+            Arc::clone(&self.calendar),
+            Arc::clone(&self.clock) as Arc<dyn Clock>,
+            self.key.clone(),
+            self.config.clone(),
+            Arc::new(Mutex::new(Registry::default())),
+        )
+        .await
+        .unwrap()
+    }
+
+    pub(crate) async fn router(&self) -> Router {
+        self.api().await.router()
+    }
+
+    pub(crate) async fn commit(&self, batch: Batch) -> Sequence {
+        self.store.commit(&batch, self.clock.now()).await.unwrap().sequence
+    }
+
+    pub(crate) async fn commit_bars(&self, bars: &[Bar]) -> Sequence {
+        let bars = bars.iter().map(|&bar| BarRecord { bar, revision: 0 }).collect();
+        self.commit(Batch { bars, ..Batch::default() }).await
+    }
+
+    /// The deliveries owed now, taken out of the store.
+    pub(crate) async fn claim(&self) -> Vec<Delivery> {
+        let now = self.clock.now();
+        let lease = now.checked_add(jiff::SignedDuration::from_secs(60)).unwrap();
+        self.store.claim(now, lease, 100).await.unwrap()
+    }
+
+    /// The token of the one confirmation mail that is owed, and the unsubscribe token beside it.
+    pub(crate) async fn mailed_tokens(&self) -> (String, String) {
+        let owed = self.claim().await;
+        let [delivery] = &owed[..] else { panic!("{} deliveries are owed", owed.len()) };
+        assert_eq!(delivery.kind, DeliveryKind::Confirmation);
+        let subscription = &delivery.subscription;
+        let token =
+            |purpose| self.key.token(purpose, subscription.id, &subscription.nonce).expose().to_owned();
+        (token(Purpose::Confirm), token(Purpose::Unsubscribe))
+    }
+}
+
+/// An API that follows its store until dropped.
+pub(crate) struct Following {
+    pub(crate) api: Api,
+    pub(crate) hint: Arc<Notify>,
+    stop: CancellationToken,
+    task: Option<tokio::task::JoinHandle<Result<(), qqq_store::StoreError>>>,
+}
+
+impl Following {
+    pub(crate) fn start(api: Api) -> Self {
+        let (hint, stop) = (Arc::new(Notify::new()), CancellationToken::new());
+        let task = tokio::spawn({
+            let (api, hint, stop) = (api.clone(), Arc::clone(&hint), stop.clone());
+            async move { api.tail(hint, stop).await }
+        });
+        Self { api, hint, stop, task: Some(task) }
+    }
+
+    pub(crate) async fn has_seen(&self, sequence: Sequence) {
+        self.hint.notify_one();
+        until(|| async { self.api.sequence() >= sequence }).await;
+    }
+
+    /// How the following ended by itself.
+    pub(crate) async fn ended(mut self) -> Result<(), qqq_store::StoreError> {
+        self.task.take().unwrap().await.unwrap()
+    }
+
+    pub(crate) async fn stop(mut self) -> Result<(), qqq_store::StoreError> {
+        self.stop.cancel();
+        self.task.take().unwrap().await.unwrap()
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// Waits until `condition` holds, at most ten seconds.
+pub(crate) async fn until<F: Future<Output = bool>>(condition: impl Fn() -> F) {
+    let wait = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), wait).await.expect("the condition never held");
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Reply {
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+pub(crate) async fn send(router: &Router, request: Request<Body>) -> Reply {
+    let response = router.clone().oneshot(request).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes().to_vec();
+    Reply { status: parts.status, headers: parts.headers, body }
+}
+
+pub(crate) async fn get(router: &Router, path: &str) -> Reply {
+    send(router, Request::get(path).body(Body::empty()).unwrap()).await
+}
+
+pub(crate) async fn get_with(router: &Router, path: &str, headers: &[(&str, &str)]) -> Reply {
+    let mut request = Request::get(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    send(router, request.body(Body::empty()).unwrap()).await
+}
+
+pub(crate) async fn post(router: &Router, path: &str, kind: &str, body: impl Into<Body>) -> Reply {
+    let request = Request::post(path).header(header::CONTENT_TYPE, kind).body(body.into()).unwrap();
+    send(router, request).await
+}
+
+pub(crate) async fn post_json(router: &Router, path: &str, body: &str) -> Reply {
+    post(router, path, "application/json", body.to_owned()).await
+}
+
+pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
+
+pub(crate) fn symbol(text: &str) -> Symbol {
+    text.parse().unwrap()
+}
+
+pub(crate) fn at(text: &str) -> Minute {
+    Minute::containing(text.parse().unwrap())
+}
+
+/// A bar that traded at one price.
+pub(crate) fn bar(name: &str, start: Minute, close: &str, volume: i64) -> Bar {
+    let close: Price = close.parse().unwrap();
+    Bar {
+        symbol: symbol(name),
+        start,
+        open: close,
+        high: close,
+        low: close,
+        close,
+        volume: Volume::from_shares(volume).unwrap(),
+        vwap: None,
+        trades: None,
+        feed: "iex".parse().unwrap(),
+    }
+}
+
+pub(crate) fn feed(mode: FeedMode) -> FeedStatus {
+    FeedStatus {
+        provider: "test".to_owned(),
+        label: "iex".parse().unwrap(),
+        mode,
+        coverage: "IEX only: about 2.5 % of US volume".to_owned(),
+        clock: NOW.parse().unwrap(),
+        answered_at: Some(NOW.parse().unwrap()),
+        problem: None,
+    }
+}
+
+pub(crate) fn statistics(name: &str, start: Minute, price_stdev: f64, volume_ratio: f64) -> Statistics {
+    let figures = |stdev: f64, ratio: f64| Figures {
+        stdev: Some(stdev),
+        relative_stdev: Some(stdev / 100.0),
+        trailing_average: Some(21034.5),
+        ratio: Some(ratio),
+        window_bars: 60,
+    };
+    Statistics {
+        symbol: symbol(name),
+        start,
+        feed: "iex".parse().unwrap(),
+        price: figures(price_stdev, 1.0007),
+        volume: figures(price_stdev * 10.0, volume_ratio),
+    }
+}
+
+pub(crate) fn alert(name: &str, metric: Metric, start: Minute) -> Alert {
+    let symbol = symbol(name);
+    Alert {
+        id: AlertId::derive("spike", symbol, metric, start),
+        rule: "spike".to_owned(),
+        symbol,
+        metric,
+        start,
+        value: 151_234,
+        window_sum: 1_262_070,
+        window_bars: 60,
+        feed: "iex".parse().unwrap(),
+        revision: 0,
+        state: AlertState::Raised,
+        raised_at: start.end().checked_add(jiff::SignedDuration::from_millis(4_120)).unwrap(),
+        occurrences: vec![Occurrence { start, value: 151_234 }],
+    }
+}
+
+pub(crate) fn raised(alerts: impl IntoIterator<Item = Alert>) -> Batch {
+    Batch { alerts: alerts.into_iter().map(AlertChange::Raised).collect(), ..Batch::default() }
+}
