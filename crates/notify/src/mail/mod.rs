@@ -31,7 +31,8 @@ pub struct MailConfig {
     ///
     /// `smtp://` requires STARTTLS unless the host is this machine (`localhost`, a loopback address): there
     /// it is used where offered. `?tls=required`, `opportunistic` or `none` says otherwise. Credentials never
-    /// travel in clear text unless `tls=none` is written out. `?ca=FILE` trusts only the authorities of a PEM
+    /// travel in clear text unless `tls=none` is written out. Certificates are verified, except where TLS is
+    /// only used where offered and neither login nor `ca` is set. `?ca=FILE` trusts only the authorities of a PEM
     /// file. User and password are percent-encoded. The port is 587 (`smtps`: 465) where none is written.
     pub smtp_url: Option<String>,
     /// `email.from`: `QQQ Tracker <alerts@localhost>`. Its domain also names the mails (`Message-ID`).

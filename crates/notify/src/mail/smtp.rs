@@ -398,6 +398,8 @@ const MAX_RECEIVED: usize = 256 * 1024;
 /// One line at a time keeps whatever came behind the answer to STARTTLS out of the dialogue's buffer: what
 /// somebody slipped in before the encryption reaches the TLS handshake, which fails, and is never taken for
 /// the server's answers after it (CVE-2011-0411).
+///
+/// `smtps://` does without: there a server has shown its certificate before it says a word.
 #[derive(Debug)]
 struct Wire {
     stream: BufReader<TcpStream>,
