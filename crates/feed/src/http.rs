@@ -89,6 +89,19 @@ pub(crate) fn check_base(key: &str, base: &Url) -> Result<(), FeedError> {
     Err(FeedError::new(FeedErrorKind::BadRequest, message))
 }
 
+/// Says so where credentials would cross a network in the clear.
+pub(crate) fn warn_if_exposed(provider: &str, url: &Url) {
+    let loopback = match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => true,
+    };
+    if matches!(url.scheme(), "http" | "ws") && !loopback {
+        tracing::warn!(provider, "{provider} is asked without TLS: the credentials can be read on the way");
+    }
+}
+
 /// The provider's own reading of a refusal: by status and body, the kind and perhaps words for the operator.
 /// `None` leaves it to the status alone.
 pub(crate) type Classify = fn(StatusCode, &str) -> Option<(FeedErrorKind, Option<&'static str>)>;
@@ -383,6 +396,7 @@ pub(crate) fn excerpt(text: &str) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     #[test]
     fn an_endpoint_keeps_the_base_path_and_drops_its_query() {
@@ -397,6 +411,61 @@ mod tests {
                 check_base("feed.yahoo.base_url", &text.parse().expect("an address")).expect_err(text);
             assert!(error.message.contains("feed.yahoo.base_url"), "{error}");
         }
+    }
+
+    struct Epoch;
+
+    impl Clock for Epoch {
+        fn now(&self) -> jiff::Timestamp {
+            jiff::Timestamp::UNIX_EPOCH
+        }
+    }
+
+    /// A server that answers every request with a status, and how many there were.
+    async fn server(status: &'static str) -> (Url, Arc<AtomicUsize>) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}/", listener.local_addr().expect("an address")).parse().expect("a URL");
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = count.clone();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                counted.fetch_add(1, Ordering::Relaxed);
+                let _ = stream.read(&mut [0; 4096]).await;
+                let answer = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        });
+        (url, count)
+    }
+
+    #[tokio::test]
+    async fn where_one_host_limits_the_rate_the_other_is_tried_once_and_then_first() {
+        let manners = Manners {
+            provider: "test",
+            timeouts: Timeouts::default(),
+            requests_per_minute: 60_000,
+            burst: 100,
+            retry_rate_limited: false,
+            pause: Duration::from_secs(60),
+            max_pause: Duration::from_secs(60),
+            secrets: Vec::new(),
+            classify: |_, _| None,
+        };
+        let caller = Caller::new(manners, Arc::new(Epoch)).expect("a caller");
+        let (limited, limited_count) = server("429 Too Many Requests").await;
+        let (open, open_count) = server("200 OK").await;
+        let counts = || (limited_count.load(Ordering::Relaxed), open_count.load(Ordering::Relaxed));
+        let (urls, headers) = ([limited.clone(), open], HeaderMap::new());
+        caller.get(&urls, &headers, |_| Ok(())).await.expect("the other host answers");
+        assert_eq!(counts(), (1, 1));
+        caller.get(&urls, &headers, |_| Ok(())).await.expect("the other host answers");
+        assert_eq!(counts(), (1, 2), "the host that answered is asked first");
+
+        let error = caller.get(&[limited.clone(), limited], &headers, |_| Ok(())).await.expect_err("429");
+        assert!(matches!(error.kind, FeedErrorKind::RateLimited { .. }));
+        assert_eq!(counts(), (3, 2), "each once");
+        assert!(caller.get(&urls, &headers, |_| Ok(())).await.is_err());
+        assert_eq!(counts(), (3, 2), "then both are left alone");
     }
 
     proptest! {

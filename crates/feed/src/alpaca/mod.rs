@@ -113,6 +113,7 @@ impl Alpaca {
             FeedError::new(FeedErrorKind::BadRequest, format!("feed.alpaca.feed: {error}"))
         })?;
         let stream_url = config.stream_address()?;
+        http::warn_if_exposed("alpaca", &config.base_url);
         let mut headers = HeaderMap::new();
         headers.insert("apca-api-key-id", credential("feed.alpaca.key_id", &config.key_id)?);
         headers.insert("apca-api-secret-key", credential("feed.alpaca.secret_key", &config.secret_key)?);

@@ -66,6 +66,9 @@ impl Iex {
                            it must be a server that speaks its language, or use another provider";
             return Err(FeedError::new(FeedErrorKind::BadRequest, message));
         }
+        if !config.token.is_empty() {
+            http::warn_if_exposed("iex", &config.base_url);
+        }
         let label = FeedLabel::new("iex")
             .map_err(|error| FeedError::new(FeedErrorKind::BadRequest, error.to_string()))?;
         let encoded = url::form_urlencoded::byte_serialize(config.token.as_bytes()).collect();

@@ -99,16 +99,11 @@ impl Client {
         self.get(&urls, |body| parse::last_trade(body, symbol)).await
     }
 
-    /// The addresses of a symbol's chart: one, or the same at both official hosts.
+    /// The addresses of a symbol's chart.
     fn chart(&self, symbol: Symbol, with_query: impl Fn(&mut Url)) -> Vec<Url> {
         let mut url = http::endpoint(&self.base, &["v8", "finance", "chart", &parse::spelling(symbol)]);
         with_query(&mut url);
-        let own = HOSTS.iter().position(|&host| url.host_str() == Some(host));
-        let other = own.and_then(|own| {
-            let mut other = url.clone();
-            other.set_host(Some(HOSTS[1 - own])).ok().map(|()| other)
-        });
-        std::iter::once(url).chain(other).collect()
+        at_every_host(url)
     }
 
     async fn get<T: Send>(
@@ -118,6 +113,16 @@ impl Client {
     ) -> Result<T, FeedError> {
         self.caller.get(urls, &HeaderMap::new(), parse).await
     }
+}
+
+/// An address, and the same at the other official host where it is at one.
+fn at_every_host(url: Url) -> Vec<Url> {
+    let own = HOSTS.iter().position(|&host| url.host_str() == Some(host));
+    let other = own.and_then(|own| {
+        let mut other = url.clone();
+        other.set_host(Some(HOSTS[1 - own])).ok().map(|()| other)
+    });
+    std::iter::once(url).chain(other).collect()
 }
 
 /// The part of a range that Yahoo still has.
@@ -156,6 +161,17 @@ fn pieces(minutes: Range<Minute>, most: i32) -> Vec<Range<Minute>> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn only_the_official_hosts_stand_in_for_each_other() {
+        let hosts = |url: &str| -> Vec<String> {
+            at_every_host(url.parse().expect("a URL")).iter().map(Url::to_string).collect()
+        };
+        let [one, two] = ["https://query1.finance.yahoo.com/a?b=c", "https://query2.finance.yahoo.com/a?b=c"];
+        assert_eq!(hosts(one), [one, two]);
+        assert_eq!(hosts(two), [two, one]);
+        assert_eq!(hosts("http://127.0.0.1:80/a?b=c").len(), 1);
+    }
 
     proptest! {
         #[test]

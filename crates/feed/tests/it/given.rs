@@ -38,8 +38,8 @@ pub(crate) fn clock() -> Arc<dyn Clock> {
     Arc::new(At(half_hour().end.start()))
 }
 
-/// Long enough for a busy machine, short enough for tests of what never comes.
-pub(crate) const TIMEOUT: Duration = Duration::from_millis(800);
+/// Longer than any answer takes on a busy machine.
+pub(crate) const PATIENT: Duration = Duration::from_secs(10);
 
 pub(crate) fn alpaca_config(base_url: &Url) -> AlpacaConfig {
     AlpacaConfig {
@@ -49,8 +49,21 @@ pub(crate) fn alpaca_config(base_url: &Url) -> AlpacaConfig {
         secret_key: "SECRET-OF-A-TEST".to_owned(),
         feed: "iex".to_owned(),
         requests_per_minute: 6000,
-        timeout: TIMEOUT,
+        timeout: PATIENT,
         stream: true,
+    }
+}
+
+pub(crate) fn yahoo_config(base_url: &Url) -> YahooConfig {
+    YahooConfig { base_url: base_url.clone(), requests_per_minute: 60_000, timeout: PATIENT }
+}
+
+pub(crate) fn iex_config(base_url: &Url) -> IexConfig {
+    IexConfig {
+        base_url: base_url.join("stable").expect("an address"),
+        token: "TOKEN-OF-A-TEST".to_owned(),
+        requests_per_minute: 6000,
+        timeout: PATIENT,
     }
 }
 
@@ -59,16 +72,9 @@ pub(crate) fn alpaca(base_url: &Url) -> Alpaca {
 }
 
 pub(crate) fn yahoo(base_url: &Url) -> Yahoo {
-    let config = YahooConfig { base_url: base_url.clone(), requests_per_minute: 60_000, timeout: TIMEOUT };
-    Yahoo::new(config, clock()).expect("a provider")
+    Yahoo::new(yahoo_config(base_url), clock()).expect("a provider")
 }
 
 pub(crate) fn iex(base_url: &Url) -> Iex {
-    let config = IexConfig {
-        base_url: base_url.join("stable").expect("an address"),
-        token: "TOKEN-OF-A-TEST".to_owned(),
-        requests_per_minute: 6000,
-        timeout: TIMEOUT,
-    };
-    Iex::new(config, clock()).expect("a provider")
+    Iex::new(iex_config(base_url), clock()).expect("a provider")
 }

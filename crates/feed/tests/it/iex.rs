@@ -2,8 +2,7 @@
 
 use crate::given::{self, half_hour, symbol, symbols};
 use crate::server::{Reply, Server};
-use qqq_feed::{FeedErrorKind, Iex, IexConfig, Provider};
-use std::time::Duration;
+use qqq_feed::{FeedErrorKind, Iex, Provider};
 
 const BATCH: &str = include_str!("../../testdata/iex/batch.json");
 
@@ -70,12 +69,7 @@ async fn the_check_asks_for_one_record() {
 
 #[tokio::test]
 async fn the_service_that_is_gone_is_not_asked() {
-    let config = IexConfig {
-        base_url: "https://cloud.iexapis.com/stable".parse().expect("an address"),
-        token: String::new(),
-        requests_per_minute: 100,
-        timeout: Duration::from_secs(1),
-    };
-    let error = Iex::new(config, given::clock()).err().expect("a refusal");
+    let url = "https://cloud.iexapis.com/".parse().expect("an address");
+    let error = Iex::new(given::iex_config(&url), given::clock()).err().expect("a refusal");
     assert!(error.message.contains("2024-08-31"), "{error}");
 }

@@ -158,8 +158,7 @@ async fn after_too_many_requests_yahoo_is_left_alone() {
 #[tokio::test]
 async fn requests_are_spread_out() {
     let server = Server::new(|request| Reply::ok(no_data(request.path()))).await;
-    let config =
-        YahooConfig { base_url: server.url.clone(), requests_per_minute: 600, timeout: given::TIMEOUT };
+    let config = YahooConfig { requests_per_minute: 600, ..given::yahoo_config(&server.url) };
     let yahoo = Yahoo::new(config, given::clock()).expect("a provider");
     let begun = Instant::now();
     yahoo.bars(&symbols("A B C D E F G"), half_hour()).await.expect("an answer");
