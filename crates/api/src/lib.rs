@@ -206,7 +206,7 @@ impl Api {
             .route("/{ticker}/{metric}", get(original::values))
             .route("/subscribe", post(subscribe::subscribe))
             .route("/subscribe/", post(subscribe::subscribe))
-            .route("/subscribe/form", post(form::subscribe))
+            .route("/subscribe/form", get(page::subscribe_form).post(form::subscribe))
             .route("/v1/symbols", get(v1::symbols))
             .route("/v1/symbols/{symbol}", get(v1::symbol))
             .route("/v1/rankings", get(v1::rankings))

@@ -246,8 +246,8 @@ pub(crate) fn rank(tickers: &[Arc<Ticker>], metric: Metric, by: Figured) -> Vec<
     order.into_iter().map(|(_, _, index)| index).collect()
 }
 
-/// Whether a live feed has fallen silent: the session runs, and for longer than `stale_seconds` no tracked
-/// symbol has had a bar. Answers the seconds since the newest bar ended or the session began.
+/// How long a live feed has been silent in a running session: the seconds since the newest bar of any symbol
+/// ended or the session began. `None` for other feeds and outside the session.
 pub(crate) fn silence(snapshot: &Snapshot, calendar: &Calendar, now: Timestamp) -> Option<i64> {
     let live = snapshot.feed.as_ref().is_some_and(|feed| feed.mode == FeedMode::Live);
     let minute = Minute::containing(now);

@@ -38,6 +38,7 @@ impl Pages {
         templates.add_template("parts.html", include_str!("../templates/parts.html"))?;
         templates.add_template("overview.html", include_str!("../templates/overview.html"))?;
         templates.add_template("symbol.html", include_str!("../templates/symbol.html"))?;
+        templates.add_template("subscribe.html", include_str!("../templates/subscribe.html"))?;
         templates.add_template("message.html", include_str!("../templates/message.html"))?;
         let address = format!("/assets/style.css?v={}", style.tag());
         templates.add_global("style", minijinja::Value::from_safe_string(address));
@@ -116,6 +117,18 @@ pub(crate) async fn symbol(
     }
 }
 
+/// `GET /subscribe/form`. A page of its own: the overview renews itself, and would lose what is being typed.
+pub(crate) async fn subscribe_form(State(api): State<Api>, headers: HeaderMap) -> Result<Response, Problem> {
+    let rule = api.0.config.rule;
+    let content = SubscribePage {
+        rule: rule.ratio.to_string(),
+        window: sentence::span(rule.window),
+        confirm: api.0.config.confirm,
+    };
+    let html = api.0.pages.render("subscribe.html", &content).map_err(unwritten)?;
+    Ok(Answer::html(html).respond(&headers))
+}
+
 fn unwritten(error: minijinja::Error) -> Problem {
     tracing::error!(%error, "a page could not be written");
     Problem::internal()
@@ -140,6 +153,12 @@ struct Overview {
     rows: Vec<Row>,
     more_rows: usize,
     alerts: Vec<AlertLine>,
+}
+
+#[derive(Serialize)]
+struct SubscribePage {
+    rule: String,
+    window: String,
     confirm: bool,
 }
 
@@ -215,8 +234,7 @@ struct MetricRow {
 
 impl Overview {
     fn new(snapshot: &Snapshot, api: &Api) -> Self {
-        let config = &api.0.config;
-        let rule = config.rule;
+        let rule = api.0.config.rule;
         let mut rows: Vec<Row> = Vec::new();
         let mut unusual_now = 0;
         for ticker in &snapshot.tickers {
@@ -246,7 +264,6 @@ impl Overview {
                 .take(MOST_ALERTS)
                 .map(|alert| AlertLine::new(alert, rule))
                 .collect(),
-            confirm: config.confirm,
         }
     }
 }

@@ -10,6 +10,7 @@ mod faulty;
 mod follow;
 mod pages;
 mod readiness;
+mod secrecy;
 mod sockets;
 mod subscribe;
 mod world;

@@ -271,7 +271,7 @@ async fn pages_hold_nothing_the_policy_forbids_and_their_style_is_served() {
     world.commit(quiet_market(FeedMode::Simulated)).await;
     world.commit(raised([alert("META", Metric::Volume, at("2025-01-31T18:00:00Z"))])).await;
     let router = world.router().await;
-    for path in ["/", "/s/META", "/s/PYPL", "/v1/subscriptions/confirm?token=x"] {
+    for path in ["/", "/s/META", "/s/PYPL", "/subscribe/form", "/v1/subscriptions/confirm?token=x"] {
         let html = get(&router, path).await.text().to_owned();
         for forbidden in
             ["<script", " style=", "<style", " onclick", " onload", "javascript:", "http://", "https://"]
@@ -283,6 +283,17 @@ async fn pages_hold_nothing_the_policy_forbids_and_their_style_is_served() {
         assert_eq!((style.status, style.header("content-type")), (StatusCode::OK, "text/css; charset=utf-8"));
         assert!(style.header("cache-control").contains("immutable"));
     }
+}
+
+#[tokio::test]
+async fn a_page_with_a_form_does_not_renew_itself() {
+    let router = World::new().await.router().await;
+    for path in ["/", "/s/META", "/subscribe/form"] {
+        let page = get(&router, path).await;
+        let renews = page.text().contains("http-equiv=\"refresh\"");
+        assert_ne!(renews, page.text().contains("action=\"/subscribe/form\""), "{path}");
+    }
+    assert!(get(&router, "/").await.text().contains("href=\"/subscribe/form\""));
 }
 
 #[tokio::test]

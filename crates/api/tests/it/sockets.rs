@@ -389,3 +389,29 @@ async fn stopping_does_not_wait_for_ever() {
     assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
     assert_eq!(read_to_close(&mut stuck).await, "");
 }
+
+#[tokio::test]
+async fn a_reader_that_stalls_is_given_up() {
+    let mut world = quick_world().await;
+    world.config.limits.header_read = Duration::from_secs(30);
+    world.config.limits.write_stall = Duration::from_secs(1);
+    let names = (0..1_000).map(|n| symbol(&format!("T{n}")));
+    world.watchlist = qqq_core::Watchlist::new(names, []).unwrap().into();
+    let api = world.api().await;
+    let router = api.router();
+    let server = Server::start(api).await;
+    let mut stalled = server.connect().await;
+    // More than the buffers of both ends hold.
+    let ask = b"GET /v1/symbols HTTP/1.1\r\nhost: x\r\n\r\n".repeat(100);
+    stalled.write_all(&ask).await.unwrap();
+    let open = || async {
+        let text = get(&router, "/metrics").await.text().to_owned();
+        text.lines().find_map(|line| line.strip_prefix("qqq_http_connections ")).unwrap().to_owned()
+    };
+    until(|| async { open().await == "1" }).await;
+    until(|| async { open().await == "0" }).await;
+    assert_eq!(
+        status_of(&server.exchange(&[&ASK[..ASK.len() - 2], b"connection: close\r\n\r\n"].concat()).await),
+        200
+    );
+}
