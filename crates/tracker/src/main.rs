@@ -1,1 +1,89 @@
-fn main() {}
+//! The binary: reads the command line, hands over, turns the outcome into an exit code.
+
+use clap::Parser as _;
+use qqq_tracker::app::{App, Roles};
+use qqq_tracker::cli::{Cli, Command};
+use qqq_tracker::clock::SystemClock;
+use qqq_tracker::config::{ConfigError, Sources, load};
+use qqq_tracker::{check, import, telemetry};
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// Usage or configuration error.
+const USAGE: u8 = 2;
+/// Run-time failure.
+const FAILURE: u8 = 1;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(code) => code,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "qqq-tracker: {error:#}");
+            let config = error
+                .chain()
+                .any(|cause| cause.is::<ConfigError>() || cause.is::<qqq_notify::InvalidMailConfig>());
+            ExitCode::from(if config { USAGE } else { FAILURE })
+        }
+    }
+}
+
+fn run() -> anyhow::Result<ExitCode> {
+    let cli = Cli::parse();
+    let mut flags = cli.settings.set;
+    if let Command::Run(args) | Command::Server(args) = &cli.command
+        && let Some(listen) = &args.listen
+    {
+        flags.push(("server.listen".to_owned(), listen.clone()));
+    }
+    let config =
+        load(&Sources { file: cli.settings.config, environment: std::env::vars().collect(), flags })?;
+    telemetry::start(&config.log)?;
+    // One TLS for everything; a second call finds it installed.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let code = runtime.block_on(async {
+        let stop = stop_on_signals()?;
+        let clock = Arc::new(SystemClock);
+        let roles = |worker, server| Roles { worker, server };
+        match cli.command {
+            Command::Run(_) => App::open(config, clock).await?.run(roles(true, true), stop).await?,
+            Command::Server(_) => App::open(config, clock).await?.run(roles(false, true), stop).await?,
+            Command::Worker(args) if args.once => App::open(config, clock).await?.once(stop).await?,
+            Command::Worker(_) => App::open(config, clock).await?.run(roles(true, false), stop).await?,
+            Command::Import(args) => import::run(&config, &args, stop).await?,
+            Command::Check => {
+                let sound = check::run(&config, clock).await?;
+                return anyhow::Ok(if sound { ExitCode::SUCCESS } else { ExitCode::from(FAILURE) });
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    });
+    // What still blocks a thread (a look-up, a slow disk) does not hold the exit up.
+    runtime.shutdown_background();
+    code
+}
+
+/// The first SIGTERM or SIGINT asks everybody to finish; the second ends the process at once.
+fn stop_on_signals() -> anyhow::Result<CancellationToken> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let stop = CancellationToken::new();
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let token = stop.clone();
+    tokio::spawn(async move {
+        for _ in 0..2 {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if token.is_cancelled() {
+                std::process::exit(i32::from(FAILURE));
+            }
+            tracing::info!("stopping; once more to stop at once");
+            token.cancel();
+        }
+    });
+    Ok(stop)
+}

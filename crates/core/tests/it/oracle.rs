@@ -7,14 +7,14 @@ use qqq_core::Figures;
 use std::collections::BTreeMap;
 
 /// Values by minute: one metric of one symbol.
-pub type Series = BTreeMap<i32, i64>;
+pub(crate) type Series = BTreeMap<i32, i64>;
 
 fn rational(value: i128) -> BigRational {
     BigRational::from_integer(BigInt::from(value))
 }
 
 /// The exact figures at the newest bar of a series.
-pub struct Exact {
+pub(crate) struct Exact {
     /// Square of the standard deviation.
     variance: Option<BigRational>,
     mean: Option<BigRational>,
@@ -26,7 +26,7 @@ pub struct Exact {
 
 impl Exact {
     /// Computes them for the bar at `t`, which must be the newest known.
-    pub fn at(series: &Series, t: i32, unit: i64) -> Self {
+    pub(crate) fn at(series: &Series, t: i32, unit: i64) -> Self {
         let day: Vec<i128> = series.range(t - 1439..=t).map(|(_, &value)| i128::from(value)).collect();
         let changes: Vec<i128> = day.windows(2).map(|pair| pair[1] - pair[0]).collect();
         let n = changes.len() as i128;
@@ -51,7 +51,7 @@ impl Exact {
     }
 
     /// Panics unless `figures` are these, to 1e-12 relative.
-    pub fn assert_matches(&self, figures: &Figures, place: &str) {
+    pub(crate) fn assert_matches(&self, figures: &Figures, place: &str) {
         let zero = rational(0);
         let unit = &self.unit;
         let square = |x: &BigRational| x * x;
@@ -100,16 +100,16 @@ fn assert_close_root(x: Option<f64>, square: Option<BigRational>, place: &str, w
 
 /// An alert as the literal rule gives it.
 #[derive(Debug, PartialEq, Eq, Clone)]
-pub struct Spike {
-    pub start: i32,
-    pub value: i64,
-    pub occurrences: usize,
-    pub peak: i64,
+pub(crate) struct Spike {
+    pub(crate) start: i32,
+    pub(crate) value: i64,
+    pub(crate) occurrences: usize,
+    pub(crate) peak: i64,
 }
 
 /// Walks a series in order: at least three times the mean of the sixty minutes before, at least thirty bars
 /// in them, one alert per cool-down.
-pub fn spikes(series: &Series, cooldown_minutes: i32) -> Vec<Spike> {
+pub(crate) fn spikes(series: &Series, cooldown_minutes: i32) -> Vec<Spike> {
     let mut spikes: Vec<Spike> = Vec::new();
     for (&t, &value) in series {
         let window: Vec<i128> = series.range(t - 60..t).map(|(_, &value)| i128::from(value)).collect();

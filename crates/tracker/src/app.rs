@@ -1,0 +1,365 @@
+//! A process: which roles it plays, how it starts, and how it ends.
+//!
+//! Asked to stop, it drains: ingest ends, detect commits what it has, dispatch lets its messages finish,
+//! connections get their answers. Asked again, it stops at once. A role that fails takes the process with
+//! it: it never runs on at half strength.
+
+use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::role::detect::Detect;
+use crate::role::dispatch::Dispatch;
+use crate::role::ingest::{Ingest, Poller, QUEUE};
+use crate::role::retain;
+use crate::source::Source;
+use crate::{key, summary};
+use anyhow::{Context as _, bail};
+use prometheus_client::registry::Registry;
+use qqq_api::{Api, ApiConfig, Limits};
+use qqq_core::{Calendar, Clock, FeedMode, Minute, Watchlist};
+use qqq_notify::{Deliver, Mail, MailConfig};
+use qqq_store::{Store, WorkerLock};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+/// The longest a process takes to end once asked, however stubborn its peers.
+const DRAIN: Duration = Duration::from_secs(10);
+/// Time given to the store's last checkpoint.
+const CLOSE: Duration = Duration::from_secs(5);
+
+/// Which roles a process plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Roles {
+    /// Ingest, detect, dispatch, retain.
+    pub worker: bool,
+    /// Serve.
+    pub server: bool,
+}
+
+/// What the roles share.
+pub struct App {
+    config: Config,
+    store: Arc<dyn Store>,
+    watchlist: Arc<Watchlist>,
+    calendar: Arc<Calendar>,
+    clock: Arc<dyn Clock>,
+    mail: Arc<dyn Deliver>,
+    tokens: qqq_core::token::TokenKey,
+    registry: Arc<Mutex<Registry>>,
+    metrics: Arc<Metrics>,
+}
+
+impl App {
+    /// Opens the store and sets up what every role needs.
+    pub async fn open(config: Config, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+        let watchlist = Arc::new(config.watchlist()?);
+        let calendar = Arc::new(config.calendar());
+        let store = qqq_store::open(&config.store.url).await?;
+        let tokens = key::token_key(&config, store.as_ref()).await?;
+        let mail = Arc::new(Mail::new(mail_config(&config)?, tokens.clone(), Arc::clone(&clock))?);
+        let mut registry = Registry::with_prefix("qqq_tracker");
+        let metrics = Arc::new(Metrics::register(&mut registry));
+        let registry = Arc::new(Mutex::new(registry));
+        Ok(Self { config, store, watchlist, calendar, clock, mail, tokens, registry, metrics })
+    }
+
+    /// Plays its roles until told to stop, or until one fails.
+    pub async fn run(self, roles: Roles, stop: CancellationToken) -> anyhow::Result<()> {
+        let store = Arc::clone(&self.store);
+        let result = self.play(roles, stop).await;
+        if tokio::time::timeout(CLOSE, store.close()).await.is_err() {
+            info!("the store was not closed in time; it recovers at the next start");
+        }
+        result
+    }
+
+    async fn play(self, roles: Roles, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut playing = JoinSet::new();
+        let committed = Arc::new(Notify::new());
+        let kick = Arc::new(Notify::new());
+        let mut lock: Option<Box<dyn WorkerLock>> = None;
+        let listener = if roles.server { Some(self.listen().await?) } else { None };
+        let mut feed = None;
+        if roles.worker {
+            lock = Some(self.become_worker().await?);
+            let source = self.source().await?;
+            feed = Some(source.info().clone());
+            self.start_worker(&mut playing, source, &committed, &kick, &stop).await?;
+        }
+        if let Some(listener) = listener {
+            let address = listener.local_addr()?;
+            self.start_server(&mut playing, listener, &committed, &kick, &stop).await?;
+            summary::print(&self.config, &*self.store, &*self.mail, feed.as_ref(), Some(address));
+        } else {
+            summary::print(&self.config, &*self.store, &*self.mail, feed.as_ref(), None);
+        }
+        let result = supervise(playing, stop).await;
+        drop(lock);
+        result
+    }
+
+    /// One round without staying: polls once (or plays a recording to its end), delivers what is due, ends.
+    pub async fn once(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let lock = self.become_worker().await?;
+        let source = self.source().await?;
+        let detect = self.detect(&source).await?;
+        let (steps, taken) = mpsc::channel(QUEUE);
+        let ingest = self.ingest(steps);
+        let detecting = tokio::spawn(detect.run(taken, Arc::new(Notify::new())));
+        let polled = match source {
+            Source::Tape(tape) if tape.info().mode == FeedMode::Replayed => {
+                ingest.play(tape, stop.clone()).await
+            }
+            Source::Tape(tape) => {
+                // A simulated market has no end: one round is its history and the minutes since.
+                let (round, enough) =
+                    (ingest.play(tape, stop.clone()), tokio::time::sleep(Duration::from_secs(3)));
+                tokio::select! { result = round => result, () = enough => Ok(()) }
+            }
+            Source::Provider { provider, .. } => {
+                let mut poller = self.poller(ingest.clone(), provider).await?;
+                poller.poll(&stop).await.map_err(anyhow::Error::from)
+            }
+        };
+        drop(ingest);
+        detecting.await??;
+        let sent = self.dispatch().run_once().await?;
+        info!(deliveries = sent, "one round done");
+        self.store.close().await;
+        drop(lock);
+        polled
+    }
+
+    async fn listen(&self) -> anyhow::Result<TcpListener> {
+        let address = self.config.server.listen;
+        TcpListener::bind(address)
+            .await
+            .with_context(|| format!("cannot listen on {address} (server.listen): is another program there?"))
+    }
+
+    /// Takes the worker lock; whatever an earlier worker left unfinished is due again.
+    async fn become_worker(&self) -> anyhow::Result<Box<dyn WorkerLock>> {
+        let lock = self.store.lock_worker().await?;
+        let released = self.store.release_leases().await?;
+        if released > 0 {
+            info!(deliveries = released, "deliveries of an earlier run are taken up again");
+        }
+        Ok(lock)
+    }
+
+    /// Sets up the feed. Simulated and real bars never share a store.
+    async fn source(&self) -> anyhow::Result<Source> {
+        let mut newest: Option<Minute> = None;
+        let mut kinds = (false, false);
+        for record in self.store.recent_bars(self.watchlist.symbols(), 1).await? {
+            let simulated = record.bar.feed.is_simulated();
+            kinds = (kinds.0 || simulated, kinds.1 || !simulated);
+            if simulated {
+                newest = newest.max(Some(record.bar.start));
+            }
+        }
+        let (config, watchlist, calendar) =
+            (self.config.clone(), Arc::clone(&self.watchlist), Arc::clone(&self.calendar));
+        let clock = Arc::clone(&self.clock);
+        let source =
+            tokio::task::spawn_blocking(move || Source::open(&config, &watchlist, &calendar, clock, newest))
+                .await??;
+        let simulates = source.info().mode == FeedMode::Simulated;
+        if (simulates && kinds.1) || (!simulates && kinds.0) {
+            let (holds, wants) =
+                if simulates { ("real", "a simulated market") } else { ("simulated", "real data") };
+            bail!(
+                "{} holds {holds} bars, and feed.provider asks for {wants}: the two are never mixed. \
+                 Set store.url to another file, for example sqlite://data/{}.db",
+                self.config.store.url,
+                source.info().provider
+            );
+        }
+        Ok(source)
+    }
+
+    async fn detect(&self, source: &Source) -> anyhow::Result<Detect> {
+        Detect::restore(
+            Arc::clone(&self.store),
+            Arc::clone(&self.watchlist),
+            Arc::clone(&self.calendar),
+            Arc::clone(&self.clock),
+            Arc::clone(&self.metrics),
+            self.config.rule(),
+            source.info(),
+        )
+        .await
+    }
+
+    fn ingest(&self, steps: mpsc::Sender<crate::role::detect::Step>) -> Ingest {
+        Ingest {
+            watchlist: Arc::clone(&self.watchlist),
+            calendar: Arc::clone(&self.calendar),
+            clock: Arc::clone(&self.clock),
+            metrics: Arc::clone(&self.metrics),
+            steps,
+        }
+    }
+
+    async fn poller(&self, ingest: Ingest, provider: Arc<dyn qqq_feed::Provider>) -> anyhow::Result<Poller> {
+        let feed = &self.config.feed;
+        Poller::new(ingest, provider, &*self.store, feed.poll_interval.duration(), feed.backfill.duration())
+            .await
+    }
+
+    fn dispatch(&self) -> Dispatch {
+        Dispatch {
+            store: Arc::clone(&self.store),
+            channel: Arc::clone(&self.mail),
+            clock: Arc::clone(&self.clock),
+            metrics: Arc::clone(&self.metrics),
+        }
+    }
+
+    async fn start_worker(
+        &self,
+        playing: &mut JoinSet<(&'static str, anyhow::Result<()>)>,
+        source: Source,
+        committed: &Arc<Notify>,
+        kick: &Arc<Notify>,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        let detect = self.detect(&source).await?;
+        let (steps, taken) = mpsc::channel(QUEUE);
+        let ingest = self.ingest(steps);
+        let after_commit = Arc::new(Notify::new());
+        match source {
+            Source::Tape(tape) => {
+                let stop = stop.clone();
+                playing.spawn(async move { ("ingest", ingest.play(tape, stop).await) });
+            }
+            Source::Provider { provider, stream } => {
+                let poller = self.poller(ingest, provider).await?;
+                let stop = stop.clone();
+                playing.spawn(async move { ("ingest", poller.run(stream, stop).await) });
+            }
+        }
+        {
+            let after_commit = Arc::clone(&after_commit);
+            playing.spawn(async move { ("detect", detect.run(taken, after_commit).await) });
+        }
+        {
+            // One commit, two listeners: readers and the dispatcher.
+            let (committed, kick, stop) = (Arc::clone(committed), Arc::clone(kick), stop.clone());
+            playing.spawn(async move {
+                loop {
+                    tokio::select! {
+                        () = stop.cancelled() => return ("hint", Ok(())),
+                        () = after_commit.notified() => {
+                            committed.notify_one();
+                            kick.notify_one();
+                        }
+                    }
+                }
+            });
+        }
+        let (dispatch, kick, stopping) = (self.dispatch(), Arc::clone(kick), stop.clone());
+        playing.spawn(async move { ("dispatch", dispatch.run(kick, stopping).await) });
+        let (store, retention, stopping) =
+            (Arc::clone(&self.store), self.config.store.bars_retention, stop.clone());
+        playing.spawn(async move { ("retain", retain::run(store, retention.duration(), stopping).await) });
+        Ok(())
+    }
+
+    async fn start_server(
+        &self,
+        playing: &mut JoinSet<(&'static str, anyhow::Result<()>)>,
+        listener: TcpListener,
+        committed: &Arc<Notify>,
+        kick: &Arc<Notify>,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        let section = &self.config.server;
+        let mut config = ApiConfig::new(self.config.public_url()?);
+        config.confirm = self.config.subscriptions.confirm;
+        config.trusted_proxies = section.trusted_proxies.iter().map(|proxy| proxy.0.0).collect();
+        config.outbox_hint = Arc::clone(kick);
+        config.rule = self.config.rule();
+        config.version = env!("CARGO_PKG_VERSION");
+        config.limits = Limits {
+            connections: section.max_connections,
+            connections_per_network: section.max_connections_per_client,
+            ..config.limits
+        };
+        let api = Api::load(
+            Arc::clone(&self.store),
+            Arc::clone(&self.watchlist),
+            Arc::clone(&self.calendar),
+            Arc::clone(&self.clock),
+            self.tokens.clone(),
+            config,
+            Arc::clone(&self.registry),
+        )
+        .await?;
+        let (tailing, hint, stopping) = (api.clone(), Arc::clone(committed), stop.clone());
+        playing.spawn(async move { ("tail", tailing.tail(hint, stopping).await.map_err(Into::into)) });
+        let stopping = stop.clone();
+        playing.spawn(async move { ("serve", api.serve(listener, stopping).await.map_err(Into::into)) });
+        Ok(())
+    }
+
+    /// The registry, for a look at the figures.
+    pub fn registry(&self) -> std::sync::MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits for the roles. The first failure stops the others and is the process's own.
+async fn supervise(
+    mut playing: JoinSet<(&'static str, anyhow::Result<()>)>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let mut failure = None;
+    let mut deadline = None;
+    loop {
+        let ended = tokio::select! {
+            ended = playing.join_next() => ended,
+            () = stop.cancelled(), if deadline.is_none() => {
+                deadline = Some(tokio::time::Instant::now() + DRAIN);
+                continue;
+            }
+            () = async {
+                match deadline {
+                    Some(deadline) => tokio::time::sleep_until(deadline).await,
+                    None => std::future::pending().await,
+                }
+            } => {
+                error!("some roles did not stop in time; they are cut off");
+                playing.shutdown().await;
+                None
+            }
+        };
+        let (role, result) = match ended {
+            None => break,
+            Some(Ok(ended)) => ended,
+            Some(Err(panic)) => ("a role", Err(anyhow::anyhow!("{panic}"))),
+        };
+        if let Err(reason) = result {
+            error!(role, "{reason:#}");
+            failure.get_or_insert(reason.context(format!("the role `{role}` failed")));
+            stop.cancel();
+        }
+    }
+    failure.map_or(Ok(()), Err)
+}
+
+/// The mail channel's settings.
+pub fn mail_config(config: &Config) -> anyhow::Result<MailConfig> {
+    let smtp_url = config.email.smtp_url.expose();
+    Ok(MailConfig {
+        smtp_url: (!smtp_url.is_empty()).then(|| smtp_url.to_owned()),
+        from: config.email.from.clone(),
+        public_url: config.public_url()?,
+        folder: config.email.folder.clone(),
+        rule: config.rule(),
+    })
+}

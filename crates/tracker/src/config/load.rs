@@ -1,0 +1,343 @@
+//! File, then environment, then flags; every key known, every error naming its key.
+
+use super::Config;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use toml::{Table, Value};
+
+/// The file read when no `--config` is given and it exists.
+const DEFAULT_FILE: &str = "qqq-tracker.toml";
+/// What environment variables begin with; `__` separates levels.
+const PREFIX: &str = "QQQ_TRACKER__";
+/// Settings that are also read from the file named by the same key with `_file` (`_FILE`) behind it.
+const SECRETS: [&str; 5] =
+    ["feed.alpaca.key_id", "feed.alpaca.secret_key", "feed.iex.token", "email.smtp_url", "server.secret_key"];
+/// A table whose keys are free.
+const FREE: &str = "watchlist.aliases";
+
+/// Where settings come from.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// `--config`.
+    pub file: Option<PathBuf>,
+    /// The environment, as it is: only names with the prefix are looked at.
+    pub environment: Vec<(String, String)>,
+    /// `--set key=value` and the flags that stand for one.
+    pub flags: Vec<(String, String)>,
+}
+
+/// A setting that cannot be used. Says which, where it was set, and what is allowed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError(String);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl ConfigError {
+    /// A value that is not allowed.
+    pub fn value(key: &str, reason: impl fmt::Display) -> Self {
+        Self(format!("{key}: {reason}"))
+    }
+}
+
+/// Brings the sources together. Later ones win: file, environment, flags.
+pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
+    let known = Table::try_from(Config::default())
+        .map_err(|error| ConfigError(format!("the defaults cannot be written down: {error}")))?;
+    let mut table = known.clone();
+    if let Some((path, text)) = read_file(sources.file.as_deref())? {
+        let place = path.display().to_string();
+        let file: Table = text.parse().map_err(|error| ConfigError(format!("{place}: {error}")))?;
+        lay_over(&mut table, file, &known, "", &place)?;
+    }
+    for (name, value) in &sources.environment {
+        if let Some(key) = name.strip_prefix(PREFIX) {
+            let key = key.to_ascii_lowercase().replace("__", ".");
+            set(&mut table, &known, &key, value, &format!("the environment ({name})"))?;
+        }
+    }
+    for (key, value) in &sources.flags {
+        set(&mut table, &known, key, value, "the command line")?;
+    }
+    let config: Config = serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
+        let key = error.path().to_string();
+        ConfigError::value(&key, error.into_inner().message())
+    })?;
+    config.check()?;
+    Ok(config)
+}
+
+fn read_file(named: Option<&Path>) -> Result<Option<(PathBuf, String)>, ConfigError> {
+    let path = match named {
+        Some(path) => path,
+        None if Path::new(DEFAULT_FILE).exists() => Path::new(DEFAULT_FILE),
+        None => return Ok(None),
+    };
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| ConfigError(format!("cannot read the configuration {}: {error}", path.display())))?;
+    Ok(Some((path.to_owned(), text)))
+}
+
+/// Lays the tables of a file over the settings so far.
+fn lay_over(table: &mut Table, over: Table, known: &Table, at: &str, place: &str) -> Result<(), ConfigError> {
+    for (name, value) in over {
+        let key = if at.is_empty() { name.clone() } else { format!("{at}.{name}") };
+        if let (Some(secret), Value::String(path)) = (secret_of(&key), &value) {
+            let text = read_secret(&key, path)?;
+            let base = name[..name.len() - "_file".len()].to_owned();
+            debug_assert!(secret.ends_with(&base));
+            table.insert(base, Value::String(text));
+            continue;
+        }
+        match (known.get(&name), value) {
+            (None, _) => return Err(unknown(&key, place)),
+            (Some(Value::Table(known)), Value::Table(over)) if key != FREE => {
+                if let Some(Value::Table(below)) = table.get_mut(&name) {
+                    lay_over(below, over, known, &key, place)?;
+                }
+            }
+            (Some(Value::Table(_)), value) if key != FREE => {
+                return Err(ConfigError::value(
+                    &key,
+                    format!("`{value}` in {place} must be a table: [{key}]"),
+                ));
+            }
+            (Some(_), value) => {
+                table.insert(name, value);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Sets one key from text, read as the kind of value its default is.
+fn set(table: &mut Table, known: &Table, key: &str, text: &str, place: &str) -> Result<(), ConfigError> {
+    if secret_of(key).is_some() {
+        let secret = read_secret(key, text)?;
+        return set(table, known, &key[..key.len() - "_file".len()], &secret, place);
+    }
+    let mut levels: Vec<&str> = key.split('.').collect();
+    let last = levels.pop().unwrap_or_default();
+    let (mut table, mut known) = (table, known);
+    for level in levels {
+        match (table.get_mut(level), known.get(level)) {
+            (Some(Value::Table(below)), Some(Value::Table(known_below))) => {
+                (table, known) = (below, known_below)
+            }
+            _ => return Err(unknown(key, place)),
+        }
+    }
+    let value = match known.get(last) {
+        None => return Err(unknown(key, place)),
+        Some(Value::Table(_)) if key != FREE => {
+            return Err(ConfigError::value(key, format!("is a section: set one of its keys in {place}")));
+        }
+        Some(default) => read_as(default, key, text, place)?,
+    };
+    table.insert(last.to_owned(), value);
+    Ok(())
+}
+
+fn read_as(default: &Value, key: &str, text: &str, place: &str) -> Result<Value, ConfigError> {
+    let wrong = |allowed: &str| ConfigError::value(key, format!("`{text}` in {place} must be {allowed}"));
+    Ok(match default {
+        Value::String(_) => Value::String(text.to_owned()),
+        Value::Integer(_) => Value::Integer(text.parse().map_err(|_| wrong("a whole number"))?),
+        Value::Float(_) => Value::Float(text.parse().map_err(|_| wrong("a number"))?),
+        Value::Boolean(_) => Value::Boolean(text.parse().map_err(|_| wrong("true or false"))?),
+        // `AAPL,MSFT`, or a TOML list.
+        Value::Array(_) if !text.trim_start().starts_with('[') => Value::Array(
+            text.split(',')
+                .map(str::trim)
+                .filter(|item| !item.is_empty())
+                .map(|item| Value::String(item.to_owned()))
+                .collect(),
+        ),
+        Value::Array(_) | Value::Table(_) | Value::Datetime(_) => {
+            let document: Table = format!("value = {text}").parse().map_err(|_| wrong("a TOML value"))?;
+            document.get("value").cloned().ok_or_else(|| wrong("a TOML value"))?
+        }
+    })
+}
+
+/// The secret that a key with `_file` behind it stands for.
+fn secret_of(key: &str) -> Option<&'static str> {
+    let base = key.strip_suffix("_file")?;
+    SECRETS.into_iter().find(|secret| *secret == base)
+}
+
+fn read_secret(key: &str, path: &str) -> Result<String, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| ConfigError::value(key, format!("cannot read {path}: {error}")))?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// The error for a key nobody knows, with the nearest one somebody does.
+fn unknown(key: &str, place: &str) -> ConfigError {
+    let nearest = known_keys()
+        .into_iter()
+        .map(|known| (strsim::jaro_winkler(key, &known), known))
+        .max_by(|one, two| one.0.total_cmp(&two.0))
+        .filter(|(likeness, _)| *likeness > 0.7);
+    match nearest {
+        Some((_, known)) => ConfigError(format!("unknown key `{key}` in {place}; did you mean `{known}`?")),
+        None => ConfigError(format!("unknown key `{key}` in {place}")),
+    }
+}
+
+fn known_keys() -> Vec<String> {
+    fn walk(table: &Table, at: &str, keys: &mut Vec<String>) {
+        for (name, value) in table {
+            let key = if at.is_empty() { name.clone() } else { format!("{at}.{name}") };
+            if let Value::Table(below) = value {
+                walk(below, &key, keys);
+            }
+            keys.push(key);
+        }
+    }
+    let mut keys: Vec<String> = SECRETS.iter().map(|secret| format!("{secret}_file")).collect();
+    if let Ok(defaults) = Table::try_from(Config::default()) {
+        walk(&defaults, "", &mut keys);
+    }
+    keys.retain(|key| !key.starts_with("watchlist.aliases."));
+    keys
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Period, ProviderName};
+
+    fn file(text: &str) -> Result<Config, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.toml");
+        std::fs::write(&path, text).unwrap();
+        load(&Sources { file: Some(path), ..Sources::default() })
+    }
+
+    fn environment(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let environment =
+            pairs.iter().map(|(name, value)| (format!("{PREFIX}{name}"), (*value).to_owned())).collect();
+        load(&Sources { environment, ..Sources::default() })
+    }
+
+    fn says(result: Result<Config, ConfigError>, parts: &[&str]) {
+        let error = result.unwrap_err().to_string();
+        for part in parts {
+            assert!(error.contains(part), "`{error}` does not say `{part}`");
+        }
+    }
+
+    #[test]
+    fn nothing_set_means_the_defaults() {
+        assert_eq!(load(&Sources::default()), Ok(Config::default()));
+        assert_eq!(file(""), Ok(Config::default()));
+    }
+
+    #[test]
+    fn the_contracts_example_is_the_default() {
+        let text = include_str!("../../../../qqq-tracker.example.toml");
+        assert_eq!(file(text), Ok(Config::default()));
+        for key in known_keys() {
+            let last = key.rsplit('.').next().unwrap();
+            let written = text.contains(&format!("{last} = ")) || text.contains(&format!("[{key}]"));
+            assert!(written || key.ends_with("_file"), "the example does not mention {key}");
+        }
+    }
+
+    #[test]
+    fn later_sources_win() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.toml");
+        std::fs::write(&path, "[rules]\nratio = 2.5\nmin_bars = 10\ncooldown = \"5m\"\n").unwrap();
+        let config = load(&Sources {
+            file: Some(path),
+            environment: vec![
+                (format!("{PREFIX}RULES__MIN_BARS"), "11".to_owned()),
+                (format!("{PREFIX}RULES__COOLDOWN"), "6m".to_owned()),
+                ("PATH".to_owned(), "ignored".to_owned()),
+            ],
+            flags: vec![("rules.cooldown".to_owned(), "7m".to_owned())],
+        })
+        .unwrap();
+        assert_eq!(config.rules.ratio, "2.5".parse().unwrap());
+        assert_eq!(config.rules.min_bars, 11);
+        assert_eq!(config.rules.cooldown, Period::seconds(420));
+    }
+
+    #[test]
+    fn the_environment_speaks_every_kind_of_value() {
+        let config = environment(&[
+            ("WATCHLIST__SYMBOLS", "aapl, fb"),
+            ("WATCHLIST__ALIASES", "{ TWTR = \"X\" }"),
+            ("MARKET__EXTENDED_HOURS", "true"),
+            ("MARKET__EXTRA_CLOSURES", "[\"2025-01-09\"]"),
+            ("FEED__PROVIDER", "yahoo"),
+            ("RULES__RATIO", "4"),
+            ("SERVER__LISTEN", "0.0.0.0:80"),
+        ])
+        .unwrap();
+        assert_eq!(config.watchlist().unwrap().symbols().len(), 2);
+        assert!(config.market.extended_hours);
+        assert_eq!(config.feed.provider, ProviderName::Yahoo);
+        assert_eq!(config.server.listen.port(), 80);
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_with_the_nearest_known_one() {
+        says(file("[feed]\nprovidr = \"sim\""), &["feed.providr", "t.toml", "did you mean `feed.provider`?"]);
+        says(file("[feed.alpca]\nkey_id = \"\""), &["feed.alpca", "did you mean `feed.alpaca`?"]);
+        says(
+            environment(&[("RULES__COOLDWN", "1m")]),
+            &["rules.cooldwn", "RULES__COOLDWN", "did you mean `rules.cooldown`?"],
+        );
+        let flags = vec![("server.lissen".to_owned(), "x".to_owned())];
+        says(
+            load(&Sources { flags, ..Sources::default() }),
+            &["server.lissen", "did you mean `server.listen`?"],
+        );
+        says(file("zzzzzzzzzz = 1"), &["zzzzzzzzzz"]);
+    }
+
+    #[test]
+    fn values_that_are_not_allowed_name_key_value_and_what_is() {
+        says(file("[rules]\nratio = 0.5"), &["rules.ratio", "0.5", "above 1"]);
+        says(file("[rules]\ncooldown = \"soon\""), &["rules.cooldown", "soon", "60s"]);
+        says(file("[rules]\nwindow = \"13h\""), &["rules.window", "13h", "1m to 12h"]);
+        says(file("[rules]\nwindow = \"90s\""), &["rules.window", "90s", "whole minutes"]);
+        says(file("[rules]\nmin_bars = 61"), &["rules.min_bars", "61", "1 to 60"]);
+        says(file("[market]\ncalendar = \"NYSE\""), &["market.calendar", "NYSE", "XNYS"]);
+        says(file("[watchlist]\nsymbols = [\"A B\"]"), &["watchlist.symbols", "A B"]);
+        says(file("[watchlist]\nsymbols = []"), &["watchlist", "empty"]);
+        says(file("[feed]\nprovider = \"bloomberg\""), &["feed.provider", "bloomberg", "alpaca"]);
+        says(file("[feed]\npoll_interval = \"1s\""), &["feed.poll_interval", "1s", "10s to 1h"]);
+        says(file("[server]\nlisten = \"here\""), &["server.listen"]);
+        says(
+            file("[server]\npublic_url = \"example.com\""),
+            &["server.public_url", "example.com", "https://"],
+        );
+        says(file("feed = 1"), &["feed", "[feed]"]);
+        says(file("[feed"), &["t.toml"]);
+        says(environment(&[("RULES__MIN_BARS", "many")]), &["rules.min_bars", "many", "whole number"]);
+        says(load(&Sources { file: Some("nowhere.toml".into()), ..Sources::default() }), &["nowhere.toml"]);
+    }
+
+    #[test]
+    fn secrets_are_also_read_from_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        std::fs::write(&path, "s3cret\n").unwrap();
+        let path = path.to_str().unwrap();
+        let config = environment(&[("FEED__ALPACA__SECRET_KEY_FILE", path)]).unwrap();
+        assert_eq!(config.feed.alpaca.secret_key.expose(), "s3cret");
+        let config = file(&format!("[feed.iex]\ntoken_file = {path:?}")).unwrap();
+        assert_eq!(config.feed.iex.token.expose(), "s3cret");
+        says(environment(&[("EMAIL__SMTP_URL_FILE", "/nowhere/x")]), &["email.smtp_url_file", "/nowhere/x"]);
+        says(environment(&[("RULES__RATIO_FILE", path)]), &["rules.ratio_file"]);
+    }
+}

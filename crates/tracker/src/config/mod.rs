@@ -1,0 +1,482 @@
+//! The configuration: sections with their defaults in one place, unknown keys refused, secrets also from
+//! files. [`load`] brings file, environment and flags together.
+
+mod load;
+mod value;
+
+pub use load::{ConfigError, Sources, load};
+pub use value::{Period, Proxy, Secret, Text};
+
+use qqq_core::calendar::{Calendar, Market};
+use qqq_core::rule::Ratio;
+use qqq_core::watchlist::DEFAULT_SYMBOLS;
+use qqq_core::{SpikeRule, Symbol, Watchlist};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use url::Url;
+
+/// All settings.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// What is tracked.
+    pub watchlist: WatchlistConfig,
+    /// When the market is open.
+    pub market: MarketConfig,
+    /// Where bars come from.
+    pub feed: FeedConfig,
+    /// Where everything is kept.
+    pub store: StoreConfig,
+    /// What is unusual.
+    pub rules: RulesConfig,
+    /// HTTP.
+    pub server: ServerConfig,
+    /// Mail.
+    pub email: EmailConfig,
+    /// Sign-ups.
+    pub subscriptions: SubscriptionsConfig,
+    /// Logs.
+    pub log: LogConfig,
+}
+
+/// `[watchlist]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WatchlistConfig {
+    /// The symbols, in the order they are listed.
+    pub symbols: Vec<Text<Symbol>>,
+    /// Former names: `{ FB = "META" }`.
+    pub aliases: BTreeMap<Text<Symbol>, Text<Symbol>>,
+}
+
+impl Default for WatchlistConfig {
+    fn default() -> Self {
+        let text = |symbol: &str| symbol.parse().ok().map(Text);
+        Self {
+            symbols: DEFAULT_SYMBOLS.iter().filter_map(|symbol| text(symbol)).collect(),
+            aliases: text("FB").zip(text("META")).into_iter().collect(),
+        }
+    }
+}
+
+/// `[market]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MarketConfig {
+    /// `XNYS`, `XNAS`, `always`.
+    pub calendar: Text<Market>,
+    /// Whether 04:00 - 20:00 New York counts, or only the regular session.
+    pub extended_hours: bool,
+    /// Further days without trading: `["2025-01-09"]`.
+    pub extra_closures: Vec<Text<jiff::civil::Date>>,
+}
+
+impl Default for MarketConfig {
+    fn default() -> Self {
+        Self { calendar: Text(Market::Xnas), extended_hours: false, extra_closures: Vec::new() }
+    }
+}
+
+/// Who sends bars.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProviderName {
+    /// An invented market.
+    Sim,
+    /// Recorded bars.
+    Replay,
+    /// Alpaca Market Data.
+    Alpaca,
+    /// Yahoo Finance's chart endpoint.
+    Yahoo,
+    /// A server of the IEX Cloud batch form.
+    Iex,
+}
+
+/// `[feed]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FeedConfig {
+    /// `sim`, `replay`, `alpaca`, `yahoo`, `iex`.
+    pub provider: ProviderName,
+    /// How often a provider is asked while the market is open, aligned to the minute.
+    pub poll_interval: Period,
+    /// How much market before now is fetched at start and after a gap.
+    pub backfill: Period,
+    /// `[feed.alpaca]`
+    pub alpaca: AlpacaSection,
+    /// `[feed.iex]`
+    pub iex: IexSection,
+    /// `[feed.yahoo]`
+    pub yahoo: YahooSection,
+    /// `[feed.replay]`
+    pub replay: ReplaySection,
+    /// `[feed.sim]`
+    pub sim: SimSection,
+}
+
+impl Default for FeedConfig {
+    fn default() -> Self {
+        Self {
+            provider: ProviderName::Sim,
+            poll_interval: Period::seconds(60),
+            backfill: Period::seconds(24 * 60 * 60),
+            alpaca: AlpacaSection::default(),
+            iex: IexSection::default(),
+            yahoo: YahooSection::default(),
+            replay: ReplaySection::default(),
+            sim: SimSection::default(),
+        }
+    }
+}
+
+/// `[feed.alpaca]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AlpacaSection {
+    /// Address of the data API.
+    pub base_url: String,
+    /// Key id. Secret.
+    pub key_id: Secret,
+    /// Secret key. Secret.
+    pub secret_key: Secret,
+    /// `iex` (free), `sip`, `delayed_sip`.
+    pub feed: String,
+    /// Whether bars are streamed beside the polls.
+    pub stream: bool,
+    /// Address of the stream; empty: derived from `base_url`.
+    pub stream_url: String,
+    /// Requests a minute the plan allows.
+    pub requests_per_minute: u32,
+}
+
+impl Default for AlpacaSection {
+    fn default() -> Self {
+        Self {
+            base_url: "https://data.alpaca.markets".to_owned(),
+            key_id: Secret::default(),
+            secret_key: Secret::default(),
+            feed: "iex".to_owned(),
+            stream: true,
+            stream_url: String::new(),
+            requests_per_minute: 200,
+        }
+    }
+}
+
+/// `[feed.iex]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct IexSection {
+    /// Any server of the `stock/market/batch?types=intraday-prices` form, version path included.
+    pub base_url: String,
+    /// Token. Secret.
+    pub token: Secret,
+    /// Requests a minute the server allows.
+    pub requests_per_minute: u32,
+}
+
+impl Default for IexSection {
+    fn default() -> Self {
+        Self { base_url: String::new(), token: Secret::default(), requests_per_minute: 100 }
+    }
+}
+
+/// `[feed.yahoo]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct YahooSection {
+    /// Address of the chart API.
+    pub base_url: String,
+    /// Requests a minute, one per symbol.
+    pub requests_per_minute: u32,
+}
+
+impl Default for YahooSection {
+    fn default() -> Self {
+        Self { base_url: "https://query1.finance.yahoo.com".to_owned(), requests_per_minute: 60 }
+    }
+}
+
+/// `[feed.replay]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReplaySection {
+    /// A CSV or CSV.gz file, or a folder of them.
+    pub path: PathBuf,
+    /// `max`, or a multiple of real time: `1x`, `60x`.
+    pub speed: String,
+}
+
+impl Default for ReplaySection {
+    fn default() -> Self {
+        Self { path: PathBuf::new(), speed: "max".to_owned() }
+    }
+}
+
+/// `[feed.sim]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SimSection {
+    /// The same seed, the same market.
+    pub seed: u64,
+    /// A multiple of real time: `60x` shows a minute every second.
+    pub speed: String,
+    /// Where simulated time begins (RFC 3339); empty: in the latest session.
+    pub start: String,
+}
+
+impl Default for SimSection {
+    fn default() -> Self {
+        Self { seed: 1, speed: "60x".to_owned(), start: String::new() }
+    }
+}
+
+/// `[store]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreConfig {
+    /// `sqlite://PATH`.
+    pub url: String,
+    /// How long bars are kept. Alerts are kept for good.
+    pub bars_retention: Period,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self {
+            url: "sqlite://data/qqq-tracker.db".to_owned(),
+            bars_retention: Period::seconds(90 * 24 * 60 * 60),
+        }
+    }
+}
+
+/// `[rules]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RulesConfig {
+    /// How many times its trailing average a value must reach.
+    #[serde(with = "value::ratio")]
+    pub ratio: Ratio,
+    /// Length of the trailing window, whole minutes up to 12 h.
+    pub window: Period,
+    /// Bars the window must hold.
+    pub min_bars: u16,
+    /// How long one symbol and metric stay silent after an alert; `0s`: never silent.
+    pub cooldown: Period,
+    /// How old a bar may be to raise an alert.
+    pub max_alert_age: Period,
+}
+
+impl Default for RulesConfig {
+    fn default() -> Self {
+        let rule = SpikeRule::default();
+        Self {
+            ratio: rule.ratio,
+            window: Period::seconds(u64::from(rule.window) * 60),
+            min_bars: rule.min_bars,
+            cooldown: Period::seconds(rule.cooldown_seconds.into()),
+            max_alert_age: Period::seconds(rule.max_alert_age_seconds.into()),
+        }
+    }
+}
+
+/// `[server]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServerConfig {
+    /// Address and port to listen on.
+    pub listen: SocketAddr,
+    /// How browsers and mail readers reach it: links in mails begin with it.
+    pub public_url: String,
+    /// Addresses or networks of reverse proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Text<Proxy>>,
+    /// Connections at once.
+    pub max_connections: usize,
+    /// Connections at once from one address.
+    pub max_connections_per_client: usize,
+    /// 32 bytes in base64 that mail tokens are derived with. Secret. Empty: made at first start and kept in
+    /// `secret.key` beside the store.
+    pub secret_key: Secret,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            public_url: "http://127.0.0.1:8080".to_owned(),
+            trusted_proxies: Vec::new(),
+            max_connections: 4096,
+            max_connections_per_client: 64,
+            secret_key: Secret::default(),
+        }
+    }
+}
+
+/// `[email]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EmailConfig {
+    /// `smtp://user:password@host:587?tls=required` or `smtps://...`. Secret. Empty: mails become files.
+    pub smtp_url: Secret,
+    /// Sender.
+    pub from: String,
+    /// Where mails become files when there is no `smtp_url`.
+    pub folder: PathBuf,
+}
+
+impl Default for EmailConfig {
+    fn default() -> Self {
+        Self {
+            smtp_url: Secret::default(),
+            from: "QQQ Tracker <alerts@localhost>".to_owned(),
+            folder: PathBuf::from("data/mail"),
+        }
+    }
+}
+
+/// `[subscriptions]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SubscriptionsConfig {
+    /// Whether an address must confirm before it is mailed (double opt-in).
+    pub confirm: bool,
+}
+
+impl Default for SubscriptionsConfig {
+    fn default() -> Self {
+        Self { confirm: true }
+    }
+}
+
+/// How logs look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Text on a terminal, JSON otherwise.
+    #[default]
+    Auto,
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogConfig {
+    /// `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,qqq_feed=debug`.
+    pub filter: String,
+    /// `auto`, `text`, `json`.
+    pub format: LogFormat,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { filter: "info".to_owned(), format: LogFormat::Auto }
+    }
+}
+
+impl Config {
+    /// The tracked symbols.
+    pub fn watchlist(&self) -> Result<Watchlist, ConfigError> {
+        let section = &self.watchlist;
+        Watchlist::new(
+            section.symbols.iter().map(|symbol| symbol.0),
+            section.aliases.iter().map(|(former, current)| (former.0, current.0)),
+        )
+        .map_err(|error| ConfigError::value("watchlist", error))
+    }
+
+    /// The trading calendar.
+    pub fn calendar(&self) -> Calendar {
+        let section = &self.market;
+        Calendar::new(
+            section.calendar.0,
+            section.extended_hours,
+            section.extra_closures.iter().map(|day| day.0),
+        )
+    }
+
+    /// The rule.
+    pub fn rule(&self) -> SpikeRule {
+        let section = &self.rules;
+        // `check` has held every figure to its range.
+        SpikeRule {
+            ratio: section.ratio,
+            window: (section.window.as_secs() / 60) as u16,
+            min_bars: section.min_bars,
+            cooldown_seconds: section.cooldown.as_secs() as u32,
+            max_alert_age_seconds: section.max_alert_age.as_secs() as u32,
+        }
+    }
+
+    /// How the world reaches the server.
+    pub fn public_url(&self) -> Result<Url, ConfigError> {
+        parse_url("server.public_url", &self.server.public_url)
+    }
+
+    /// Holds every value to what is allowed beyond its type.
+    fn check(&self) -> Result<(), ConfigError> {
+        let within = |key: &str, period: Period, low: u64, high: u64, allowed: &str| {
+            if (low..=high).contains(&period.as_secs()) {
+                Ok(())
+            } else {
+                Err(ConfigError::value(key, format!("`{period}` is out of range: it must be {allowed}")))
+            }
+        };
+        const MINUTE: u64 = 60;
+        const HOUR: u64 = 60 * MINUTE;
+        const DAY: u64 = 24 * HOUR;
+        self.watchlist()?;
+        self.public_url()?;
+        let window = self.rules.window;
+        within("rules.window", window, MINUTE, 12 * HOUR, "1m to 12h")?;
+        if !window.as_secs().is_multiple_of(MINUTE) {
+            return Err(ConfigError::value("rules.window", format!("`{window}` must be whole minutes")));
+        }
+        let minutes = window.as_secs() / MINUTE;
+        if !(1..=minutes).contains(&u64::from(self.rules.min_bars)) {
+            let allowed = format!(
+                "`{}` is out of range: it must be 1 to {minutes}, the minutes of rules.window",
+                self.rules.min_bars
+            );
+            return Err(ConfigError::value("rules.min_bars", allowed));
+        }
+        within("rules.cooldown", self.rules.cooldown, 0, SpikeRule::MAX_COOLDOWN_SECONDS.into(), "0s to 7d")?;
+        within("rules.max_alert_age", self.rules.max_alert_age, MINUTE, DAY, "1m to 1d")?;
+        within("feed.poll_interval", self.feed.poll_interval, 10, HOUR, "10s to 1h")?;
+        within("feed.backfill", self.feed.backfill, HOUR, 7 * DAY, "1h to 7d")?;
+        within("store.bars_retention", self.store.bars_retention, 2 * DAY, 36_500 * DAY, "2d or more")?;
+        for (key, rate) in [
+            ("feed.alpaca.requests_per_minute", self.feed.alpaca.requests_per_minute),
+            ("feed.iex.requests_per_minute", self.feed.iex.requests_per_minute),
+            ("feed.yahoo.requests_per_minute", self.feed.yahoo.requests_per_minute),
+        ] {
+            if !(1..=100_000).contains(&rate) {
+                return Err(ConfigError::value(
+                    key,
+                    format!("`{rate}` is out of range: it must be 1 to 100000"),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Parses a URL of a setting; the error names the key.
+pub fn parse_url(key: &str, text: &str) -> Result<Url, ConfigError> {
+    let url = Url::parse(text).map_err(|error| {
+        ConfigError::value(
+            key,
+            format!("`{text}` is not a URL ({error}): it must look like https://example.com"),
+        )
+    })?;
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err(ConfigError::value(key, format!("`{text}` must begin with http:// or https://")));
+    }
+    Ok(url)
+}

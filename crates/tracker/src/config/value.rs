@@ -1,0 +1,204 @@
+//! Kinds of values in the configuration.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// A value that is written as text: whatever parses from a string and prints as one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Text<T>(pub T);
+
+impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Text<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(de::Error::custom)
+    }
+}
+
+impl Serialize for Text<qqq_core::Symbol> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl Serialize for Text<jiff::civil::Date> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl Serialize for Text<qqq_core::calendar::Market> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.as_str())
+    }
+}
+
+/// An address (`10.0.0.1`) or a network (`10.0.0.0/8`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proxy(pub qqq_api::IpNet);
+
+impl FromStr for Proxy {
+    type Err = InvalidProxy;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let address = text.parse::<std::net::IpAddr>().map(qqq_api::IpNet::from);
+        address.or_else(|_| text.parse()).map(Self).map_err(|_| InvalidProxy(text.chars().take(64).collect()))
+    }
+}
+
+/// A text that is no address and no network.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not an address: it must look like 10.0.0.1 or 10.0.0.0/8")]
+pub struct InvalidProxy(String);
+
+impl Serialize for Text<Proxy> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0.0)
+    }
+}
+
+/// A length of time in whole seconds: `60s`, `15m`, `24h`, `90d`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Period(u64);
+
+impl Period {
+    /// So many seconds.
+    pub const fn seconds(seconds: u64) -> Self {
+        Self(seconds)
+    }
+
+    /// The number of seconds.
+    pub const fn as_secs(self) -> u64 {
+        self.0
+    }
+
+    /// As a timer takes it.
+    pub const fn duration(self) -> Duration {
+        Duration::from_secs(self.0)
+    }
+}
+
+const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
+
+impl fmt::Display for Period {
+    /// In the largest unit that divides it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // `24h` reads better than `1d`, and is how the documentation writes it.
+        let unit = UNITS.iter().find(|(unit, seconds)| {
+            self.0 >= *seconds && self.0.is_multiple_of(*seconds) && !(*unit == 'd' && self.0 <= 86_400)
+        });
+        match unit {
+            Some((unit, seconds)) => write!(f, "{}{unit}", self.0 / seconds),
+            None => write!(f, "0s"),
+        }
+    }
+}
+
+impl FromStr for Period {
+    type Err = InvalidPeriod;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let error = || InvalidPeriod(text.chars().take(32).collect());
+        let unit = text.chars().last().ok_or_else(error)?;
+        let (_, seconds) = UNITS.iter().find(|(known, _)| *known == unit).ok_or_else(error)?;
+        let digits = &text[..text.len() - 1];
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(error());
+        }
+        let count: u64 = digits.parse().map_err(|_| error())?;
+        count.checked_mul(*seconds).filter(|&total| total <= u64::from(u32::MAX)).map(Self).ok_or_else(error)
+    }
+}
+
+/// A text that is no length of time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a duration: it must look like 60s, 15m, 24h or 90d")]
+pub struct InvalidPeriod(String);
+
+impl Serialize for Period {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Period {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+/// A text that is never shown: keys, passwords, tokens.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text, for its one use.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether none is set.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "Secret()" } else { "Secret(…)" })
+    }
+}
+
+/// A ratio is a TOML number (`3.0`), or text (`"2.5"`).
+pub(super) mod ratio {
+    use qqq_core::rule::Ratio;
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    /// Writes the nearest double: every ratio of six decimals up to 1000 comes back exactly.
+    pub(crate) fn serialize<S: Serializer>(ratio: &Ratio, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(f64::from(ratio.millionths()) / 1e6)
+    }
+
+    /// Reads a number by its shortest decimal text, so that `2.3` is 2.3 and not its nearest double.
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Ratio, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Whole(i64),
+            Decimal(f64),
+            Text(String),
+        }
+        let text = match Written::deserialize(deserializer)? {
+            Written::Whole(whole) => whole.to_string(),
+            Written::Decimal(decimal) => decimal.to_string(),
+            Written::Text(text) => text,
+        };
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn periods_are_read_and_written() {
+        for text in ["0s", "59s", "60m", "15m", "24h", "90d", "7d"] {
+            let period: Period = text.parse().unwrap();
+            let again: Period = period.to_string().parse().unwrap();
+            assert_eq!(period, again, "{text} became {period}");
+        }
+        assert_eq!(Period::seconds(86_400).to_string(), "24h");
+        assert_eq!(Period::seconds(90 * 86_400).to_string(), "90d");
+        for text in ["", "s", "60", "1.5h", "-1s", "60 s", "1w", "99999999999d", "é"] {
+            assert!(text.parse::<Period>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_secret_does_not_print() {
+        assert!(!format!("{:?}", Secret("hunter2".to_owned())).contains("hunter2"));
+    }
+}

@@ -1,0 +1,14 @@
+//! QQQ Tracker, put together: configuration, roles, lifecycle and commands of the binary `qqq-tracker`.
+
+pub mod app;
+pub mod check;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod import;
+pub mod key;
+pub mod metrics;
+pub mod role;
+pub mod source;
+pub mod summary;
+pub mod telemetry;

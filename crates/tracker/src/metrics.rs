@@ -1,0 +1,123 @@
+//! What the worker's roles count. `GET /metrics` shows it where a server runs in the same process.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+use qqq_core::AlertChange;
+use qqq_core::delivery::{DeliveryKind, Outcome};
+use qqq_core::window::Arrival;
+use qqq_store::Batch;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ArrivalLabel {
+    arrival: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ChangeLabel {
+    change: &'static str,
+    metric: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AttemptLabel {
+    kind: &'static str,
+    outcome: &'static str,
+}
+
+/// The worker's metrics.
+#[derive(Default)]
+pub struct Metrics {
+    bars: Family<ArrivalLabel, Counter>,
+    rejects: Counter,
+    failed_polls: Counter,
+    commits: Counter,
+    alerts: Family<ChangeLabel, Counter>,
+    owed: Counter,
+    attempts: Family<AttemptLabel, Counter>,
+    feed_clock: Gauge,
+    feed_problem: Gauge,
+}
+
+impl Metrics {
+    /// Makes them and lists them in `registry`.
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        registry.register("bars", "Bars observed, by how they met the window", metrics.bars.clone());
+        registry.register("rejects", "What a feed sent that was no valid bar", metrics.rejects.clone());
+        registry.register("failed_polls", "Polls of the provider that failed", metrics.failed_polls.clone());
+        registry.register("commits", "Steps committed", metrics.commits.clone());
+        registry.register("alerts", "What happened to alerts", metrics.alerts.clone());
+        registry.register("deliveries_owed", "Deliveries that commits came to owe", metrics.owed.clone());
+        registry.register(
+            "delivery_attempts",
+            "Attempts at deliveries, by how they ended",
+            metrics.attempts.clone(),
+        );
+        registry.register_with_unit(
+            "feed_clock",
+            "The feed's clock at the last commit, since 1970",
+            Unit::Seconds,
+            metrics.feed_clock.clone(),
+        );
+        registry.register(
+            "feed_problem",
+            "1 while something is wrong with the feed",
+            metrics.feed_problem.clone(),
+        );
+        metrics
+    }
+
+    /// A bar met its window.
+    pub fn bar(&self, arrival: Arrival) {
+        let arrival = match arrival {
+            Arrival::New => "new",
+            Arrival::Late => "late",
+            Arrival::Revised(_) => "revised",
+            Arrival::Unchanged => "unchanged",
+            Arrival::TooOld => "too_old",
+        };
+        self.bars.get_or_create(&ArrivalLabel { arrival }).inc();
+    }
+
+    /// Something that was no valid bar came.
+    pub fn rejected(&self, count: usize) {
+        self.rejects.inc_by(count as u64);
+    }
+
+    /// A poll failed.
+    pub fn poll_failed(&self) {
+        self.failed_polls.inc();
+    }
+
+    /// A step was committed.
+    pub fn committed(&self, batch: &Batch, deliveries: u64) {
+        self.commits.inc();
+        self.owed.inc_by(deliveries);
+        for change in &batch.alerts {
+            let metric = change.alert().metric.as_str();
+            let change = match change {
+                AlertChange::Raised(_) => "raised",
+                AlertChange::Counted(_) => "counted",
+                AlertChange::Retracted(_) => "retracted",
+            };
+            self.alerts.get_or_create(&ChangeLabel { change, metric }).inc();
+        }
+        if let Some(feed) = &batch.feed {
+            self.feed_clock.set(feed.clock.as_second());
+            self.feed_problem.set(feed.problem.is_some().into());
+        }
+    }
+
+    /// An attempt at a delivery ended.
+    pub fn delivery(&self, kind: DeliveryKind, outcome: &Outcome) {
+        let outcome = match outcome {
+            Outcome::Sent => "sent",
+            Outcome::RetryAt(..) => "retry",
+            Outcome::Failed(_) => "failed",
+        };
+        self.attempts.get_or_create(&AttemptLabel { kind: kind.as_str(), outcome }).inc();
+    }
+}

@@ -1,0 +1,209 @@
+//! Detect: takes steps from ingest, observes their bars, and commits what comes of them.
+
+use super::patiently;
+use crate::metrics::Metrics;
+use anyhow::Context as _;
+use jiff::Timestamp;
+use qqq_core::window::Arrival;
+use qqq_core::{
+    AlertChange, Bar, Calendar, Clock, Detector, FeedInfo, FeedStatus, SpikeRule, Split, Watchlist,
+};
+use qqq_store::{AlertQuery, BarRecord, Batch, SplitRecord, Store};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use tokio::sync::{Notify, mpsc};
+use tracing::info;
+
+/// What ingest hands over: bars of counting minutes, oldest first, of one moment of the feed's clock.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Splits in force, known before or not.
+    pub splits: Vec<Split>,
+    /// New, repeated or corrected bars.
+    pub bars: Vec<Bar>,
+    /// How the feed is doing, with its clock.
+    pub feed: FeedStatus,
+}
+
+/// Most steps taken into one commit: while a commit waits for the disk, those behind it gather.
+const GATHER: usize = 64;
+
+/// The detector over one store.
+pub struct Detect {
+    store: Arc<dyn Store>,
+    watchlist: Arc<Watchlist>,
+    calendar: Arc<Calendar>,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+    detector: Detector,
+    /// Whether the feed's past prices are in today's units already.
+    split_adjusted: bool,
+    splits: BTreeSet<Split>,
+}
+
+impl Detect {
+    /// Rebuilds the windows and the open alerts from the store.
+    pub async fn restore(
+        store: Arc<dyn Store>,
+        watchlist: Arc<Watchlist>,
+        calendar: Arc<Calendar>,
+        clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
+        rule: SpikeRule,
+        feed: &FeedInfo,
+    ) -> anyhow::Result<Self> {
+        let mut detector = Detector::new(watchlist.symbols(), feed.label, rule);
+        let bars = store.recent_bars(watchlist.symbols(), qqq_core::Minute::PER_DAY).await?;
+        let oldest = bars.iter().map(|record| record.bar.start).min();
+        let count = bars.len();
+        let mut alerts = Vec::new();
+        if let Some(oldest) = oldest {
+            // Everything that a bar of any symbol could still touch.
+            let since = oldest.plus(qqq_core::Minute::PER_DAY - detector.memory_minutes());
+            let mut query = AlertQuery { since: Some(since), limit: 1_000, ..AlertQuery::default() };
+            loop {
+                let page = store.alerts(query).await?;
+                query.after = page.last().map(|alert| (alert.start, alert.id));
+                let full = page.len() == query.limit;
+                alerts.extend(page);
+                if !full {
+                    break;
+                }
+            }
+        }
+        detector.restore(
+            bars.iter()
+                .filter(|record| calendar.counts(record.bar.start))
+                .filter_map(|record| Some((watchlist.id(record.bar.symbol)?, record.bar, record.revision))),
+            alerts.into_iter().filter_map(|alert| Some((watchlist.id(alert.symbol)?, alert))),
+        );
+        let splits = store.splits().await?.into_iter().map(|record| record.split).collect();
+        info!(bars = count, "windows rebuilt from the store");
+        let split_adjusted = feed.split_adjusted;
+        Ok(Self { store, watchlist, calendar, clock, metrics, detector, split_adjusted, splits })
+    }
+
+    /// The detector as it stands.
+    pub fn detector(&self) -> &Detector {
+        &self.detector
+    }
+
+    /// Takes steps until the channel closes. `committed` is notified after every commit.
+    pub async fn run(
+        mut self,
+        mut steps: mpsc::Receiver<Step>,
+        committed: Arc<Notify>,
+    ) -> anyhow::Result<()> {
+        let mut gathered = Vec::with_capacity(GATHER);
+        while steps.recv_many(&mut gathered, GATHER).await > 0 {
+            self.take(&gathered).await?;
+            gathered.clear();
+            committed.notify_waiters();
+            committed.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Observes the bars of some steps, in order, and commits the outcome as one.
+    pub async fn take(&mut self, steps: &[Step]) -> anyhow::Result<()> {
+        let (batch, history) = self.observe(steps);
+        let now = self.clock.now();
+        // What the detector has seen must reach the store, or the process must end: it never goes on with
+        // one ahead of the other.
+        let failed = "a step could not be committed";
+        if !history.is_empty() {
+            patiently(|| self.store.import(&history)).await.context(failed)?;
+        }
+        let committed = patiently(|| self.store.commit(&batch, now)).await.context(failed)?;
+        self.report(&batch, committed.deliveries);
+        Ok(())
+    }
+
+    /// What the steps do to the store: a batch, and bars too old for any window.
+    fn observe(&mut self, steps: &[Step]) -> (Batch, Vec<Bar>) {
+        let mut batch = Batch::default();
+        let mut history = Vec::new();
+        let mut touched = BTreeMap::new();
+        for step in steps {
+            for &split in &step.splits {
+                self.apply(split, &mut batch, &mut touched);
+            }
+            for bar in &step.bars {
+                let Some(symbol) = self.watchlist.id(bar.symbol) else { continue };
+                let bar = self.in_todays_units(bar);
+                let observed = self.detector.observe(symbol, &bar, step.feed.clock, &mut batch.alerts);
+                self.metrics.bar(observed.arrival);
+                match observed.arrival {
+                    Arrival::TooOld => history.push(bar),
+                    Arrival::Unchanged => batch.bars.push(BarRecord { bar, revision: observed.revision }),
+                    Arrival::New | Arrival::Late | Arrival::Revised(_) => {
+                        touched.insert(symbol, ());
+                        batch.bars.push(BarRecord { bar, revision: observed.revision });
+                    }
+                }
+            }
+            batch.feed = Some(step.feed.clone());
+        }
+        batch.statistics = touched.keys().filter_map(|&symbol| self.detector.statistics(symbol)).collect();
+        (batch, history)
+    }
+
+    fn apply(&mut self, split: Split, batch: &mut Batch, touched: &mut BTreeMap<usize, ()>) {
+        let Some(symbol) = self.watchlist.id(split.symbol) else { return };
+        if !self.splits.insert(split) {
+            return;
+        }
+        let from = self.calendar.midnight(split.ex_date);
+        info!(symbol = %split.symbol, new = split.new, old = split.old, ex_date = %split.ex_date, "split: history is rescaled");
+        self.detector.apply_split(symbol, &split, from);
+        batch.splits.push(SplitRecord { split, from });
+        touched.insert(symbol, ());
+    }
+
+    /// A bar of a feed that tells raw prices, brought over every split since.
+    fn in_todays_units(&self, bar: &Bar) -> Bar {
+        if self.split_adjusted || self.splits.is_empty() {
+            return *bar;
+        }
+        self.splits
+            .iter()
+            .filter(|split| split.symbol == bar.symbol && bar.start < self.calendar.midnight(split.ex_date))
+            .fold(*bar, |bar, split| split.bar(&bar))
+    }
+
+    fn report(&self, batch: &Batch, deliveries: u64) {
+        self.metrics.committed(batch, deliveries);
+        for change in &batch.alerts {
+            let alert = change.alert();
+            match change {
+                AlertChange::Raised(_) => info!(
+                    alert.id = %alert.id, symbol = %alert.symbol, metric = %alert.metric,
+                    start = %alert.start, ratio = alert.ratio(), "alert raised"
+                ),
+                AlertChange::Retracted(_) => info!(
+                    alert.id = %alert.id, symbol = %alert.symbol, metric = %alert.metric,
+                    start = %alert.start, "alert retracted: its bar was corrected"
+                ),
+                AlertChange::Counted(_) => {}
+            }
+        }
+    }
+}
+
+/// A feed's status at a moment of its clock.
+pub fn status(
+    info: &FeedInfo,
+    clock: Timestamp,
+    answered_at: Option<Timestamp>,
+    problem: Option<String>,
+) -> FeedStatus {
+    FeedStatus {
+        provider: info.provider.to_owned(),
+        label: info.label,
+        mode: info.mode,
+        coverage: info.coverage.clone(),
+        clock,
+        answered_at,
+        problem,
+    }
+}

@@ -1,0 +1,378 @@
+//! Ingest: gets bars from the feed and hands them on in steps.
+//!
+//! A tape plays; a provider is polled while the market is open, aligned to the minute, and may stream
+//! beside that. Every poll asks again for the last minutes; after any gap, whoever's fault it was, the poll
+//! begins where the last good one ended. What was seen is not remembered here but in the store.
+
+use super::detect::{Step, status};
+use super::schedule;
+use crate::metrics::Metrics;
+use anyhow::bail;
+use jiff::{SignedDuration, Timestamp};
+use qqq_core::{Bar, Calendar, Clock, FeedInfo, Minute, Split, Symbol, Watchlist};
+use qqq_feed::{FeedError, Fetched, Provider, Reject, StreamEvent, Tape};
+use qqq_store::Store;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+/// Steps between ingest and detect.
+pub const QUEUE: usize = 64;
+/// Bars handed over in one step at the most.
+const STEP_BARS: usize = 50_000;
+/// A bar that ends later than this after the clock is from the future: a provider's mistake.
+const FUTURE: SignedDuration = SignedDuration::from_mins(2);
+/// How long to wait after a final refusal (wrong key, missing entitlement) before asking again.
+const AFTER_REFUSAL: SignedDuration = SignedDuration::from_mins(15);
+/// Longest sleep without a look at the clock.
+const NAP: Duration = Duration::from_secs(60);
+/// How long streamed bars are gathered into one step.
+const GATHER: Duration = Duration::from_millis(50);
+/// Without any bar for so long while the market is open, a feed counts as dead.
+const DEAD_AFTER: SignedDuration = SignedDuration::from_mins(5);
+
+/// What both kinds of source need.
+#[derive(Clone)]
+pub struct Ingest {
+    /// What is tracked.
+    pub watchlist: Arc<Watchlist>,
+    /// Which minutes count.
+    pub calendar: Arc<Calendar>,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Where steps go.
+    pub steps: mpsc::Sender<Step>,
+}
+
+impl Ingest {
+    /// Plays a tape to its end, or until `stop`.
+    pub async fn play(&self, mut tape: Box<dyn Tape>, stop: CancellationToken) -> anyhow::Result<()> {
+        let info = tape.info().clone();
+        loop {
+            let tick = tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                tick = tape.next() => tick?,
+            };
+            let Some(tick) = tick else {
+                info!(provider = info.provider, "the recording is over");
+                return Ok(());
+            };
+            self.reject(&tick.rejects);
+            let bars = self.admit(tick.bars, tick.clock);
+            let feed = status(&info, tick.clock, Some(self.clock.now()), None);
+            if self.hand_on(Vec::new(), bars, &feed).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Hands steps on, cut to size. An error says that nobody takes them any more.
+    async fn hand_on(
+        &self,
+        splits: Vec<Split>,
+        bars: Vec<Bar>,
+        feed: &qqq_core::FeedStatus,
+    ) -> Result<(), mpsc::error::SendError<Step>> {
+        let mut splits = Some(splits);
+        let mut chunks = bars.chunks(STEP_BARS);
+        let first = chunks.next().unwrap_or_default();
+        for chunk in std::iter::once(first).chain(chunks) {
+            let step =
+                Step { splits: splits.take().unwrap_or_default(), bars: chunk.to_vec(), feed: feed.clone() };
+            self.steps.send(step).await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps the bars that count, oldest first.
+    fn admit(&self, mut bars: Vec<Bar>, clock: Timestamp) -> Vec<Bar> {
+        let horizon = clock.checked_add(FUTURE).unwrap_or(Timestamp::MAX);
+        let mut rejects = Vec::new();
+        bars.retain(|bar| {
+            if bar.start.end() > horizon {
+                rejects.push(Reject {
+                    place: format!("{} {}", bar.symbol, bar.start),
+                    reason: format!("lies in the future of {clock}"),
+                });
+                return false;
+            }
+            self.calendar.counts(bar.start) && self.watchlist.id(bar.symbol).is_some()
+        });
+        self.reject(&rejects);
+        bars.sort_by_key(|bar| (bar.start, bar.symbol));
+        bars
+    }
+
+    fn reject(&self, rejects: &[Reject]) {
+        self.metrics.rejected(rejects.len());
+        for reject in rejects.iter().take(5) {
+            debug!(place = reject.place, reason = reject.reason, "not a valid bar");
+        }
+        if let Some(first) = rejects.first() {
+            warn!(count = rejects.len(), place = first.place, reason = first.reason, "bars were rejected");
+        }
+    }
+}
+
+/// Polls a provider.
+pub struct Poller {
+    ingest: Ingest,
+    provider: Arc<dyn Provider>,
+    info: FeedInfo,
+    interval: i64,
+    backfill: i32,
+    /// Where the next poll takes up, by symbol: shortly before the end of its last good one.
+    from: HashMap<Symbol, Minute>,
+    newest: Option<Minute>,
+    splits_asked_on: Option<jiff::civil::Date>,
+    answered_at: Option<Timestamp>,
+    problem: Option<String>,
+}
+
+impl Poller {
+    /// Takes up where the store stops.
+    pub async fn new(
+        ingest: Ingest,
+        provider: Arc<dyn Provider>,
+        store: &dyn Store,
+        interval: Duration,
+        backfill: Duration,
+    ) -> anyhow::Result<Self> {
+        let now = ingest.clock.now();
+        let backfill = (backfill.as_secs() / 60) as i32;
+        let label = provider.info().label;
+        let mut newest = HashMap::new();
+        // Only bars of this feed: another feed's history is no history of this one.
+        for record in store.recent_bars(ingest.watchlist.symbols(), 1).await? {
+            if record.bar.feed == label {
+                newest.insert(record.bar.symbol, record.bar.start);
+            }
+        }
+        let from = ingest
+            .watchlist
+            .symbols()
+            .iter()
+            .map(|&symbol| {
+                let start = schedule::take_up(newest.get(&symbol).copied(), now, backfill, &ingest.calendar);
+                (symbol, start)
+            })
+            .collect();
+        Ok(Self {
+            info: provider.info().clone(),
+            ingest,
+            provider,
+            interval: interval.as_secs() as i64,
+            backfill,
+            from,
+            newest: newest.into_values().max(),
+            splits_asked_on: None,
+            answered_at: None,
+            problem: None,
+        })
+    }
+
+    /// Polls (and listens) until `stop`. A refusal of the very first question ends it: the operator is there
+    /// to read why.
+    pub async fn run(mut self, stream: bool, stop: CancellationToken) -> anyhow::Result<()> {
+        let symbols = self.ingest.watchlist.symbols().to_vec();
+        if let Err(error) = self.poll(&stop).await
+            && error.is_final()
+        {
+            bail!("{} refused: {error}", self.info.provider);
+        }
+        let mut events = if stream { self.provider.stream(&symbols) } else { None };
+        let mut due = self.next_poll();
+        loop {
+            let now = self.ingest.clock.now();
+            // Long waits are cut: a machine that slept, or a clock that was set, is noticed within a minute.
+            let wait = Duration::try_from(due.duration_since(now)).unwrap_or(Duration::ZERO).min(NAP);
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = tokio::time::sleep(wait) => {
+                    if self.ingest.clock.now() >= due {
+                        due = match self.poll(&stop).await {
+                            Err(error) if error.is_final() => self.in_future(AFTER_REFUSAL),
+                            _ => self.next_poll(),
+                        };
+                    }
+                }
+                event = next_event(&mut events) => match event {
+                    Some(event) => {
+                        if self.take_event(event, &mut events).await {
+                            // Bars of the time without a connection may be missing.
+                            due = self.ingest.clock.now();
+                        }
+                    }
+                    None => events = None,
+                },
+            }
+            if self.ingest.steps.is_closed() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// One poll: from where each symbol's last good one ended, to now.
+    pub async fn poll(&mut self, stop: &CancellationToken) -> Result<(), FeedError> {
+        let result = self.poll_all(stop).await;
+        match &result {
+            Ok(()) => self.problem = self.dead_feed(),
+            Err(error) => {
+                self.ingest.metrics.poll_failed();
+                warn!(provider = self.info.provider, %error, "the feed was asked in vain");
+                self.problem = Some(error.to_string());
+            }
+        }
+        self.hand_on(Vec::new(), Vec::new()).await;
+        result
+    }
+
+    async fn poll_all(&mut self, stop: &CancellationToken) -> Result<(), FeedError> {
+        self.ask_for_splits().await?;
+        let now = self.ingest.clock.now();
+        let until = schedule::complete_until(now);
+        if schedule::is_reconciliation(now, self.interval, &self.ingest.calendar)
+            && let Some(session) = self.ingest.calendar.tracked_until(until)
+        {
+            info!("the session is over; all of it is asked for once more");
+            self.from.values_mut().for_each(|from| *from = (*from).min(session.start));
+        }
+        // Symbols that take up at about the same time are asked for together.
+        let mut groups: HashMap<Minute, Vec<Symbol>> = HashMap::new();
+        for &symbol in self.ingest.watchlist.symbols() {
+            let from = self.from.get(&symbol).copied().unwrap_or(until);
+            groups.entry(from).or_default().push(symbol);
+        }
+        let mut groups: Vec<_> = groups.into_iter().collect();
+        groups.sort_unstable_by_key(|(from, _)| *from);
+        let mut failure = None;
+        for (from, symbols) in groups {
+            for stretch in schedule::stretches(from..until, symbols.len(), STEP_BARS) {
+                if stop.is_cancelled() {
+                    return Ok(());
+                }
+                if self.ingest.calendar.counting_minutes(stretch.clone()) == 0 {
+                    continue;
+                }
+                let fetched = self.provider.bars(&symbols, stretch.clone()).await?;
+                failure = self.take(fetched, &symbols, stretch.end).await.or(failure);
+            }
+        }
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// Hands on what was fetched. Answers the failure of single symbols, if any.
+    async fn take(&mut self, fetched: Fetched, symbols: &[Symbol], until: Minute) -> Option<FeedError> {
+        self.answered_at = Some(self.ingest.clock.now());
+        self.ingest.reject(&fetched.rejects);
+        for &symbol in symbols {
+            if !fetched.failed.iter().any(|(failed, _)| *failed == symbol) {
+                self.from.insert(symbol, until.plus(-schedule::RE_ASK));
+            }
+        }
+        for (symbol, error) in &fetched.failed {
+            warn!(%symbol, %error, "no bars of this symbol");
+        }
+        self.hand_on(Vec::new(), fetched.bars).await;
+        let mut failed = fetched.failed.into_iter();
+        let (symbol, error) = failed.next()?;
+        let others = failed.count();
+        let more = if others > 0 { format!(" (and {others} more)") } else { String::new() };
+        // Part of the answer came: that is a problem to show, not a refusal of everything.
+        let kind = if error.is_final() { qqq_feed::FeedErrorKind::Transient } else { error.kind };
+        Some(FeedError::new(kind, format!("{symbol}{more}: {error}")))
+    }
+
+    /// Asks for splits once a New York day, before any bar of the day.
+    async fn ask_for_splits(&mut self) -> Result<(), FeedError> {
+        let now = schedule::complete_until(self.ingest.clock.now());
+        let today = self.ingest.calendar.date_of(now);
+        if self.splits_asked_on == Some(today) {
+            return Ok(());
+        }
+        let earliest = self.from.values().min().copied().unwrap_or(now).plus(-self.backfill);
+        let first = self.ingest.calendar.date_of(earliest);
+        let splits = self.provider.splits(self.ingest.watchlist.symbols(), first..=today).await?;
+        self.splits_asked_on = Some(today);
+        if !splits.is_empty() {
+            self.hand_on(splits, Vec::new()).await;
+        }
+        Ok(())
+    }
+
+    /// Takes what the stream says. True where bars may have been missed.
+    async fn take_event(
+        &mut self,
+        event: StreamEvent,
+        events: &mut Option<mpsc::Receiver<StreamEvent>>,
+    ) -> bool {
+        let mut bars = Vec::new();
+        let mut missed = false;
+        let mut next = Some(event);
+        // Bars of one minute come in a burst: they make one step.
+        let until = tokio::time::Instant::now() + GATHER;
+        while let Some(event) = next {
+            match event {
+                StreamEvent::Connected => {
+                    info!(provider = self.info.provider, "stream connected");
+                    missed = true;
+                }
+                StreamEvent::Bar(bar) => bars.push(bar),
+                StreamEvent::Rejected(reject) => self.ingest.reject(&[reject]),
+                StreamEvent::Disconnected(error) => {
+                    warn!(provider = self.info.provider, %error, "stream lost; polls go on");
+                    self.problem = Some(error.to_string());
+                }
+            }
+            if bars.is_empty() || bars.len() >= STEP_BARS {
+                break;
+            }
+            next = tokio::time::timeout_at(until, next_event(events)).await.ok().flatten();
+        }
+        if !bars.is_empty() {
+            self.answered_at = Some(self.ingest.clock.now());
+            self.hand_on(Vec::new(), bars).await;
+        }
+        missed
+    }
+
+    async fn hand_on(&mut self, splits: Vec<Split>, bars: Vec<Bar>) {
+        let now = self.ingest.clock.now();
+        let bars = self.ingest.admit(bars, now);
+        self.newest = self.newest.max(bars.last().map(|bar| bar.start));
+        let feed = status(&self.info, now, self.answered_at, self.problem.clone());
+        // Nobody takes steps any more only while the process ends.
+        let _ = self.ingest.hand_on(splits, bars, &feed).await;
+    }
+
+    /// Tells a dead feed from a closed market: minutes of an open session without any bar.
+    fn dead_feed(&self) -> Option<String> {
+        let now = self.ingest.clock.now();
+        let complete = schedule::complete_until(now);
+        let session = self.ingest.calendar.tracked_until(complete)?;
+        let last = self.newest.unwrap_or(session.start).max(session.start);
+        let silent = self.ingest.calendar.counting_minutes(last.plus(1)..complete);
+        (i64::from(silent) * 60 >= DEAD_AFTER.as_secs())
+            .then(|| format!("no bar for {silent} minutes of an open market: the feed may be dead"))
+    }
+
+    fn next_poll(&self) -> Timestamp {
+        schedule::next_poll(self.ingest.clock.now(), self.interval, &self.ingest.calendar)
+    }
+
+    fn in_future(&self, wait: SignedDuration) -> Timestamp {
+        self.ingest.clock.now().checked_add(wait).unwrap_or(Timestamp::MAX)
+    }
+}
+
+async fn next_event(events: &mut Option<mpsc::Receiver<StreamEvent>>) -> Option<StreamEvent> {
+    match events {
+        Some(events) => events.recv().await,
+        None => std::future::pending().await,
+    }
+}

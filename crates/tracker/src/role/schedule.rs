@@ -1,0 +1,169 @@
+//! When a provider is asked, and for which minutes: pure, so that a year can be tested in a moment.
+
+use jiff::{SignedDuration, Timestamp};
+use qqq_core::{Calendar, Minute};
+use std::ops::Range;
+
+/// Minutes asked for again at every poll: providers re-issue bars for some minutes after the fact.
+pub const RE_ASK: i32 = 5;
+/// Minutes after the close in which late bars are still asked for; the last poll takes the whole session.
+pub const AFTER_CLOSE: i32 = 6;
+/// How far back a gap is healed, minutes: a week, which is also the most some providers serve at once.
+pub const HEAL_LIMIT: i32 = 7 * Minute::PER_DAY;
+/// How long after a minute its bar can be expected.
+const SETTLING: SignedDuration = SignedDuration::from_secs(3);
+
+/// The minutes whose bars are complete at `now`: none beyond this one.
+pub fn complete_until(now: Timestamp) -> Minute {
+    Minute::containing(now)
+}
+
+/// When to ask next after `now`: at the next multiple of `interval_seconds`, a little later than the minute
+/// so that its bar is there; in closed hours, when the first bar of the next session can be.
+pub fn next_poll(now: Timestamp, interval_seconds: i64, calendar: &Calendar) -> Timestamp {
+    let aligned = {
+        let past = now.checked_sub(SETTLING).unwrap_or(now).as_second();
+        let next = (past.div_euclid(interval_seconds) + 1) * interval_seconds;
+        plus(Timestamp::from_second(next).unwrap_or(now), SETTLING)
+    };
+    let minute = Minute::containing(aligned);
+    if is_worth_asking(minute, calendar) {
+        return aligned;
+    }
+    let opens = calendar.tracked_from(minute).map(|tracked| plus(tracked.start.end(), SETTLING));
+    opens.map_or(aligned, |opens| opens.max(aligned))
+}
+
+/// Whether bars can be new or corrected at `minute`: in the session, and shortly after it.
+pub fn is_worth_asking(minute: Minute, calendar: &Calendar) -> bool {
+    calendar
+        .tracked_until(minute.plus(-1))
+        .is_some_and(|tracked| minute.plus(-1) < tracked.end.plus(AFTER_CLOSE))
+}
+
+/// Whether the poll at `now` is the last of a session, which takes all of it once more.
+pub fn is_reconciliation(now: Timestamp, interval_seconds: i64, calendar: &Calendar) -> bool {
+    let next = next_poll(now, interval_seconds, calendar);
+    let minute = Minute::containing(now);
+    !calendar.counts(minute)
+        && is_worth_asking(minute, calendar)
+        && calendar.tracked_until(minute) != calendar.tracked_until(Minute::containing(next))
+}
+
+/// Where a symbol's history must be taken up: `backfill` minutes of market before `now` for one never seen
+/// (or not for a week), else shortly before its newest bar.
+pub fn take_up(newest: Option<Minute>, now: Timestamp, backfill: i32, calendar: &Calendar) -> Minute {
+    let complete = complete_until(now);
+    // At a weekend the last day of market is Friday's, and its last bar wants its own day before it.
+    let market = calendar.tracked_until(complete).map_or(complete, |tracked| tracked.end.min(complete));
+    let fresh = market.plus(-backfill);
+    match newest {
+        Some(newest) if newest >= complete.plus(-HEAL_LIMIT) => newest.plus(-RE_ASK),
+        _ => fresh,
+    }
+}
+
+/// Cuts a range into stretches of about `bars` bars of `symbols` symbols, oldest first.
+pub fn stretches(range: Range<Minute>, symbols: usize, bars: usize) -> Vec<Range<Minute>> {
+    let length = (bars / symbols.max(1)).clamp(30, Minute::PER_DAY as usize) as i32;
+    let mut stretches = Vec::new();
+    let mut start = range.start;
+    while start < range.end {
+        let end = start.plus(length).min(range.end);
+        stretches.push(start..end);
+        start = end;
+    }
+    stretches
+}
+
+fn plus(at: Timestamp, by: SignedDuration) -> Timestamp {
+    at.checked_add(by).unwrap_or(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use qqq_core::calendar::Market;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn xnas() -> Calendar {
+        Calendar::new(Market::Xnas, false, [])
+    }
+
+    #[test]
+    fn polls_are_aligned_to_the_minute_and_a_little_late() {
+        let next = |text| next_poll(at(text), 60, &xnas()).to_string();
+        assert_eq!(next("2025-01-28T15:00:10Z"), "2025-01-28T15:01:03Z");
+        assert_eq!(next("2025-01-28T15:01:02Z"), "2025-01-28T15:01:03Z");
+        assert_eq!(next("2025-01-28T15:01:03Z"), "2025-01-28T15:02:03Z");
+    }
+
+    #[test]
+    fn the_first_poll_of_a_session_is_after_its_first_bar_and_the_last_after_the_close() {
+        let calendar = xnas();
+        let mut now = at("2025-01-24T20:58:00Z");
+        let mut polls = Vec::new();
+        for _ in 0..12 {
+            now = next_poll(now, 60, &calendar);
+            polls.push(now.to_string());
+        }
+        assert_eq!(polls[0], "2025-01-24T20:58:03Z");
+        assert_eq!(polls[8], "2025-01-24T21:06:03Z");
+        assert_eq!(polls[9], "2025-01-27T14:31:03Z", "the weekend is not polled");
+        assert!(is_reconciliation(at("2025-01-24T21:06:03Z"), 60, &calendar));
+        assert!(!is_reconciliation(at("2025-01-24T21:05:03Z"), 60, &calendar));
+        assert!(!is_reconciliation(at("2025-01-27T14:31:03Z"), 60, &calendar));
+    }
+
+    #[test]
+    fn a_year_of_polls_meets_every_session_minute_once() {
+        let calendar = xnas();
+        let mut now = at("2025-01-01T00:00:00Z");
+        let (mut polls, mut reconciliations) = (0, 0);
+        while now < at("2026-01-01T00:00:00Z") {
+            let next = next_poll(now, 60, &calendar);
+            assert!(next > now);
+            now = next;
+            polls += 1;
+            reconciliations += i32::from(is_reconciliation(now, 60, &calendar));
+        }
+        let minutes = calendar.counting_minutes(
+            Minute::containing(at("2025-01-01T00:00:00Z"))..Minute::containing(at("2026-01-01T00:00:00Z")),
+        );
+        assert_eq!(minutes, 247 * 390 + 3 * 210);
+        assert_eq!(polls, minutes + 250 * AFTER_CLOSE + 1); // and the first of the next year
+        assert_eq!(reconciliations, 250);
+    }
+
+    #[test]
+    fn a_symbol_never_seen_gets_a_day_of_market_even_at_a_weekend() {
+        let sunday = at("2025-01-26T12:00:00Z");
+        assert_eq!(take_up(None, sunday, 1440, &xnas()).to_string(), "2025-01-23T21:00:00Z");
+        let open = at("2025-01-27T15:00:30Z");
+        assert_eq!(take_up(None, open, 1440, &xnas()).to_string(), "2025-01-26T15:00:00Z");
+    }
+
+    #[test]
+    fn a_gap_is_healed_from_the_newest_bar_up_to_a_week() {
+        let now = at("2025-01-27T15:00:30Z");
+        let newest = Minute::containing(at("2025-01-23T20:59:00Z"));
+        assert_eq!(take_up(Some(newest), now, 1440, &xnas()), newest.plus(-RE_ASK));
+        let ancient = Minute::containing(at("2024-11-01T20:59:00Z"));
+        assert_eq!(take_up(Some(ancient), now, 1440, &xnas()), take_up(None, now, 1440, &xnas()));
+    }
+
+    #[test]
+    fn stretches_cover_the_range_without_overlap() {
+        let range = Minute::from_index(0)..Minute::from_index(10_000);
+        for symbols in [1, 10, 10_000] {
+            let cut = stretches(range.clone(), symbols, 200_000);
+            assert_eq!(cut[0].start, range.start);
+            assert_eq!(cut[cut.len() - 1].end, range.end);
+            assert!(cut.windows(2).all(|pair| pair[0].end == pair[1].start));
+        }
+        assert_eq!(stretches(range.start..range.start, 1, 1), []);
+    }
+}

@@ -1,0 +1,25 @@
+//! Logs: a sentence with fields, text for people and JSON for machines, on standard error.
+
+use crate::config::{LogConfig, LogFormat};
+use anyhow::Context as _;
+use std::io::IsTerminal as _;
+use tracing_subscriber::EnvFilter;
+
+/// Starts logging. Called once.
+pub fn start(config: &LogConfig) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&config.filter).with_context(|| {
+        format!("log.filter: `{}` is not a filter such as info or info,qqq_feed=debug", config.filter)
+    })?;
+    let json = match config.format {
+        LogFormat::Json => true,
+        LogFormat::Text => false,
+        LogFormat::Auto => !std::io::stderr().is_terminal(),
+    };
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = if json {
+        builder.json().flatten_event(true).try_init()
+    } else {
+        builder.compact().with_ansi(std::io::stderr().is_terminal()).try_init()
+    };
+    started.map_err(|error| anyhow::anyhow!("logging cannot be started: {error}"))
+}
