@@ -132,7 +132,7 @@ pub enum Outcome {
 /// Seconds to wait after the n-th failed attempt, before jitter. The last one repeats until expiry.
 const SCHEDULE: [i64; 9] = [5, 15, 30, 60, 2 * 60, 5 * 60, 10 * 60, 20 * 60, 30 * 60];
 
-/// When to try again after `attempt` (from 1) failed at `now`: [`SCHEDULE`], moved by up to 20 % either way.
+/// When to try again after `attempt` (from 1) failed at `now`: a schedule of 5 s to 30 min, moved by up to 20 % either way.
 ///
 /// The jitter is a function of the delivery and the attempt, not of a random source, so the schedule of a
 /// delivery can be recomputed; over deliveries it spreads evenly.
