@@ -1,1 +1,74 @@
-//! e2e
+//! Drives the built program from outside: as a process, over HTTP, and through the mails it sends.
+//!
+//! ```text
+//! tracker    a folder with settings, and the process that runs in it
+//! http       a small client that blocks
+//! smtp_sink  a mail server that can be told to misbehave
+//! mail       what a mail says
+//! ```
+//!
+//! This is a harness for tests: whatever goes wrong in it is a panic that says what.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+
+pub mod http;
+pub mod mail;
+pub mod smtp_sink;
+pub mod tracker;
+
+pub use http::{Http, Response};
+pub use mail::Mail;
+pub use smtp_sink::{Accepted, Answer, Faults, SmtpSink};
+pub use tracker::{Tracker, binary};
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+/// How often a condition is looked at.
+const POLL: Duration = Duration::from_millis(5);
+
+/// Waits until `look` answers something, and answers it. Panics with `what` was waited for once `patience` is
+/// over.
+#[track_caller]
+pub fn wait_for<T>(what: &str, patience: Duration, look: impl FnMut() -> Option<T>) -> T {
+    match wait_until(Instant::now() + patience, look) {
+        Some(found) => found,
+        None => panic!("waited {patience:?} in vain for {what}"),
+    }
+}
+
+/// Waits until `look` answers something or `deadline` has passed.
+pub fn wait_until<T>(deadline: Instant, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    loop {
+        if let Some(found) = look() {
+            return Some(found);
+        }
+        if Instant::now() >= deadline {
+            return None;
+        }
+        pause();
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "between two looks at a condition that has a deadline")]
+fn pause() {
+    std::thread::sleep(POLL);
+}
+
+/// An address of this machine nobody listens on. The port is below those the system gives to clients, so that
+/// no outgoing connection takes it while a process restarts.
+pub fn free_address() -> SocketAddr {
+    const PORTS: std::ops::Range<u16> = 20_000..32_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Test programs that run side by side start at different places.
+    let start = std::process::id().wrapping_mul(97) as u16;
+    for _ in PORTS {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = PORTS.start + start.wrapping_add(step) % (PORTS.end - PORTS.start);
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+    panic!("no port from {} to {} is free", PORTS.start, PORTS.end)
+}
