@@ -236,3 +236,48 @@ impl Path {
 fn cents(dollars: f64) -> f64 {
     (dollars * 100.0).round().max(1.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use qqq_core::calendar::Market;
+    use qqq_core::watchlist::DEFAULT_SYMBOLS;
+    use qqq_core::{Calendar, FeedLabel, SpikeRule, Watchlist};
+
+    /// By the bars of the regular session alone, and with those of the pre-market before it.
+    #[test]
+    fn the_first_minute_of_every_burst_is_a_spike() {
+        let watchlist = Watchlist::new(DEFAULT_SYMBOLS.map(|symbol| symbol.parse().unwrap()), []).unwrap();
+        let calendar = Calendar::new(Market::Xnas, false, []);
+        let feed = FeedLabel::new(FeedLabel::SIMULATED).unwrap();
+        let mut judged = 0;
+        for (seed, day) in (0..8).flat_map(|seed| [(seed, "2025-01-28"), (seed, "2025-07-03")]) {
+            let model = Model::new(seed, &watchlist, Market::Xnas, feed);
+            let session = calendar.session_on(day.parse().unwrap()).unwrap();
+            let mut walk = Day::begin(&model, &session);
+            let bars: Vec<Bar> = (session.pre_open.index()..session.post_close.index())
+                .flat_map(|index| walk.walk_to(&model, Minute::from_index(index)))
+                .collect();
+            for name in &model.names {
+                for burst in model.bursts(name, &session) {
+                    let at = session.open.plus(burst.start);
+                    let volumes = |from: Minute, until: Minute| -> Vec<i64> {
+                        bars.iter()
+                            .filter(|bar| bar.symbol == name.symbol && (from..until).contains(&bar.start))
+                            .map(|bar| bar.volume.shares())
+                            .collect()
+                    };
+                    let value = volumes(at, at.plus(1))[0];
+                    for from in [at.plus(-TRAILING), at.plus(-TRAILING).max(session.open)] {
+                        let window = volumes(from, at);
+                        let sum = window.iter().sum();
+                        let fires = SpikeRule::default().fires(value, sum, window.len() as u16);
+                        assert!(fires, "{} at {at}: {value} after {window:?}", name.symbol);
+                        judged += 1;
+                    }
+                }
+            }
+        }
+        assert!(judged > 1000, "{judged}");
+    }
+}

@@ -332,7 +332,7 @@ async fn prices_jump_over_night_and_over_the_weekend() {
     for day in ["2025-01-28", "2025-01-27"] {
         let mut jumps = Vec::new();
         for seed in 0..10 {
-            for bars in by_symbol(&two_sessions(seed, &ten(), &xnas(), day).await).values() {
+            for bars in by_symbol(&two_sessions(seed, &ten(), &extended(), day).await).values() {
                 let pair = bars.windows(2).find(|pair| pair[1].start.since(pair[0].start) > 60).unwrap();
                 jumps.push((pair[1].open.to_f64() / pair[0].close.to_f64()).ln().abs());
             }
@@ -383,8 +383,7 @@ async fn price_alone_never_triples() {
 #[tokio::test(start_paused = true)]
 async fn a_new_run_shows_an_alert_of_its_first_three_names_within_forty_minutes() {
     let lists = [ten(), watchlist(&["NVDA"]), watchlist(&["ZZA", "ZZB", "ZZC", "AAPL"]), watchlist(&["ZZD"])];
-    for (list, calendar) in
-        lists.iter().flat_map(|list| [xnas(), always()].map(|calendar| (list, calendar)))
+    for (list, calendar) in lists.iter().flat_map(|list| [xnas(), always()].map(|calendar| (list, calendar)))
     {
         for seed in 0..3 {
             for now in ["2025-01-28T09:00:00Z", "2025-07-03T15:00:00Z", "2025-02-02T02:00:00Z"] {
@@ -568,6 +567,8 @@ async fn what_is_known_decides_where_a_run_goes_on() {
     // A configured start holds until it is passed, whatever the wall clock says.
     let configured = || start_at(1, "2024-05-06T15:00:00Z");
     assert_eq!(first_new(configured(), now, "2024-05-03T15:00:00Z").await, "2024-05-06T15:00:00Z");
+    let (now_then, just_before) = ("2024-05-06T14:00:00Z", "2024-05-06T13:59:00Z");
+    assert_eq!(first_new(configured(), now_then, just_before).await, "2024-05-06T15:00:00Z");
     assert_eq!(first_new(configured(), now, "2024-05-08T15:00:00Z").await, "2024-05-08T15:01:00Z");
 }
 
