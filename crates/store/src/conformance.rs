@@ -1244,6 +1244,7 @@ pub async fn alerts_are_paged_newest_first_without_gaps_or_repeats(store: Shared
             let Some(last) = page.last() else { break };
             after = Some((last.start, last.id));
             seen.extend(page);
+            assert!(seen.len() <= all.len(), "pages of {limit} repeat themselves");
         }
         assert_eq!(seen, all, "pages of {limit}");
     }
