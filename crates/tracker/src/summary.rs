@@ -60,9 +60,10 @@ fn text(
     let Some(address) = address else {
         return text;
     };
-    let url = config.server.public_url.trim_end_matches('/');
+    let url = config.public_url().map_or_else(|_| config.server.public_url.clone(), |url| url.to_string());
+    let url = url.trim_end_matches('/');
     line("page", url);
-    if !config.server.public_url.contains(&address.port().to_string()) {
+    if !url.ends_with(&address.to_string()) {
         line("", &format!("(listening on {address})"));
     }
     let symbol = symbols.first().map_or("AAPL", String::as_str);

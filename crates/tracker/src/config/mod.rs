@@ -289,7 +289,7 @@ impl Default for RulesConfig {
 pub struct ServerConfig {
     /// Address and port to listen on.
     pub listen: SocketAddr,
-    /// How browsers and mail readers reach it: links in mails begin with it.
+    /// How browsers and mail readers reach it: links in mails begin with it. Where only `listen` is set, that.
     pub public_url: String,
     /// Addresses or networks of reverse proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Text<Proxy>>,
@@ -414,9 +414,17 @@ impl Config {
         }
     }
 
-    /// How the world reaches the server.
+    /// How the world reaches the server. Where only `server.listen` was set, it is where the server listens.
     pub fn public_url(&self) -> Result<Url, ConfigError> {
-        parse_url("server.public_url", &self.server.public_url)
+        let (defaults, section) = (ServerConfig::default(), &self.server);
+        if section.public_url != defaults.public_url || section.listen == defaults.listen {
+            return parse_url("server.public_url", &section.public_url);
+        }
+        let mut address = section.listen;
+        if address.ip().is_unspecified() {
+            address.set_ip(defaults.listen.ip());
+        }
+        parse_url("server.listen", &format!("http://{address}"))
     }
 
     /// Holds every value to what is allowed beyond its type.

@@ -6,13 +6,13 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use qqq_core::window::Arrival;
 use qqq_core::{
-    AlertChange, Bar, Calendar, Clock, Detector, FeedInfo, FeedStatus, SpikeRule, Split, Watchlist,
+    AlertChange, Bar, Calendar, Clock, Detector, FeedInfo, FeedStatus, Metric, SpikeRule, Split, Watchlist,
 };
 use qqq_store::{AlertQuery, BarRecord, Batch, SplitRecord, Store};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use tokio::sync::{Notify, mpsc};
-use tracing::info;
+use tracing::{info, warn};
 
 /// What ingest hands over: bars of counting minutes, oldest first, of one moment of the feed's clock.
 #[derive(Debug, Clone)]
@@ -27,6 +27,9 @@ pub struct Step {
 
 /// Most steps taken into one commit: while a commit waits for the disk, those behind it gather.
 const GATHER: usize = 64;
+/// A close so many times above or below the newest one is believed only once another bar confirms it.
+/// Providers have sent phantom prices; nothing listed moves like this within minutes, splits aside.
+const ABSURD: i64 = 50;
 
 /// The detector over one store.
 pub struct Detect {
@@ -39,6 +42,8 @@ pub struct Detect {
     /// Whether the feed's past prices are in today's units already.
     split_adjusted: bool,
     splits: BTreeSet<Split>,
+    /// Bars with an absurd price that no other bar has confirmed yet, at most one of each symbol.
+    withheld: HashMap<usize, Bar>,
 }
 
 impl Detect {
@@ -80,7 +85,17 @@ impl Detect {
         let splits = store.splits().await?.into_iter().map(|record| record.split).collect();
         info!(bars = count, "windows rebuilt from the store");
         let split_adjusted = feed.split_adjusted;
-        Ok(Self { store, watchlist, calendar, clock, metrics, detector, split_adjusted, splits })
+        Ok(Self {
+            store,
+            watchlist,
+            calendar,
+            clock,
+            metrics,
+            detector,
+            split_adjusted,
+            splits,
+            withheld: HashMap::new(),
+        })
     }
 
     /// The detector as it stands.
@@ -98,7 +113,6 @@ impl Detect {
         while steps.recv_many(&mut gathered, GATHER).await > 0 {
             self.take(&gathered).await?;
             gathered.clear();
-            committed.notify_waiters();
             committed.notify_one();
         }
         Ok(())
@@ -123,32 +137,55 @@ impl Detect {
     fn observe(&mut self, steps: &[Step]) -> (Batch, Vec<Bar>) {
         let mut batch = Batch::default();
         let mut history = Vec::new();
-        let mut touched = BTreeMap::new();
+        let mut touched = BTreeSet::new();
         for step in steps {
             for &split in &step.splits {
                 self.apply(split, &mut batch, &mut touched);
             }
             for bar in &step.bars {
                 let Some(symbol) = self.watchlist.id(bar.symbol) else { continue };
-                let bar = self.in_todays_units(bar);
-                let observed = self.detector.observe(symbol, &bar, step.feed.clock, &mut batch.alerts);
-                self.metrics.bar(observed.arrival);
-                match observed.arrival {
-                    Arrival::TooOld => history.push(bar),
-                    Arrival::Unchanged => batch.bars.push(BarRecord { bar, revision: observed.revision }),
-                    Arrival::New | Arrival::Late | Arrival::Revised(_) => {
-                        touched.insert(symbol, ());
-                        batch.bars.push(BarRecord { bar, revision: observed.revision });
+                for bar in self.believed(symbol, self.in_todays_units(bar)) {
+                    let observed = self.detector.observe(symbol, &bar, step.feed.clock, &mut batch.alerts);
+                    self.metrics.bar(observed.arrival);
+                    if observed.arrival == Arrival::TooOld {
+                        history.push(bar);
+                        continue;
                     }
+                    if observed.arrival != Arrival::Unchanged {
+                        touched.insert(symbol);
+                    }
+                    batch.bars.push(BarRecord { bar, revision: observed.revision });
                 }
             }
             batch.feed = Some(step.feed.clone());
         }
-        batch.statistics = touched.keys().filter_map(|&symbol| self.detector.statistics(symbol)).collect();
+        batch.statistics =
+            touched.into_iter().filter_map(|symbol| self.detector.statistics(symbol)).collect();
         (batch, history)
     }
 
-    fn apply(&mut self, split: Split, batch: &mut Batch, touched: &mut BTreeMap<usize, ()>) {
+    /// The bars to take now: the given one, with the one it confirms; or none while it is not to be believed.
+    fn believed(&mut self, symbol: usize, bar: Bar) -> impl Iterator<Item = Bar> + use<> {
+        let windows = self.detector.windows();
+        let newest = windows.newest(symbol).and_then(|newest| windows.values(symbol, newest));
+        let absurd = |one: i64, two: i64| one / ABSURD >= two || two / ABSURD >= one;
+        let plausible = newest.is_none_or(|newest| !absurd(bar.close.nanos(), newest.of(Metric::Price)));
+        let before = self.withheld.remove(&symbol);
+        let confirmed = before.filter(|before| {
+            !plausible && before.start != bar.start && !absurd(bar.close.nanos(), before.close.nanos())
+        });
+        let taken = if plausible || confirmed.is_some() {
+            [confirmed, Some(bar)]
+        } else {
+            warn!(symbol = %bar.symbol, start = %bar.start, "an absurd price is withheld until another bar confirms it");
+            self.metrics.rejected(1);
+            self.withheld.insert(symbol, bar);
+            [None, None]
+        };
+        taken.into_iter().flatten()
+    }
+
+    fn apply(&mut self, split: Split, batch: &mut Batch, touched: &mut BTreeSet<usize>) {
         let Some(symbol) = self.watchlist.id(split.symbol) else { return };
         if !self.splits.insert(split) {
             return;
@@ -157,7 +194,7 @@ impl Detect {
         info!(symbol = %split.symbol, new = split.new, old = split.old, ex_date = %split.ex_date, "split: history is rescaled");
         self.detector.apply_split(symbol, &split, from);
         batch.splits.push(SplitRecord { split, from });
-        touched.insert(symbol, ());
+        touched.insert(symbol);
     }
 
     /// A bar of a feed that tells raw prices, brought over every split since.

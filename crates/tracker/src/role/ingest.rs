@@ -10,7 +10,7 @@ use crate::metrics::Metrics;
 use anyhow::bail;
 use jiff::{SignedDuration, Timestamp};
 use qqq_core::{Bar, Calendar, Clock, FeedInfo, Minute, Split, Symbol, Watchlist};
-use qqq_feed::{FeedError, Fetched, Provider, Reject, StreamEvent, Tape};
+use qqq_feed::{FeedError, FeedErrorKind, Fetched, Provider, Reject, StreamEvent, Tape};
 use qqq_store::Store;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -284,7 +284,7 @@ impl Poller {
         let others = failed.count();
         let more = if others > 0 { format!(" (and {others} more)") } else { String::new() };
         // Part of the answer came: that is a problem to show, not a refusal of everything.
-        let kind = if error.is_final() { qqq_feed::FeedErrorKind::Transient } else { error.kind };
+        let kind = if error.is_final() { FeedErrorKind::Transient } else { error.kind };
         Some(FeedError::new(kind, format!("{symbol}{more}: {error}")))
     }
 
@@ -297,10 +297,21 @@ impl Poller {
         }
         let earliest = self.from.values().min().copied().unwrap_or(now).plus(-self.backfill);
         let first = self.ingest.calendar.date_of(earliest);
-        let splits = self.provider.splits(self.ingest.watchlist.symbols(), first..=today).await?;
-        self.splits_asked_on = Some(today);
-        if !splits.is_empty() {
-            self.hand_on(splits, Vec::new()).await;
+        match self.provider.splits(self.ingest.watchlist.symbols(), first..=today).await {
+            Ok(splits) => {
+                self.splits_asked_on = Some(today);
+                if !splits.is_empty() {
+                    self.hand_on(splits, Vec::new()).await;
+                }
+            }
+            Err(error) if error.kind == FeedErrorKind::Auth => return Err(error),
+            // Bars do not wait for it: history is rescaled when the split becomes known.
+            Err(error) => {
+                warn!(provider = self.info.provider, %error, "splits are not known");
+                if error.is_final() {
+                    self.splits_asked_on = Some(today);
+                }
+            }
         }
         Ok(())
     }

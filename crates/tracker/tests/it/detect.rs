@@ -1,0 +1,193 @@
+//! Steps into a real store: however they are batched and whenever the process restarts, the same comes out.
+
+use crate::world::{World, bar, label, minute, symbol};
+use qqq_core::calendar::Market;
+use qqq_core::{Alert, Bar, Clock, FeedInfo, FeedMode, FeedStatus, Minute, SpikeRule, Split, Statistics};
+use qqq_store::{AlertQuery, BarRecord};
+use qqq_tracker::role::detect::{Detect, Step, status};
+use std::sync::Arc;
+
+fn info(split_adjusted: bool) -> FeedInfo {
+    FeedInfo {
+        provider: "fake",
+        label: label(),
+        mode: FeedMode::Live,
+        coverage: "everything".to_owned(),
+        split_adjusted,
+    }
+}
+
+async fn restore(world: &World, split_adjusted: bool) -> Detect {
+    let rule = SpikeRule { min_bars: 5, cooldown_seconds: 600, ..SpikeRule::default() };
+    Detect::restore(
+        Arc::clone(&world.store),
+        Arc::clone(&world.watchlist),
+        Arc::clone(&world.calendar),
+        Arc::clone(&world.clock) as Arc<dyn Clock>,
+        Arc::clone(&world.metrics),
+        rule,
+        &info(split_adjusted),
+    )
+    .await
+    .unwrap()
+}
+
+fn feed(clock: Minute) -> FeedStatus {
+    status(&info(false), clock.start(), None, None)
+}
+
+fn step(bars: Vec<Bar>) -> Step {
+    let clock = bars.iter().map(|bar| bar.start.plus(1)).max().unwrap();
+    Step { splits: Vec::new(), bars, feed: feed(clock) }
+}
+
+const BASE: &str = "2025-01-27T00:00:00Z";
+
+/// A walk with late, repeated and corrected bars and bursts; no two runs differ.
+fn stream(bars: usize) -> Vec<Bar> {
+    let mut noise = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = move |below: u64| {
+        noise ^= noise << 13;
+        noise ^= noise >> 7;
+        noise ^= noise << 17;
+        noise % below
+    };
+    let mut minute_of = [minute(BASE), minute(BASE)];
+    (0..bars)
+        .map(|_| {
+            let which = next(2) as usize;
+            let step = match next(20) {
+                0..=3 => -(next(8) as i32),
+                4 => 2 + next(80) as i32,
+                _ => 1,
+            };
+            minute_of[which] = minute_of[which].plus(step);
+            let volume = if next(9) == 0 { 2_900 + next(20_000) } else { 900 + next(300) };
+            bar(["AAPL", "NVDA"][which], minute_of[which], 10_000 + next(100) as i64, volume as i64)
+        })
+        .collect()
+}
+
+/// All that readers could ever see.
+async fn outcome(world: &World) -> (Vec<BarRecord>, Vec<Alert>, Vec<Statistics>) {
+    let everything = minute(BASE).plus(-10_000)..minute(BASE).plus(1_000_000);
+    let mut bars = Vec::new();
+    for &name in world.watchlist.symbols() {
+        bars.extend(world.store.bars(name, everything.clone(), 1_000_000).await.unwrap());
+    }
+    let query = AlertQuery { limit: 1_000_000, ..AlertQuery::default() };
+    let mut statistics = world.store.statistics().await.unwrap();
+    statistics.sort_by_key(|one| one.symbol);
+    (bars, world.store.alerts(query).await.unwrap(), statistics)
+}
+
+#[tokio::test]
+async fn batches_and_restarts_change_nothing() {
+    let stream = stream(3_000);
+    let mut outcomes = Vec::new();
+    // (bars in a step, steps in a commit, commits between restarts)
+    for (bars, steps, restarts) in [(1, 1, usize::MAX), (1, 64, usize::MAX), (1, 7, 5), (1, 1, 61)] {
+        let world = World::new(Market::Always).await;
+        let mut detect = restore(&world, false).await;
+        let all: Vec<Step> = stream.chunks(bars).map(|chunk| step(chunk.to_vec())).collect();
+        for (index, gathered) in all.chunks(steps).enumerate() {
+            if index % restarts == restarts - 1 {
+                detect = restore(&world, false).await;
+            }
+            detect.take(gathered).await.unwrap();
+        }
+        outcomes.push(outcome(&world).await);
+    }
+    let (bars, alerts, statistics) = &outcomes[0];
+    let size = (bars.len(), alerts.len(), statistics.len());
+    assert!(size.0 > 1_000 && size.1 > 30 && size.2 == 2, "a stream too tame to test with: {size:?}");
+    for (index, other) in outcomes.iter().enumerate().skip(1) {
+        assert_eq!(other.0, *bars, "bars of run {index}");
+        assert_eq!(other.1, *alerts, "alerts of run {index}");
+        assert_eq!(other.2, *statistics, "statistics of run {index}");
+    }
+}
+
+#[tokio::test]
+async fn steps_taken_twice_change_nothing() {
+    let world = World::new(Market::Always).await;
+    let mut detect = restore(&world, false).await;
+    let steps: Vec<Step> = stream(500).into_iter().map(|bar| step(vec![bar])).collect();
+    // The corrections in the stream come last, so that the second pass finds each minute as it leaves it.
+    let mut last: Vec<Bar> = Vec::new();
+    for step in &steps {
+        last.retain(|bar| (bar.symbol, bar.start) != (step.bars[0].symbol, step.bars[0].start));
+        last.push(step.bars[0]);
+    }
+    let again: Vec<Step> = last.into_iter().map(|bar| step(vec![bar])).collect();
+    detect.take(&again).await.unwrap();
+    let before = (outcome(&world).await, world.store.sequence().await.unwrap());
+    detect.take(&again).await.unwrap();
+    restore(&world, false).await.take(&again).await.unwrap();
+    assert_eq!((outcome(&world).await, world.store.sequence().await.unwrap()), before);
+}
+
+#[tokio::test]
+async fn a_split_rescales_history_once_and_raw_bars_that_come_late() {
+    let world = World::new(Market::Always).await;
+    let mut detect = restore(&world, false).await;
+    let ex = world.calendar.midnight("2025-01-28".parse().unwrap());
+    let before: Vec<Bar> =
+        (-100..0).filter(|&m| m != -50).map(|m| bar("NVDA", ex.plus(m), 120_000, 1_000)).collect();
+    detect.take(&[step(before)]).await.unwrap();
+
+    let split = Split::new(symbol("NVDA"), "2025-01-28".parse().unwrap(), 10, 1).unwrap();
+    let splits = Step { splits: vec![split], bars: Vec::new(), feed: feed(ex) };
+    let after: Vec<Bar> = (0..100).map(|m| bar("NVDA", ex.plus(m), 12_000, 10_000)).collect();
+    for _ in 0..2 {
+        detect.take(&[splits.clone(), step(after.clone())]).await.unwrap();
+        detect = restore(&world, false).await;
+    }
+    // Of the day before, and in its units: the feed tells raw prices.
+    detect.take(&[step(vec![bar("NVDA", ex.plus(-50), 120_000, 1_000)])]).await.unwrap();
+
+    let (bars, alerts, statistics) = outcome(&world).await;
+    assert_eq!(bars.len(), 200);
+    assert!(
+        bars.iter()
+            .all(|record| record.bar.close.to_string() == "120" && record.bar.volume.shares() == 10_000)
+    );
+    assert_eq!(alerts, []);
+    assert_eq!(statistics[0].price.stdev, Some(0.0));
+    assert_eq!(world.store.splits().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn an_absurd_price_waits_for_a_second_bar() {
+    let world = World::new(Market::Always).await;
+    let mut detect = restore(&world, false).await;
+    let at = |m| minute(BASE).plus(m);
+    let calm: Vec<Bar> = (0..70).map(|m| bar("AAPL", at(m), 10_000, 1_000)).collect();
+    detect.take(&[step(calm)]).await.unwrap();
+
+    // A phantom: the next bar says so, and it is forgotten.
+    detect.take(&[step(vec![bar("AAPL", at(70), 600_000, 1_000)])]).await.unwrap();
+    detect.take(&[step(vec![bar("AAPL", at(71), 10_000, 1_000)])]).await.unwrap();
+    let (bars, alerts, _) = outcome(&world).await;
+    assert_eq!((bars.len(), alerts.len()), (71, 0));
+
+    // No phantom: the next bar confirms it, and both are taken.
+    detect.take(&[step(vec![bar("AAPL", at(72), 600_000, 1_000)])]).await.unwrap();
+    detect.take(&[step(vec![bar("AAPL", at(73), 610_000, 1_000)])]).await.unwrap();
+    let (bars, alerts, _) = outcome(&world).await;
+    assert_eq!((bars.len(), alerts.len()), (73, 1));
+    assert_eq!(alerts[0].start, at(72));
+}
+
+#[tokio::test]
+async fn bars_of_another_feed_are_no_history() {
+    let world = World::new(Market::Always).await;
+    let mut other: Vec<Bar> = (0..70).map(|m| bar("AAPL", minute(BASE).plus(m), 10_000, 10)).collect();
+    other.iter_mut().for_each(|bar| bar.feed = "other".parse().unwrap());
+    world.store.import(&other).await.unwrap();
+    let mut detect = restore(&world, false).await;
+    detect.take(&[step(vec![bar("AAPL", minute(BASE).plus(70), 10_000, 1_000_000)])]).await.unwrap();
+    let (_, alerts, statistics) = outcome(&world).await;
+    assert_eq!(alerts, []);
+    assert_eq!(statistics[0].volume.window_bars, 0);
+}

@@ -1,0 +1,253 @@
+//! What is asked for when, and what is handed on.
+
+use crate::world::{FakeProvider, MONDAY, World, at, bar, minute, symbol};
+use qqq_core::calendar::Market;
+use qqq_core::{Bar, Minute, Split};
+use qqq_feed::{FeedError, FeedErrorKind, StreamEvent};
+use qqq_store::{BarRecord, Batch};
+use qqq_tracker::role::detect::Step;
+use qqq_tracker::role::ingest::Poller;
+use qqq_tracker::role::schedule::RE_ASK;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+const INTERVAL: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(86_400);
+
+async fn poller(world: &World, provider: &Arc<FakeProvider>) -> (Poller, mpsc::Receiver<Step>) {
+    let (ingest, taken) = world.ingest();
+    let provider = Arc::clone(provider) as Arc<dyn qqq_feed::Provider>;
+    (Poller::new(ingest, provider, &*world.store, INTERVAL, DAY).await.unwrap(), taken)
+}
+
+fn transient() -> FeedError {
+    FeedError::new(FeedErrorKind::Transient, "503 Service Unavailable")
+}
+
+fn taken(steps: &mut mpsc::Receiver<Step>) -> (Vec<Bar>, Option<String>) {
+    let (mut bars, mut problem) = (Vec::new(), None);
+    while let Ok(step) = steps.try_recv() {
+        bars.extend(step.bars);
+        problem = step.feed.problem;
+    }
+    (bars, problem)
+}
+
+#[tokio::test]
+async fn an_empty_store_asks_for_a_day_and_then_for_the_last_minutes() {
+    let world = World::new(Market::Xnas).await;
+    let provider = FakeProvider::new();
+    let (mut poller, _steps) = poller(&world, &provider).await;
+    let stop = CancellationToken::new();
+
+    poller.poll(&stop).await.unwrap();
+    let asked = provider.asked();
+    assert_eq!(asked.first().unwrap().1.start, minute("2025-01-26T15:00:00Z"));
+    assert_eq!(asked.last().unwrap().1.end, minute(MONDAY), "the running minute is not complete");
+
+    world.clock.set(at("2025-01-27T15:01:03Z"));
+    poller.poll(&stop).await.unwrap();
+    let now = minute("2025-01-27T15:01:00Z");
+    assert_eq!(provider.asked(), [(world.watchlist.symbols().to_vec(), now.plus(-1 - RE_ASK)..now)]);
+}
+
+#[tokio::test]
+async fn after_an_outage_the_gap_is_asked_for_from_the_last_good_poll() {
+    let world = World::new(Market::Xnas).await;
+    let provider = FakeProvider::new();
+    let (mut poller, mut steps) = poller(&world, &provider).await;
+    let stop = CancellationToken::new();
+    poller.poll(&stop).await.unwrap();
+
+    *provider.failure.lock().unwrap() = Some(transient());
+    for text in ["2025-01-27T15:01:03Z", "2025-01-27T15:30:03Z"] {
+        world.clock.set(at(text));
+        assert!(poller.poll(&stop).await.is_err());
+    }
+    let (_, problem) = taken(&mut steps);
+    assert_eq!(problem.as_deref(), Some("503 Service Unavailable"), "readers must see that the feed is down");
+
+    *provider.failure.lock().unwrap() = None;
+    provider.asked();
+    world.clock.set(at("2025-01-27T15:45:03Z"));
+    poller.poll(&stop).await.unwrap();
+    assert_eq!(provider.asked()[0].1, minute(MONDAY).plus(-RE_ASK)..minute("2025-01-27T15:45:00Z"));
+}
+
+#[tokio::test]
+async fn after_a_restart_the_store_says_where_to_go_on() {
+    let world = World::new(Market::Xnas).await;
+    let newest = minute("2025-01-27T14:40:00Z");
+    let batch = Batch {
+        bars: vec![BarRecord { bar: bar("AAPL", newest, 10_000, 5), revision: 0 }],
+        ..Batch::default()
+    };
+    world.store.commit(&batch, at(MONDAY)).await.unwrap();
+    let provider = FakeProvider::new();
+    let (mut poller, _steps) = poller(&world, &provider).await;
+    poller.poll(&CancellationToken::new()).await.unwrap();
+    let from = |name: &str| {
+        let asked = provider.asked.lock().unwrap();
+        asked
+            .iter()
+            .filter(|(symbols, _)| symbols.contains(&symbol(name)))
+            .map(|(_, range)| range.start)
+            .min()
+    };
+    assert_eq!(from("AAPL"), Some(newest.plus(-RE_ASK)));
+    assert_eq!(from("NVDA"), Some(minute("2025-01-26T15:00:00Z")), "a symbol never seen gets its day");
+}
+
+#[tokio::test]
+async fn a_symbol_that_failed_is_asked_for_again_from_where_it_failed() {
+    let world = World::new(Market::Xnas).await;
+    let provider = FakeProvider::new();
+    let (mut poller, mut steps) = poller(&world, &provider).await;
+    let stop = CancellationToken::new();
+    poller.poll(&stop).await.unwrap();
+    *provider.failed.lock().unwrap() = vec![(symbol("NVDA"), transient())];
+    world.clock.set(at("2025-01-27T15:10:03Z"));
+    assert!(poller.poll(&stop).await.is_err());
+    assert!(taken(&mut steps).1.unwrap().contains("NVDA"));
+
+    provider.failed.lock().unwrap().clear();
+    provider.asked();
+    world.clock.set(at("2025-01-27T15:11:03Z"));
+    poller.poll(&stop).await.unwrap();
+    let asked = provider.asked();
+    assert_eq!(
+        asked[0],
+        (vec![symbol("NVDA")], minute(MONDAY).plus(-RE_ASK)..minute("2025-01-27T15:11:00Z"))
+    );
+    assert_eq!(asked[1].0, [symbol("AAPL")]);
+    let problem = taken(&mut steps).1;
+    assert!(problem.is_none_or(|problem| !problem.contains("NVDA")), "it answers again");
+}
+
+#[tokio::test]
+async fn the_last_poll_of_a_session_takes_all_of_it_again() {
+    let world = World::new(Market::Xnas).await;
+    let provider = FakeProvider::new();
+    let (mut poller, _steps) = poller(&world, &provider).await;
+    let stop = CancellationToken::new();
+    poller.poll(&stop).await.unwrap();
+    world.clock.set(at("2025-01-27T21:05:03Z"));
+    poller.poll(&stop).await.unwrap();
+    provider.asked();
+    world.clock.set(at("2025-01-27T21:06:03Z"));
+    poller.poll(&stop).await.unwrap();
+    assert_eq!(provider.asked()[0].1.start, minute("2025-01-27T14:30:00Z"));
+}
+
+#[tokio::test]
+async fn a_dead_feed_is_told_from_a_closed_market() {
+    let world = World::new(Market::Xnas).await;
+    let provider = FakeProvider::new();
+    let (mut poller, mut steps) = poller(&world, &provider).await;
+    let stop = CancellationToken::new();
+    let mut problem_at = async |text: &str, newest: Option<Minute>| {
+        if let Some(newest) = newest {
+            provider.bars.lock().unwrap().push(bar("AAPL", newest, 10_000, 5));
+        }
+        world.clock.set(at(text));
+        poller.poll(&stop).await.unwrap();
+        taken(&mut steps).1
+    };
+    assert_eq!(problem_at("2025-01-27T14:33:03Z", None).await, None, "the session is three minutes old");
+    let silent = problem_at("2025-01-27T14:40:03Z", None).await.unwrap();
+    assert!(silent.contains("9 minutes of an open market"), "{silent}");
+    let newest = minute("2025-01-27T14:39:00Z");
+    assert_eq!(problem_at("2025-01-27T14:41:03Z", Some(newest)).await, None, "it came back");
+    let last = minute("2025-01-27T20:59:00Z");
+    assert_eq!(problem_at("2025-01-27T21:04:03Z", Some(last)).await, None, "the market is closed");
+    assert_eq!(problem_at("2025-01-28T03:00:00Z", None).await, None, "it is night");
+}
+
+#[tokio::test]
+async fn what_does_not_count_is_not_handed_on() {
+    let world = World::new(Market::Xnas).await;
+    let provider = FakeProvider::new();
+    let inside = minute("2025-01-27T14:59:00Z");
+    provider.bars.lock().unwrap().extend([
+        bar("NVDA", inside, 10_000, 5),
+        bar("AAPL", inside, 10_000, 5),
+        bar("AAPL", inside.plus(-1), 10_000, 5),
+        bar("AAPL", minute("2025-01-27T14:29:00Z"), 10_000, 5),
+    ]);
+    let (mut poller, mut steps) = poller(&world, &provider).await;
+    poller.poll(&CancellationToken::new()).await.unwrap();
+    let (bars, _) = taken(&mut steps);
+    let told: Vec<_> = bars.iter().map(|bar| (bar.start, bar.symbol.to_string())).collect();
+    assert_eq!(
+        told,
+        [(inside.plus(-1), "AAPL".to_owned()), (inside, "AAPL".to_owned()), (inside, "NVDA".to_owned()),]
+    );
+}
+
+#[tokio::test]
+async fn splits_come_before_the_bars_of_their_day_and_once_a_day() {
+    let world = World::new(Market::Xnas).await;
+    let provider = FakeProvider::new();
+    let split = Split::new(symbol("NVDA"), "2025-01-28".parse().unwrap(), 10, 1).unwrap();
+    provider.splits.lock().unwrap().push(split);
+    provider.bars.lock().unwrap().push(bar("NVDA", minute("2025-01-28T14:30:00Z"), 1_000, 5));
+    let (mut poller, mut steps) = poller(&world, &provider).await;
+    let stop = CancellationToken::new();
+    poller.poll(&stop).await.unwrap();
+    while let Ok(step) = steps.try_recv() {
+        assert_eq!(step.splits, [], "announced, but not in force yet");
+    }
+    world.clock.set(at("2025-01-28T14:31:03Z"));
+    poller.poll(&stop).await.unwrap();
+    let first = steps.try_recv().unwrap();
+    assert_eq!((first.splits, first.bars.len()), (vec![split], 0));
+    assert_eq!(steps.try_recv().unwrap().bars.len(), 1);
+}
+
+#[tokio::test]
+async fn a_refusal_of_the_first_question_ends_the_role_with_its_reason() {
+    let world = World::new(Market::Xnas).await;
+    let provider = FakeProvider::new();
+    *provider.failure.lock().unwrap() =
+        Some(FeedError::new(FeedErrorKind::Auth, "401 forbidden: check the key"));
+    let (poller, _steps) = poller(&world, &provider).await;
+    let error = poller.run(false, CancellationToken::new()).await.unwrap_err().to_string();
+    assert!(error.contains("fake refused: 401 forbidden: check the key"), "{error}");
+}
+
+#[tokio::test]
+async fn streamed_bars_are_handed_on_and_a_reconnect_refills() {
+    let world = World::new(Market::Xnas).await;
+    let provider = FakeProvider::new();
+    let (events, stream) = mpsc::channel(10);
+    *provider.stream.lock().unwrap() = Some(stream);
+    let (poller, mut steps) = poller(&world, &provider).await;
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(poller.run(true, stop.clone()));
+
+    let first = minute(MONDAY).plus(-1);
+    events.send(StreamEvent::Bar(bar("AAPL", first, 10_000, 5))).await.unwrap();
+    loop {
+        let step = steps.recv().await.unwrap();
+        if step.bars.iter().any(|bar| bar.start == first) {
+            break;
+        }
+    }
+    // Lost while the connection was away; only a question can bring it.
+    let missed = bar("NVDA", first, 10_000, 7);
+    provider.bars.lock().unwrap().push(missed);
+    events.send(StreamEvent::Disconnected(transient())).await.unwrap();
+    events.send(StreamEvent::Connected).await.unwrap();
+    let refilled = tokio::time::timeout(Duration::from_secs(20), async {
+        loop {
+            if steps.recv().await.unwrap().bars.contains(&missed) {
+                break;
+            }
+        }
+    });
+    refilled.await.expect("the gap is refilled soon after the reconnect");
+    stop.cancel();
+    running.await.unwrap().unwrap();
+}

@@ -1,0 +1,182 @@
+//! A store in a temporary folder, a clock that is set by hand, a provider that says what it is told to.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use prometheus_client::registry::Registry;
+use qqq_core::calendar::Market;
+use qqq_core::{
+    Bar, Calendar, Clock, FeedInfo, FeedLabel, FeedMode, Minute, Price, Split, Symbol, Volume, Watchlist,
+};
+use qqq_feed::{FeedError, Fetched, Provider, StreamEvent};
+use qqq_store::Store;
+use qqq_tracker::metrics::Metrics;
+use qqq_tracker::role::detect::Step;
+use qqq_tracker::role::ingest::Ingest;
+use std::ops::{Range, RangeInclusive};
+use std::sync::{Arc, Mutex};
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+/// Monday, in the session.
+pub(crate) const MONDAY: &str = "2025-01-27T15:00:30Z";
+
+pub(crate) fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+pub(crate) fn minute(text: &str) -> Minute {
+    Minute::containing(at(text))
+}
+
+pub(crate) fn symbol(text: &str) -> Symbol {
+    text.parse().unwrap()
+}
+
+pub(crate) fn label() -> FeedLabel {
+    FeedLabel::new("fake").unwrap()
+}
+
+pub(crate) fn bar(name: &str, start: Minute, cents: i64, volume: i64) -> Bar {
+    let price = Price::from_nanos(cents * 10_000_000).unwrap();
+    Bar {
+        symbol: symbol(name),
+        start,
+        open: price,
+        high: price,
+        low: price,
+        close: price,
+        volume: Volume::from_shares(volume).unwrap(),
+        vwap: None,
+        trades: None,
+        feed: label(),
+    }
+}
+
+pub(crate) struct SetClock(Mutex<Timestamp>);
+
+impl SetClock {
+    pub(crate) fn set(&self, now: Timestamp) {
+        *self.0.lock().unwrap() = now;
+    }
+}
+
+impl Clock for SetClock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+}
+
+/// What was asked for.
+pub(crate) type Asked = (Vec<Symbol>, Range<Minute>);
+
+/// A provider with a tape of bars behind it.
+pub(crate) struct FakeProvider {
+    info: FeedInfo,
+    pub(crate) bars: Mutex<Vec<Bar>>,
+    pub(crate) splits: Mutex<Vec<Split>>,
+    pub(crate) failure: Mutex<Option<FeedError>>,
+    pub(crate) failed: Mutex<Vec<(Symbol, FeedError)>>,
+    pub(crate) asked: Mutex<Vec<Asked>>,
+    pub(crate) stream: Mutex<Option<mpsc::Receiver<StreamEvent>>>,
+}
+
+impl FakeProvider {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            info: FeedInfo {
+                provider: "fake",
+                label: label(),
+                mode: FeedMode::Live,
+                coverage: "everything".to_owned(),
+                split_adjusted: false,
+            },
+            bars: Mutex::default(),
+            splits: Mutex::default(),
+            failure: Mutex::default(),
+            failed: Mutex::default(),
+            asked: Mutex::default(),
+            stream: Mutex::default(),
+        })
+    }
+
+    /// What was asked for since the last look.
+    pub(crate) fn asked(&self) -> Vec<Asked> {
+        std::mem::take(&mut self.asked.lock().unwrap())
+    }
+}
+
+#[async_trait]
+impl Provider for FakeProvider {
+    fn info(&self) -> &FeedInfo {
+        &self.info
+    }
+
+    async fn bars(&self, symbols: &[Symbol], minutes: Range<Minute>) -> Result<Fetched, FeedError> {
+        self.asked.lock().unwrap().push((symbols.to_vec(), minutes.clone()));
+        if let Some(error) = self.failure.lock().unwrap().clone() {
+            return Err(error);
+        }
+        let failed = self.failed.lock().unwrap().clone();
+        let bars = self.bars.lock().unwrap();
+        let wanted = |bar: &&Bar| symbols.contains(&bar.symbol) && minutes.contains(&bar.start);
+        let bars =
+            bars.iter().filter(wanted).filter(|bar| failed.iter().all(|(name, _)| *name != bar.symbol));
+        Ok(Fetched { bars: bars.copied().collect(), rejects: Vec::new(), failed: failed.clone() })
+    }
+
+    async fn splits(&self, _: &[Symbol], days: RangeInclusive<Date>) -> Result<Vec<Split>, FeedError> {
+        Ok(self
+            .splits
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|split| days.contains(&split.ex_date))
+            .copied()
+            .collect())
+    }
+
+    fn stream(&self, _: &[Symbol]) -> Option<mpsc::Receiver<StreamEvent>> {
+        self.stream.lock().unwrap().take()
+    }
+
+    async fn check(&self, _: Symbol) -> Result<String, FeedError> {
+        Ok("fake".to_owned())
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) clock: Arc<SetClock>,
+    pub(crate) watchlist: Arc<Watchlist>,
+    pub(crate) calendar: Arc<Calendar>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) store: Arc<dyn Store>,
+    _folder: TempDir,
+}
+
+impl World {
+    pub(crate) async fn new(market: Market) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("test.db").display());
+        Self {
+            clock: Arc::new(SetClock(Mutex::new(at(MONDAY)))),
+            watchlist: Arc::new(Watchlist::new([symbol("AAPL"), symbol("NVDA")], []).unwrap()),
+            calendar: Arc::new(Calendar::new(market, false, [])),
+            metrics: Arc::new(Metrics::register(&mut Registry::default())),
+            store: qqq_store::open(&url).await.unwrap(),
+            _folder: folder,
+        }
+    }
+
+    pub(crate) fn ingest(&self) -> (Ingest, mpsc::Receiver<Step>) {
+        let (steps, taken) = mpsc::channel(1_000);
+        let ingest = Ingest {
+            watchlist: Arc::clone(&self.watchlist),
+            calendar: Arc::clone(&self.calendar),
+            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            metrics: Arc::clone(&self.metrics),
+            steps,
+        };
+        (ingest, taken)
+    }
+}
