@@ -62,6 +62,8 @@ pub struct FeedInfo {
     pub coverage: String,
     /// Whether its prices of past days are already in today's units after a split.
     pub split_adjusted: bool,
+    /// How far behind the market it is on purpose, minutes: 0 for real-time feeds.
+    pub delay_minutes: i32,
 }
 
 /// How a feed is doing: written by the worker with its commits, read by servers.

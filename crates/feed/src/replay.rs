@@ -146,6 +146,7 @@ impl Replay {
             mode: FeedMode::Replayed,
             coverage: format!("recorded bars of {}", path.display()),
             split_adjusted: false,
+            delay_minutes: 0,
         };
         Ok(Self {
             info,

@@ -97,6 +97,7 @@ mod tests {
             mode: FeedMode::Simulated,
             coverage: "invented by a simulator".to_owned(),
             split_adjusted: true,
+            delay_minutes: 0,
         };
         let config = Config::default();
         let text = text(&config, "SQLite", "files in data/mail", Some(&feed), Some(config.server.listen));

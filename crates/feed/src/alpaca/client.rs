@@ -154,16 +154,16 @@ fn historical(feed: &str) -> &str {
     }
 }
 
-/// Delayed feeds have no bars that ended later than this before now.
-pub(super) fn delay(feed: FeedLabel) -> Option<Span> {
-    (feed.as_str() == "delayed_sip").then(|| Span::new().minutes(16))
+/// How far behind the market a feed is on purpose, to the minute whose bar it certainly has.
+pub(super) fn delay_minutes(feed: FeedLabel) -> i32 {
+    if feed.as_str() == "delayed_sip" { 16 } else { 0 }
 }
 
 /// The minutes of a range that a feed can have at `now`.
 pub(super) fn available(minutes: Range<Minute>, feed: FeedLabel, now: Timestamp) -> Range<Minute> {
-    match delay(feed).and_then(|delay| now.checked_sub(delay).ok()) {
-        Some(newest) => minutes.start..minutes.end.min(Minute::containing(newest)),
-        None => minutes,
+    match delay_minutes(feed) {
+        0 => minutes,
+        delay => minutes.start..minutes.end.min(Minute::containing(now).plus(-delay)),
     }
 }
 

@@ -143,6 +143,7 @@ impl Alpaca {
             mode: FeedMode::Live,
             coverage: coverage(label.as_str()),
             split_adjusted: false,
+            delay_minutes: client::delay_minutes(label),
         };
         let client = Client { caller, base: config.base_url, headers, feed: label };
         Ok(Self { info, client, stream, clock })

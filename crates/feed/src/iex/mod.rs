@@ -89,6 +89,7 @@ impl Iex {
             mode: FeedMode::Live,
             coverage: "IEX only: about 2.5 % of US volume".to_owned(),
             split_adjusted: false,
+            delay_minutes: 0,
         };
         let caller = Caller::new(manners, clock.clone())?;
         let client = Client { caller, base: config.base_url, token: config.token, feed: label, clock };

@@ -121,6 +121,7 @@ impl Sim {
             mode: FeedMode::Simulated,
             coverage: "invented by a simulator: not the market".to_owned(),
             split_adjusted: true,
+            delay_minutes: 0,
         };
         Ok(Self {
             info,

@@ -70,6 +70,7 @@ impl Yahoo {
             mode: FeedMode::Live,
             coverage: "Yahoo: US exchanges, undocumented and without warranty".to_owned(),
             split_adjusted: true,
+            delay_minutes: 0,
         };
         let caller = Caller::new(manners, clock.clone())?;
         Ok(Self { info, client: Client { caller, base: config.base_url, feed: label }, clock })

@@ -316,6 +316,7 @@ mod tests {
         says(file("[watchlist]\nsymbols = []"), &["watchlist", "empty"]);
         says(file("[feed]\nprovider = \"bloomberg\""), &["feed.provider", "bloomberg", "alpaca"]);
         says(file("[feed]\npoll_interval = \"1s\""), &["feed.poll_interval", "1s", "10s to 1h"]);
+        says(file("[feed.alpaca]\nfeed = \"delayed_sip\""), &["rules.max_alert_age", "15m", "20m or more"]);
         says(file("[server]\nlisten = \"here\""), &["server.listen"]);
         says(
             file("[server]\npublic_url = \"example.com\""),

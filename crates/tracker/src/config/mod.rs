@@ -456,6 +456,14 @@ impl Config {
         }
         within("rules.cooldown", self.rules.cooldown, 0, SpikeRule::MAX_COOLDOWN_SECONDS.into(), "0s to 7d")?;
         within("rules.max_alert_age", self.rules.max_alert_age, MINUTE, DAY, "1m to 1d")?;
+        if self.feed.alpaca.feed == "delayed_sip" && self.rules.max_alert_age.as_secs() < 20 * MINUTE {
+            let what = format!(
+                "`{}` is too short for feed.alpaca.feed = \"delayed_sip\", whose bars are 15 minutes old when they \
+                 come: it must be 20m or more, or nothing would ever alert",
+                self.rules.max_alert_age
+            );
+            return Err(ConfigError::value("rules.max_alert_age", what));
+        }
         within("feed.poll_interval", self.feed.poll_interval, 10, HOUR, "10s to 1h")?;
         within("feed.backfill", self.feed.backfill, HOUR, 7 * DAY, "1h to 7d")?;
         within("store.bars_retention", self.store.bars_retention, 2 * DAY, 36_500 * DAY, "2d or more")?;

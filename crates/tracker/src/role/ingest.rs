@@ -143,7 +143,7 @@ impl Poller {
         interval: Duration,
         backfill: Duration,
     ) -> anyhow::Result<Self> {
-        let now = ingest.clock.now();
+        let market = market_time(&*ingest.clock, provider.info());
         let backfill = (backfill.as_secs() / 60) as i32;
         let label = provider.info().label;
         let mut newest = HashMap::new();
@@ -158,7 +158,8 @@ impl Poller {
             .symbols()
             .iter()
             .map(|&symbol| {
-                let start = schedule::take_up(newest.get(&symbol).copied(), now, backfill, &ingest.calendar);
+                let start =
+                    schedule::take_up(newest.get(&symbol).copied(), market, backfill, &ingest.calendar);
                 (symbol, start)
             })
             .collect();
@@ -234,9 +235,9 @@ impl Poller {
 
     async fn poll_all(&mut self, stop: &CancellationToken) -> Result<(), FeedError> {
         self.ask_for_splits().await?;
-        let now = self.ingest.clock.now();
-        let until = schedule::complete_until(now);
-        if schedule::is_reconciliation(now, self.interval, &self.ingest.calendar)
+        let market = self.market_time();
+        let until = schedule::complete_until(market);
+        if schedule::is_reconciliation(market, self.interval, &self.ingest.calendar)
             && let Some(session) = self.ingest.calendar.tracked_until(until)
         {
             info!("the session is over; all of it is asked for once more");
@@ -363,8 +364,7 @@ impl Poller {
 
     /// Tells a dead feed from a closed market: minutes of an open session without any bar.
     fn dead_feed(&self) -> Option<String> {
-        let now = self.ingest.clock.now();
-        let complete = schedule::complete_until(now);
+        let complete = schedule::complete_until(self.market_time());
         let session = self.ingest.calendar.tracked_until(complete)?;
         let last = self.newest.unwrap_or(session.start).max(session.start);
         let silent = self.ingest.calendar.counting_minutes(last.plus(1)..complete);
@@ -373,12 +373,26 @@ impl Poller {
     }
 
     fn next_poll(&self) -> Timestamp {
-        schedule::next_poll(self.ingest.clock.now(), self.interval, &self.ingest.calendar)
+        let next = schedule::next_poll(self.market_time(), self.interval, &self.ingest.calendar);
+        next.checked_add(delay(&self.info)).unwrap_or(Timestamp::MAX)
+    }
+
+    fn market_time(&self) -> Timestamp {
+        market_time(&*self.ingest.clock, &self.info)
     }
 
     fn in_future(&self, wait: SignedDuration) -> Timestamp {
         self.ingest.clock.now().checked_add(wait).unwrap_or(Timestamp::MAX)
     }
+}
+
+/// The moment of the market that a feed shows now: a delayed one shows the past.
+fn market_time(clock: &dyn Clock, info: &FeedInfo) -> Timestamp {
+    clock.now().checked_sub(delay(info)).unwrap_or(Timestamp::MIN)
+}
+
+fn delay(info: &FeedInfo) -> SignedDuration {
+    SignedDuration::from_mins(i64::from(info.delay_minutes))
 }
 
 async fn next_event(events: &mut Option<mpsc::Receiver<StreamEvent>>) -> Option<StreamEvent> {

@@ -14,6 +14,7 @@ fn info(split_adjusted: bool) -> FeedInfo {
         mode: FeedMode::Live,
         coverage: "everything".to_owned(),
         split_adjusted,
+        delay_minutes: 0,
     }
 }
 

@@ -251,3 +251,20 @@ async fn streamed_bars_are_handed_on_and_a_reconnect_refills() {
     stop.cancel();
     running.await.unwrap().unwrap();
 }
+
+#[tokio::test]
+async fn a_delayed_feed_is_asked_for_what_it_has_and_nothing_is_passed_over() {
+    let world = World::new(Market::Xnas).await;
+    let provider = FakeProvider::delayed(16);
+    let (mut poller, mut steps) = poller(&world, &provider).await;
+    let stop = CancellationToken::new();
+    poller.poll(&stop).await.unwrap();
+    let first = provider.asked().last().unwrap().1.end;
+    assert_eq!(first, minute(MONDAY).plus(-16));
+    taken(&mut steps);
+    world.clock.set(at("2025-01-27T15:01:03Z"));
+    provider.bars.lock().unwrap().push(bar("AAPL", first, 10_000, 5));
+    poller.poll(&stop).await.unwrap();
+    assert_eq!(provider.asked()[0].1, first.plus(-RE_ASK)..first.plus(1));
+    assert_eq!(taken(&mut steps), (vec![bar("AAPL", first, 10_000, 5)], None), "late on purpose is not dead");
+}

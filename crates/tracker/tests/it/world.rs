@@ -83,6 +83,10 @@ pub(crate) struct FakeProvider {
 
 impl FakeProvider {
     pub(crate) fn new() -> Arc<Self> {
+        Self::delayed(0)
+    }
+
+    pub(crate) fn delayed(delay_minutes: i32) -> Arc<Self> {
         Arc::new(Self {
             info: FeedInfo {
                 provider: "fake",
@@ -90,6 +94,7 @@ impl FakeProvider {
                 mode: FeedMode::Live,
                 coverage: "everything".to_owned(),
                 split_adjusted: false,
+                delay_minutes,
             },
             bars: Mutex::default(),
             splits: Mutex::default(),
