@@ -67,6 +67,8 @@ macro_rules! store_conformance {
             without_confirmation_a_subscription_is_active_at_once
             on_a_live_feed_a_subscription_begins_with_the_next_minute
             on_a_simulated_feed_a_subscription_begins_with_the_feeds_clock
+            whoever_comes_before_the_first_word_of_a_tape_begins_with_its_clock
+            whoever_comes_before_the_first_word_of_a_live_feed_begins_by_the_wall_clock
             a_bar_is_replaced_by_its_revision
             bars_are_read_by_symbol_and_range
             recent_bars_end_at_each_symbols_newest
@@ -920,6 +922,25 @@ pub async fn on_a_simulated_feed_a_subscription_begins_with_the_feeds_clock(stor
         store.commit(&batch, at(0)).await.unwrap();
         assert_eq!(begins(&store, n, at(0)).await.start(), clock);
     }
+}
+
+pub async fn whoever_comes_before_the_first_word_of_a_tape_begins_with_its_clock(store: Shared) {
+    let sign_up = subscribed(&store, 1, "TSLA", at(0)).await;
+    // Years before the wall clock, then years after it: only the first word counts.
+    for clock in [MINUTE.plus(-1_000_000).end(), MINUTE.plus(1_000_000).end()] {
+        let batch = Batch { feed: Some(feed_status(FeedMode::Replayed, clock)), ..Batch::default() };
+        store.commit(&batch, at(1)).await.unwrap();
+        let found = store.subscription_of(Purpose::Manage, &sign_up.hashes.manage).await.unwrap().unwrap();
+        assert_eq!(found.active_from, Some(MINUTE.plus(-999_999)));
+    }
+}
+
+pub async fn whoever_comes_before_the_first_word_of_a_live_feed_begins_by_the_wall_clock(store: Shared) {
+    let sign_up = subscribed(&store, 1, "TSLA", MINUTE.start()).await;
+    let batch = Batch { feed: Some(feed_status(FeedMode::Live, at(-9999))), ..Batch::default() };
+    store.commit(&batch, at(1)).await.unwrap();
+    let found = store.subscription_of(Purpose::Manage, &sign_up.hashes.manage).await.unwrap().unwrap();
+    assert_eq!(found.active_from, Some(MINUTE));
 }
 
 pub async fn a_bar_is_replaced_by_its_revision(store: Shared) {

@@ -2,7 +2,7 @@
 
 use super::bulk::Bulk;
 use super::rows::{self, bar_columns, statistics_columns};
-use super::{alerts, outbox};
+use super::{alerts, outbox, subscriptions};
 use crate::{AlertChange, BarRecord, Batch, Imported, SplitRecord, StoreError};
 use jiff::Timestamp;
 use qqq_core::{AlertId, Bar, FeedStatus, Figures, Statistics};
@@ -38,11 +38,13 @@ pub(super) async fn write(
     }
     effects.changed += write_bars(connection, &batch.bars, sequence).await?;
     effects.changed += write_statistics(connection, &batch.statistics, sequence).await?;
+    if let Some(status) = &batch.feed {
+        // Before the alerts: it may decide whom they concern.
+        subscriptions::begin_with_tape(connection, status).await?;
+        write_feed_status(connection, status).await?;
+    }
     for change in settled(&batch.alerts) {
         write_alert(connection, change, sequence, now, &mut effects).await?;
-    }
-    if let Some(status) = &batch.feed {
-        write_feed_status(connection, status).await?;
     }
     Ok(effects)
 }

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use qqq_core::delivery::{DeliveryId, DeliveryKind};
 use qqq_core::subscription::{EmailAddress, Subscription, SubscriptionId, SubscriptionStatus};
 use qqq_core::token::{Purpose, TokenHash};
-use qqq_core::{FeedMode, Minute};
+use qqq_core::{FeedMode, FeedStatus, Minute};
 use sha2::{Digest as _, Sha256};
 use sqlx::SqliteConnection;
 
@@ -203,6 +203,26 @@ async fn first_minute(connection: &mut SqliteConnection, now: Timestamp) -> Resu
         }
     }
     Ok(Minute::starting(now).unwrap_or_else(|| Minute::containing(later(now, MINUTE))))
+}
+
+/// Subscriptions that became active before any feed was heard of begin by the wall clock. Where the first feed
+/// turns out to be a tape, they begin with its clock instead, which may be years away.
+pub(super) async fn begin_with_tape(
+    connection: &mut SqliteConnection,
+    status: &FeedStatus,
+) -> Result<(), StoreError> {
+    if status.mode == FeedMode::Live {
+        return Ok(());
+    }
+    let heard_of_one: bool =
+        sqlx::query_scalar("select exists (select 1 from feed_status)").fetch_one(&mut *connection).await?;
+    if !heard_of_one {
+        sqlx::query("update subscriptions set active_from = ? where status = 'active'")
+            .bind(Minute::containing(status.clock).index())
+            .execute(connection)
+            .await?;
+    }
+    Ok(())
 }
 
 /// Whether one more confirmation mail may go to an address. Every one ever owed counts, whatever became of it.
