@@ -23,6 +23,7 @@ done
 cargo build --locked --release --quiet --package qqq-tracker
 binary=$PWD/target/release/qqq-tracker
 work=$(mktemp -d)
+chmod 755 "$work" # nginx drops its rights
 pids=()
 finish() {
   [ ${#pids[@]} -eq 0 ] || kill "${pids[@]}" 2>/dev/null || true
