@@ -3,7 +3,7 @@
 //! Accepted means what it means to a sender: the final dot came, and no refusal was answered to it. Whether the
 //! sender learnt of it is another matter, and is recorded.
 
-use crate::{Mail, free_address, wait_for, wait_until};
+use crate::{Mail, Reserved, reserve_address, wait_for, wait_until};
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -69,7 +69,7 @@ pub struct Accepted {
 /// The server. Its address stays the same; it ends when dropped.
 #[derive(Debug)]
 pub struct SmtpSink {
-    address: SocketAddr,
+    place: Reserved,
     shared: Arc<Shared>,
     serving: Option<JoinHandle<()>>,
 }
@@ -95,7 +95,8 @@ struct State {
 impl SmtpSink {
     /// Starts a server that behaves. `seed` decides what goes wrong once faults are set.
     pub fn start(seed: u64) -> Self {
-        let address = free_address();
+        let place = reserve_address();
+        let address = place.address();
         let state = State {
             accepted: Vec::new(),
             connections: 0,
@@ -111,12 +112,12 @@ impl SmtpSink {
             let shared = Arc::clone(&shared);
             std::thread::spawn(move || listen(address, listener, &shared))
         };
-        Self { address, shared, serving: Some(serving) }
+        Self { place, shared, serving: Some(serving) }
     }
 
     /// The value of `email.smtp_url` that leads here.
     pub fn url(&self) -> String {
-        format!("smtp://{}", self.address)
+        format!("smtp://{}", self.place.address())
     }
 
     /// Replaces what goes wrong, from the next connection or message on.
@@ -128,7 +129,7 @@ impl SmtpSink {
     pub fn go_down(&self) {
         self.shared.lock().down = true;
         // A connection made ends the wait for one.
-        wait_for("the mail server to go down", SILENCE, || TcpStream::connect(self.address).err());
+        wait_for("the mail server to go down", SILENCE, || TcpStream::connect(self.place.address()).err());
     }
 
     /// Listens again, at the same address.
@@ -178,7 +179,7 @@ impl Drop for SmtpSink {
         let Some(serving) = self.serving.take() else { return };
         // A connection made ends the wait for one.
         let ended = || {
-            let _ = TcpStream::connect(self.address);
+            let _ = TcpStream::connect(self.place.address());
             serving.is_finished().then_some(())
         };
         wait_until(Instant::now() + SILENCE, ended);

@@ -1,11 +1,10 @@
 //! The program under test: a folder with settings, and the process that runs in it, again and again.
 
-use crate::{Http, Mail, free_address, wait_for, wait_until};
+use crate::{Http, Mail, Reserved, reserve_address, wait_for, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::fs::{self, File};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::Arc;
@@ -38,7 +37,7 @@ pub fn binary() -> PathBuf {
 pub struct Tracker {
     folder: Arc<tempfile::TempDir>,
     settings: BTreeMap<String, String>,
-    address: SocketAddr,
+    place: Reserved,
     running: Option<Child>,
     starts: u32,
 }
@@ -61,8 +60,9 @@ impl Tracker {
     }
 
     fn in_folder(folder: Arc<tempfile::TempDir>, settings: BTreeMap<String, String>) -> Self {
-        let address = free_address();
-        let mut tracker = Self { folder, settings, address, running: None, starts: 0 };
+        let place = reserve_address();
+        let address = place.address();
+        let mut tracker = Self { folder, settings, place, running: None, starts: 0 };
         tracker.set("server.listen", address);
         tracker.set("server.public_url", format!("http://{address}"));
         tracker
@@ -82,7 +82,7 @@ impl Tracker {
 
     /// A client of its server.
     pub fn http(&self) -> Http {
-        Http::new(self.address)
+        Http::new(self.place.address())
     }
 
     /// Starts `run` or `server` and waits until it answers.
@@ -251,7 +251,7 @@ impl Tracker {
 
     /// Where the latest start's output goes.
     fn output_path(&self, stream: &str) -> PathBuf {
-        self.folder().join(format!("{stream}-{}-{}.log", self.address.port(), self.starts))
+        self.folder().join(format!("{stream}-{}-{}.log", self.place.address().port(), self.starts))
     }
 
     /// The mails it wrote as files, by name: in the order they came to be owed.

@@ -102,6 +102,41 @@ fn a_second_sigterm_ends_the_process_at_once() {
 }
 
 #[test]
+fn sigterm_does_not_wait_for_a_mail_server_that_never_answers() {
+    let sink = SmtpSink::start(3);
+    let mut tracker = under_load(&sink);
+    sign_up_all(&mut tracker);
+    sink.set_faults(Faults { stall: 1.0, longest_stall: Duration::from_secs(3600), ..Faults::default() });
+    market(&mut tracker, LOUD, "3000x");
+    tracker.start("run");
+    assert!(sink.wait_until(PATIENCE, |accepted| accepted.len() >= 16), "no load");
+    let asked = Instant::now();
+    let status = tracker.terminate(PATIENCE * 2);
+    let took = asked.elapsed();
+    assert_eq!(status.code(), Some(0), "{}", tracker.log());
+    assert!(took < Duration::from_secs(10), "it took {took:?}");
+    assert!(tracker.stderr().contains("they will be tried again"), "{}", tracker.log());
+}
+
+#[test]
+fn who_signs_up_before_the_first_bar_is_told_of_what_follows() {
+    let sink = SmtpSink::start(4);
+    let mut tracker = under_load(&sink);
+    tracker.start("server");
+    let subscription = Subscription {
+        email: "early@example.com".to_owned(),
+        symbol: "TSLA".to_owned(),
+        metric: "volume".to_owned(),
+        owed_after: None,
+    };
+    assert_eq!(subscribe(tracker.http(), &subscription).unwrap(), 201);
+    assert_eq!(tracker.terminate(PATIENCE).code(), Some(0));
+    market(&mut tracker, LOUD, "3000x");
+    tracker.start("run");
+    assert!(sink.wait_until(PATIENCE, |accepted| accepted.len() >= 3), "nothing came");
+}
+
+#[test]
 fn a_second_worker_on_one_store_is_refused_by_name() {
     let mut tracker = Tracker::new();
     tracker.start("run");
