@@ -260,7 +260,7 @@ impl Campaign {
         self.sink.set_faults(Faults::default());
         self.sink.mark(self.kills + 1);
         market(&mut self.tracker, SILENT, "1x");
-        let started = Instant::now();
+        let (started, before) = (Instant::now(), self.sink.count());
         self.tracker.start("run");
         self.tracker.wait_until_ready();
         self.longest_start = self.longest_start.max(started.elapsed());
@@ -297,12 +297,14 @@ impl Campaign {
              starts seen ready         {}\n\
              longest start to ready    {:.2?}\n\
              {verdict}\
+             accepted after the kills  {}\n\
              drained after             {took:.1?}\n\
              connections to the sink   {}",
             self.seed,
             self.kills,
             self.got_ready + 1,
             self.longest_start,
+            self.sink.count() - before,
             self.sink.connections()
         )
     }
