@@ -212,12 +212,12 @@ impl App {
     }
 
     fn dispatch(&self) -> Dispatch {
-        Dispatch {
-            store: Arc::clone(&self.store),
-            channel: Arc::clone(&self.mail),
-            clock: Arc::clone(&self.clock),
-            metrics: Arc::clone(&self.metrics),
-        }
+        Dispatch::new(
+            Arc::clone(&self.store),
+            Arc::clone(&self.mail),
+            Arc::clone(&self.clock),
+            Arc::clone(&self.metrics),
+        )
     }
 
     async fn start_worker(

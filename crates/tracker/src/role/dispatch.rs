@@ -7,12 +7,13 @@ use super::patiently;
 use crate::metrics::Metrics;
 use jiff::{SignedDuration, Timestamp};
 use qqq_core::Clock;
-use qqq_core::delivery::{Delivery, Outcome, retry_at};
+use qqq_core::delivery::{Delivery, DeliveryId, Lease, Outcome, retry_at};
 use qqq_notify::{Deliver, DeliveryError};
 use qqq_store::{Store, StoreError};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -32,39 +33,49 @@ const DRAIN: Duration = Duration::from_secs(8);
 /// Sends what is owed.
 #[derive(Clone)]
 pub struct Dispatch {
-    /// Where deliveries are claimed and settled.
-    pub store: Arc<dyn Store>,
-    /// How they reach people.
-    pub channel: Arc<dyn Deliver>,
-    /// The wall clock.
-    pub clock: Arc<dyn Clock>,
-    /// What is counted.
-    pub metrics: Arc<Metrics>,
+    store: Arc<dyn Store>,
+    channel: Arc<dyn Deliver>,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+    /// What this process is sending, with the lease it holds. A lease that ran out while the process slept,
+    /// or while the clock was set, is taken again by the next claim: the attempt under way goes on with the
+    /// new one, and nothing is sent twice. Locked over each claim, renewal and settling, never over a sending.
+    under_way: Arc<Mutex<HashMap<DeliveryId, Lease>>>,
 }
 
 impl Dispatch {
+    /// Sends what `store` owes through `channel`.
+    pub fn new(
+        store: Arc<dyn Store>,
+        channel: Arc<dyn Deliver>,
+        clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { store, channel, clock, metrics, under_way: Arc::default() }
+    }
+
     /// Sends until `stop`, then lets what is under way finish, for a while.
     pub async fn run(self, kick: Arc<Notify>, stop: CancellationToken) -> anyhow::Result<()> {
-        let mut under_way: JoinSet<Result<(), StoreError>> = JoinSet::new();
+        let mut sending: JoinSet<Result<(), StoreError>> = JoinSet::new();
         loop {
-            while under_way.len() < AT_ONCE && !stop.is_cancelled() {
-                let claimed = self.claim(AT_ONCE - under_way.len()).await?;
+            while sending.len() < AT_ONCE && !stop.is_cancelled() {
+                let claimed = self.claim(AT_ONCE - sending.len()).await?;
                 if claimed.is_empty() {
                     break;
                 }
                 for delivery in claimed {
-                    under_way.spawn(self.clone().send(delivery));
+                    sending.spawn(self.clone().send(delivery));
                 }
             }
             tokio::select! {
                 () = stop.cancelled() => break,
-                Some(ended) = under_way.join_next() => ended??,
+                Some(ended) = sending.join_next() => ended??,
                 () = kick.notified() => {}
                 () = tokio::time::sleep(SCAN) => {}
             }
         }
         let unfinished = tokio::time::timeout(DRAIN, async {
-            while let Some(ended) = under_way.join_next().await {
+            while let Some(ended) = sending.join_next().await {
                 ended??;
             }
             anyhow::Ok(())
@@ -73,36 +84,40 @@ impl Dispatch {
             Ok(result) => result,
             Err(_) => {
                 warn!(
-                    deliveries = under_way.len(),
+                    deliveries = sending.len(),
                     "stopped before their receivers answered; they will be tried again"
                 );
-                under_way.shutdown().await;
+                sending.shutdown().await;
                 Ok(())
             }
         }
     }
 
-    /// Sends everything that is due now, and what becomes due by it, once.
+    /// Sends everything that is due now, and what becomes due by it, once. Answers how many attempts ended.
     pub async fn run_once(&self) -> anyhow::Result<usize> {
-        let mut sent = 0;
+        let mut attempts = 0;
         loop {
-            let mut under_way = JoinSet::new();
+            let mut sending = JoinSet::new();
             for delivery in self.claim(AT_ONCE).await? {
-                under_way.spawn(self.clone().send(delivery));
+                sending.spawn(self.clone().send(delivery));
             }
-            if under_way.is_empty() {
-                return Ok(sent);
+            if sending.is_empty() {
+                return Ok(attempts);
             }
-            while let Some(ended) = under_way.join_next().await {
+            while let Some(ended) = sending.join_next().await {
                 ended??;
-                sent += 1;
+                attempts += 1;
             }
         }
     }
 
+    /// Claims what is due and not under way here.
     async fn claim(&self, limit: usize) -> Result<Vec<Delivery>, StoreError> {
+        let mut under_way = self.under_way.lock().await;
         let now = self.clock.now();
-        patiently(|| self.store.claim(now, later(now, LEASE), limit)).await
+        let mut claimed = patiently(|| self.store.claim(now, later(now, LEASE), limit)).await?;
+        claimed.retain(|delivery| under_way.insert(delivery.id, delivery.lease).is_none());
+        Ok(claimed)
     }
 
     /// One attempt, with its lease kept alive, to its settling.
@@ -113,18 +128,7 @@ impl Dispatch {
         let result = loop {
             tokio::select! {
                 result = &mut attempt => break result,
-                _ = beat.tick() => {
-                    let until = later(self.clock.now(), LEASE);
-                    match self.store.renew(delivery.id, delivery.lease, until).await {
-                        Ok(true) => {}
-                        // Somebody else took over while this process slept: to go on would send it twice.
-                        Ok(false) => {
-                            warn!(delivery.id = %delivery.id, "lease lost; the attempt is abandoned");
-                            return Ok(());
-                        }
-                        Err(error) => warn!(delivery.id = %delivery.id, %error, "lease not renewed"),
-                    }
-                }
+                _ = beat.tick() => self.renew(delivery.id).await,
             }
         };
         let now = self.clock.now();
@@ -135,7 +139,7 @@ impl Dispatch {
             }
             Err(DeliveryError::GiveUp(reason)) => Outcome::Failed(reason),
         };
-        let settled = patiently(|| self.store.settle(delivery.id, delivery.lease, &outcome, now)).await?;
+        let settled = self.settle(delivery.id, &outcome, now).await?;
         self.metrics.delivery(delivery.kind, &outcome);
         let (id, kind, attempt) = (delivery.id, delivery.kind, delivery.attempt);
         match outcome {
@@ -151,6 +155,24 @@ impl Dispatch {
             info!(delivery.id = %id, "settled by somebody else meanwhile");
         }
         Ok(())
+    }
+
+    /// A sign of life. A lease that cannot be renewed is no reason to break off: whether the receiver takes
+    /// the message is open by now, and the settling tells whether this process still may say so.
+    async fn renew(&self, id: DeliveryId) {
+        let under_way = self.under_way.lock().await;
+        let Some(&lease) = under_way.get(&id) else { return };
+        match self.store.renew(id, lease, later(self.clock.now(), LEASE)).await {
+            Ok(true) => {}
+            Ok(false) => warn!(delivery.id = %id, "the lease is somebody else's"),
+            Err(error) => warn!(delivery.id = %id, %error, "lease not renewed"),
+        }
+    }
+
+    async fn settle(&self, id: DeliveryId, outcome: &Outcome, now: Timestamp) -> Result<bool, StoreError> {
+        let mut under_way = self.under_way.lock().await;
+        let Some(lease) = under_way.remove(&id) else { return Ok(false) };
+        patiently(|| self.store.settle(id, lease, outcome, now)).await
     }
 }
 

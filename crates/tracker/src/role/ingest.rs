@@ -252,7 +252,7 @@ impl Poller {
         let mut groups: Vec<_> = groups.into_iter().collect();
         groups.sort_unstable_by_key(|(from, _)| *from);
         let mut failure = None;
-        for (from, symbols) in groups {
+        for (from, mut symbols) in groups {
             for stretch in schedule::stretches(from..until, symbols.len(), STEP_BARS) {
                 if stop.is_cancelled() {
                     return Ok(());
@@ -260,21 +260,25 @@ impl Poller {
                 if self.ingest.calendar.counting_minutes(stretch.clone()) == 0 {
                     continue;
                 }
+                if symbols.is_empty() {
+                    break;
+                }
                 let fetched = self.provider.bars(&symbols, stretch.clone()).await?;
+                // Who failed here is not asked on: its next poll takes up at this stretch.
+                symbols.retain(|symbol| fetched.failed.iter().all(|(failed, _)| failed != symbol));
                 failure = self.take(fetched, &symbols, stretch.end).await.or(failure);
             }
         }
         failure.map_or(Ok(()), Err)
     }
 
-    /// Hands on what was fetched. Answers the failure of single symbols, if any.
-    async fn take(&mut self, fetched: Fetched, symbols: &[Symbol], until: Minute) -> Option<FeedError> {
+    /// Hands on what was fetched; `answered` are the symbols it is complete for. Answers the failure of
+    /// others, if any.
+    async fn take(&mut self, fetched: Fetched, answered: &[Symbol], until: Minute) -> Option<FeedError> {
         self.answered_at = Some(self.ingest.clock.now());
         self.ingest.reject(&fetched.rejects);
-        for &symbol in symbols {
-            if !fetched.failed.iter().any(|(failed, _)| *failed == symbol) {
-                self.from.insert(symbol, until.plus(-schedule::RE_ASK));
-            }
+        for &symbol in answered {
+            self.from.insert(symbol, until.plus(-schedule::RE_ASK));
         }
         for (symbol, error) in &fetched.failed {
             warn!(%symbol, %error, "no bars of this symbol");

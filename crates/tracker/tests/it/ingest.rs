@@ -127,6 +127,28 @@ async fn a_symbol_that_failed_is_asked_for_again_from_where_it_failed() {
 }
 
 #[tokio::test]
+async fn a_symbol_that_fails_in_the_middle_of_a_backfill_keeps_its_place() {
+    let world = World::new(Market::Always).await;
+    let provider = FakeProvider::new();
+    let (mut poller, _steps) = poller(&world, &provider).await;
+    let stop = CancellationToken::new();
+    poller.poll(&stop).await.unwrap();
+    // Away for five days: several stretches. One name fails in all of them.
+    world.clock.set(at("2025-02-01T15:00:03Z"));
+    *provider.failed.lock().unwrap() = vec![(symbol("NVDA"), transient())];
+    provider.asked();
+    assert!(poller.poll(&stop).await.is_err());
+    let asked = provider.asked();
+    assert!(asked.len() > 3, "one stretch only: {asked:?}");
+    assert!(asked[1..].iter().all(|(symbols, _)| *symbols == [symbol("AAPL")]));
+
+    provider.failed.lock().unwrap().clear();
+    world.clock.set(at("2025-02-01T15:01:03Z"));
+    poller.poll(&stop).await.unwrap();
+    assert_eq!(provider.asked()[0].1.start, asked[0].1.start, "the hole must be asked for again");
+}
+
+#[tokio::test]
 async fn the_last_poll_of_a_session_takes_all_of_it_again() {
     let world = World::new(Market::Xnas).await;
     let provider = FakeProvider::new();

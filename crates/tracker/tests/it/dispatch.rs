@@ -1,0 +1,159 @@
+//! One attempt at a time, whatever happens to the clock.
+
+use crate::world::{MONDAY, World, at, bar, label, minute, symbol};
+use async_trait::async_trait;
+use jiff::SignedDuration;
+use qqq_core::Clock;
+use qqq_core::alert::{Alert, AlertChange, AlertId, AlertState, Metric, Occurrence};
+use qqq_core::calendar::Market;
+use qqq_core::delivery::Delivery;
+use qqq_core::subscription::SubscriptionId;
+use qqq_core::token::TokenKey;
+use qqq_notify::{Deliver, DeliveryError};
+use qqq_store::{Batch, OutboxSummary, SignUp, SignUpLimits};
+use qqq_tracker::role::dispatch::Dispatch;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+/// Answers what it is told to, once a permit lets it.
+struct Channel {
+    begun: AtomicUsize,
+    answers: Mutex<Vec<Result<(), DeliveryError>>>,
+    gate: Semaphore,
+}
+
+impl Channel {
+    fn new(permits: usize) -> Arc<Self> {
+        Arc::new(Self {
+            begun: AtomicUsize::new(0),
+            answers: Mutex::default(),
+            gate: Semaphore::new(permits),
+        })
+    }
+
+    fn begun(&self) -> usize {
+        self.begun.load(Ordering::SeqCst)
+    }
+}
+
+#[async_trait]
+impl Deliver for Channel {
+    async fn deliver(&self, _: &Delivery) -> Result<(), DeliveryError> {
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        self.gate.acquire().await.unwrap().forget();
+        self.answers.lock().unwrap().pop().unwrap_or(Ok(()))
+    }
+
+    async fn check(&self) -> Result<String, DeliveryError> {
+        Ok("channel".to_owned())
+    }
+
+    fn describe(&self) -> String {
+        "channel".to_owned()
+    }
+}
+
+/// A world in which one alert is owed to one subscriber.
+async fn one_owed() -> World {
+    let world = World::new(Market::Always).await;
+    let (id, nonce) = (SubscriptionId::from_random([1; 16]), [2; 16]);
+    let sign_up = SignUp {
+        id,
+        email: "ada@example.com".parse().unwrap(),
+        symbol: symbol("NVDA"),
+        metric: Metric::Volume,
+        nonce,
+        hashes: TokenKey::new([3; 32]).hashes(id, &nonce),
+        confirm: false,
+    };
+    world.store.subscribe(&sign_up, SignUpLimits::default(), at(MONDAY)).await.unwrap();
+    let start = minute(MONDAY).plus(5);
+    let value = bar("NVDA", start, 10_000, 9_000).volume.shares();
+    let alert = Alert {
+        id: AlertId::derive("spike", symbol("NVDA"), Metric::Volume, start),
+        rule: "spike".to_owned(),
+        symbol: symbol("NVDA"),
+        metric: Metric::Volume,
+        start,
+        value,
+        window_sum: 60_000,
+        window_bars: 60,
+        feed: label(),
+        revision: 0,
+        state: AlertState::Raised,
+        raised_at: start.end(),
+        occurrences: vec![Occurrence { start, value }],
+    };
+    let batch = Batch { alerts: vec![AlertChange::Raised(alert)], ..Batch::default() };
+    let committed = world.store.commit(&batch, start.end()).await.unwrap();
+    assert_eq!(committed.deliveries, 1);
+    world.clock.set(start.end());
+    world
+}
+
+fn dispatch(world: &World, channel: &Arc<Channel>) -> Dispatch {
+    Dispatch::new(
+        Arc::clone(&world.store),
+        Arc::clone(channel) as Arc<dyn Deliver>,
+        Arc::clone(&world.clock) as Arc<dyn Clock>,
+        Arc::clone(&world.metrics),
+    )
+}
+
+async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let waiting = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), waiting).await.unwrap_or_else(|_| panic!("never: {what}"));
+}
+
+async fn summary(world: &World) -> OutboxSummary {
+    world.store.outbox().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_lease_that_ran_out_while_sending_is_not_sent_twice() {
+    let world = one_owed().await;
+    let channel = Channel::new(0);
+    let (kick, stop) = (Arc::new(Notify::new()), CancellationToken::new());
+    let running = tokio::spawn(dispatch(&world, &channel).run(Arc::clone(&kick), stop.clone()));
+    until("the attempt begins", async || channel.begun() == 1).await;
+
+    // The machine slept for a minute: by the clock, the lease is long over.
+    world.clock.set(world.clock.now() + SignedDuration::from_secs(60));
+    for _ in 0..5 {
+        kick.notify_one();
+        tokio::task::yield_now().await;
+    }
+    let claimed_again =
+        async || world.store.claim(world.clock.now(), world.clock.now(), 1).await.unwrap().is_empty();
+    until("the dispatcher takes the lease again", claimed_again).await;
+    assert_eq!(channel.begun(), 1, "sent a second time while the first was under way");
+
+    channel.gate.add_permits(1);
+    until("it is settled", async || summary(&world).await.pending == 0).await;
+    stop.cancel();
+    running.await.unwrap().unwrap();
+    assert_eq!(channel.begun(), 1);
+}
+
+#[tokio::test]
+async fn a_refusal_for_now_is_tried_again_and_one_for_good_is_not() {
+    let world = one_owed().await;
+    let channel = Channel::new(10);
+    *channel.answers.lock().unwrap() =
+        vec![Err(DeliveryError::GiveUp("550".to_owned())), Err(DeliveryError::Retry("451".to_owned()))];
+    let dispatch = dispatch(&world, &channel);
+    assert_eq!(dispatch.run_once().await.unwrap(), 1);
+    assert_eq!(dispatch.run_once().await.unwrap(), 0, "not before its time");
+    world.clock.set(world.clock.now() + SignedDuration::from_secs(7));
+    assert_eq!(dispatch.run_once().await.unwrap(), 1);
+    world.clock.set(world.clock.now() + SignedDuration::from_hours(3));
+    assert_eq!(dispatch.run_once().await.unwrap(), 0, "refused for good");
+    assert_eq!(summary(&world).await.pending, 0);
+}
