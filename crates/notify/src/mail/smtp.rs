@@ -3,9 +3,9 @@
 //! Each step has its own deadline. The one that matters is the last: after the final dot a server may take
 //! ten minutes to answer (RFC 5321, section 4.5.3.2.6), and who hangs up earlier sends accepted mail twice.
 //!
-//! Only a refusal of this very message to this very recipient is final. Whatever smells of a wrong setting
-//! (no STARTTLS, a bad certificate, a refused login) is tried again: the operator mends it, and no alert is
-//! lost meanwhile.
+//! Only a refusal of this very message or of this very recipient is final. Whatever smells of a wrong setting
+//! (no STARTTLS, a bad certificate, a refused login, a sender or a relay that is not allowed) is tried again:
+//! the operator mends it, and no alert is lost meanwhile. How long is bounded by the delivery's expiry.
 
 use super::smtp_url::{Login, Security, SmtpUrl};
 use crate::DeliveryError;
@@ -87,10 +87,40 @@ enum Step {
     Message,
 }
 
+/// What a 5xx is about, by the second number of an enhanced status code (RFC 3463, section 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Subject {
+    /// 5.1.x and 5.2.x.
+    AddressOrMailbox,
+    /// 5.7.x: security or policy, such as a relay that is not allowed.
+    Policy,
+    /// Any other.
+    Other,
+}
+
+impl Subject {
+    /// Reads the code a reply's text begins with (RFC 2034, section 4).
+    fn of(reply: &str) -> Option<Self> {
+        let code = reply.split_whitespace().next()?;
+        let mut numbers = code.split('.').map(|part| part.parse::<u16>().ok());
+        match (numbers.next()??, numbers.next()??, numbers.next()??, numbers.next()) {
+            (5, 1 | 2, _, None) => Some(Self::AddressOrMailbox),
+            (5, 7, _, None) => Some(Self::Policy),
+            (5, _, _, None) => Some(Self::Other),
+            _ => None,
+        }
+    }
+}
+
 impl Step {
-    /// Whether a 5xx here is about the message and its receiver, not about how we are set up.
-    const fn is_about_the_message(self) -> bool {
-        matches!(self, Self::Sender | Self::Recipient | Self::Data | Self::Message)
+    /// Whether a 5xx here is about the message or its recipient, not about how we are set up.
+    const fn is_refused_for_good(self, code: u16, subject: Option<Subject>) -> bool {
+        match (self, subject) {
+            (Self::Recipient, None) => matches!(code, 550 | 551 | 553),
+            (Self::Recipient, Some(subject)) => matches!(subject, Subject::AddressOrMailbox),
+            (Self::Data | Self::Message, subject) => !matches!(subject, Some(Subject::Policy)),
+            _ => false,
+        }
     }
 }
 
@@ -307,14 +337,19 @@ impl Smtp {
 
     fn refused(&self, step: Step, code: Code, error: &lettre::transport::smtp::Error) -> Failure {
         let code = u16::from(code);
-        let reply = self.shown(&error.source().map(ToString::to_string).unwrap_or_default());
-        let hint = match code {
+        let reply = error.source().map(ToString::to_string).unwrap_or_default();
+        let subject = Subject::of(&reply);
+        let reply = self.shown(&reply);
+        let hint = match (code, step, subject) {
             // RFC 4954, sections 4.2 and 6: authentication is missing, refused, or too weak.
-            530 | 534 | 535 | 538 => "; see user, password and tls in email.smtp_url",
+            (530 | 534 | 535 | 538, _, _) => "; see user, password and tls in email.smtp_url",
+            (500.., Step::Sender, _) | (500.., Step::Recipient, Some(Subject::Policy)) => {
+                "; see email.from and whom the server relays for"
+            }
             _ => "",
         };
         let said = format!("refused {step}: {code} {reply}{hint}");
-        if code >= 500 && hint.is_empty() && step.is_about_the_message() {
+        if code >= 500 && hint.is_empty() && step.is_refused_for_good(code, subject) {
             Failure { error: DeliveryError::GiveUp(self.says(&said)), answered: true }
         } else {
             self.retry(said, true)

@@ -91,7 +91,7 @@ async fn an_answer_of_not_now_is_tried_again_whenever_it_comes() {
 #[tokio::test]
 async fn an_answer_of_never_ends_only_what_it_is_about() {
     let line = format!("550-5.1.1 <{ADDRESS}>: no such user\r\n550 5.1.1 really");
-    for at in [At::Mail, At::Rcpt, At::Data, At::Dot] {
+    for at in [At::Rcpt, At::Data, At::Dot] {
         let (result, heard) = attempt([(at, say(&line))]).await;
         let why = given_up(result);
         assert!(why.contains("550 5.1.1") && why.contains("no such user"), "{at:?}: {why}");
@@ -103,6 +103,78 @@ async fn an_answer_of_never_ends_only_what_it_is_about() {
         let why = retried(result);
         assert!(why.contains("554 5.7.1 go away"), "{at:?}: {why}");
         assert!(!heard.verbs().contains(&"MAIL"), "{at:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_sender_burns_no_alert() {
+    for line in [
+        "500 what?",
+        "501 5.1.7 bad sender address syntax",
+        "550 5.1.0 sender rejected",
+        "550 sender unknown",
+        "553 5.1.8 your domain does not exist",
+        "554 5.7.1 sender not authorised",
+        "555 5.5.4 no such option",
+    ] {
+        let (result, heard) = attempt([(At::Mail, say(line))]).await;
+        let why = retried(result);
+        assert!(why.contains(line) && why.contains("email.from"), "{why}");
+        assert_eq!(heard.verbs(), ["EHLO", "AUTH", "MAIL", "QUIT"], "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_by_policy_burns_no_alert() {
+    for line in
+        ["554 5.7.1 relay access denied", "550-5.7.26 not\r\n550 5.7.26 authenticated", "550 5.7.0 no"]
+    {
+        for at in [At::Rcpt, At::Data, At::Dot] {
+            let (result, heard) = attempt([(at, say(line))]).await;
+            let why = retried(result);
+            assert!(why.contains("5.7."), "{at:?}: {why}");
+            assert_eq!(heard.verbs().last(), Some(&"QUIT"), "{at:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_recipient_is_given_up_only_for_an_address_or_a_mailbox_that_is_refused() {
+    for line in [
+        "550 5.1.1 no such user",
+        "550 5.1.10 recipient not found",
+        "553 5.1.3 bad address",
+        "550 5.2.1 mailbox disabled",
+        "554 5.2.2 mailbox full",
+        "550 no such user here",
+        "551 user not local",
+        "553 mailbox name not allowed",
+        "550 5.7 is not a code",
+        "550 5.7.1.1 is not a code",
+    ] {
+        let why = given_up(attempt([(At::Rcpt, say(line))]).await.0);
+        assert!(why.contains(line), "{why}");
+    }
+    for line in [
+        "554 relay access denied",
+        "554 5.7.1 relay access denied",
+        "552 too much mail",
+        "503 5.5.1 need MAIL first",
+        "550 5.4.1 access denied",
+        "521 this host takes no mail",
+    ] {
+        let why = retried(attempt([(At::Rcpt, say(line))]).await.0);
+        assert!(why.contains(line), "{why}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_message_is_given_up() {
+    for line in ["552 5.3.4 too big", "554 5.6.0 content rejected", "554 no"] {
+        for at in [At::Data, At::Dot] {
+            let why = given_up(attempt([(at, say(line))]).await.0);
+            assert!(why.contains(line), "{why}");
+        }
     }
 }
 
