@@ -91,6 +91,8 @@ create table alerts (
 
 create index alerts_by_start on alerts (start, id);
 create index alerts_by_symbol on alerts (symbol, start, id);
+create index alerts_by_metric on alerts (metric, start, id);
+create index alerts_by_symbol_and_metric on alerts (symbol, metric, start, id);
 create index alerts_by_sequence on alerts (sequence);
 
 create table subscriptions (

@@ -9,21 +9,27 @@ use qqq_core::alert::AlertState;
 use qqq_core::{Alert, AlertId};
 use sqlx::SqliteConnection;
 
-/// Alerts of all symbols, newest first.
-pub(super) const OF_ALL: &str = concat!(
-    "select ",
-    alert_columns!(),
-    " from alerts a where (start, id) < (?1, ?2) and start >= ?3 and (?4 is null or metric = ?4) \
-     order by start desc, id desc limit ?5"
-);
+/// Alerts, newest first. Every combination of filters is a text of its own and names the index that begins with
+/// what it filters by: without statistics of the table, the planner takes a shorter one.
+macro_rules! newest_first {
+    ($index:literal, $filters:literal) => {
+        concat!(
+            "select ",
+            alert_columns!(),
+            " from alerts a indexed by ",
+            $index,
+            " where ",
+            $filters,
+            "(start, id) < (?1, ?2) and start >= ?3 order by start desc, id desc limit ?4"
+        )
+    };
+}
 
-/// The same of one symbol: a text of its own, so that it finds the index of its own.
-pub(super) const OF_ONE: &str = concat!(
-    "select ",
-    alert_columns!(),
-    " from alerts a where (start, id) < (?1, ?2) and start >= ?3 and (?4 is null or metric = ?4) \
-     and symbol = ?6 order by start desc, id desc limit ?5"
-);
+pub(super) const ALL: &str = newest_first!("alerts_by_start", "");
+pub(super) const OF_METRIC: &str = newest_first!("alerts_by_metric", "metric = ?5 and ");
+pub(super) const OF_SYMBOL: &str = newest_first!("alerts_by_symbol", "symbol = ?5 and ");
+pub(super) const OF_SYMBOL_AND_METRIC: &str =
+    newest_first!("alerts_by_symbol_and_metric", "symbol = ?5 and metric = ?6 and ");
 
 #[async_trait]
 impl AlertStore for Sqlite {
@@ -33,15 +39,15 @@ impl AlertStore for Sqlite {
             None => (i64::MAX, String::new()),
         };
         let since = query.since.map_or(i64::MIN, |start| i64::from(start.index()));
-        let rows = sqlx::query(if query.symbol.is_some() { OF_ONE } else { OF_ALL })
-            .bind(before)
-            .bind(id)
-            .bind(since)
-            .bind(query.metric.map(|metric| metric.as_str()))
-            .bind(bounded(query.limit));
-        let rows = match query.symbol {
-            Some(symbol) => rows.bind(symbol.as_str().to_owned()),
-            None => rows,
+        let newest_first =
+            |sql| sqlx::query(sql).bind(before).bind(id).bind(since).bind(bounded(query.limit));
+        let rows = match (query.symbol, query.metric) {
+            (None, None) => newest_first(ALL),
+            (None, Some(metric)) => newest_first(OF_METRIC).bind(metric.as_str()),
+            (Some(symbol), None) => newest_first(OF_SYMBOL).bind(symbol.as_str().to_owned()),
+            (Some(symbol), Some(metric)) => {
+                newest_first(OF_SYMBOL_AND_METRIC).bind(symbol.as_str().to_owned()).bind(metric.as_str())
+            }
         };
         rows.fetch_all(&self.readers).await?.iter().map(rows::alert).collect()
     }

@@ -311,27 +311,37 @@ mod tests {
         }
     }
 
-    /// The queries that run every few seconds on tables that only grow.
+    /// How SQLite would run a query: the steps of its plan.
+    async fn plan(store: &Sqlite, query: &str) -> Vec<String> {
+        let explain = sqlx::AssertSqlSafe(format!("explain query plan {query}"));
+        let steps = sqlx::query(explain).fetch_all(&store.writer).await.unwrap();
+        steps.iter().map(|step| sqlx::Row::get::<String, _>(step, "detail")).collect()
+    }
+
+    /// The queries that run every few seconds on tables that only grow, each with the part of an index it must
+    /// be confined to.
     #[tokio::test]
     async fn frequent_queries_find_their_index() {
         let (store, _folder) = fresh().await;
         for (query, index) in [
-            (outbox::CANDIDATES, "deliveries_due"),
+            (outbox::CANDIDATES, "deliveries_due (<expr><?)"),
             (outbox::NEXT_DUE, "deliveries_due"),
-            (outbox::CONCERNED, "subscriptions_active"),
-            (subscriptions::CONFIRMATIONS_SINCE, "deliveries_confirming"),
-            (bars::CHANGED, "bars_by_sequence"),
-            (bars::PRUNE, "bars_by_start"),
-            (alerts::OF_ALL, "alerts_by_start"),
-            (alerts::OF_ONE, "alerts_by_symbol"),
+            (outbox::CONCERNED, "subscriptions_active (symbol=? AND metric=? AND active_from<?)"),
+            (subscriptions::CONFIRMATIONS_SINCE, "deliveries_confirming (created_at>?)"),
+            (bars::CHANGED, "bars_by_sequence (sequence>? AND sequence<?)"),
+            (bars::PRUNE, "bars_by_start (start<?)"),
+            (alerts::ALL, "alerts_by_start (start>? AND (start,id)<(?,?))"),
+            (alerts::OF_METRIC, "alerts_by_metric (metric=? AND start>? AND (start,id)<(?,?))"),
+            (alerts::OF_SYMBOL, "alerts_by_symbol (symbol=? AND start>? AND (start,id)<(?,?))"),
+            (
+                alerts::OF_SYMBOL_AND_METRIC,
+                "alerts_by_symbol_and_metric (symbol=? AND metric=? AND start>? AND (start,id)<(?,?))",
+            ),
         ] {
-            let explain = sqlx::AssertSqlSafe(format!("explain query plan {query}"));
-            let steps = sqlx::query(explain).fetch_all(&store.writer).await.unwrap();
-            let plan: Vec<String> =
-                steps.iter().map(|step| sqlx::Row::get::<String, _>(step, "detail")).collect();
+            let plan = plan(&store, query).await;
             assert!(plan.iter().any(|step| step.contains(&format!("INDEX {index}"))), "{query}\n{plan:?}");
             let sorts = plan.iter().any(|step| step.contains("TEMP B-TREE"));
-            assert_eq!(sorts, index == "bars_by_sequence", "{query}\n{plan:?}");
+            assert_eq!(sorts, index.starts_with("bars_by_sequence"), "{query}\n{plan:?}");
         }
     }
 }
