@@ -63,6 +63,7 @@ macro_rules! store_conformance {
             signing_up_after_unsubscribing_makes_a_new_subscription
             one_address_is_written_to_once_in_ten_minutes
             one_address_is_written_to_three_times_a_day
+            one_mailbox_is_throttled_under_all_its_tags
             all_addresses_together_have_a_limit
             without_confirmation_a_subscription_is_active_at_once
             on_a_live_feed_a_subscription_begins_with_the_next_minute
@@ -865,6 +866,27 @@ pub async fn one_address_is_written_to_three_times_a_day(store: Shared) {
         settle(&store, &mail, Outcome::Sent, at(1202)).await;
     }
     assert!(!ask(day + 599).await);
+}
+
+pub async fn one_mailbox_is_throttled_under_all_its_tags(store: Shared) {
+    let limits = SignUpLimits::default();
+    let ask = async |n: u16, email: &str, seconds: i64| {
+        store.subscribe(&sign_up(n, email, "TSLA"), limits, at(seconds)).await.unwrap()
+    };
+    assert!(ask(1, "ada+1@example.com", 0).await);
+    for (n, email) in [(2, "ada+2@example.com"), (3, "ADA@example.com"), (4, "ada+@example.com")] {
+        assert!(!ask(n, email, 1).await, "{email}");
+    }
+    assert!(ask(5, "ada+1@example.org", 1).await, "another server");
+    assert!(ask(6, "adam+1@example.com", 1).await, "another name");
+    assert!(ask(2, "ada+2@example.com", 600).await);
+    assert!(ask(3, "ADA@example.com", 1200).await);
+    assert!(!ask(7, "ada+7@example.com", 1800).await, "three in a day");
+    // Each spelling is a subscription of its own all the same.
+    for n in [1, 2, 3, 4, 7] {
+        let confirmed = store.confirm(&sign_up(n, "x@example.com", "TSLA").hashes.confirm, at(1801)).await;
+        assert!(matches!(confirmed.unwrap(), Confirmed::Activated(_)), "number {n}");
+    }
 }
 
 pub async fn all_addresses_together_have_a_limit(store: Shared) {

@@ -258,7 +258,8 @@ pub struct SignUp {
     pub confirm: bool,
 }
 
-/// How many confirmation mails may go out.
+/// How many confirmation mails may go out. An address counts with all that reach the same mailbox
+/// ([`EmailAddress::mailbox_key`]).
 #[derive(Clone, Copy, Debug)]
 pub struct SignUpLimits {
     /// Seconds between two mails to one address.
@@ -296,7 +297,8 @@ pub trait SubscriptionStore: Send + Sync {
     /// Takes a sign-up. Where the same address, symbol and metric is pending or active, that subscription
     /// stays and the new id is dropped; a pending one's confirmation deadline (24 h) starts anew. Owes a
     /// confirmation mail unless `limits` forbid it or the address is suppressed; the answer (was a mail
-    /// owed?) is for metrics only and must never reach the client.
+    /// owed?) is for metrics only and must never reach the client. Nor may the time it takes: what is known
+    /// already is written and made durable like what is new.
     async fn subscribe(
         &self,
         sign_up: &SignUp,

@@ -95,11 +95,13 @@ create index alerts_by_metric on alerts (metric, start, id);
 create index alerts_by_symbol_and_metric on alerts (symbol, metric, start, id);
 create index alerts_by_sequence on alerts (sequence);
 
+-- `address` is the lower-case address, `mailbox` the same without its tag: what throttles count by.
 create table subscriptions (
     id               text not null primary key,
     email            text not null,
     address          text not null,
     address_hash     blob not null check (length(address_hash) = 32),
+    mailbox          text not null,
     symbol           text not null,
     metric           text not null check (metric in ('price', 'volume')),
     status           text not null check (status in ('pending', 'active', 'unsubscribed')),
@@ -111,6 +113,7 @@ create table subscriptions (
     confirm_hash     blob not null unique check (length(confirm_hash) = 32),
     unsubscribe_hash blob not null unique check (length(unsubscribe_hash) = 32),
     manage_hash      blob not null unique check (length(manage_hash) = 32),
+    asked            integer not null default 0 check (asked >= 0),
     confirmations    integer not null default 0 check (confirmations >= 0),
     check (status <> 'pending' or (active_from is null and confirm_by is not null)),
     check (status <> 'active' or active_from is not null),
@@ -122,6 +125,7 @@ create unique index subscriptions_live on subscriptions (address, symbol, metric
     where status <> 'unsubscribed';
 create index subscriptions_active on subscriptions (symbol, metric, active_from) where status = 'active';
 create index subscriptions_by_address on subscriptions (address);
+create index subscriptions_by_mailbox on subscriptions (mailbox);
 create index subscriptions_by_status on subscriptions (status);
 
 -- SHA-256 of lower-case addresses that must not be written to.

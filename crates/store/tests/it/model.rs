@@ -144,7 +144,9 @@ impl Model {
             self.owed
                 .values()
                 .filter(|one| one.kind == DeliveryKind::Confirmation)
-                .filter(move |one| !own || subscribers[one.to].asked.email.key() == asked.email.key())
+                .filter(move |one| {
+                    !own || subscribers[one.to].asked.email.mailbox_key() == asked.email.mailbox_key()
+                })
                 .map(move |one| now.duration_since(one.created))
                 .collect::<Vec<_>>()
         };
@@ -301,7 +303,7 @@ impl Stage {
         let lease_until = now + SignedDuration::from_secs(30);
         match *step {
             Step::Subscribe { address, symbol, confirm } => {
-                let email = ["ada@example.com", "Bob@example.com", "eve@example.com"][address];
+                let email = ["ada@example.com", "Bob@example.com", "ADA+x@example.com"][address];
                 let n = self.sign_ups.len() as u16;
                 let asked = SignUp { confirm, ..sign_up(n, email, SYMBOLS[symbol]) };
                 let owed = self.store.subscribe(&asked, LIMITS, now).await.unwrap();

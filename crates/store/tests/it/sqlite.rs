@@ -233,6 +233,40 @@ async fn suppressed_addresses_are_not_written_to_and_nobody_can_tell() {
     assert_eq!(store.subscription_counts().await.unwrap(), (1, 1, 0));
 }
 
+/// A sign-up that wrote nothing would be answered without waiting for the disk: anybody with a watch could ask
+/// who subscribes.
+#[tokio::test]
+async fn every_sign_up_is_a_commit_whoever_asks() {
+    let (store, folder) = fresh().await;
+    let mut connection = raw(&folder).await;
+    let suppressed = Sha256::digest(b"gone@example.com").to_vec();
+    sqlx::query("insert into suppressions (address_hash, reason, created_at) values (?, 'bounced', ?)")
+        .bind(suppressed)
+        .bind(at(0).as_microsecond())
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    let ada = sign_up(1, "ada@example.com", "TSLA");
+    let open = |asked: &SignUp| SignUp { confirm: false, ..asked.clone() };
+    let mut version: i64 =
+        sqlx::query_scalar("pragma data_version").fetch_one(&mut connection).await.unwrap();
+    for (case, asked) in [
+        ("new", ada.clone()),
+        ("known and throttled", ada.clone()),
+        ("suppressed", sign_up(2, "gone@example.com", "TSLA")),
+        ("activated", open(&ada)),
+        ("active", ada.clone()),
+        ("active, in the same moment", ada.clone()),
+        ("active, without confirmation", open(&ada)),
+        ("new, without confirmation", open(&sign_up(3, "eve@example.com", "TSLA"))),
+    ] {
+        store.subscribe(&asked, SignUpLimits::default(), at(1)).await.unwrap();
+        let after: i64 = sqlx::query_scalar("pragma data_version").fetch_one(&mut connection).await.unwrap();
+        assert_ne!(after, version, "{case}: nothing was committed");
+        version = after;
+    }
+}
+
 #[tokio::test]
 async fn a_store_that_another_process_writes_to_for_too_long_is_busy() {
     let (store, folder) = fresh().await;
