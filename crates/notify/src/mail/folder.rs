@@ -1,21 +1,40 @@
 //! Mails as files, where no mail server is set: one `.eml` each, for any mail program to open.
 
 use crate::DeliveryError;
-use qqq_core::delivery::Delivery;
+use jiff::{SignedDuration, Timestamp};
+use qqq_core::delivery::{Delivery, DeliveryId};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+
+/// A draft this old belongs to no writer any more: one takes seconds.
+const DRAFT_LIFETIME: SignedDuration = SignedDuration::from_hours(1);
 
 /// A folder of mails.
 #[derive(Debug)]
 pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
+    /// The folder, rid of the drafts that processes left when they were killed: a draft holds an address and
+    /// tokens that act for it.
+    ///
+    /// Younger drafts stay: another process may be writing them. What cannot be removed now is tried again
+    /// at the next start, and hinders nothing.
+    pub(crate) fn open(path: PathBuf, now: Timestamp) -> Self {
+        match remove_old_drafts(&path, now) {
+            Ok(0) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Ok(drafts) => tracing::info!(drafts, "removed drafts of mails that a killed process left"),
+            Err(error) => tracing::warn!(%error, "could not look for left drafts in the mail folder"),
+        }
+        Self(path)
+    }
+
     /// Writes the mail, durably. A second attempt of the same delivery replaces its file.
     pub(crate) async fn put(&self, delivery: &Delivery, mail: Vec<u8>) -> Result<(), DeliveryError> {
         let name = file_name(delivery);
         // Fenced by the lease: two claims of one delivery never write into each other's file.
-        let draft = format!(".{}-{}.tmp", delivery.id, delivery.lease.0);
+        let draft = format!(".{}-{}{DRAFT}", delivery.id, delivery.lease.0);
         let folder = self.0.clone();
         self.blocking(move || write(&folder, &draft, &name, &mail)).await
     }
@@ -48,6 +67,35 @@ impl Folder {
 fn file_name(delivery: &Delivery) -> String {
     let owed = delivery.created_at.strftime("%Y%m%dT%H%M%SZ");
     format!("{owed}-{}-{}-{}.eml", delivery.kind, delivery.subscription.symbol, delivery.id)
+}
+
+/// How the name of a draft ends. It begins with a dot.
+const DRAFT: &str = ".tmp";
+
+/// Removes the drafts of mails last written [`DRAFT_LIFETIME`] before `now` or earlier, and counts them.
+fn remove_old_drafts(folder: &Path, now: Timestamp) -> io::Result<usize> {
+    let mut removed = 0;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().to_str().is_some_and(is_draft) && is_old(&entry, now) {
+            removed += usize::from(fs::remove_file(entry.path()).is_ok());
+        }
+    }
+    Ok(removed)
+}
+
+/// `.<delivery id>-<lease>.tmp`, and nothing that anybody else would call a file.
+fn is_draft(name: &str) -> bool {
+    let stem = name.strip_prefix('.').and_then(|name| name.strip_suffix(DRAFT));
+    stem.and_then(|stem| stem.rsplit_once('-'))
+        .is_some_and(|(id, lease)| id.parse::<DeliveryId>().is_ok() && lease.parse::<i64>().is_ok())
+}
+
+fn is_old(entry: &fs::DirEntry, now: Timestamp) -> bool {
+    let written = entry.metadata().ok().filter(fs::Metadata::is_file).and_then(|data| data.modified().ok());
+    written
+        .and_then(|written| Timestamp::try_from(written).ok())
+        .is_some_and(|written| now.duration_since(written) >= DRAFT_LIFETIME)
 }
 
 /// A reader of the folder sees the whole file or none: written aside, synced, renamed, the folder synced.

@@ -80,7 +80,8 @@ enum Route {
 }
 
 impl Mail {
-    /// Checks the settings and reads the certificates to trust; connects to nothing.
+    /// Checks the settings and reads the certificates to trust; connects to nothing. A mail folder is rid of
+    /// what a killed process left half-written more than an hour ago.
     ///
     /// # Errors
     ///
@@ -93,7 +94,7 @@ impl Mail {
                 let url: SmtpUrl = url.parse().map_err(invalid)?;
                 Route::Smtp(Box::new(Smtp::new(url, Deadlines::RFC_5321).map_err(invalid)?))
             }
-            None => Route::Folder(Folder(config.folder)),
+            None => Route::Folder(Folder::open(config.folder, clock.now())),
         };
         let composer = Composer::new(&config.from, &config.public_url, config.rule, key, clock)?;
         Ok(Self { composer, route })

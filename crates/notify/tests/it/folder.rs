@@ -6,6 +6,7 @@ use qqq_core::subscription::SubscriptionStatus;
 use qqq_notify::{Deliver, DeliveryError, MailConfig};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 fn into(folder: &Path) -> MailConfig {
     MailConfig { folder: folder.to_owned(), smtp_url: Some(" ".to_owned()), ..config() }
@@ -73,4 +74,59 @@ async fn the_check_of_a_folder_leaves_nothing_behind() {
     assert!(mail.check().await.unwrap().contains("written as files"));
     assert!(names(folder.path()).is_empty());
     assert!(mail.describe().contains("files in"), "{}", mail.describe());
+}
+
+#[tokio::test]
+async fn a_draft_that_a_killed_process_left_is_removed_after_an_hour() {
+    let folder = tempfile::tempdir().unwrap();
+    let now = SystemTime::try_from("2025-01-27T18:58:03Z".parse::<jiff::Timestamp>().unwrap()).unwrap();
+    let put = |name: &str, age: Duration| {
+        let file = std::fs::File::create(folder.path().join(name)).unwrap();
+        file.set_modified(now - age).unwrap();
+    };
+    let (hour, year) = (Duration::from_secs(3600), Duration::from_secs(365 * 86_400));
+    let id = alert_delivery().id;
+    put(&format!(".{id}-7.tmp"), hour);
+    put(&format!(".{id}-8.tmp"), year);
+    let kept = [
+        (format!(".{id}-9.tmp"), hour - Duration::from_secs(1)),
+        (format!("20250127T185802Z-alert-NVDA-{id}.eml"), year),
+        (format!("{id}-7.tmp"), year),
+        (".notes.tmp".to_owned(), year),
+        (".notes-7.tmp".to_owned(), year),
+    ];
+    for (name, age) in &kept {
+        put(name, *age);
+    }
+    std::fs::create_dir(folder.path().join(format!(".{id}-10.tmp"))).unwrap();
+
+    mail(into(folder.path()));
+
+    let left = names(folder.path());
+    for (name, _) in &kept {
+        assert!(left.contains(name), "{name} is gone: {left:?}");
+    }
+    assert_eq!(left.len(), kept.len() + 1, "a folder is no draft: {left:?}");
+}
+
+#[tokio::test]
+async fn an_attempt_cut_short_between_writing_and_renaming_leaves_no_address_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let delivery = alert_delivery();
+    // A folder where the mail should stand: the draft is written and cannot be renamed.
+    let name = format!("20250127T185802Z-alert-NVDA-{}.eml", delivery.id);
+    std::fs::create_dir(folder.path().join(&name)).unwrap();
+    let result = mail(into(folder.path())).deliver(&delivery).await;
+    assert!(matches!(result, Err(DeliveryError::Retry(_))), "{result:?}");
+    assert_eq!(names(folder.path()), [name]);
+}
+
+#[tokio::test]
+async fn a_folder_that_does_not_exist_yet_is_no_hindrance() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("data/mail");
+    let mail = mail(into(&folder));
+    assert!(!folder.exists(), "made by the first mail, not by looking");
+    mail.deliver(&alert_delivery()).await.unwrap();
+    assert_eq!(names(&folder).len(), 1);
 }
