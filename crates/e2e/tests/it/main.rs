@@ -2,8 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)] // tests
 
+mod apart;
+mod cli;
+mod flow;
 mod kill;
 mod mail;
+mod provider;
 mod python;
 mod recording;
 mod replay;

@@ -53,7 +53,7 @@ fn minutes(days: u32) -> impl Iterator<Item = u32> {
 /// Some days of bars of a quiet symbol that does something unusual every `every` minutes: its volume is ten
 /// times the usual.
 pub(crate) fn bursts(symbol: &'static str, days: u32, every: u32) -> Vec<Row> {
-    let volume = |minute: u32| if minute % every == 0 { 10_000 } else { 1_000 };
+    let volume = |minute: u32| if minute.is_multiple_of(every) { 10_000 } else { 1_000 };
     let row = |minute| Row { symbol, minute, price: 100_000_000_000, volume: volume(minute) };
     minutes(days).map(row).collect()
 }

@@ -1,0 +1,385 @@
+//! A live provider end to end: a server of Alpaca's form, asked over HTTP in real time.
+
+use crate::secrecy::assert_not_told;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use qqq_e2e::{Tracker, wait_for};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::ops::RangeInclusive;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// For what takes a moment, on a slow machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// For what waits for the next minute, and a provider that is left alone for a while besides.
+const MINUTES: Duration = Duration::from_secs(180);
+const STOP: Duration = Duration::from_secs(20);
+/// The shortest interval there is.
+const INTERVAL_SECONDS: i64 = 10;
+const KEY_ID: &str = "CANARYKEYID0000000001";
+const SECRET: &str = "canary-secret-of-the-provider";
+const MINUTES_PER_DAY: i64 = 24 * 60;
+
+/// One test, so that its waits for the next minute are shared: polls, a limit of the rate, a correction, an
+/// outage.
+#[test]
+fn bars_arrive_by_polls_through_limits_corrections_and_outages() {
+    let alpaca = Alpaca::start();
+    alpaca.state().faults.push_back(Fault { status: "429 Too Many Requests", header: "retry-after: 1\r\n" });
+    let mut tracker = asking(&alpaca, "1h");
+    tracker.set("log.filter", "trace").set("log.format", "json");
+    tracker.start("run");
+    tracker.wait_for_bars();
+    let http = tracker.http();
+    assert!(alpaca.state().faults.is_empty(), "the limit was never met");
+
+    // History: an hour, without a gap, up to the last whole minute.
+    let (last, found) = wait_for("an hour of bars", PATIENCE, || {
+        Some(series(&tracker, "AAPL", "volume")).filter(|(_, found)| found.len() >= 60)
+    });
+    let first = last + 1 - found.len() as i64;
+    assert_eq!(found, volumes(first..=last));
+    let (last, found) = series(&tracker, "AAPL", "price");
+    assert_eq!(found, prices(first..=last));
+    let shown = http.get("/v1/symbols/AAPL").json();
+    assert_eq!((&shown["feed"], &shown["bar"]["trades"]), (&json!("iex"), &json!(12)));
+    assert_eq!(http.get("/readyz").status, 200);
+
+    // A bar that is told differently later is a revision, and news enough to raise an alert.
+    let corrected = last - 1;
+    alpaca.state().corrections.insert(corrected, 50_000);
+    let alert = wait_for("the corrected bar's alert", PATIENCE, || {
+        http.get("/v1/alerts?symbol=AAPL").json()["items"].as_array()?.first().cloned()
+    });
+    assert_eq!(alert["start"], time(corrected));
+    assert_eq!((&alert["value"], &alert["revision"]), (&json!(50_000), &json!(1)), "{alert}");
+    assert!(series(&tracker, "AAPL", "volume").1.contains(&50_000.0));
+
+    // An outage over the turn of a minute: said, and healed without a gap.
+    alpaca.state().broken = Some("503 Service Unavailable");
+    let missed = newest(&tracker, "AAPL").expect("a bar") + 1;
+    let reasons = wait_for("the outage to be said", PATIENCE, || {
+        let ready = http.get("/readyz");
+        (ready.status == 503).then(|| ready.json()["reasons"].clone())
+    });
+    assert_eq!(reasons[0]["check"], "feed", "{reasons}");
+    assert!(reasons[0]["detail"].as_str().is_some_and(|detail| detail.contains("503")), "{reasons}");
+    wait_for("a minute that is asked for in vain", MINUTES, || {
+        alpaca.state().asked.iter().any(|asked| asked.refused && asked.last >= missed).then_some(())
+    });
+    assert!(newest(&tracker, "AAPL") < Some(missed), "a bar out of nowhere");
+    alpaca.state().broken = None;
+    wait_for("bars after the outage", MINUTES, || {
+        newest(&tracker, "AAPL").filter(|newest| *newest >= missed)
+    });
+    wait_for("readiness", PATIENCE, || (http.get("/readyz").status == 200).then_some(()));
+    let (last, found) = series(&tracker, "AAPL", "volume");
+    let mut expected = volumes(first..=last);
+    expected[(corrected - first) as usize] = 50_000.0;
+    assert_eq!(found, expected, "a gap");
+
+    assert_polls_are_aligned(&alpaca);
+    assert_eq!(tracker.terminate(STOP).code(), Some(0));
+    assert_not_told(&tracker, [KEY_ID, SECRET]);
+    assert_eq!(alpaca.state().strangers, 0, "a request without the key");
+}
+
+#[test]
+fn a_split_rescales_what_was_known_and_what_comes_raw_and_only_once() {
+    let alpaca = Alpaca::start();
+    let mut tracker = asking(&alpaca, "24h");
+    tracker.start("run");
+    // The day must have bars of the day before: its last minute is waited out.
+    let (last, midnight, day) = wait_for("a day of bars", MINUTES, || {
+        let (last, prices) = series(&tracker, "AAPL", "price");
+        let (midnight, day) = new_york_day(last);
+        (prices.len() as i64 == MINUTES_PER_DAY && midnight > last - 1400).then_some((last, midnight, day))
+    });
+    let (last_now, raw) = series(&tracker, "AAPL", "price");
+    assert_eq!(raw, prices(last_now - MINUTES_PER_DAY + 1..=last_now), "{last}");
+    assert_eq!(tracker.terminate(STOP).code(), Some(0));
+
+    // Two for one: all before midnight is told in old shares, also by the provider, from now on and for good.
+    alpaca.state().split = Some(day);
+    let split = |tracker: &Tracker| {
+        wait_for("history in new shares", PATIENCE, || {
+            let (last, found) = series(tracker, "AAPL", "price");
+            (found.len() as i64 == MINUTES_PER_DAY && found[0] < 60.0).then_some(())?;
+            let expected = prices(last - MINUTES_PER_DAY + 1..=last);
+            let old = (last - MINUTES_PER_DAY + 1..=last).map(|minute| minute < midnight);
+            let halved = expected.iter().zip(old).map(|(price, old)| if old { price / 2.0 } else { *price });
+            assert_eq!(found, halved.collect::<Vec<_>>());
+            Some(())
+        });
+        let (last, found) = series(tracker, "AAPL", "volume");
+        let minutes = last - MINUTES_PER_DAY + 1..=last;
+        let old = minutes.clone().map(|minute| minute < midnight);
+        let doubled = volumes(minutes).into_iter().zip(old);
+        let doubled = doubled.map(|(volume, old)| if old { volume * 2.0 } else { volume });
+        assert_eq!(found, doubled.collect::<Vec<_>>());
+        // Nobody else's history is touched.
+        let (last, found) = series(tracker, "MSFT", "price");
+        assert_eq!(found, prices(last - MINUTES_PER_DAY + 1..=last));
+    };
+    for _known_then_told_again in 0..2 {
+        tracker.start("run");
+        split(&tracker);
+        assert_eq!(tracker.terminate(STOP).code(), Some(0));
+    }
+    let mut fresh = asking(&alpaca, "24h");
+    fresh.start("run");
+    split(&fresh);
+}
+
+#[test]
+fn a_key_that_is_refused_at_the_start_ends_the_process_and_is_named() {
+    let alpaca = Alpaca::start();
+    alpaca.state().broken = Some("401 Unauthorized");
+    let mut tracker = asking(&alpaca, "1h");
+    tracker.spawn(&["run"]);
+    assert_eq!(tracker.wait(PATIENCE).code(), Some(1));
+    let said = tracker.stderr();
+    assert!(said.contains("401") && said.contains("feed.alpaca.key_id"), "{said}");
+    assert!(!said.contains(KEY_ID) && !said.contains(SECRET), "{said}");
+
+    // `check` says so, too.
+    let checked = tracker.output(&["check"], PATIENCE);
+    let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert_eq!(checked.status.code(), Some(1));
+    let failed: Vec<_> = said.lines().filter(|line| line.starts_with("FAILED")).collect();
+    assert!(failed.len() == 1 && failed[0].contains("feed") && failed[0].contains("401"), "{said}");
+}
+
+/// A tracker that asks `alpaca`, around the clock.
+fn asking(alpaca: &Alpaca, backfill: &str) -> Tracker {
+    let mut tracker = Tracker::new();
+    tracker.set("feed.provider", "alpaca").set("feed.alpaca.base_url", format!("http://{}", alpaca.address));
+    tracker.set("feed.alpaca.key_id", KEY_ID).set("feed.alpaca.secret_key", SECRET);
+    tracker
+        .set("feed.alpaca.stream", false)
+        .set("feed.poll_interval", format!("{INTERVAL_SECONDS}s"))
+        .set("feed.backfill", backfill);
+    tracker.set("watchlist.symbols", "AAPL,MSFT").set("market.calendar", "always");
+    tracker
+}
+
+/// The minute of a symbol's newest bar.
+fn newest(tracker: &Tracker, symbol: &str) -> Option<i64> {
+    let shown = tracker.http().get(&format!("/v1/symbols/{symbol}")).json();
+    Some(minute(shown["bar"]["start"].as_str()?))
+}
+
+/// What the original endpoint lists of 24 hours, and the minute of the last of it.
+#[track_caller]
+fn series(tracker: &Tracker, symbol: &str, metric: &str) -> (i64, Vec<f64>) {
+    let key = if metric == "price" { "prices" } else { metric };
+    wait_for("two answers of one moment", PATIENCE, || {
+        let before = newest(tracker, symbol)?;
+        let answer = tracker.http().get(&format!("/{symbol}/{metric}")).json();
+        let values = answer[key].as_array().expect("a list").iter().filter_map(Value::as_f64).collect();
+        (newest(tracker, symbol) == Some(before)).then_some((before, values))
+    })
+}
+
+/// Minutes since 1970.
+fn minute(text: &str) -> i64 {
+    text.parse::<Timestamp>().expect("a time").as_second() / 60
+}
+
+fn time(minute: i64) -> String {
+    Timestamp::from_second(minute * 60).expect("a time").to_string()
+}
+
+/// The New York day of a minute: its midnight, and its date.
+fn new_york_day(minute: i64) -> (i64, String) {
+    let zone = TimeZone::get("America/New_York").expect("the zone");
+    let day = Timestamp::from_second(minute * 60).expect("a time").to_zoned_datetime(zone.clone()).date();
+    let midnight = day.to_zoned_datetime(zone).expect("a midnight").timestamp();
+    (midnight.as_second() / 60, day.to_string())
+}
+
+/// The tape: every minute of every symbol has a bar, and these are its close, in cents, and its volume.
+fn cents(minute: i64) -> i64 {
+    10_000 + minute.rem_euclid(7) * 2
+}
+
+fn shares(minute: i64) -> i64 {
+    1_000 + minute.rem_euclid(100)
+}
+
+fn prices(minutes: RangeInclusive<i64>) -> Vec<f64> {
+    minutes.map(|minute| cents(minute) as f64 / 100.0).collect()
+}
+
+fn volumes(minutes: RangeInclusive<i64>) -> Vec<f64> {
+    minutes.map(|minute| shares(minute) as f64).collect()
+}
+
+/// Polls come at multiples of the interval, a little late, and ask for whole minutes alone.
+#[track_caller]
+fn assert_polls_are_aligned(alpaca: &Alpaca) {
+    let state = alpaca.state();
+    let at = |asked: &&Asked| asked.at.as_second();
+    assert!(state.asked.iter().all(|asked| asked.last < asked.at.as_second() / 60), "an unfinished minute");
+    // Whatever else is slow, most come on time. An outage brings repetitions of its own.
+    let calm: Vec<i64> =
+        state.asked.iter().skip(1).filter(|asked| !asked.refused).map(|asked| at(&asked)).collect();
+    let on_time = calm.iter().filter(|second| (3..6).contains(&second.rem_euclid(INTERVAL_SECONDS))).count();
+    assert!(on_time * 2 > calm.len(), "{on_time} of {} on time: {calm:?}", calm.len());
+}
+
+/// An answer that is not what was asked for, once.
+struct Fault {
+    status: &'static str,
+    header: &'static str,
+}
+
+/// A request for bars: its first page.
+struct Asked {
+    at: Timestamp,
+    /// The newest minute asked for.
+    last: i64,
+    refused: bool,
+}
+
+#[derive(Default)]
+struct State {
+    faults: VecDeque<Fault>,
+    /// The answer to everything, while set.
+    broken: Option<&'static str>,
+    /// Volumes told instead of the tape's, by minute, of AAPL.
+    corrections: BTreeMap<i64, i64>,
+    /// The ex-date of a split of AAPL, two for one.
+    split: Option<String>,
+    asked: Vec<Asked>,
+    /// Requests without the key.
+    strangers: u32,
+}
+
+/// A server of Alpaca's form over an endless tape. It ends with the test.
+struct Alpaca {
+    address: SocketAddr,
+    state: Arc<Mutex<State>>,
+}
+
+impl Alpaca {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("an address");
+        let address = listener.local_addr().expect("its address");
+        let state = Arc::new(Mutex::new(State::default()));
+        let shared = Arc::clone(&state);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let shared = Arc::clone(&shared);
+                // A client that breaks off is its own business.
+                std::thread::spawn(move || drop(answer(&stream, &shared)));
+            }
+        });
+        Self { address, state }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        locked(&self.state)
+    }
+}
+
+fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Answers one request.
+fn answer(mut stream: &TcpStream, state: &Mutex<State>) -> io::Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut lines = BufReader::new(stream).lines();
+    let request = lines.next().unwrap_or_else(|| Ok(String::new()))?;
+    let mut key = (false, false);
+    for line in lines {
+        let line = line?;
+        if line.is_empty() {
+            break;
+        }
+        let line = line.to_ascii_lowercase();
+        key.0 |= line == format!("apca-api-key-id: {}", KEY_ID.to_ascii_lowercase());
+        key.1 |= line == format!("apca-api-secret-key: {}", SECRET.to_ascii_lowercase());
+    }
+    let target = request.split(' ').nth(1).unwrap_or_default();
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let query: BTreeMap<&str, String> = query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(key, value)| (key, decoded(value)))
+        .collect();
+
+    let mut state = locked(state);
+    state.strangers += u32::from(key != (true, true));
+    let fault = state.broken.map(|status| Fault { status, header: "" }).or_else(|| state.faults.pop_front());
+    if path == "/v2/stocks/bars" && !query.contains_key("page_token") {
+        let last = query.get("end").map_or(0, |end| minute(end));
+        state.asked.push(Asked { at: now(), last, refused: fault.is_some() });
+    }
+    let (status, header, body) = match (fault, path) {
+        (Some(Fault { status, header }), _) => (status, header, json!({ "message": "not now" })),
+        (None, "/v2/stocks/bars") => ("200 OK", "", bars(&query, &state)),
+        (None, "/v1/corporate-actions") => ("200 OK", "", actions(&state)),
+        (None, _) => ("404 Not Found", "", json!({ "message": "not here" })),
+    };
+    drop(state);
+    let body = body.to_string();
+    let length = body.len();
+    let kind = "content-type: application/json; charset=UTF-8";
+    let head = format!(
+        "HTTP/1.1 {status}\r\n{kind}\r\n{header}content-length: {length}\r\nconnection: close\r\n\r\n"
+    );
+    stream.write_all(format!("{head}{body}").as_bytes())
+}
+
+/// `GET /v2/stocks/bars`: raw, oldest first by symbol, a page at a time.
+fn bars(query: &BTreeMap<&str, String>, state: &State) -> Value {
+    const PAGE: usize = 1_000;
+    let get = |key| query.get(key).map_or("", String::as_str);
+    assert_eq!((get("timeframe"), get("adjustment"), get("feed")), ("1Min", "raw", "iex"));
+    // Both ends are in.
+    let minutes = minute(get("start"))..=minute(get("end"));
+    let mut wanted =
+        get("symbols").split(',').flat_map(|symbol| minutes.clone().map(move |minute| (symbol, minute)));
+    let from: usize = get("page_token").parse().unwrap_or(0);
+    let mut page: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
+    let mut listed = 0;
+    for (symbol, minute) in wanted.clone().skip(from).take(PAGE) {
+        let price = cents(minute) as f64 / 100.0;
+        let correction = state.corrections.get(&minute).filter(|_| symbol == "AAPL");
+        let volume = correction.copied().unwrap_or_else(|| shares(minute));
+        let bar = json!({ "t": time(minute), "o": price, "h": price, "l": price, "c": price, "v": volume,
+                          "n": 12, "vw": price });
+        page.entry(symbol).or_default().push(bar);
+        listed += 1;
+    }
+    let more = wanted.nth(from + listed).is_some();
+    json!({ "bars": page, "next_page_token": more.then(|| (from + listed).to_string()) })
+}
+
+/// `GET /v1/corporate-actions`.
+fn actions(state: &State) -> Value {
+    let split = |day: &String| json!({ "symbol": "AAPL", "new_rate": 2, "old_rate": 1, "process_date": day, "ex_date": day });
+    let splits: Vec<Value> = state.split.iter().map(split).collect();
+    json!({ "corporate_actions": { "forward_splits": splits }, "next_page_token": null })
+}
+
+fn decoded(text: &str) -> String {
+    let mut pieces = text.split('%');
+    let mut decoded = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let (code, rest) = piece.split_at(2);
+        decoded.push(char::from(u8::from_str_radix(code, 16).expect("two digits")));
+        decoded.push_str(rest);
+    }
+    decoded
+}
+
+#[expect(clippy::disallowed_methods, reason = "when a request came is what is tested")]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
