@@ -12,6 +12,7 @@ use crate::alert::Metric;
 use crate::price::{Price, Volume};
 use crate::statistics::Figures;
 use crate::time::Minute;
+use std::fmt;
 
 /// Minutes in the long window: `t - 24 h < start <= t`.
 const DAY: i32 = Minute::PER_DAY;
@@ -120,7 +121,7 @@ struct Span {
 /// The windows of a fixed number of symbols, known by dense ids from 0.
 ///
 /// Two are equal when they hold the same bars, whatever the way these came in: no trace of it is kept.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Windows {
     symbols: usize,
     /// `DAY` rows of one cell per symbol; minute `m` lives in row `m mod DAY`.
@@ -129,6 +130,16 @@ pub struct Windows {
     occupied: Vec<u32>,
     tracks: Vec<Track>,
     spans: Vec<Span>,
+}
+
+impl fmt::Debug for Windows {
+    /// The sums; the cells would fill pages.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Windows")
+            .field("tracks", &self.tracks)
+            .field("spans", &self.spans)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Windows {

@@ -87,6 +87,8 @@ pub struct Replay {
     rejects: Vec<Reject>,
     not_tracked: u64,
     played: usize,
+    /// The newest minute that was played before.
+    known: Option<Minute>,
     began: Option<Instant>,
     /// Minutes of the last tick: its own, and its distance from the first in minutes that take time.
     last: Option<(Minute, u64)>,
@@ -156,9 +158,29 @@ impl Replay {
             rejects,
             not_tracked,
             played: 0,
+            known: None,
             began: None,
             last: None,
         })
+    }
+
+    /// Goes on after `known`, the newest minute that was played before: minutes up to it come again, each
+    /// bar as its last revision left it, and take no time. So a restart neither plays a correction backwards
+    /// nor waits for what is known.
+    #[must_use]
+    pub fn resume_after(mut self, known: Minute) -> Self {
+        let mut kept: Vec<Bar> = Vec::with_capacity(self.bars.len());
+        for bar in std::mem::take(&mut self.bars) {
+            match kept.last_mut() {
+                Some(last) if bar.start <= known && (last.start, last.symbol) == (bar.start, bar.symbol) => {
+                    *last = bar;
+                }
+                _ => kept.push(bar),
+            }
+        }
+        self.bars = kept;
+        self.known = Some(known);
+        self
     }
 
     /// Rows of symbols that are not tracked.
@@ -188,10 +210,12 @@ impl Tape for Replay {
 
     async fn next(&mut self) -> Result<Option<Tick>, FeedError> {
         let Some(minute) = self.bars.get(self.played).map(|bar| bar.start) else { return Ok(None) };
-        let distance = self.distance(minute);
+        let is_known = self.known.is_some_and(|known| minute <= known);
+        let distance = if is_known { 0 } else { self.distance(minute) };
         match self.speed {
             // Never pending otherwise: others on this thread must get their turn.
             ReplaySpeed::Max => tokio::task::coop::consume_budget().await,
+            ReplaySpeed::Times(_) if is_known => tokio::task::coop::consume_budget().await,
             ReplaySpeed::Times(_) => {
                 let began = *self.began.get_or_insert_with(Instant::now);
                 tokio::time::sleep_until(began + self.speed.duration(distance)).await;

@@ -4,7 +4,7 @@
 //! connections get their answers. Asked again, it stops at once. A role that fails takes the process with
 //! it: it never runs on at half strength.
 
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::metrics::Metrics;
 use crate::role::detect::Detect;
 use crate::role::dispatch::Dispatch;
@@ -15,10 +15,11 @@ use crate::{key, summary};
 use anyhow::{Context as _, bail};
 use prometheus_client::registry::Registry;
 use qqq_api::{Api, ApiConfig, Limits};
-use qqq_core::{Calendar, Clock, FeedMode, Minute, Watchlist};
+use qqq_core::{Calendar, Clock, FeedMode, Watchlist};
 use qqq_notify::{Deliver, Mail, MailConfig};
-use qqq_store::{Store, WorkerLock};
-use std::sync::{Arc, Mutex, PoisonError};
+use qqq_store::{Store, StoreError, WorkerLock};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
@@ -26,10 +27,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-/// The longest a process takes to end once asked, however stubborn its peers.
-const DRAIN: Duration = Duration::from_secs(10);
+/// The longest roles take to end once asked, however stubborn their peers. With [`CLOSE`]: ten seconds.
+const DRAIN: Duration = Duration::from_secs(8);
 /// Time given to the store's last checkpoint.
-const CLOSE: Duration = Duration::from_secs(5);
+const CLOSE: Duration = Duration::from_secs(2);
 
 /// Which roles a process plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,10 +59,10 @@ impl App {
     pub async fn open(config: Config, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
         let watchlist = Arc::new(config.watchlist()?);
         let calendar = Arc::new(config.calendar());
-        let store = qqq_store::open(&config.store.url).await?;
+        let store = open_store(&config).await?;
         let tokens = key::token_key(&config, store.as_ref()).await?;
         let mail = Arc::new(Mail::new(mail_config(&config)?, tokens.clone(), Arc::clone(&clock))?);
-        let mut registry = Registry::with_prefix("qqq_tracker");
+        let mut registry = Registry::default();
         let metrics = Arc::new(Metrics::register(&mut registry));
         let registry = Arc::new(Mutex::new(registry));
         Ok(Self { config, store, watchlist, calendar, clock, mail, tokens, registry, metrics })
@@ -127,7 +128,9 @@ impl App {
         };
         drop(ingest);
         detecting.await??;
-        let sent = self.dispatch().run_once().await?;
+        let sent = self.dispatch().run_once(&stop).await?;
+        retain::once(&*self.store, self.config.store.bars_retention.duration(), self.clock.now(), &stop)
+            .await?;
         info!(deliveries = sent, "one round done");
         self.store.close().await;
         drop(lock);
@@ -153,32 +156,18 @@ impl App {
 
     /// Sets up the feed. Simulated and real bars never share a store.
     async fn source(&self) -> anyhow::Result<Source> {
-        let mut newest: Option<Minute> = None;
-        let mut kinds = (false, false);
+        let mut newest = HashMap::new();
         for record in self.store.recent_bars(self.watchlist.symbols(), 1).await? {
-            let simulated = record.bar.feed.is_simulated();
-            kinds = (kinds.0 || simulated, kinds.1 || !simulated);
-            if simulated {
-                newest = newest.max(Some(record.bar.start));
-            }
+            let known = newest.entry(record.bar.feed).or_insert(record.bar.start);
+            *known = record.bar.start.max(*known);
         }
         let (config, watchlist, calendar) =
             (self.config.clone(), Arc::clone(&self.watchlist), Arc::clone(&self.calendar));
         let clock = Arc::clone(&self.clock);
-        let source =
-            tokio::task::spawn_blocking(move || Source::open(&config, &watchlist, &calendar, clock, newest))
-                .await??;
-        let simulates = source.info().mode == FeedMode::Simulated;
-        if (simulates && kinds.1) || (!simulates && kinds.0) {
-            let (holds, wants) =
-                if simulates { ("real", "a simulated market") } else { ("simulated", "real data") };
-            bail!(
-                "{} holds {holds} bars, and feed.provider asks for {wants}: the two are never mixed. \
-                 Set store.url to another file, for example sqlite://data/{}.db",
-                self.config.store.url,
-                source.info().provider
-            );
-        }
+        let open = move || Source::open(&config, &watchlist, &calendar, clock, &newest);
+        let source = tokio::task::spawn_blocking(open).await??;
+        let simulated = source.info().mode == FeedMode::Simulated;
+        keep_apart(&*self.store, &self.config.store.url, simulated).await?;
         Ok(source)
     }
 
@@ -266,7 +255,10 @@ impl App {
         playing.spawn(async move { ("dispatch", dispatch.run(kick, stopping).await) });
         let (store, retention, stopping) =
             (Arc::clone(&self.store), self.config.store.bars_retention, stop.clone());
-        playing.spawn(async move { ("retain", retain::run(store, retention.duration(), stopping).await) });
+        let clock = Arc::clone(&self.clock);
+        playing.spawn(
+            async move { ("retain", retain::run(store, retention.duration(), clock, stopping).await) },
+        );
         Ok(())
     }
 
@@ -305,11 +297,6 @@ impl App {
         let stopping = stop.clone();
         playing.spawn(async move { ("serve", api.serve(listener, stopping).await.map_err(Into::into)) });
         Ok(())
-    }
-
-    /// The registry, for a look at the figures.
-    pub fn registry(&self) -> std::sync::MutexGuard<'_, Registry> {
-        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -350,6 +337,30 @@ async fn supervise(
         }
     }
     failure.map_or(Ok(()), Err)
+}
+
+/// Opens the configured store.
+pub async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+    qqq_store::open(&config.store.url).await.map_err(|error| match error {
+        StoreError::UnknownScheme(_) | StoreError::NotBuiltIn(_) => {
+            ConfigError::value("store.url", error).into()
+        }
+        error => error.into(),
+    })
+}
+
+/// Holds a store to one kind of bars, simulated or real, from the first that come into it.
+pub async fn keep_apart(store: &dyn Store, url: &str, simulated: bool) -> anyhow::Result<()> {
+    const NOTE: &str = "bars";
+    let wanted = if simulated { "simulated" } else { "real" };
+    match store.note(NOTE).await?.as_deref() {
+        None => Ok(store.set_note(NOTE, wanted).await?),
+        Some(known) if known == wanted => Ok(()),
+        Some(known) => bail!(
+            "{url} holds {known} bars, and these would be {wanted} ones: the two are never mixed. \
+             Set store.url to another file, for example sqlite://data/{wanted}.db"
+        ),
+    }
 }
 
 /// The mail channel's settings.

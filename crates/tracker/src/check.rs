@@ -1,12 +1,13 @@
 //! `qqq-tracker check`: one line for each thing that must work, with the remedy where it doesn't.
 
-use crate::app::mail_config;
+use crate::app::{mail_config, open_store};
 use crate::config::Config;
 use crate::key;
-use crate::source::Source;
+use crate::source::{Source, refusal};
 use qqq_core::token::TokenKey;
 use qqq_core::{Calendar, Clock, Minute};
 use qqq_notify::{Deliver as _, Mail};
+use std::collections::HashMap;
 use std::io::Write as _;
 use std::sync::Arc;
 
@@ -31,7 +32,7 @@ pub async fn run(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<bool>
     );
     line("calendar", Ok(today(&calendar, Minute::containing(clock.now()))));
 
-    let (mail_key, store) = match qqq_store::open(&config.store.url).await {
+    let (mail_key, store) = match open_store(config).await {
         Ok(store) => {
             let key = key::token_key(config, store.as_ref()).await;
             let sound = store.check().await;
@@ -46,7 +47,7 @@ pub async fn run(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<bool>
             (mail_key, Some(store))
         }
         Err(error) => {
-            line("store", Err(error.into()));
+            line("store", Err(error));
             (TokenKey::new([0; 32]), None)
         }
     };
@@ -81,12 +82,18 @@ async fn feed(
 ) -> anyhow::Result<String> {
     let (config, watchlist, calendar) = (config.clone(), Arc::clone(watchlist), calendar.clone());
     let first = watchlist.symbols()[0];
-    let source =
-        tokio::task::spawn_blocking(move || Source::open(&config, &watchlist, &calendar, clock, None))
-            .await??;
+    let source = tokio::task::spawn_blocking(move || {
+        Source::open(&config, &watchlist, &calendar, clock, &HashMap::new())
+    })
+    .await??;
     match source {
         Source::Tape(tape) => Ok(format!("{}: {}", tape.info().provider, tape.info().coverage)),
-        Source::Provider { provider, .. } => Ok(provider.check(first).await?),
+        Source::Provider { provider, .. } => {
+            provider.check(first).await.map_err(|error| match error.is_final() {
+                true => refusal(provider.info().provider, &error),
+                false => error.into(),
+            })
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand};
+use qqq_core::FeedLabel;
 use std::path::PathBuf;
 
 /// Watches the price and volume of stocks and tells people when something unusual happens.
@@ -70,11 +71,19 @@ pub struct ImportArgs {
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// The feed the bars came from: only bars of the running feed count as its history (iex, sip, yahoo, ...)
-    #[arg(long, value_name = "LABEL", default_value = "import")]
-    pub feed: String,
+    #[arg(long, value_name = "LABEL", default_value = "import", value_parser = real_feed)]
+    pub feed: FeedLabel,
     /// Writes every rejected row with its place and reason to this file
     #[arg(long, value_name = "FILE")]
     pub rejects: Option<PathBuf>,
+}
+
+fn real_feed(text: &str) -> Result<FeedLabel, String> {
+    let label = FeedLabel::new(text).map_err(|error| error.to_string())?;
+    if label.is_simulated() {
+        return Err("imported bars are not simulated ones".to_owned());
+    }
+    Ok(label)
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

@@ -1,5 +1,6 @@
 //! `qqq-tracker import`: bars from CSV files into the store.
 
+use crate::app::{keep_apart, open_store};
 use crate::cli::ImportArgs;
 use crate::config::Config;
 use anyhow::Context as _;
@@ -41,7 +42,7 @@ struct Chunk {
 
 /// Imports the files. Stops between two batches when asked to: importing again goes on harmlessly.
 pub async fn run(config: &Config, args: &ImportArgs, stop: CancellationToken) -> anyhow::Result<()> {
-    let feed = FeedLabel::new(&args.feed).map_err(|error| anyhow::anyhow!("--feed: {error}"))?;
+    let feed = args.feed;
     let mut files = Vec::new();
     for path in &args.files {
         files.extend(csv_file::files(path)?);
@@ -54,9 +55,11 @@ pub async fn run(config: &Config, args: &ImportArgs, stop: CancellationToken) ->
         let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
         anyhow::Ok(BufWriter::new(file))
     });
-    let store = qqq_store::open(&config.store.url).await?;
+    let store = open_store(config).await?;
     // A running worker keeps windows in memory that would not notice.
     let lock = store.lock_worker().await.context("an import needs the store for itself")?;
+
+    keep_apart(&*store, &config.store.url, false).await?;
 
     let (chunks, mut read) = mpsc::channel::<anyhow::Result<Chunk>>(2);
     let (watchlist, calendar) = (config.watchlist()?, config.calendar());
@@ -79,7 +82,7 @@ pub async fn run(config: &Config, args: &ImportArgs, stop: CancellationToken) ->
         }
     }
     drop(read);
-    let _ = reading.await;
+    let outcome = outcome.and(reading.await.context("the files could not be read to their end"));
     progress.finish_and_clear();
     if let Some(Ok(file)) = rejects.as_mut() {
         file.flush()?;
@@ -87,7 +90,9 @@ pub async fn run(config: &Config, args: &ImportArgs, stop: CancellationToken) ->
     print(&report, stop.is_cancelled());
     store.close().await;
     drop(lock);
-    outcome
+    outcome?;
+    anyhow::ensure!(!stop.is_cancelled(), "stopped before the end");
+    Ok(())
 }
 
 async fn take(

@@ -4,7 +4,7 @@ use clap::Parser as _;
 use qqq_tracker::app::{App, Roles};
 use qqq_tracker::cli::{Cli, Command};
 use qqq_tracker::clock::SystemClock;
-use qqq_tracker::config::{ConfigError, Sources, load};
+use qqq_tracker::config::{ConfigError, PREFIX, Sources, load};
 use qqq_tracker::{check, import, telemetry};
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -37,8 +37,7 @@ fn run() -> anyhow::Result<ExitCode> {
     {
         flags.push(("server.listen".to_owned(), listen.clone()));
     }
-    let config =
-        load(&Sources { file: cli.settings.config, environment: std::env::vars().collect(), flags })?;
+    let config = load(&Sources { file: cli.settings.config, environment: environment()?, flags })?;
     telemetry::start(&config.log)?;
     // One TLS for everything; a second call finds it installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -64,6 +63,20 @@ fn run() -> anyhow::Result<ExitCode> {
     // What still blocks a thread (a look-up, a slow disk) does not hold the exit up.
     runtime.shutdown_background();
     code
+}
+
+/// The environment's settings. Names and values that are not text are somebody else's, unless they are ours.
+fn environment() -> Result<Vec<(String, String)>, ConfigError> {
+    let mut settings = Vec::new();
+    for (name, value) in std::env::vars_os() {
+        let Ok(name) = name.into_string() else { continue };
+        if name.starts_with(PREFIX) {
+            let value =
+                value.into_string().map_err(|_| ConfigError::value(&name, "the value is not UTF-8 text"))?;
+            settings.push((name, value));
+        }
+    }
+    Ok(settings)
 }
 
 /// The first SIGTERM or SIGINT asks everybody to finish; the second ends the process at once.

@@ -45,6 +45,7 @@ impl Metrics {
     /// Makes them and lists them in `registry`.
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
+        let registry = registry.sub_registry_with_prefix("qqq_worker");
         registry.register("bars", "Bars observed, by how they met the window", metrics.bars.clone());
         registry.register("rejects", "What a feed sent that was no valid bar", metrics.rejects.clone());
         registry.register("failed_polls", "Polls of the provider that failed", metrics.failed_polls.clone());

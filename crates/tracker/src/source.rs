@@ -4,9 +4,10 @@ use crate::config::{Config, ConfigError, ProviderName, parse_url};
 use jiff::Timestamp;
 use qqq_core::{Calendar, Clock, FeedInfo, FeedLabel, Minute, Watchlist};
 use qqq_feed::{
-    Alpaca, AlpacaConfig, Iex, IexConfig, Provider, Replay, ReplaySpeed, Sim, SimConfig, Tape, Yahoo,
-    YahooConfig,
+    Alpaca, AlpacaConfig, FeedError, FeedErrorKind, Iex, IexConfig, Provider, Replay, ReplaySpeed, Sim,
+    SimConfig, Tape, Yahoo, YahooConfig,
 };
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
@@ -38,25 +39,29 @@ impl Source {
         }
     }
 
-    /// Sets up the configured feed. `newest` is the store's newest simulated bar, where a simulated market
-    /// goes on. Blocks on the disk for recordings.
+    /// Sets up the configured feed. `newest` says of each feed where the store's bars end: there a simulated
+    /// market or a recording goes on. Blocks on the disk for recordings.
     pub fn open(
         config: &Config,
         watchlist: &Watchlist,
         calendar: &Calendar,
         clock: Arc<dyn Clock>,
-        newest: Option<Minute>,
+        newest: &HashMap<FeedLabel, Minute>,
     ) -> anyhow::Result<Self> {
         let feed = &config.feed;
         let provider = |provider: Arc<dyn Provider>, stream| Self::Provider { provider, stream };
         Ok(match feed.provider {
             ProviderName::Sim => {
+                let simulated = FeedLabel::new(FeedLabel::SIMULATED)?;
                 let sim = SimConfig {
                     seed: feed.sim.seed,
                     speed: sim_speed(&feed.sim.speed)?,
                     start: sim_start(&feed.sim.start)?,
                 };
-                Self::Tape(Box::new(Sim::new(sim, watchlist, calendar, clock.now(), newest)?))
+                Self::Tape(Box::new(settled(
+                    "feed.sim",
+                    Sim::new(sim, watchlist, calendar, clock.now(), newest.get(&simulated).copied()),
+                )?))
             }
             ProviderName::Replay => {
                 if feed.replay.path.as_os_str().is_empty() {
@@ -72,7 +77,12 @@ impl Source {
                     .parse()
                     .map_err(|error| ConfigError::value("feed.replay.speed", error))?;
                 let label = FeedLabel::new(REPLAY_LABEL)?;
-                Self::Tape(Box::new(Replay::open(&feed.replay.path, speed, watchlist, calendar, label)?))
+                let replay = Replay::open(&feed.replay.path, speed, watchlist, calendar, label);
+                let replay = settled("feed.replay.path", replay)?;
+                Self::Tape(Box::new(match newest.get(&label).copied() {
+                    Some(newest) => replay.resume_after(newest),
+                    None => replay,
+                }))
             }
             ProviderName::Alpaca => {
                 let section = &feed.alpaca;
@@ -96,7 +106,8 @@ impl Source {
                         stream: section.stream,
                     },
                     clock,
-                )?;
+                );
+                let alpaca = settled("feed.alpaca", alpaca)?;
                 provider(Arc::new(alpaca), section.stream)
             }
             ProviderName::Yahoo => {
@@ -105,7 +116,7 @@ impl Source {
                     requests_per_minute: feed.yahoo.requests_per_minute,
                     timeout: REQUEST_TIMEOUT,
                 };
-                provider(Arc::new(Yahoo::new(yahoo, clock)?), false)
+                provider(Arc::new(settled("feed.yahoo", Yahoo::new(yahoo, clock))?), false)
             }
             ProviderName::Iex => {
                 if feed.iex.base_url.is_empty() {
@@ -118,10 +129,25 @@ impl Source {
                     requests_per_minute: feed.iex.requests_per_minute,
                     timeout: REQUEST_TIMEOUT,
                 };
-                provider(Arc::new(Iex::new(iex, clock)?), false)
+                provider(Arc::new(settled("feed.iex", Iex::new(iex, clock))?), false)
             }
         })
     }
+}
+
+/// A provider's refusal for the operator: one of the key names the settings that hold it.
+pub fn refusal(provider: &str, error: &FeedError) -> anyhow::Error {
+    let settings = match (error.kind, provider) {
+        (FeedErrorKind::Auth, "alpaca") => " (see feed.alpaca.key_id and feed.alpaca.secret_key)",
+        (FeedErrorKind::Auth, "iex") => " (see feed.iex.token)",
+        _ => "",
+    };
+    anyhow::anyhow!("{provider} refused: {error}{settings}")
+}
+
+/// A feed that cannot be set up is a setting that cannot be used.
+fn settled<T>(key: &str, feed: Result<T, FeedError>) -> Result<T, ConfigError> {
+    feed.map_err(|error| ConfigError::value(key, error))
 }
 
 fn sim_speed(text: &str) -> Result<u32, ConfigError> {

@@ -1,14 +1,15 @@
 //! Logs: a sentence with fields, text for people and JSON for machines, on standard error.
 
-use crate::config::{LogConfig, LogFormat};
-use anyhow::Context as _;
+use crate::config::{ConfigError, LogConfig, LogFormat};
 use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;
 
 /// Starts logging. Called once.
 pub fn start(config: &LogConfig) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&config.filter).with_context(|| {
-        format!("log.filter: `{}` is not a filter such as info or info,qqq_feed=debug", config.filter)
+    let filter = EnvFilter::try_new(&config.filter).map_err(|_| {
+        let what =
+            format!("`{}` is not a filter: it must look like info, or info,qqq_feed=debug", config.filter);
+        ConfigError::value("log.filter", what)
     })?;
     let json = match config.format {
         LogFormat::Json => true,

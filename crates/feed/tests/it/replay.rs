@@ -247,3 +247,28 @@ async fn a_recorded_week_plays_whole() {
     assert_eq!(ticks[0].clock.to_string(), "2025-01-27T09:01:00Z");
     assert_eq!(ticks.last().unwrap().clock.to_string(), "2025-02-01T00:00:00Z");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_resumed_recording_repeats_what_is_known_at_once_and_as_it_was_left() {
+    let rows = [
+        row("AAPL", "2025-01-27T15:00:00Z", 1),
+        row("AAPL", "2025-01-27T15:00:00Z", 2),
+        row("NVDA", "2025-01-27T15:00:00Z", 3),
+        row("AAPL", "2025-01-27T15:01:00Z", 4),
+        row("AAPL", "2025-01-27T15:02:00Z", 5),
+        row("AAPL", "2025-01-27T15:02:00Z", 6),
+        row("AAPL", "2025-01-27T15:03:00Z", 7),
+    ]
+    .concat();
+    let folder = folder(&[("a.csv", rows)]);
+    let known = Minute::containing("2025-01-27T15:01:00Z".parse().unwrap());
+    let mut replay = open(folder.path(), "1x", &xnas()).resume_after(known);
+    let began = Instant::now();
+    let mut told = Vec::new();
+    while let Some(tick) = replay.next().await.unwrap() {
+        let volumes: Vec<i64> = tick.bars.iter().map(|bar| bar.volume.shares()).collect();
+        told.push((volumes, began.elapsed().as_secs()));
+    }
+    // Corrections of minutes not yet played are still corrections; the first new minute is due a minute later.
+    assert_eq!(told, [(vec![2, 3], 0), (vec![4], 0), (vec![5, 6], 60), (vec![7], 120)]);
+}

@@ -8,7 +8,7 @@ use toml::{Table, Value};
 /// The file read when no `--config` is given and it exists.
 const DEFAULT_FILE: &str = "qqq-tracker.toml";
 /// What environment variables begin with; `__` separates levels.
-const PREFIX: &str = "QQQ_TRACKER__";
+pub const PREFIX: &str = "QQQ_TRACKER__";
 /// Settings that are also read from the file named by the same key with `_file` (`_FILE`) behind it.
 const SECRETS: [&str; 5] =
     ["feed.alpaca.key_id", "feed.alpaca.secret_key", "feed.iex.token", "email.smtp_url", "server.secret_key"];
@@ -52,7 +52,11 @@ pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
     let mut table = known.clone();
     if let Some((path, text)) = read_file(sources.file.as_deref())? {
         let place = path.display().to_string();
-        let file: Table = text.parse().map_err(|error| ConfigError(format!("{place}: {error}")))?;
+        let file: Table = text.parse().map_err(|error: toml::de::Error| {
+            // Without the line itself, which may hold a secret.
+            let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count() + 1);
+            ConfigError(format!("{place}, line {line}: {}", error.message()))
+        })?;
         lay_over(&mut table, file, &known, "", &place)?;
     }
     for (name, value) in &sources.environment {
@@ -66,6 +70,9 @@ pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
     }
     let config: Config = serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
         let key = error.path().to_string();
+        if SECRETS.contains(&key.as_str()) {
+            return ConfigError::value(&key, "must be text, in quotes");
+        }
         ConfigError::value(&key, error.into_inner().message())
     })?;
     config.check()?;
@@ -316,8 +323,12 @@ mod tests {
         says(file("[watchlist]\nsymbols = []"), &["watchlist", "empty"]);
         says(file("[feed]\nprovider = \"bloomberg\""), &["feed.provider", "bloomberg", "alpaca"]);
         says(file("[feed]\npoll_interval = \"1s\""), &["feed.poll_interval", "1s", "10s to 1h"]);
-        says(file("[feed.alpaca]\nfeed = \"delayed_sip\""), &["rules.max_alert_age", "15m", "20m or more"]);
-        says(file("[server]\nlisten = \"here\""), &["server.listen"]);
+        says(
+            file("[feed]\nprovider = \"alpaca\"\n[feed.alpaca]\nfeed = \"delayed_sip\""),
+            &["rules.max_alert_age", "15m", "17m old"],
+        );
+        says(file("[feed]\npoll_interval = \"30m\""), &["rules.max_alert_age", "15m", "30m old"]);
+        says(file("[server]\nlisten = \"here\""), &["server.listen", "`here`", "127.0.0.1:8080"]);
         says(
             file("[server]\npublic_url = \"example.com\""),
             &["server.public_url", "example.com", "https://"],
@@ -326,6 +337,19 @@ mod tests {
         says(file("[feed"), &["t.toml"]);
         says(environment(&[("RULES__MIN_BARS", "many")]), &["rules.min_bars", "many", "whole number"]);
         says(load(&Sources { file: Some("nowhere.toml".into()), ..Sources::default() }), &["nowhere.toml"]);
+    }
+
+    #[test]
+    fn a_mistake_beside_a_secret_does_not_show_it() {
+        for text in [
+            "[feed.alpaca]\nsecret_key = \"hunter2",
+            "[feed.alpaca]\nsecret_key = 4242",
+            "secret_key hunter2",
+        ] {
+            let error = file(text).unwrap_err().to_string();
+            assert!(!error.contains("hunter2") && !error.contains("4242"), "{error}");
+            assert!(error.contains("line") || error.contains("feed.alpaca.secret_key"), "{error}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 mod load;
 mod value;
 
-pub use load::{ConfigError, Sources, load};
+pub use load::{ConfigError, PREFIX, Sources, load};
 pub use value::{Period, Proxy, Secret, Text};
 
 use qqq_core::calendar::{Calendar, Market};
@@ -288,6 +288,7 @@ impl Default for RulesConfig {
 #[serde(default, deny_unknown_fields)]
 pub struct ServerConfig {
     /// Address and port to listen on.
+    #[serde(deserialize_with = "value::socket_address")]
     pub listen: SocketAddr,
     /// How browsers and mail readers reach it: links in mails begin with it. Where only `listen` is set, that.
     pub public_url: String,
@@ -456,11 +457,15 @@ impl Config {
         }
         within("rules.cooldown", self.rules.cooldown, 0, SpikeRule::MAX_COOLDOWN_SECONDS.into(), "0s to 7d")?;
         within("rules.max_alert_age", self.rules.max_alert_age, MINUTE, DAY, "1m to 1d")?;
-        if self.feed.alpaca.feed == "delayed_sip" && self.rules.max_alert_age.as_secs() < 20 * MINUTE {
+        let delayed = self.feed.provider == ProviderName::Alpaca && self.feed.alpaca.feed == "delayed_sip";
+        let delay = if delayed { 16 * MINUTE } else { 0 };
+        let oldest = delay + self.feed.poll_interval.as_secs();
+        if self.rules.max_alert_age.as_secs() < oldest {
             let what = format!(
-                "`{}` is too short for feed.alpaca.feed = \"delayed_sip\", whose bars are 15 minutes old when they \
-                 come: it must be 20m or more, or nothing would ever alert",
-                self.rules.max_alert_age
+                "`{}` is too short: with this feed and feed.poll_interval, bars are up to {} old when they come, and \
+                 would alert nobody",
+                self.rules.max_alert_age,
+                Period::seconds(oldest)
             );
             return Err(ConfigError::value("rules.max_alert_age", what));
         }

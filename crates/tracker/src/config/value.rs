@@ -151,6 +151,19 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Reads an address and a port; the error shows what was given, which the standard library's does not.
+pub(super) fn socket_address<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<std::net::SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| {
+        let shown: String = text.chars().take(64).collect();
+        de::Error::custom(format!(
+            "`{shown}` is not an address to listen on: it must look like 127.0.0.1:8080 or [::1]:8080"
+        ))
+    })
+}
+
 /// A ratio is a TOML number (`3.0`), or text (`"2.5"`).
 pub(super) mod ratio {
     use qqq_core::rule::Ratio;

@@ -4,12 +4,15 @@ use super::patiently;
 use crate::metrics::Metrics;
 use anyhow::Context as _;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use qqq_core::window::Arrival;
 use qqq_core::{
-    AlertChange, Bar, Calendar, Clock, Detector, FeedInfo, FeedStatus, Metric, SpikeRule, Split, Watchlist,
+    AlertChange, Bar, Calendar, Clock, Detector, FeedInfo, FeedStatus, Metric, SpikeRule, Split, Symbol,
+    Watchlist,
 };
 use qqq_store::{AlertQuery, BarRecord, Batch, SplitRecord, Store};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use tokio::sync::{Notify, mpsc};
 use tracing::{info, warn};
@@ -27,6 +30,8 @@ pub struct Step {
 
 /// Most steps taken into one commit: while a commit waits for the disk, those behind it gather.
 const GATHER: usize = 64;
+/// No more steps are gathered once they hold so many bars.
+const GATHER_BARS: usize = 50_000;
 /// A close so many times above or below the newest one is believed only once another bar confirms it.
 /// Providers have sent phantom prices; nothing listed moves like this within minutes, splits aside.
 const ABSURD: i64 = 50;
@@ -41,7 +46,8 @@ pub struct Detect {
     detector: Detector,
     /// Whether the feed's past prices are in today's units already.
     split_adjusted: bool,
-    splits: BTreeSet<Split>,
+    /// By symbol and first day in the new units: one of each, as in the store.
+    splits: BTreeMap<(Symbol, Date), Split>,
     /// Bars with an absurd price that no other bar has confirmed yet, at most one of each symbol.
     withheld: HashMap<usize, Bar>,
 }
@@ -82,7 +88,8 @@ impl Detect {
                 .filter_map(|record| Some((watchlist.id(record.bar.symbol)?, record.bar, record.revision))),
             alerts.into_iter().filter_map(|alert| Some((watchlist.id(alert.symbol)?, alert))),
         );
-        let splits = store.splits().await?.into_iter().map(|record| record.split).collect();
+        let splits =
+            store.splits().await?.into_iter().map(|record| (key(&record.split), record.split)).collect();
         info!(bars = count, "windows rebuilt from the store");
         let split_adjusted = feed.split_adjusted;
         Ok(Self {
@@ -109,10 +116,17 @@ impl Detect {
         mut steps: mpsc::Receiver<Step>,
         committed: Arc<Notify>,
     ) -> anyhow::Result<()> {
-        let mut gathered = Vec::with_capacity(GATHER);
-        while steps.recv_many(&mut gathered, GATHER).await > 0 {
+        while let Some(first) = steps.recv().await {
+            let mut bars = first.bars.len();
+            let mut gathered = vec![first];
+            while bars < GATHER_BARS
+                && gathered.len() < GATHER
+                && let Ok(next) = steps.try_recv()
+            {
+                bars += next.bars.len();
+                gathered.push(next);
+            }
             self.take(&gathered).await?;
-            gathered.clear();
             committed.notify_one();
         }
         Ok(())
@@ -125,10 +139,11 @@ impl Detect {
         // What the detector has seen must reach the store, or the process must end: it never goes on with
         // one ahead of the other.
         let failed = "a step could not be committed";
+        let committed = patiently(|| self.store.commit(&batch, now)).await.context(failed)?;
+        // After the commit: it may have rescaled history, and these bars are in the new units already.
         if !history.is_empty() {
             patiently(|| self.store.import(&history)).await.context(failed)?;
         }
-        let committed = patiently(|| self.store.commit(&batch, now)).await.context(failed)?;
         self.report(&batch, committed.deliveries);
         Ok(())
     }
@@ -140,7 +155,7 @@ impl Detect {
         let mut touched = BTreeSet::new();
         for step in steps {
             for &split in &step.splits {
-                self.apply(split, &mut batch, &mut touched);
+                self.apply(split, &mut batch, &mut history, &mut touched);
             }
             for bar in &step.bars {
                 let Some(symbol) = self.watchlist.id(bar.symbol) else { continue };
@@ -185,14 +200,30 @@ impl Detect {
         taken.into_iter().flatten()
     }
 
-    fn apply(&mut self, split: Split, batch: &mut Batch, touched: &mut BTreeSet<usize>) {
+    fn apply(&mut self, split: Split, batch: &mut Batch, history: &mut [Bar], touched: &mut BTreeSet<usize>) {
         let Some(symbol) = self.watchlist.id(split.symbol) else { return };
-        if !self.splits.insert(split) {
-            return;
+        match self.splits.entry(key(&split)) {
+            Entry::Vacant(entry) => _ = entry.insert(split),
+            Entry::Occupied(known) => {
+                if *known.get() != split {
+                    let known = known.get();
+                    warn!(
+                        symbol = %split.symbol, ex_date = %split.ex_date,
+                        "a split of {}:{} is now said to be {}:{}; the first stays applied",
+                        known.new, known.old, split.new, split.old
+                    );
+                }
+                return;
+            }
         }
         let from = self.calendar.midnight(split.ex_date);
         info!(symbol = %split.symbol, new = split.new, old = split.old, ex_date = %split.ex_date, "split: history is rescaled");
         self.detector.apply_split(symbol, &split, from);
+        // Bars of earlier steps of this batch are as old as the stored ones, which the commit rescales first.
+        let gathered = batch.bars.iter_mut().map(|record| &mut record.bar).chain(history);
+        for bar in gathered.filter(|bar| bar.symbol == split.symbol && bar.start < from) {
+            *bar = split.bar(bar);
+        }
         batch.splits.push(SplitRecord { split, from });
         touched.insert(symbol);
     }
@@ -203,7 +234,7 @@ impl Detect {
             return *bar;
         }
         self.splits
-            .iter()
+            .values()
             .filter(|split| split.symbol == bar.symbol && bar.start < self.calendar.midnight(split.ex_date))
             .fold(*bar, |bar, split| split.bar(&bar))
     }
@@ -225,6 +256,10 @@ impl Detect {
             }
         }
     }
+}
+
+fn key(split: &Split) -> (Symbol, Date) {
+    (split.symbol, split.ex_date)
 }
 
 /// A feed's status at a moment of its clock.

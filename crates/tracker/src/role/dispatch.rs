@@ -28,7 +28,7 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 /// How often the store is scanned without a hint.
 const SCAN: Duration = Duration::from_secs(1);
 /// How long deliveries under way may take to finish once the process is asked to stop.
-const DRAIN: Duration = Duration::from_secs(8);
+const DRAIN: Duration = Duration::from_secs(7);
 
 /// Sends what is owed.
 #[derive(Clone)]
@@ -59,7 +59,7 @@ impl Dispatch {
         let mut sending: JoinSet<Result<(), StoreError>> = JoinSet::new();
         loop {
             while sending.len() < AT_ONCE && !stop.is_cancelled() {
-                let claimed = self.claim(AT_ONCE - sending.len()).await?;
+                let claimed = self.claim(self.clock.now(), AT_ONCE - sending.len()).await?;
                 if claimed.is_empty() {
                     break;
                 }
@@ -93,29 +93,32 @@ impl Dispatch {
         }
     }
 
-    /// Sends everything that is due now, and what becomes due by it, once. Answers how many attempts ended.
-    pub async fn run_once(&self) -> anyhow::Result<usize> {
+    /// Sends what is due now, once each, until `stop`. Answers how many attempts ended.
+    pub async fn run_once(&self, stop: &CancellationToken) -> anyhow::Result<usize> {
+        // What becomes due by failing is for another round.
+        let due = self.clock.now();
         let mut attempts = 0;
-        loop {
+        while !stop.is_cancelled() {
             let mut sending = JoinSet::new();
-            for delivery in self.claim(AT_ONCE).await? {
+            for delivery in self.claim(due, AT_ONCE).await? {
                 sending.spawn(self.clone().send(delivery));
             }
             if sending.is_empty() {
-                return Ok(attempts);
+                break;
             }
             while let Some(ended) = sending.join_next().await {
                 ended??;
                 attempts += 1;
             }
         }
+        Ok(attempts)
     }
 
-    /// Claims what is due and not under way here.
-    async fn claim(&self, limit: usize) -> Result<Vec<Delivery>, StoreError> {
+    /// Claims what was due at `due` and is not under way here.
+    async fn claim(&self, due: Timestamp, limit: usize) -> Result<Vec<Delivery>, StoreError> {
         let mut under_way = self.under_way.lock().await;
-        let now = self.clock.now();
-        let mut claimed = patiently(|| self.store.claim(now, later(now, LEASE), limit)).await?;
+        let until = later(self.clock.now(), LEASE);
+        let mut claimed = patiently(|| self.store.claim(due, until, limit)).await?;
         claimed.retain(|delivery| under_way.insert(delivery.id, delivery.lease).is_none());
         Ok(claimed)
     }

@@ -7,7 +7,7 @@
 use super::detect::{Step, status};
 use super::schedule;
 use crate::metrics::Metrics;
-use anyhow::bail;
+use crate::source::refusal;
 use jiff::{SignedDuration, Timestamp};
 use qqq_core::{Bar, Calendar, Clock, FeedInfo, Minute, Split, Symbol, Watchlist};
 use qqq_feed::{FeedError, FeedErrorKind, Fetched, Provider, Reject, StreamEvent, Tape};
@@ -130,6 +130,8 @@ pub struct Poller {
     from: HashMap<Symbol, Minute>,
     newest: Option<Minute>,
     splits_asked_on: Option<jiff::civil::Date>,
+    /// End of the last session that was asked for once more as a whole.
+    reconciled: Option<Minute>,
     answered_at: Option<Timestamp>,
     problem: Option<String>,
 }
@@ -172,6 +174,7 @@ impl Poller {
             from,
             newest: newest.into_values().max(),
             splits_asked_on: None,
+            reconciled: None,
             answered_at: None,
             problem: None,
         })
@@ -181,15 +184,20 @@ impl Poller {
     /// to read why.
     pub async fn run(mut self, stream: bool, stop: CancellationToken) -> anyhow::Result<()> {
         let symbols = self.ingest.watchlist.symbols().to_vec();
-        if let Err(error) = self.poll(&stop).await
-            && error.is_final()
-        {
-            bail!("{} refused: {error}", self.info.provider);
-        }
+        let mut due = match self.poll(&stop).await {
+            Err(error) if error.is_final() => return Err(refusal(self.info.provider, &error)),
+            Err(_) => self.in_future(SignedDuration::from_secs(self.interval)),
+            Ok(()) => self.next_poll(),
+        };
         let mut events = if stream { self.provider.stream(&symbols) } else { None };
-        let mut due = self.next_poll();
+        let mut before = self.ingest.clock.now();
         loop {
             let now = self.ingest.clock.now();
+            if now < before {
+                // The clock was set back: what was planned by it is not.
+                due = self.next_poll();
+            }
+            before = now;
             // Long waits are cut: a machine that slept, or a clock that was set, is noticed within a minute.
             let wait = Duration::try_from(due.duration_since(now)).unwrap_or(Duration::ZERO).min(NAP);
             tokio::select! {
@@ -198,7 +206,9 @@ impl Poller {
                     if self.ingest.clock.now() >= due {
                         due = match self.poll(&stop).await {
                             Err(error) if error.is_final() => self.in_future(AFTER_REFUSAL),
-                            _ => self.next_poll(),
+                            // Also while the market is closed: a failure must not wait for the next session.
+                            Err(_) => self.next_poll().min(self.in_future(SignedDuration::from_secs(self.interval))),
+                            Ok(()) => self.next_poll(),
                         };
                     }
                 }
@@ -220,7 +230,10 @@ impl Poller {
 
     /// One poll: from where each symbol's last good one ended, to now.
     pub async fn poll(&mut self, stop: &CancellationToken) -> Result<(), FeedError> {
-        let result = self.poll_all(stop).await;
+        let result = tokio::select! {
+            result = self.poll_all() => result,
+            () = stop.cancelled() => return Ok(()),
+        };
         match &result {
             Ok(()) => self.problem = self.dead_feed(),
             Err(error) => {
@@ -233,16 +246,19 @@ impl Poller {
         result
     }
 
-    async fn poll_all(&mut self, stop: &CancellationToken) -> Result<(), FeedError> {
+    async fn poll_all(&mut self) -> Result<(), FeedError> {
         self.ask_for_splits().await?;
         let market = self.market_time();
         let until = schedule::complete_until(market);
-        if schedule::is_reconciliation(market, self.interval, &self.ingest.calendar)
-            && let Some(session) = self.ingest.calendar.tracked_until(until)
-        {
+        let reconciles = schedule::ended_session(market, &self.ingest.calendar)
+            .filter(|session| self.reconciled.is_none_or(|last| last < session.end));
+        if let Some(session) = &reconciles {
             info!("the session is over; all of it is asked for once more");
             self.from.values_mut().for_each(|from| *from = (*from).min(session.start));
         }
+        // No place lies in the future (the clock was set back) or further back than is healed.
+        let (last, first) = (until.plus(-schedule::RE_ASK), until.plus(-schedule::HEAL_LIMIT));
+        self.from.values_mut().for_each(|from| *from = (*from).min(last).max(first));
         // Symbols that take up at about the same time are asked for together.
         let mut groups: HashMap<Minute, Vec<Symbol>> = HashMap::new();
         for &symbol in self.ingest.watchlist.symbols() {
@@ -254,9 +270,6 @@ impl Poller {
         let mut failure = None;
         for (from, mut symbols) in groups {
             for stretch in schedule::stretches(from..until, symbols.len(), STEP_BARS) {
-                if stop.is_cancelled() {
-                    return Ok(());
-                }
                 if self.ingest.calendar.counting_minutes(stretch.clone()) == 0 {
                     continue;
                 }
@@ -269,7 +282,13 @@ impl Poller {
                 failure = self.take(fetched, &symbols, stretch.end).await.or(failure);
             }
         }
-        failure.map_or(Ok(()), Err)
+        match failure {
+            Some(error) => Err(error),
+            None => {
+                self.reconciled = reconciles.map(|session| session.end).or(self.reconciled);
+                Ok(())
+            }
+        }
     }
 
     /// Hands on what was fetched; `answered` are the symbols it is complete for. Answers the failure of
@@ -309,8 +328,10 @@ impl Poller {
                     self.hand_on(splits, Vec::new()).await;
                 }
             }
-            Err(error) if error.kind == FeedErrorKind::Auth => return Err(error),
-            // Bars do not wait for it: history is rescaled when the split becomes known.
+            // Bars in today's units must not be stored before the splits they are adjusted for are known: the
+            // split would be applied to them once more.
+            Err(error) if error.kind == FeedErrorKind::Auth || self.info.split_adjusted => return Err(error),
+            // Raw bars do not wait: history is rescaled when the split becomes known.
             Err(error) => {
                 warn!(provider = self.info.provider, %error, "splits are not known");
                 if error.is_final() {

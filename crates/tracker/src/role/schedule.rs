@@ -6,7 +6,7 @@ use std::ops::Range;
 
 /// Minutes asked for again at every poll: providers re-issue bars for some minutes after the fact.
 pub const RE_ASK: i32 = 5;
-/// Minutes after the close in which late bars are still asked for; the last poll takes the whole session.
+/// Minutes after the close in which late bars are still asked for; then the whole session is, once more.
 pub const AFTER_CLOSE: i32 = 6;
 /// How far back a gap is healed, minutes: a week, which is also the most some providers serve at once.
 pub const HEAL_LIMIT: i32 = 7 * Minute::PER_DAY;
@@ -19,7 +19,8 @@ pub fn complete_until(now: Timestamp) -> Minute {
 }
 
 /// When to ask next after `now`: at the next multiple of `interval_seconds`, a little later than the minute
-/// so that its bar is there; in closed hours, when the first bar of the next session can be.
+/// so that its bar is there; once more some minutes after the close; in closed hours, when the first bar of the
+/// next session can be.
 pub fn next_poll(now: Timestamp, interval_seconds: i64, calendar: &Calendar) -> Timestamp {
     let aligned = {
         let past = now.checked_sub(SETTLING).unwrap_or(now).as_second();
@@ -27,38 +28,39 @@ pub fn next_poll(now: Timestamp, interval_seconds: i64, calendar: &Calendar) -> 
         plus(Timestamp::from_second(next).unwrap_or(now), SETTLING)
     };
     let minute = Minute::containing(aligned);
-    if is_worth_asking(minute, calendar) {
+    if calendar.counts(minute.plus(-1)) {
         return aligned;
     }
-    let opens = calendar.tracked_from(minute).map(|tracked| plus(tracked.start.end(), SETTLING));
+    // The bar of a session's last minute, its corrections, and the session as a whole.
+    let last = calendar
+        .tracked_until(minute.plus(-1))
+        .map(|ended| plus(ended.end.plus(AFTER_CLOSE).start(), SETTLING));
+    if let Some(last) = last.filter(|&last| last > now) {
+        return aligned.min(last);
+    }
+    let opens = calendar.tracked_from(minute.plus(-1)).map(|tracked| plus(tracked.start.end(), SETTLING));
     opens.map_or(aligned, |opens| opens.max(aligned))
 }
 
-/// Whether bars can be new or corrected at `minute`: in the session, and shortly after it.
-pub fn is_worth_asking(minute: Minute, calendar: &Calendar) -> bool {
-    calendar
-        .tracked_until(minute.plus(-1))
-        .is_some_and(|tracked| minute.plus(-1) < tracked.end.plus(AFTER_CLOSE))
-}
-
-/// Whether the poll at `now` is the last of a session, which takes all of it once more.
-pub fn is_reconciliation(now: Timestamp, interval_seconds: i64, calendar: &Calendar) -> bool {
-    let next = next_poll(now, interval_seconds, calendar);
+/// The session that has ended, and had time to settle, at `now`: until the next begins.
+pub fn ended_session(now: Timestamp, calendar: &Calendar) -> Option<Range<Minute>> {
     let minute = Minute::containing(now);
-    !calendar.counts(minute)
-        && is_worth_asking(minute, calendar)
-        && calendar.tracked_until(minute) != calendar.tracked_until(Minute::containing(next))
+    calendar.tracked_until(minute).filter(|session| session.end.plus(AFTER_CLOSE) <= minute)
 }
 
 /// Where a symbol's history must be taken up: `backfill` minutes of market before `now` for one never seen
-/// (or not for a week), else shortly before its newest bar.
+/// (or not for a week), else at the start of the session of its newest bar: a stream may have brought that
+/// bar across a hole that was never filled.
 pub fn take_up(newest: Option<Minute>, now: Timestamp, backfill: i32, calendar: &Calendar) -> Minute {
     let complete = complete_until(now);
     // At a weekend the last day of market is Friday's, and its last bar wants its own day before it.
     let market = calendar.tracked_until(complete).map_or(complete, |tracked| tracked.end.min(complete));
     let fresh = market.plus(-backfill);
     match newest {
-        Some(newest) if newest >= complete.plus(-HEAL_LIMIT) => newest.plus(-RE_ASK),
+        Some(newest) if newest >= complete.plus(-HEAL_LIMIT) => {
+            let session = calendar.tracked_until(newest).map_or(newest, |session| session.start);
+            session.max(newest.plus(-Minute::PER_DAY)).min(newest.plus(-RE_ASK))
+        }
         _ => fresh,
     }
 }
@@ -89,6 +91,10 @@ mod tests {
         text.parse().unwrap()
     }
 
+    fn minute(text: &str) -> Minute {
+        Minute::containing(at(text))
+    }
+
     fn xnas() -> Calendar {
         Calendar::new(Market::Xnas, false, [])
     }
@@ -113,29 +119,31 @@ mod tests {
         assert_eq!(polls[0], "2025-01-24T20:58:03Z");
         assert_eq!(polls[8], "2025-01-24T21:06:03Z");
         assert_eq!(polls[9], "2025-01-27T14:31:03Z", "the weekend is not polled");
-        assert!(is_reconciliation(at("2025-01-24T21:06:03Z"), 60, &calendar));
-        assert!(!is_reconciliation(at("2025-01-24T21:05:03Z"), 60, &calendar));
-        assert!(!is_reconciliation(at("2025-01-27T14:31:03Z"), 60, &calendar));
+        assert_eq!(ended_session(at("2025-01-24T21:05:59Z"), &calendar), None);
+        let friday = ended_session(at("2025-01-24T21:06:03Z"), &calendar).unwrap();
+        assert_eq!(friday.end.to_string(), "2025-01-24T21:00:00Z");
+        assert_eq!(ended_session(at("2025-01-26T12:00:00Z"), &calendar), Some(friday));
+        assert_eq!(ended_session(at("2025-01-27T14:31:03Z"), &calendar), None);
     }
 
     #[test]
-    fn a_year_of_polls_meets_every_session_minute_once() {
+    fn a_year_of_polls_meets_every_minute_and_the_end_of_every_session_at_any_interval() {
         let calendar = xnas();
-        let mut now = at("2025-01-01T00:00:00Z");
-        let (mut polls, mut reconciliations) = (0, 0);
-        while now < at("2026-01-01T00:00:00Z") {
-            let next = next_poll(now, 60, &calendar);
-            assert!(next > now);
-            now = next;
-            polls += 1;
-            reconciliations += i32::from(is_reconciliation(now, 60, &calendar));
+        for interval in [10, 60, 300, 40 * 60, 45 * 60, 3600] {
+            let mut now = at("2025-01-01T00:00:00Z");
+            let (mut minutes, mut ends) = (0, std::collections::BTreeSet::new());
+            while now < at("2026-01-01T00:00:00Z") {
+                let next = next_poll(now, interval, &calendar);
+                assert!(next > now);
+                now = next;
+                minutes += i32::from(calendar.counts(Minute::containing(now).plus(-1)));
+                ends.extend(ended_session(now, &calendar).map(|session| session.end));
+            }
+            assert_eq!(ends.len(), 250, "sessions taken once more at {interval} s");
+            if interval == 60 {
+                assert_eq!(minutes, 247 * 390 + 3 * 210 + 1, "and the first minute of 2026");
+            }
         }
-        let minutes = calendar.counting_minutes(
-            Minute::containing(at("2025-01-01T00:00:00Z"))..Minute::containing(at("2026-01-01T00:00:00Z")),
-        );
-        assert_eq!(minutes, 247 * 390 + 3 * 210);
-        assert_eq!(polls, minutes + 250 * AFTER_CLOSE + 1); // and the first of the next year
-        assert_eq!(reconciliations, 250);
     }
 
     #[test]
@@ -150,7 +158,12 @@ mod tests {
     fn a_gap_is_healed_from_the_newest_bar_up_to_a_week() {
         let now = at("2025-01-27T15:00:30Z");
         let newest = Minute::containing(at("2025-01-23T20:59:00Z"));
-        assert_eq!(take_up(Some(newest), now, 1440, &xnas()), newest.plus(-RE_ASK));
+        let session = minute("2025-01-23T14:30:00Z");
+        assert_eq!(
+            take_up(Some(newest), now, 1440, &xnas()),
+            session,
+            "there may be a hole before the newest"
+        );
         let ancient = Minute::containing(at("2024-11-01T20:59:00Z"));
         assert_eq!(take_up(Some(ancient), now, 1440, &xnas()), take_up(None, now, 1440, &xnas()));
     }

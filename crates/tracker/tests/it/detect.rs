@@ -192,3 +192,35 @@ async fn bars_of_another_feed_are_no_history() {
     assert_eq!(alerts, []);
     assert_eq!(statistics[0].volume.window_bars, 0);
 }
+
+#[tokio::test]
+async fn a_split_told_with_other_terms_later_is_not_applied_again() {
+    let world = World::new(Market::Always).await;
+    let ex = world.calendar.midnight("2025-01-28".parse().unwrap());
+    let split = |new| Split::new(symbol("NVDA"), "2025-01-28".parse().unwrap(), new, 1).unwrap();
+    let told = |new| Step { splits: vec![split(new)], bars: Vec::new(), feed: feed(ex) };
+    let mut detect = restore(&world, false).await;
+    let before: Vec<Bar> = (-100..0).map(|m| bar("NVDA", ex.plus(m), 120_000, 1_000)).collect();
+    detect.take(&[step(before), told(10)]).await.unwrap();
+    detect.take(&[told(20)]).await.unwrap();
+    let windows = detect.detector().windows().clone();
+    let mut again = restore(&world, false).await;
+    again.take(&[told(20)]).await.unwrap();
+    assert_eq!(*again.detector().windows(), windows);
+    let (bars, _, statistics) = outcome(&world).await;
+    assert_eq!(bars[0].bar.close.to_string(), "120");
+    assert_eq!(statistics[0].price.trailing_average, Some(120.0));
+}
+
+#[tokio::test]
+async fn simulated_and_real_bars_are_kept_apart() {
+    let world = World::new(Market::Always).await;
+    let keep =
+        async |simulated| qqq_tracker::app::keep_apart(&*world.store, "sqlite://x.db", simulated).await;
+    keep(true).await.unwrap();
+    keep(true).await.unwrap();
+    let error = keep(false).await.unwrap_err().to_string();
+    for part in ["sqlite://x.db", "simulated", "real", "store.url"] {
+        assert!(error.contains(part), "{error}");
+    }
+}

@@ -148,12 +148,12 @@ async fn a_refusal_for_now_is_tried_again_and_one_for_good_is_not() {
     let channel = Channel::new(10);
     *channel.answers.lock().unwrap() =
         vec![Err(DeliveryError::GiveUp("550".to_owned())), Err(DeliveryError::Retry("451".to_owned()))];
-    let dispatch = dispatch(&world, &channel);
-    assert_eq!(dispatch.run_once().await.unwrap(), 1);
-    assert_eq!(dispatch.run_once().await.unwrap(), 0, "not before its time");
+    let (dispatch, stop) = (dispatch(&world, &channel), CancellationToken::new());
+    assert_eq!(dispatch.run_once(&stop).await.unwrap(), 1);
+    assert_eq!(dispatch.run_once(&stop).await.unwrap(), 0, "not before its time");
     world.clock.set(world.clock.now() + SignedDuration::from_secs(7));
-    assert_eq!(dispatch.run_once().await.unwrap(), 1);
+    assert_eq!(dispatch.run_once(&stop).await.unwrap(), 1);
     world.clock.set(world.clock.now() + SignedDuration::from_hours(3));
-    assert_eq!(dispatch.run_once().await.unwrap(), 0, "refused for good");
+    assert_eq!(dispatch.run_once(&stop).await.unwrap(), 0, "refused for good");
     assert_eq!(summary(&world).await.pending, 0);
 }

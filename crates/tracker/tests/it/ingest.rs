@@ -1,6 +1,7 @@
 //! What is asked for when, and what is handed on.
 
 use crate::world::{FakeProvider, MONDAY, World, at, bar, minute, symbol};
+use jiff::SignedDuration;
 use qqq_core::calendar::Market;
 use qqq_core::{Bar, Minute, Split};
 use qqq_feed::{FeedError, FeedErrorKind, StreamEvent};
@@ -79,7 +80,7 @@ async fn after_an_outage_the_gap_is_asked_for_from_the_last_good_poll() {
 #[tokio::test]
 async fn after_a_restart_the_store_says_where_to_go_on() {
     let world = World::new(Market::Xnas).await;
-    let newest = minute("2025-01-27T14:40:00Z");
+    let newest = minute("2025-01-27T14:50:00Z");
     let batch = Batch {
         bars: vec![BarRecord { bar: bar("AAPL", newest, 10_000, 5), revision: 0 }],
         ..Batch::default()
@@ -96,7 +97,8 @@ async fn after_a_restart_the_store_says_where_to_go_on() {
             .map(|(_, range)| range.start)
             .min()
     };
-    assert_eq!(from("AAPL"), Some(newest.plus(-RE_ASK)));
+    let session = minute("2025-01-27T14:30:00Z");
+    assert_eq!(from("AAPL"), Some(session), "a stream may have brought the newest bar across a hole");
     assert_eq!(from("NVDA"), Some(minute("2025-01-26T15:00:00Z")), "a symbol never seen gets its day");
 }
 
@@ -289,4 +291,112 @@ async fn a_delayed_feed_is_asked_for_what_it_has_and_nothing_is_passed_over() {
     poller.poll(&stop).await.unwrap();
     assert_eq!(provider.asked()[0].1, first.plus(-RE_ASK)..first.plus(1));
     assert_eq!(taken(&mut steps), (vec![bar("AAPL", first, 10_000, 5)], None), "late on purpose is not dead");
+}
+
+/// Lets a running poller come to rest, and says what it asked for since.
+async fn rest(provider: &FakeProvider) -> usize {
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+    provider.asked().len()
+}
+
+#[tokio::test]
+async fn a_failure_while_the_market_is_closed_does_not_wait_for_the_next_session() {
+    let world = World::new(Market::Xnas).await;
+    let provider = FakeProvider::new();
+    let saturday = at("2025-01-25T12:00:00Z");
+    world.clock.set(saturday);
+    let (poller, _steps) = poller(&world, &provider).await;
+    *provider.failure.lock().unwrap() = Some(transient());
+    let stop = CancellationToken::new();
+    tokio::time::pause();
+    let running = tokio::spawn(poller.run(false, stop.clone()));
+    assert!(rest(&provider).await > 0);
+    *provider.failure.lock().unwrap() = None;
+    for seconds in [61, 122, 183] {
+        world.clock.set(saturday + SignedDuration::from_secs(seconds));
+        tokio::time::advance(Duration::from_secs(61)).await;
+        if rest(&provider).await > 0 {
+            stop.cancel();
+            running.await.unwrap().unwrap();
+            return;
+        }
+    }
+    panic!("a provider that was down for a moment on Saturday is not asked again before Monday");
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_does_not_stop_the_polls() {
+    let world = World::new(Market::Always).await;
+    let provider = FakeProvider::new();
+    world.clock.set(at("2025-01-29T15:00:30Z"));
+    let (poller, _steps) = poller(&world, &provider).await;
+    let stop = CancellationToken::new();
+    tokio::time::pause();
+    let running = tokio::spawn(poller.run(false, stop.clone()));
+    assert!(rest(&provider).await > 0);
+    let mut asked = 0;
+    for seconds in [0, 61, 122, 183] {
+        world.clock.set(at(MONDAY) + SignedDuration::from_secs(seconds));
+        tokio::time::advance(Duration::from_secs(61)).await;
+        asked += rest(&provider).await;
+    }
+    assert!(asked >= 2, "asked {asked} times in three minutes after the clock was set back");
+    stop.cancel();
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_a_provider_that_hangs() {
+    let world = World::new(Market::Always).await;
+    let provider = FakeProvider::new();
+    provider.hangs.store(true, std::sync::atomic::Ordering::SeqCst);
+    let (poller, _steps) = poller(&world, &provider).await;
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(poller.run(false, stop.clone()));
+    stop.cancel();
+    tokio::time::timeout(Duration::from_secs(5), running).await.expect("it ends").unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn adjusted_bars_wait_until_the_splits_are_known() {
+    let world = World::new(Market::Xnas).await;
+    let provider = FakeProvider::adjusted();
+    *provider.splits_failure.lock().unwrap() = Some(transient());
+    let (mut poller, _steps) = poller(&world, &provider).await;
+    let stop = CancellationToken::new();
+    assert!(poller.poll(&stop).await.is_err());
+    assert!(provider.asked().is_empty(), "bars in the new units would be rescaled once more");
+    *provider.splits_failure.lock().unwrap() = None;
+    poller.poll(&stop).await.unwrap();
+    assert!(!provider.asked().is_empty());
+}
+
+#[tokio::test]
+async fn raw_bars_do_not_wait_for_splits() {
+    let world = World::new(Market::Xnas).await;
+    let provider = FakeProvider::new();
+    *provider.splits_failure.lock().unwrap() = Some(transient());
+    let (mut poller, _steps) = poller(&world, &provider).await;
+    poller.poll(&CancellationToken::new()).await.unwrap();
+    assert!(!provider.asked().is_empty());
+}
+
+#[tokio::test]
+async fn a_symbol_nobody_knows_costs_one_question_a_poll_however_long_it_fails() {
+    let world = World::new(Market::Always).await;
+    let provider = FakeProvider::new();
+    *provider.failed.lock().unwrap() = vec![(symbol("NVDA"), FeedError::new(FeedErrorKind::NotFound, "404"))];
+    let (mut poller, _steps) = poller(&world, &provider).await;
+    let stop = CancellationToken::new();
+    assert!(poller.poll(&stop).await.is_err());
+    for day in 28..=31 {
+        world.clock.set(at(&format!("2025-01-{day}T15:00:30Z")));
+        provider.asked();
+        assert!(poller.poll(&stop).await.is_err());
+        let asked = provider.asked();
+        let for_it = asked.iter().filter(|(symbols, _)| symbols.contains(&symbol("NVDA"))).count();
+        assert_eq!(for_it, 1, "on day {day}");
+    }
 }

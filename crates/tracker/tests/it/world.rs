@@ -14,6 +14,7 @@ use qqq_tracker::metrics::Metrics;
 use qqq_tracker::role::detect::Step;
 use qqq_tracker::role::ingest::Ingest;
 use std::ops::{Range, RangeInclusive};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -78,22 +79,32 @@ pub(crate) struct FakeProvider {
     pub(crate) failure: Mutex<Option<FeedError>>,
     pub(crate) failed: Mutex<Vec<(Symbol, FeedError)>>,
     pub(crate) asked: Mutex<Vec<Asked>>,
+    pub(crate) splits_failure: Mutex<Option<FeedError>>,
+    pub(crate) hangs: AtomicBool,
     pub(crate) stream: Mutex<Option<mpsc::Receiver<StreamEvent>>>,
 }
 
 impl FakeProvider {
     pub(crate) fn new() -> Arc<Self> {
-        Self::delayed(0)
+        Self::of(0, false)
     }
 
     pub(crate) fn delayed(delay_minutes: i32) -> Arc<Self> {
+        Self::of(delay_minutes, false)
+    }
+
+    pub(crate) fn adjusted() -> Arc<Self> {
+        Self::of(0, true)
+    }
+
+    fn of(delay_minutes: i32, split_adjusted: bool) -> Arc<Self> {
         Arc::new(Self {
             info: FeedInfo {
                 provider: "fake",
                 label: label(),
                 mode: FeedMode::Live,
                 coverage: "everything".to_owned(),
-                split_adjusted: false,
+                split_adjusted,
                 delay_minutes,
             },
             bars: Mutex::default(),
@@ -101,6 +112,8 @@ impl FakeProvider {
             failure: Mutex::default(),
             failed: Mutex::default(),
             asked: Mutex::default(),
+            splits_failure: Mutex::default(),
+            hangs: AtomicBool::new(false),
             stream: Mutex::default(),
         })
     }
@@ -119,6 +132,9 @@ impl Provider for FakeProvider {
 
     async fn bars(&self, symbols: &[Symbol], minutes: Range<Minute>) -> Result<Fetched, FeedError> {
         self.asked.lock().unwrap().push((symbols.to_vec(), minutes.clone()));
+        if self.hangs.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         if let Some(error) = self.failure.lock().unwrap().clone() {
             return Err(error);
         }
@@ -131,6 +147,9 @@ impl Provider for FakeProvider {
     }
 
     async fn splits(&self, _: &[Symbol], days: RangeInclusive<Date>) -> Result<Vec<Split>, FeedError> {
+        if let Some(error) = self.splits_failure.lock().unwrap().clone() {
+            return Err(error);
+        }
         Ok(self
             .splits
             .lock()
