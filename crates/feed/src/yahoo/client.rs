@@ -136,7 +136,7 @@ pub(super) fn classify(status: StatusCode, body: &str) -> Option<(FeedErrorKind,
     match status.as_u16() {
         400 | 404 | 422 => parse::refusal(body).map(|kind| (kind, None)),
         // It may be about the client rather than the rate; there is no key that could be wrong.
-        403 => Some((FeedErrorKind::RateLimited { retry_after: None }, None)),
+        401 | 403 => Some((FeedErrorKind::RateLimited { retry_after: None }, None)),
         _ => None,
     }
 }

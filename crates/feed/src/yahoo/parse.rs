@@ -28,23 +28,22 @@ pub fn bars(
     minutes: Range<Minute>,
     feed: FeedLabel,
 ) -> Result<Fetched, FeedError> {
-    let mut answer = Answer::default();
-    let Some(result) = result(body, symbol, &mut answer)? else { return Ok(answer.finish()) };
+    let result = result(body, symbol)?;
     if let Some(granularity) = result.meta.data_granularity.filter(|granularity| granularity != "1m") {
-        let reason = format!("bars of {} where minutes were asked for", excerpt(&granularity));
-        answer.reject(symbol.to_string(), reason);
-        return Ok(answer.finish());
+        let what = format!("bars of {} where minutes were asked for", excerpt(&granularity));
+        return Err(no_answer(symbol, &what));
     }
-    let (Some(times), Some(quote)) = (
-        result.timestamp.filter(|times| !times.is_empty()),
-        result.indicators.and_then(|indicators| indicators.quote?.into_iter().next()),
-    ) else {
+    let mut answer = Answer::default();
+    // Where nothing traded there are no times at all.
+    let Some(times) = result.timestamp.filter(|times| !times.is_empty()) else {
         return Ok(answer.finish());
+    };
+    let Some(quote) = result.indicators.and_then(|indicators| indicators.quote?.into_iter().next()) else {
+        return Err(no_answer(symbol, "times without prices"));
     };
     let lists = [&quote.open, &quote.high, &quote.low, &quote.close, &quote.volume];
     if lists.iter().any(|list| list.len() != times.len()) {
-        let message = format!("{PROVIDER} answered lists of different lengths for {symbol}");
-        return Err(FeedError::new(FeedErrorKind::Transient, message));
+        return Err(no_answer(symbol, "lists of different lengths"));
     }
 
     let mut found = Vec::new();
@@ -85,14 +84,12 @@ pub fn splits(
 ) -> Result<(Vec<Split>, Vec<Reject>), FeedError> {
     let mut answer = Answer::default();
     let mut found = Vec::new();
-    if let Some(result) = result(body, symbol, &mut answer)? {
-        let listed = result.events.and_then(|events| events.splits).unwrap_or_default();
-        for (key, raw) in listed {
-            match split(raw, symbol) {
-                Ok(split) if days.contains(&split.ex_date) => found.push(split),
-                Ok(_) => {}
-                Err(reason) => answer.reject(format!("{symbol} splits[{}]", excerpt(&key)), reason),
-            }
+    let listed = result(body, symbol)?.events.and_then(|events| events.splits).unwrap_or_default();
+    for (key, raw) in listed {
+        match split(raw, symbol) {
+            Ok(split) if days.contains(&split.ex_date) => found.push(split),
+            Ok(_) => {}
+            Err(reason) => answer.reject(format!("{symbol} splits[{}]", excerpt(&key)), reason),
         }
     }
     found.sort_unstable_by_key(|split| split.ex_date);
@@ -102,15 +99,7 @@ pub fn splits(
 
 /// Parses an answer of the chart endpoint: when `symbol` last traded, where it says so.
 pub fn last_trade(body: &[u8], symbol: Symbol) -> Result<Option<Timestamp>, FeedError> {
-    let mut answer = Answer::default();
-    let Some(result) = result(body, symbol, &mut answer)? else {
-        let reject = answer.finish().rejects.into_iter().next();
-        let reason = reject.map_or_else(|| "nothing".to_owned(), |reject| reject.reason);
-        return Err(FeedError::new(
-            FeedErrorKind::NotFound,
-            format!("{PROVIDER} answered {reason} for {symbol}"),
-        ));
-    };
+    let result = result(body, symbol)?;
     Ok(result.meta.regular_market_time.and_then(|seconds| Timestamp::from_second(seconds).ok()))
 }
 
@@ -123,36 +112,33 @@ pub(super) fn refusal(body: &str) -> Option<FeedErrorKind> {
 fn kind(chart: &Chart<'_>) -> FeedErrorKind {
     match chart.error.as_ref().and_then(|error| error.code.as_deref()) {
         Some("Not Found") => FeedErrorKind::NotFound,
-        Some("Unauthorized") => FeedErrorKind::Auth,
-        Some("Too Many Requests") => FeedErrorKind::RateLimited { retry_after: None },
+        // There is no key that could be wrong.
+        Some("Unauthorized" | "Too Many Requests") => FeedErrorKind::RateLimited { retry_after: None },
         Some("Internal Server Error") => FeedErrorKind::Transient,
         _ => FeedErrorKind::BadRequest,
     }
 }
 
-/// The one result of an answer, where it is for `symbol`; else a reject.
-fn result<'a>(
-    body: &'a [u8],
-    symbol: Symbol,
-    answer: &mut Answer,
-) -> Result<Option<super::model::Result<'a>>, FeedError> {
-    let envelope: Envelope<'a> = json::read(PROVIDER, body)?;
+/// The one result of an answer. An answer without one, or for another symbol, says nothing about the time
+/// that was asked for, so it is no answer.
+fn result(body: &[u8], symbol: Symbol) -> Result<super::model::Result<'_>, FeedError> {
+    let envelope: Envelope<'_> = json::read(PROVIDER, body)?;
     if let Some(error) = &envelope.chart.error {
         let said = [&error.code, &error.description].map(|text| text.as_deref().unwrap_or_default());
         let message = format!("{PROVIDER} answered for {symbol}: {}", excerpt(&said.join(": ")));
         return Err(FeedError::new(kind(&envelope.chart), message));
     }
     let Some(result) = envelope.chart.result.and_then(|results| results.into_iter().next()) else {
-        return Ok(None);
+        return Err(no_answer(symbol, "neither a result nor an error"));
     };
-    if result.meta.symbol.eq_ignore_ascii_case(&spelling(symbol)) {
-        return Ok(Some(result));
+    if !result.meta.symbol.eq_ignore_ascii_case(&spelling(symbol)) {
+        return Err(no_answer(symbol, &format!("for another symbol, {}", excerpt(&result.meta.symbol))));
     }
-    answer.reject(
-        symbol.to_string(),
-        format!("an answer for another symbol, {}", excerpt(&result.meta.symbol)),
-    );
-    Ok(None)
+    Ok(result)
+}
+
+fn no_answer(symbol: Symbol, what: &str) -> FeedError {
+    FeedError::new(FeedErrorKind::Transient, format!("{PROVIDER}, asked for {symbol}, answered {what}"))
 }
 
 /// Why a time is no bar's start.

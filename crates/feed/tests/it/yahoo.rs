@@ -3,7 +3,8 @@
 use crate::given::{self, half_hour, minute, symbol, symbols};
 use crate::server::{Reply, Server};
 use jiff::civil::date;
-use qqq_feed::{FeedErrorKind, Provider, Yahoo, YahooConfig};
+use qqq_core::FeedLabel;
+use qqq_feed::{FeedErrorKind, Fetched, Provider, Yahoo, YahooConfig, yahoo};
 use std::time::{Duration, Instant};
 
 const CHART: &str = include_str!("../../testdata/yahoo/chart_1m.json");
@@ -77,12 +78,65 @@ async fn an_unknown_symbol_fails_alone() {
     assert_eq!(fetched.failed.len(), 1);
 }
 
+#[test]
+fn what_does_not_answer_the_question_is_no_answer_and_what_says_there_was_nothing_is_one() {
+    let label = FeedLabel::new("yahoo").expect("a label");
+    let bars = |body: &str| yahoo::parse::bars(body.as_bytes(), symbol("AAPL"), half_hour(), label);
+    let another = NO_DATA.replace("AAPL", "MSFT");
+    let hourly = NO_DATA.replace("\"1m\"", "\"1h\"");
+    let only_times =
+        r#"{"chart":{"result":[{"meta":{"symbol":"AAPL"},"timestamp":[1738335600]}],"error":null}}"#;
+    let no_result = r#"{"chart":{"result":null,"error":null}}"#;
+    let empty = r#"{"chart":{"result":[],"error":null}}"#;
+    for (body, words) in [
+        (another.as_str(), "another symbol, MSFT"),
+        (hourly.as_str(), "bars of 1h"),
+        (only_times, "times without prices"),
+        (no_result, "neither a result nor an error"),
+        (empty, "neither a result nor an error"),
+    ] {
+        let error = bars(body).expect_err(body);
+        assert_eq!(error.kind, FeedErrorKind::Transient, "{error}");
+        assert!(error.message.contains(words) && error.message.contains("AAPL"), "{error}");
+    }
+    assert!(!NO_DATA.contains("timestamp"));
+    assert_eq!(bars(NO_DATA).expect("an answer"), Fetched::default());
+
+    // Nor does it say that there were no splits.
+    let days = date(2025, 1, 1)..=date(2025, 1, 31);
+    for body in [&another, no_result, empty] {
+        let splits = yahoo::parse::splits(body.as_bytes(), symbol("AAPL"), &days);
+        assert_eq!(splits.expect_err(body).kind, FeedErrorKind::Transient, "{body}");
+        let newest = yahoo::parse::last_trade(body.as_bytes(), symbol("AAPL"));
+        assert_eq!(newest.expect_err(body).kind, FeedErrorKind::Transient, "{body}");
+    }
+}
+
 #[tokio::test]
-async fn an_answer_for_another_symbol_is_a_reject() {
-    let server = Server::always(Reply::ok(CHART)).await;
-    let fetched = given::yahoo(&server.url).bars(&symbols("AAPL"), half_hour()).await.expect("an answer");
-    assert!(fetched.bars.is_empty());
-    assert!(fetched.rejects[0].reason.contains("BRK-B"), "{:?}", fetched.rejects);
+async fn a_symbol_without_an_answer_failed_and_is_not_passed_over() {
+    let server = Server::new(|request| match request.path().rsplit('/').next() {
+        Some("MSFT") => Reply::ok(r#"{"chart":{"result":null,"error":null}}"#),
+        _ => Reply::ok(no_data(request.path())),
+    })
+    .await;
+    let yahoo = given::yahoo(&server.url);
+    let fetched = yahoo.bars(&symbols("AAPL MSFT"), half_hour()).await.expect("an answer");
+    let failed: Vec<_> = fetched.failed.iter().map(|(symbol, error)| (*symbol, error.kind)).collect();
+    assert_eq!(failed, [(symbol("MSFT"), FeedErrorKind::Transient)]);
+    let error = yahoo.bars(&symbols("MSFT"), half_hour()).await.expect_err("no answer at all");
+    assert_eq!(error.kind, FeedErrorKind::Transient);
+}
+
+#[tokio::test]
+async fn a_refusal_that_sounds_like_a_wrong_key_is_a_limit_for_there_is_no_key() {
+    let said = r#"{"result":null,"error":{"code":"Unauthorized","description":"Invalid Crumb"}}"#;
+    for (status, root) in [(401, "finance"), (401, "chart"), (403, "finance"), (422, "chart"), (200, "chart")]
+    {
+        let server = Server::always(Reply::status(status, format!(r#"{{"{root}":{said}}}"#))).await;
+        let error = given::yahoo(&server.url).bars(&symbols("AAPL"), half_hour()).await.expect_err(root);
+        assert_eq!(error.kind, FeedErrorKind::RateLimited { retry_after: None }, "{status} {root}: {error}");
+        assert_eq!(server.seen().len(), 1, "{status} {root}: it was asked again at once");
+    }
 }
 
 #[tokio::test]
