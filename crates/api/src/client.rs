@@ -74,6 +74,12 @@ pub struct Rate {
     pub burst: NonZeroU32,
 }
 
+impl From<Rate> for Quota {
+    fn from(rate: Rate) -> Self {
+        Self::per_minute(rate.per_minute).allow_burst(rate.burst)
+    }
+}
+
 /// Counts by network (GCRA), in a table that cannot outgrow its limit.
 pub(crate) struct Limiter {
     limiter: RateLimiter<Network, HashMapStateStore<Network>, DefaultClock>,
@@ -82,9 +88,8 @@ pub(crate) struct Limiter {
 }
 
 impl Limiter {
-    pub(crate) fn new(rate: Rate, most_networks: usize) -> Self {
-        let quota = Quota::per_minute(rate.per_minute).allow_burst(rate.burst);
-        Self { limiter: RateLimiter::hashmap(quota), clock: DefaultClock::default(), most_networks }
+    pub(crate) fn new(quota: impl Into<Quota>, most_networks: usize) -> Self {
+        Self { limiter: RateLimiter::hashmap(quota.into()), clock: DefaultClock::default(), most_networks }
     }
 
     /// Takes one of the network's permits, or says when the next is there.

@@ -78,6 +78,9 @@ pub struct Limits {
     pub posts: Rate,
     /// Sign-ups of one network that are well-formed.
     pub sign_ups: Rate,
+    /// The same in an hour: so many at once, refilled evenly. Far below what all networks together may be
+    /// mailed in an hour ([`SignUpLimits::total_per_hour`]), so that none can use that up for the others.
+    pub sign_ups_per_hour: NonZeroU32,
     /// Networks counted at once; with more active ones, new ones wait.
     pub networks: usize,
 }
@@ -97,6 +100,7 @@ impl Default for Limits {
             headers: 64,
             posts: rate(60, 60),
             sign_ups: rate(5, 10),
+            sign_ups_per_hour: at_least_one(20),
             networks: 10_000,
         }
     }

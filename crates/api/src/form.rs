@@ -39,8 +39,7 @@ async fn sign_up(api: &Api, request: Request) -> Result<Response, Problem> {
         .map(|(name, value)| (name.into_owned(), Value::String(value.into_owned())))
         .collect();
     let wanted = api.wanted(&fields)?;
-    api.0.sign_ups.check(client)?;
-    let status = api.sign_up(&wanted).await?;
+    let status = api.sign_up(client, &wanted).await?;
     let about = format!("{} {}", wanted.symbol, wanted.metric);
     let message = match status {
         "pending" => Message::new(

@@ -36,6 +36,7 @@ use arc_swap::{ArcSwap, Guard};
 use axum::Router;
 use axum::http::Request;
 use axum::routing::{get, post};
+use governor::Quota;
 use prometheus_client::registry::Registry;
 use qqq_core::token::TokenKey;
 use qqq_core::{Calendar, Clock, Symbol, Watchlist};
@@ -74,6 +75,8 @@ struct Inner {
     posts: Limiter,
     /// Sign-ups that would reach the store.
     sign_ups: Limiter,
+    /// The same, by the hour.
+    sign_ups_per_hour: Limiter,
 }
 
 /// Why the API could not start.
@@ -108,6 +111,7 @@ impl Api {
         let limits = &config.limits;
         let posts = Limiter::new(limits.posts, limits.networks);
         let sign_ups = Limiter::new(limits.sign_ups, limits.networks);
+        let sign_ups_per_hour = Limiter::new(Quota::per_hour(limits.sign_ups_per_hour), limits.networks);
         tracing::info!(symbols = snapshot.tickers.len(), sequence = snapshot.sequence.0, "answers are ready");
         Ok(Self(Arc::new(Inner {
             store,
@@ -124,6 +128,7 @@ impl Api {
             pages,
             posts,
             sign_ups,
+            sign_ups_per_hour,
         })))
     }
 

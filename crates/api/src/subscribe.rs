@@ -17,6 +17,7 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use std::fmt;
+use std::net::IpAddr;
 
 /// The fields of a sign-up, in the order their errors are told.
 const FIELDS: [&str; 3] = ["email", "metric", "ticker"];
@@ -48,8 +49,7 @@ pub(crate) async fn subscribe(State(api): State<Api>, request: Request) -> Resul
     }
     let body = api.read_body(request.into_body()).await?;
     let wanted = api.wanted(&fields_of_json(&body)?)?;
-    api.0.sign_ups.check(client)?;
-    let status = api.sign_up(&wanted).await?;
+    let status = api.sign_up(client, &wanted).await?;
     let subscribed = SubscribedOut {
         ticker: wanted.symbol.to_string(),
         metric: wanted.metric.as_str(),
@@ -124,9 +124,12 @@ impl Api {
         }
     }
 
-    /// Hands a sign-up to the store. The answer is what every sign-up gets.
-    pub(crate) async fn sign_up(&self, wanted: &Wanted) -> Result<&'static str, Problem> {
+    /// Hands a client's sign-up to the store, within the client's limits. The answer is what every sign-up
+    /// gets.
+    pub(crate) async fn sign_up(&self, client: IpAddr, wanted: &Wanted) -> Result<&'static str, Problem> {
         let inner = &*self.0;
+        inner.sign_ups.check(client)?;
+        inner.sign_ups_per_hour.check(client)?;
         let (id, nonce) = (SubscriptionId::from_random(random()?), random()?);
         let sign_up = SignUp {
             id,

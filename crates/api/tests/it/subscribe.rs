@@ -1,6 +1,7 @@
 //! Signing up, over JSON and over the form.
 
 use crate::world::*;
+use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use qqq_api::Rate;
@@ -143,6 +144,51 @@ async fn too_many_sign_ups_from_one_network_are_429_with_the_time_to_wait() {
     assert_eq!(reply.status.as_u16(), 429, "the form counts too");
     assert!(!reply.header("retry-after").is_empty());
     assert_eq!(get(&router, "/AAPL/price").await.status, StatusCode::OK, "reading is free");
+}
+
+/// A sign-up of the network behind our proxy at `client`.
+async fn sign_up_from(router: &Router, client: &str, name: &str) -> Reply {
+    let request = Request::post("/subscribe")
+        .header("content-type", "application/json")
+        .header("x-forwarded-for", client)
+        .body(Body::from(ADA.replace("ada", name)))
+        .unwrap();
+    send(router, request).await
+}
+
+#[tokio::test]
+async fn a_network_that_signs_up_without_end_leaves_confirmation_mails_for_the_others() {
+    let mut world = World::new().await;
+    // In tests every request comes from the unspecified address.
+    world.config.trusted_proxies = vec!["0.0.0.0/32".parse().unwrap()];
+    let many = Rate { per_minute: 1000.try_into().unwrap(), burst: 1000.try_into().unwrap() };
+    (world.config.limits.posts, world.config.limits.sign_ups) = (many, many);
+    world.config.sign_up.total_per_hour = 30;
+    let router = world.router().await;
+
+    let mut taken = 0;
+    for n in 0..40 {
+        let client = format!("2001:db8::{n}");
+        let reply = sign_up_from(&router, &client, &format!("flood{n}")).await;
+        match reply.status.as_u16() {
+            201 => taken += 1,
+            429 => {
+                let wait: u64 = reply.header("retry-after").parse().unwrap();
+                assert!((1..=3 * 60).contains(&wait), "{wait}");
+            }
+            other => panic!("{other}"),
+        }
+    }
+    assert_eq!(taken, 20, "one network's hour");
+    let form = "email=flood%40example.com&metric=price&ticker=AAPL";
+    let request = Request::post("/subscribe/form").header("content-type", FORM);
+    let request = request.header("x-forwarded-for", "2001:db8::1").body(Body::from(form)).unwrap();
+    assert_eq!(send(&router, request).await.status.as_u16(), 429, "the form counts too");
+
+    assert_eq!(sign_up_from(&router, "2001:db8:0:1::1", "ada").await.status, StatusCode::CREATED);
+    let owed = world.claim().await;
+    assert_eq!(owed.len(), 21);
+    assert!(owed.iter().any(|delivery| delivery.subscription.email.expose() == "ada@example.com"));
 }
 
 #[tokio::test]
