@@ -110,10 +110,14 @@ pub(crate) async fn symbol(
     let text = path.map_or_else(|_| "this".to_owned(), |Path(text)| text);
     let Some((id, _)) = api.tracked(&text) else { return api.problem_page(&not_tracked(&text)) };
     let snapshot = api.snapshot();
-    let Some(ticker) = snapshot.tickers.get(id) else { return Problem::internal().into_response() };
-    match api.0.pages.render("symbol.html", &SymbolPage::new(ticker, &snapshot, &api)) {
-        Ok(html) => Answer::html(html).respond(&headers),
-        Err(error) => unwritten(error).into_response(),
+    let render = |ticker: &Ticker| {
+        let html = api.0.pages.render("symbol.html", &SymbolPage::new(ticker, &snapshot, &api))?;
+        Ok(Answer::html(html))
+    };
+    match snapshot.page(id, render) {
+        Some(Ok(page)) => page.respond(&headers),
+        Some(Err(error)) => unwritten(error).into_response(),
+        None => Problem::internal().into_response(),
     }
 }
 

@@ -1,14 +1,19 @@
 //! Answers are made once, kept by clients, and compressed for those who ask.
 
 use crate::world::*;
-use axum::http::StatusCode;
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use bytes::Bytes;
 use flate2::read::GzDecoder;
+use http_body_util::BodyExt;
 use qqq_core::FeedMode;
 use qqq_store::Batch;
 use std::io::Read;
+use tower::ServiceExt;
 
-const PATHS: [&str; 6] =
-    ["/AAPL/price", "/AAPL/volume", "/v1/symbols", "/v1/symbols/AAPL", "/v1/rankings", "/"];
+const PATHS: [&str; 7] =
+    ["/AAPL/price", "/AAPL/volume", "/v1/symbols", "/v1/symbols/AAPL", "/v1/rankings", "/", "/s/AAPL"];
 
 async fn market() -> World {
     let world = World::new().await;
@@ -54,6 +59,30 @@ async fn an_unchanged_answer_is_a_304_and_a_changed_one_is_not() {
         let reply = get_with(&router, path, &[("if-none-match", &tag)]).await;
         assert_eq!(reply.status, StatusCode::OK, "{path}");
     }
+}
+
+/// The body as it is held, not copied.
+async fn body(router: &Router, path: &str, gzip: bool) -> Bytes {
+    let mut request = Request::get(path);
+    if gzip {
+        request = request.header("accept-encoding", "gzip");
+    }
+    let response = router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK, "{path}");
+    response.into_body().collect().await.unwrap().to_bytes()
+}
+
+#[tokio::test]
+async fn an_answer_is_made_once_for_all_who_ask() {
+    let router = market().await.router().await;
+    for path in PATHS {
+        for gzip in [false, true] {
+            let (one, two) = (body(&router, path, gzip).await, body(&router, path, gzip).await);
+            assert_eq!(one.as_ptr(), two.as_ptr(), "{path}, gzip: {gzip}: the same bytes in memory");
+        }
+    }
+    let (one, other) = (get(&router, "/s/AAPL").await, get(&router, "/s/MSFT").await);
+    assert!(one.text().contains("Apple") && other.text().contains("Microsoft"));
 }
 
 #[tokio::test]
