@@ -114,6 +114,8 @@ pub(crate) fn hostile(seed: u64) -> Vec<Row> {
             row(symbol, minute, random.u64(1..1_000) * CENT, random.u64(1..1_000));
         }
     }
+    // Every twenty minutes: the third one after an alert meets the very end of an hour's silence.
+    rows.extend(bursts("AMZN", DAYS, 20));
     rows.sort_by_key(|row| row.minute);
     rows
 }

@@ -18,7 +18,8 @@ const TOLERANCE: f64 = 1e-12;
 const METRICS: [&str; 2] = ["price", "volume"];
 const WEEK: [&str; 10] = ["AAPL", "MSFT", "AMZN", "TSLA", "META", "GOOG", "NFLX", "NVDA", "PYPL", "ADBE"];
 /// Those of the invented recording, and one it has no bar of.
-const INVENTED: [&str; 9] = ["AAPL", "MSFT", "TSLA", "NFLX", "META", "PYPL", "ADBE", "BRK.B", "GOOG"];
+const INVENTED: [&str; 10] =
+    ["AAPL", "MSFT", "TSLA", "NFLX", "META", "PYPL", "AMZN", "ADBE", "BRK.B", "GOOG"];
 
 /// Which bars count, and how long an alert silences the next ones.
 #[derive(Clone, Copy)]
