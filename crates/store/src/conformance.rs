@@ -28,6 +28,7 @@ macro_rules! store_conformance {
             replaying_a_batch_changes_nothing
             replaying_a_whole_story_changes_nothing
             an_alert_comes_with_a_delivery_for_every_subscription_it_concerns
+            an_alert_and_its_retraction_reach_hundreds_once_each
             a_batch_that_cannot_be_written_leaves_no_trace
             raising_an_alert_twice_keeps_the_first
             counting_changes_only_the_occurrences_of_a_stored_alert
@@ -51,6 +52,9 @@ macro_rules! store_conformance {
             a_retraction_follows_what_was_under_way_once_it_is_sent
             a_retraction_does_not_follow_what_failed
             a_retraction_follows_an_attempt_with_an_unknown_end
+            a_retraction_follows_an_attempt_before_one_that_failed
+            a_retraction_follows_what_ended_after_more_than_one_attempt
+            a_retraction_follows_what_expired_after_an_attempt
             a_retraction_ends_the_retries_of_what_it_retracts
             a_retracted_alert_is_never_raised_again
             a_sign_up_owes_a_confirmation_and_confirming_activates
@@ -376,6 +380,34 @@ pub async fn an_alert_comes_with_a_delivery_for_every_subscription_it_concerns(s
     assert_eq!(told, expected);
 }
 
+pub async fn an_alert_and_its_retraction_reach_hundreds_once_each(store: Shared) {
+    for n in 0..150 {
+        subscribed(&store, n, "TSLA", at(-3600)).await;
+    }
+    let raised = alert("TSLA", MINUTE);
+    let batch = alerts_of([AlertChange::Raised(raised.clone())]);
+    for expected in [150, 0] {
+        assert_eq!(store.commit(&batch, at(0)).await.unwrap().deliveries, expected);
+    }
+    let claim = async |seconds: i64| store.claim(at(seconds), at(seconds + 30), 1000).await.unwrap();
+    let told = claim(1).await;
+    let receivers = |deliveries: &[Delivery]| {
+        deliveries.iter().map(|one| one.subscription.id).collect::<BTreeSet<SubscriptionId>>()
+    };
+    assert_eq!((told.len(), receivers(&told).len()), (150, 150));
+    // All but ten were told; nobody knows of the last ten.
+    for delivery in &told[..140] {
+        settle(&store, delivery, Outcome::Sent, at(2)).await;
+    }
+    assert_eq!(retract(&store, &raised, at(3)).await, 140);
+    let follow_ups = claim(4).await;
+    assert_eq!(receivers(&follow_ups), receivers(&told[..140]));
+    let late = claim(40).await;
+    let late: Vec<Delivery> = late.into_iter().filter(|one| one.attempt == 1).collect();
+    assert_eq!(receivers(&late), receivers(&told[140..]));
+    assert!(follow_ups.iter().chain(&late).all(|one| one.kind == DeliveryKind::Retraction));
+}
+
 pub async fn a_batch_that_cannot_be_written_leaves_no_trace(store: Shared) {
     let (_, sign_up) = one_owed(&store).await;
     let before = everything(&store).await;
@@ -668,6 +700,81 @@ pub async fn a_retraction_follows_an_attempt_with_an_unknown_end(store: Shared) 
         assert!(claim_all(&store, at(100)).await.is_empty());
     }
     assert_eq!(outbox(&store).await, (0, 3, 0, 0, 3));
+}
+
+/// Claims what is owed for the second time, the first attempt having ended in a way that leaves open whether the
+/// receiver was told.
+async fn second_attempt(store: &Shared, answered: bool) -> Delivery {
+    let first = claim_one(store, at(1)).await;
+    if answered {
+        let timed_out = Outcome::RetryAt(at(31), "timed out".to_owned());
+        assert!(settle(store, &first, timed_out, at(2)).await);
+    }
+    let second = claim_one(store, at(31)).await;
+    assert_eq!((second.id, second.attempt), (first.id, 2));
+    second
+}
+
+/// Exactly one follow-up is there, and nothing else.
+async fn followed_up(store: &Shared, alert: &Alert, seconds: i64) {
+    let follow_up = claim_one(store, at(seconds)).await;
+    assert_eq!((follow_up.kind, follow_up.attempt), (DeliveryKind::Retraction, 1));
+    assert_eq!(follow_up.alert.as_ref().unwrap().id, alert.id);
+    assert!(settle(store, &follow_up, Outcome::Sent, at(seconds)).await);
+    assert!(claim_all(store, at(seconds + 20_000)).await.is_empty());
+}
+
+pub async fn a_retraction_follows_an_attempt_before_one_that_failed(store: Shared) {
+    for (n, answered) in [(0, true), (1, false)] {
+        subscribed(&store, n, "TSLA", at(-3600)).await;
+        let raised = alert("TSLA", MINUTE.plus(i32::from(n)));
+        let ended = sign_up(0, "s0@example.com", "TSLA");
+        if n == 1 {
+            store.unsubscribe(&ended.hashes.unsubscribe, at(0)).await.unwrap().unwrap();
+        }
+        store.commit(&alerts_of([AlertChange::Raised(raised.clone())]), at(0)).await.unwrap();
+        let second = second_attempt(&store, answered).await;
+        assert_eq!(retract(&store, &raised, at(32)).await, 0, "it is under way");
+        assert!(settle(&store, &second, Outcome::Failed("550".to_owned()), at(33)).await);
+        followed_up(&store, &raised, 34).await;
+    }
+    assert_eq!(outbox(&store).await, (0, 2, 2, 0, 0));
+}
+
+pub async fn a_retraction_follows_what_ended_after_more_than_one_attempt(store: Shared) {
+    let (raised, _) = one_owed(&store).await;
+    let second = second_attempt(&store, true).await;
+    assert!(settle(&store, &second, Outcome::Failed("550".to_owned()), at(32)).await);
+    assert_eq!(retract(&store, &raised, at(33)).await, 1);
+    followed_up(&store, &raised, 34).await;
+    assert_eq!(outbox(&store).await, (0, 1, 1, 0, 0));
+}
+
+pub async fn a_retraction_follows_what_expired_after_an_attempt(store: Shared) {
+    let lifetime = DeliveryKind::Alert.lifetime_seconds();
+    subscribed(&store, 1, "TSLA", at(-3600)).await;
+    let [answered, lost, never, late] = [0, 1, 2, 3].map(|n| alert("TSLA", MINUTE.plus(n)));
+    // One attempt each, but for the one that nobody claims.
+    for raised in [&answered, &lost, &late] {
+        store.commit(&alerts_of([AlertChange::Raised((*raised).clone())]), at(0)).await.unwrap();
+        let first = claim_one(&store, at(lifetime - 40)).await;
+        if raised.id == answered.id {
+            let retry = Outcome::RetryAt(first.expires_at, "timed out".to_owned());
+            assert!(settle(&store, &first, retry, at(lifetime - 39)).await);
+        }
+    }
+    store.commit(&alerts_of([AlertChange::Raised(never.clone())]), at(0)).await.unwrap();
+    // Retracted while the attempt may still be under way, and its end is never heard of.
+    assert_eq!(retract(&store, &late, at(lifetime - 20)).await, 0);
+    followed_up(&store, &late, lifetime).await;
+    assert_eq!(outbox(&store).await, (0, 1, 0, 3, 1));
+    for (raised, expected) in [(&answered, 1), (&lost, 1), (&never, 0)] {
+        assert_eq!(retract(&store, raised, at(lifetime + 1)).await, expected);
+        if expected == 1 {
+            followed_up(&store, raised, lifetime + 2).await;
+        }
+    }
+    assert_eq!(outbox(&store).await, (0, 3, 0, 3, 1));
 }
 
 pub async fn a_retraction_ends_the_retries_of_what_it_retracts(store: Shared) {

@@ -116,9 +116,11 @@ pub trait BarStore: Send + Sync {
     /// subscription that an alert concerns (same symbol and metric, `active_from <= alert.start`).
     ///
     /// Ids are derived from inputs, so committing a batch again changes nothing and owes nothing twice.
-    /// Raising an alert that exists leaves the stored one. For a retraction: a delivery never attempted is
-    /// cancelled; one sent, or attempted with an unknown end, is followed by a delivery of kind
-    /// `Retraction`; one under way gets its follow-up when it settles as sent. `now` is the wall clock.
+    /// Raising an alert that exists leaves the stored one. For a retraction: a delivery that waits is cancelled,
+    /// and whoever may have been told gets exactly one follow-up, a delivery of kind `Retraction`, unless the
+    /// subscription has ended. May have been told: whoever had an attempt, unless it was the only one and ended
+    /// as [`Outcome::Failed`]. What is under way is judged by this when it ends, and what had ended before as
+    /// well, however it had. `now` is the wall clock.
     async fn commit(&self, batch: &Batch, now: Timestamp) -> Result<Committed, StoreError>;
 
     /// Writes bars without judging them. A bar equal to the stored one changes nothing; a different one
@@ -206,7 +208,8 @@ pub struct OutboxSummary {
 #[async_trait]
 pub trait OutboxStore: Send + Sync {
     /// Claims up to `limit` deliveries that are due and unclaimed (or whose lease ran out), oldest due first,
-    /// until `lease_until`. Settles as expired what is past its time. Reads each subscription's status in the
+    /// until `lease_until`. Settles as expired what is past its time; what tells of a retracted alert is cancelled,
+    /// and followed up where it had an attempt. Reads each subscription's status in the
     /// same transaction: what belongs to one no longer entitled is cancelled, not handed out.
     async fn claim(
         &self,
@@ -219,7 +222,8 @@ pub trait OutboxStore: Send + Sync {
     async fn renew(&self, id: DeliveryId, lease: Lease, lease_until: Timestamp) -> Result<bool, StoreError>;
 
     /// Records how an attempt ended. False, and nothing changed, where a later claim exists or the delivery
-    /// is settled. A retry past the delivery's expiry settles it as expired.
+    /// is settled. A retry past the delivery's expiry settles it as expired. Of a retracted alert, there is no
+    /// retry, and whoever may have been told is owed the follow-up ([`BarStore::commit`]).
     async fn settle(
         &self,
         id: DeliveryId,

@@ -4,7 +4,9 @@
 //! higher one, and only the highest may settle.
 
 use super::Sqlite;
+use super::bulk::Bulk;
 use super::rows::{self, Candidate, Columns, alert_columns, subscription_columns};
+use super::subscriptions::later;
 use crate::{OutboxStore, OutboxSummary, StoreError};
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -13,6 +15,7 @@ use qqq_core::delivery::{Delivery, DeliveryId, DeliveryKind, Lease, Outcome};
 use qqq_core::subscription::{SubscriptionId, SubscriptionStatus};
 use qqq_core::{Alert, AlertId};
 use sqlx::SqliteConnection;
+use std::sync::LazyLock;
 
 /// Deliveries one claim hands out at most.
 const MOST_CLAIMED: usize = 1000;
@@ -113,31 +116,20 @@ impl OutboxStore for Sqlite {
         let mut write = self.begin().await?;
         let Some(held) = held(&mut write, id, lease).await? else { return Ok(false) };
         match outcome {
-            Outcome::Sent => {
-                end(&mut write, id, "sent", None, now).await?;
-                if let Some(alert) = held.taken_back {
-                    owe_retraction(&mut write, alert, held.subscription, now).await?;
-                }
-            }
+            Outcome::Sent => end(&mut write, id, "sent", None, now).await?,
             Outcome::Failed(reason) => end(&mut write, id, "failed", Some(reason), now).await?,
-            Outcome::RetryAt(at, reason) => match held.taken_back {
-                // No news any more. Whether the receiver took it all the same, nobody knows.
-                Some(alert) => {
-                    end(&mut write, id, "cancelled", Some(RETRACTED), now).await?;
-                    owe_retraction(&mut write, alert, held.subscription, now).await?;
-                }
-                None if *at >= held.expires_at => end(&mut write, id, "expired", Some(reason), now).await?,
-                None => {
-                    sqlx::query(
-                        "update deliveries set due_at = ?, lease_until = null, reason = ? where id = ?",
-                    )
-                    .bind(at.as_microsecond())
-                    .bind(shortened(reason))
-                    .bind(id.to_string())
-                    .execute(&mut *write)
-                    .await?;
-                }
-            },
+            Outcome::RetryAt(..) if held.taken_back.is_some() => {
+                end(&mut write, id, "cancelled", Some(RETRACTED), now).await?;
+            }
+            Outcome::RetryAt(at, reason) if *at >= held.expires_at => {
+                end(&mut write, id, "expired", Some(reason), now).await?;
+            }
+            Outcome::RetryAt(at, reason) => put_off(&mut write, id, *at, reason).await?,
+        }
+        // Who was refused for good at the only attempt knows nothing; who was not, may.
+        let may_have_been_told = !matches!(outcome, Outcome::Failed(_)) || held.attempts > 1;
+        if let Some(alert) = held.taken_back.filter(|_| may_have_been_told) {
+            owe_retraction(&mut write, alert, held.subscription, now).await?;
         }
         self.finish(write).await?;
         Ok(true)
@@ -210,13 +202,12 @@ fn judge(candidate: &Candidate, now: Timestamp) -> Verdict {
     if candidate.suppressed {
         return Verdict::Cancel("the address is suppressed");
     }
-    if candidate.expires_at <= now {
-        return Verdict::Expire;
-    }
     match &candidate.alert {
+        // Before its expiry counts: who may have been told is owed the retraction, however late.
         Some(alert) if candidate.kind == DeliveryKind::Alert && alert.state == AlertState::Retracted => {
             Verdict::TakeBack(alert.id)
         }
+        _ if candidate.expires_at <= now => Verdict::Expire,
         _ => Verdict::HandOut,
     }
 }
@@ -263,6 +254,7 @@ async fn lease(
 /// A delivery whose latest claim is the one that asks.
 struct Held {
     subscription: SubscriptionId,
+    attempts: u32,
     expires_at: Timestamp,
     /// The alert it tells of, where that was retracted meanwhile.
     taken_back: Option<AlertId>,
@@ -274,7 +266,7 @@ async fn held(
     lease: Lease,
 ) -> Result<Option<Held>, StoreError> {
     let row = sqlx::query(
-        "select d.subscription, d.expires_at, d.kind = 'alert' and a.state = 'retracted', a.id \
+        "select d.subscription, d.attempts, d.expires_at, d.kind = 'alert' and a.state = 'retracted', a.id \
          from deliveries d left join alerts a on a.id = d.alert \
          where d.id = ? and d.attempts = ? and d.lease_until is not null",
     )
@@ -286,6 +278,7 @@ async fn held(
     let mut columns = Columns::new(&row, "deliveries");
     Ok(Some(Held {
         subscription: columns.parse()?,
+        attempts: columns.take()?,
         expires_at: columns.time()?,
         taken_back: match columns.take::<Option<bool>>()? {
             Some(true) => Some(columns.parse()?),
@@ -314,6 +307,22 @@ async fn end(
     Ok(())
 }
 
+/// Has a delivery wait for its next attempt.
+async fn put_off(
+    connection: &mut SqliteConnection,
+    id: DeliveryId,
+    until: Timestamp,
+    reason: &str,
+) -> Result<(), StoreError> {
+    sqlx::query("update deliveries set due_at = ?, lease_until = null, reason = ? where id = ?")
+        .bind(until.as_microsecond())
+        .bind(shortened(reason))
+        .bind(id.to_string())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 fn shortened(reason: &str) -> String {
     reason.chars().take(LONGEST_REASON).collect()
 }
@@ -324,19 +333,16 @@ pub(super) async fn owe_alert(
     alert: &Alert,
     now: Timestamp,
 ) -> Result<u64, StoreError> {
-    let concerned = sqlx::query(CONCERNED)
+    let concerned: Vec<SubscriptionId> = sqlx::query(CONCERNED)
         .bind(alert.symbol.as_str().to_owned())
         .bind(alert.metric.as_str())
         .bind(alert.start.index())
         .fetch_all(&mut *connection)
-        .await?;
-    let mut owed = 0;
-    for row in &concerned {
-        let subscription = Columns::new(row, "subscriptions").parse()?;
-        let id = DeliveryId::of_alert(DeliveryKind::Alert, alert.id, subscription);
-        owed += owe(connection, id, DeliveryKind::Alert, subscription, Some(alert.id), now).await?;
-    }
-    Ok(owed)
+        .await?
+        .iter()
+        .map(|row| Columns::new(row, "subscriptions").parse())
+        .collect::<Result<_, _>>()?;
+    owe_each(connection, DeliveryKind::Alert, alert.id, &concerned, now).await
 }
 
 /// Owes the news that an alert was retracted, where the subscription still wants to know.
@@ -346,79 +352,109 @@ async fn owe_retraction(
     subscription: SubscriptionId,
     now: Timestamp,
 ) -> Result<u64, StoreError> {
-    let id = DeliveryId::of_alert(DeliveryKind::Retraction, alert, subscription);
     let active: bool =
         sqlx::query_scalar("select exists (select 1 from subscriptions where id = ? and status = 'active')")
             .bind(subscription.to_string())
             .fetch_one(&mut *connection)
             .await?;
-    if !active {
-        return Ok(0);
-    }
-    owe(connection, id, DeliveryKind::Retraction, subscription, Some(alert), now).await
+    let wanted: &[SubscriptionId] = if active { &[subscription] } else { &[] };
+    owe_each(connection, DeliveryKind::Retraction, alert, wanted, now).await
 }
 
-/// Owes a delivery, due at once. Answers 0 where it is known.
-pub(super) async fn owe(
+/// Owes what is to be told of an alert to each of `subscriptions`. Answers how many deliveries are new.
+async fn owe_each(
     connection: &mut SqliteConnection,
-    id: DeliveryId,
     kind: DeliveryKind,
-    subscription: SubscriptionId,
-    alert: Option<AlertId>,
+    alert: AlertId,
+    subscriptions: &[SubscriptionId],
     now: Timestamp,
 ) -> Result<u64, StoreError> {
-    let expires_at =
-        now.checked_add(SignedDuration::from_secs(kind.lifetime_seconds())).unwrap_or(Timestamp::MAX);
-    let owed = sqlx::query(
-        "insert into deliveries (id, kind, subscription, alert, state, created_at, expires_at, due_at) \
-         values (?1, ?2, ?3, ?4, 'pending', ?5, ?6, ?5) on conflict (id) do nothing",
-    )
-    .bind(id.to_string())
-    .bind(kind.as_str())
-    .bind(subscription.to_string())
-    .bind(alert.map(|alert| alert.to_string()))
-    .bind(now.as_microsecond())
-    .bind(expires_at.as_microsecond())
-    .execute(connection)
-    .await?;
-    Ok(owed.rows_affected())
+    let owed: Vec<Owed> = subscriptions
+        .iter()
+        .map(|&subscription| Owed {
+            id: DeliveryId::of_alert(kind, alert, subscription),
+            kind,
+            subscription,
+            alert: Some(alert),
+        })
+        .collect();
+    owe(connection, &owed, now).await
 }
 
-/// Deals with the deliveries of an alert that was just retracted: what was never attempted is cancelled; who
-/// was told, or may have been, is owed the retraction; what is under way is dealt with when it ends. Answers how
-/// many deliveries are new.
+/// A delivery that comes to be owed.
+pub(super) struct Owed {
+    pub(super) id: DeliveryId,
+    pub(super) kind: DeliveryKind,
+    pub(super) subscription: SubscriptionId,
+    pub(super) alert: Option<AlertId>,
+}
+
+static OWE: LazyLock<Bulk> = LazyLock::new(|| {
+    Bulk::new(
+        "insert into deliveries (id, kind, subscription, alert, state, created_at, expires_at, due_at) values",
+        8,
+        "on conflict (id) do nothing",
+    )
+});
+
+/// Owes deliveries, due at once. Answers how many of them were not known.
+pub(super) async fn owe(
+    connection: &mut SqliteConnection,
+    owed: &[Owed],
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let mut new = 0;
+    for (sql, piece) in OWE.pieces(owed) {
+        let query = piece.iter().fold(sqlx::query(sql), |query, one| {
+            query
+                .bind(one.id.to_string())
+                .bind(one.kind.as_str())
+                .bind(one.subscription.to_string())
+                .bind(one.alert.map(|alert| alert.to_string()))
+                .bind("pending")
+                .bind(now.as_microsecond())
+                .bind(later(now, SignedDuration::from_secs(one.kind.lifetime_seconds())).as_microsecond())
+                .bind(now.as_microsecond())
+        });
+        new += query.execute(&mut *connection).await?.rows_affected();
+    }
+    Ok(new)
+}
+
+/// Deals with the deliveries of an alert that was just retracted: what waits is cancelled; who may have been
+/// told is owed the retraction; what is under way is dealt with when it ends. Answers how many deliveries are
+/// new.
+///
+/// May have been told: whoever had an attempt, unless it was the only one and the receiver refused it for good.
 pub(super) async fn take_back(
     connection: &mut SqliteConnection,
     alert: AlertId,
     now: Timestamp,
 ) -> Result<u64, StoreError> {
-    let told = sqlx::query(
-        "select id, subscription, state, attempts, lease_until > ? from deliveries \
-         where alert = ? and kind = 'alert' and state in ('pending', 'sent')",
+    let told: Vec<SubscriptionId> = sqlx::query(
+        "select d.subscription from deliveries d join subscriptions s on s.id = d.subscription \
+         where d.alert = ? and d.kind = 'alert' and s.status = 'active' \
+         and (d.lease_until is null or d.lease_until <= ?) \
+         and (d.attempts > 1 or (d.attempts = 1 and d.state <> 'failed'))",
+    )
+    .bind(alert.to_string())
+    .bind(now.as_microsecond())
+    .fetch_all(&mut *connection)
+    .await?
+    .iter()
+    .map(|row| Columns::new(row, "deliveries").parse())
+    .collect::<Result<_, _>>()?;
+    sqlx::query(
+        "update deliveries set state = 'cancelled', lease_until = null, settled_at = ?1, reason = ?2 \
+         where alert = ?3 and kind = 'alert' and state = 'pending' \
+         and (lease_until is null or lease_until <= ?1)",
     )
     .bind(now.as_microsecond())
+    .bind(RETRACTED)
     .bind(alert.to_string())
-    .fetch_all(&mut *connection)
+    .execute(&mut *connection)
     .await?;
-    let mut owed = 0;
-    for row in &told {
-        let mut columns = Columns::new(row, "deliveries");
-        let id: DeliveryId = columns.parse()?;
-        let subscription: SubscriptionId = columns.parse()?;
-        let sent = columns.take::<&str>()? == "sent";
-        let attempted = columns.take::<i64>()? > 0;
-        let under_way = columns.take::<Option<bool>>()? == Some(true);
-        if under_way {
-            continue;
-        }
-        if !sent {
-            end(connection, id, "cancelled", Some(RETRACTED), now).await?;
-        }
-        if sent || attempted {
-            owed += owe_retraction(connection, alert, subscription, now).await?;
-        }
-    }
-    Ok(owed)
+    owe_each(connection, DeliveryKind::Retraction, alert, &told, now).await
 }
 
 /// Cancels what is owed to a subscription and not under way.

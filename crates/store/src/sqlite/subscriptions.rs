@@ -278,8 +278,13 @@ async fn owe_confirmation(
     .bind(id.to_string())
     .fetch_one(&mut *connection)
     .await?;
-    let delivery = DeliveryId::of_confirmation(id, count);
-    outbox::owe(connection, delivery, DeliveryKind::Confirmation, id, None, now).await?;
+    let owed = outbox::Owed {
+        id: DeliveryId::of_confirmation(id, count),
+        kind: DeliveryKind::Confirmation,
+        subscription: id,
+        alert: None,
+    };
+    outbox::owe(connection, &[owed], now).await?;
     Ok(())
 }
 
@@ -313,7 +318,7 @@ fn address_hash(email: &EmailAddress) -> Vec<u8> {
 }
 
 /// `at` moved by `by`, held to the times there are.
-fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
+pub(super) fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
     let edge = if by.is_negative() { Timestamp::MIN } else { Timestamp::MAX };
     at.checked_add(by).unwrap_or(edge)
 }

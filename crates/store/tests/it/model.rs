@@ -200,15 +200,13 @@ impl Model {
         let mut owed = 0;
         for id in told {
             let one = self.owed.get_mut(&id).unwrap();
-            let may_have_been_told = match one.state {
-                State::Sent => true,
-                State::Pending if one.lease.is_some_and(|lease| lease > now) => false,
-                State::Pending => {
-                    one.end(State::Cancelled);
-                    one.attempts > 0
-                }
-                _ => false,
-            };
+            if one.lease.is_some_and(|lease| lease > now) {
+                continue;
+            }
+            let may_have_been_told = one.attempts > 1 || (one.attempts == 1 && one.state != State::Failed);
+            if one.state == State::Pending {
+                one.end(State::Cancelled);
+            }
             if may_have_been_told {
                 owed += self.follow_up(id, now);
             }
@@ -231,13 +229,13 @@ impl Model {
                 || (one.kind == DeliveryKind::Confirmation && status == SubscriptionStatus::Pending);
             if !entitled {
                 one.end(State::Cancelled);
-            } else if one.expires <= now {
-                one.end(State::Expired);
             } else if one.kind == DeliveryKind::Alert && !self.alerts[&one.of.unwrap()] {
                 one.end(State::Cancelled);
                 if one.attempts > 0 {
                     self.follow_up(id, now);
                 }
+            } else if one.expires <= now {
+                one.end(State::Expired);
             } else {
                 one.attempts += 1;
                 one.lease = Some(until);
@@ -260,7 +258,7 @@ impl Model {
             Outcome::RetryAt(at, _) if *at >= one.expires => one.end(State::Expired),
             Outcome::RetryAt(at, _) => (one.due, one.lease) = (*at, None),
         }
-        if gone && !matches!(outcome, Outcome::Failed(_)) {
+        if gone && (one.attempts > 1 || !matches!(outcome, Outcome::Failed(_))) {
             self.follow_up(claim.id, now);
         }
         true
