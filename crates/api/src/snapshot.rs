@@ -1,10 +1,10 @@
 //! One moment of the store, immutable: tickers, alerts, feed, and the answers made from them so far.
 
 use crate::answer::Answer;
-use crate::model::rank;
+use crate::model::{ALERTS_KEPT, rank};
 use jiff::Timestamp;
 use qqq_core::{Alert, Bar, FeedStatus, Figures, Metric, Minute, Phase, Statistics, Symbol};
-use qqq_store::{BarRecord, Sequence};
+use qqq_store::{AlertQuery, BarRecord, Sequence};
 use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock};
 
@@ -215,6 +215,25 @@ impl Snapshot {
     /// The end of the newest bar of all.
     pub(crate) fn newest_end(&self) -> Option<Timestamp> {
         self.tickers.iter().filter_map(|ticker| ticker.newest()).map(|record| record.bar.start.end()).max()
+    }
+
+    /// The alerts a query asks for, newest first, where those in memory are enough to answer it like the
+    /// store would. As many as there are, so more than the query's limit where there is another page.
+    pub(crate) fn alerts_of(&self, query: &AlertQuery) -> Option<Vec<&Arc<Alert>>> {
+        let AlertQuery { symbol, metric, since, after, limit } = *query;
+        let found: Vec<_> = self
+            .alerts
+            .iter()
+            .skip_while(|alert| after.is_some_and(|after| (alert.start, alert.id) >= after))
+            .take_while(|alert| since.is_none_or(|since| alert.start >= since))
+            .filter(|alert| symbol.is_none_or(|symbol| alert.symbol == symbol))
+            .filter(|alert| metric.is_none_or(|metric| alert.metric == metric))
+            .collect();
+        // Older ones than the oldest held are in the store alone, some of the oldest's minute among them.
+        let all_held = self.alerts.len() < ALERTS_KEPT;
+        let oldest = self.alerts.last().map(|alert| alert.start);
+        let since_held = since.is_some_and(|since| oldest.is_some_and(|oldest| oldest < since));
+        (all_held || since_held || found.len() > limit).then_some(found)
     }
 
     /// Watchlist ids, in the order of a ranking.

@@ -80,7 +80,7 @@ pub(crate) async fn rankings(
     Ok(shared_or_made(page, (offset, limit) == (0, SYMBOLS_PER_PAGE), render, &headers))
 }
 
-/// `GET /v1/alerts`, newest first. The first page of all comes from memory, the rest from the store.
+/// `GET /v1/alerts`, newest first. Comes from memory where that holds the page, and from the store otherwise.
 pub(crate) async fn alerts(
     State(api): State<Api>,
     RawQuery(query): RawQuery,
@@ -96,12 +96,17 @@ pub(crate) async fn alerts(
         after: query.alert_cursor()?,
         limit: query.limit(ALERTS_PER_PAGE)?,
     };
+    let snapshot = api.snapshot();
     let of_all = wanted.symbol.is_none() && wanted.metric.is_none();
     if of_all && wanted.since.is_none() && wanted.after.is_none() && wanted.limit == ALERTS_PER_PAGE {
-        let snapshot = api.snapshot();
         let render = || json(&alert_page(&snapshot.alerts, ALERTS_PER_PAGE));
         return Ok(snapshot.alerts_page.get_or_init(render).respond(&headers));
     }
+    if let Some(found) = snapshot.alerts_of(&wanted) {
+        let found: Vec<&Alert> = found.into_iter().map(|alert| &**alert).collect();
+        return Ok(json(&alert_page(&found, wanted.limit)).respond(&headers));
+    }
+    drop(snapshot);
     // One more than asked for tells whether there is another page.
     let found = api.0.store.alerts(AlertQuery { limit: wanted.limit + 1, ..wanted }).await?;
     Ok(json(&alert_page(&found, wanted.limit)).respond(&headers))

@@ -1,11 +1,13 @@
 //! The answers of the contract, field by field.
 
+use crate::faulty::{Fault, Faulty};
 use crate::world::*;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use qqq_core::{AlertState, FeedMode, Metric, Minute, Volume};
 use qqq_store::{AlertChange, BarRecord, Batch};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// Bars of two days and around: only those of the regular session, of the 24 hours up to the newest, count.
 async fn market() -> World {
@@ -292,4 +294,93 @@ async fn minutes_far_from_now_do_no_harm() {
     let world = World::new().await;
     world.commit_bars(&[bar("AAPL", Minute::MIN.plus(5), "1", 1)]).await;
     assert_eq!(get(&world.router().await, "/AAPL/price").await.status, StatusCode::OK);
+}
+
+/// The ids of a page of alerts, and whether it says there are more.
+fn page_of(reply: &Reply) -> (Vec<String>, bool) {
+    assert_eq!(reply.status, StatusCode::OK, "{}", reply.text());
+    let page = reply.json();
+    let ids = page["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned());
+    (ids.collect(), !page["next_cursor"].is_null())
+}
+
+#[tokio::test]
+async fn alerts_that_are_all_in_memory_are_answered_without_the_store() {
+    let world = World::new().await;
+    let first = at("2025-01-31T15:00:00Z");
+    let alerts: Vec<_> = (0..300)
+        .map(|n| alert(if n % 100 == 0 { "TSLA" } else { "AAPL" }, Metric::Volume, first.plus(n)))
+        .collect();
+    world.commit(raised(alerts.clone())).await;
+    let faulty = Arc::new(Faulty::over(&world));
+    let router = world.api_over(faulty.clone()).await.router();
+    faulty.set(Fault::Error);
+    let id = |n: usize| alerts[n].id.to_string();
+    for (query, ids, more) in [
+        ("limit=2", vec![id(299), id(298)], true),
+        ("limit=1000&symbol=TSLA", vec![id(200), id(100), id(0)], false),
+        ("limit=3&symbol=TSLA", vec![id(200), id(100), id(0)], false),
+        ("limit=2&symbol=TSLA", vec![id(200), id(100)], true),
+        ("symbol=TSLA&metric=price", vec![], false),
+        ("symbol=TSLA&since=2025-01-31T16:40:00Z", vec![id(200), id(100)], false),
+        ("since=2030-01-31T16:40:00Z", vec![], false),
+    ] {
+        let reply = get(&router, &format!("/v1/alerts?{query}")).await;
+        assert_eq!(page_of(&reply), (ids, more), "{query}");
+    }
+    let next = get(&router, "/v1/alerts?limit=2&symbol=TSLA").await.json()["next_cursor"].clone();
+    let path = format!("/v1/alerts?limit=2&symbol=TSLA&cursor={}", next.as_str().unwrap());
+    assert_eq!(page_of(&get(&router, &path).await), (vec![id(0)], false));
+    assert_eq!(get(&router, &format!("/v1/alerts/{}", id(7))).await.json()["id"], id(7));
+}
+
+#[tokio::test]
+async fn alerts_older_than_memory_holds_are_answered_by_the_store() {
+    let world = World::new().await;
+    let first = at("2025-01-31T09:00:00Z");
+    // Two in each minute; 500 are held: the newest, and one of two of the oldest minute held.
+    let mut alerts: Vec<_> = (0..302)
+        .flat_map(|n| {
+            let name = if n % 100 == 0 { "TSLA" } else { "AAPL" };
+            Metric::ALL.map(|metric| alert(name, metric, first.plus(n)))
+        })
+        .collect();
+    alerts.push(alert("MSFT", Metric::Price, first.plus(302)));
+    world.commit(raised(alerts.clone())).await;
+    alerts.sort_by_key(|alert| std::cmp::Reverse((alert.start, alert.id)));
+    let oldest_held = alerts[499].start;
+    assert_eq!(alerts[500].start, oldest_held, "one of two");
+    let faulty = Arc::new(Faulty::over(&world));
+    let router = world.api_over(faulty.clone()).await.router();
+    for (query, from_memory) in [
+        ("symbol=TSLA&limit=5".to_owned(), true),  // six are held
+        ("symbol=TSLA&limit=6".to_owned(), false), // is there a seventh?
+        ("symbol=TSLA&limit=100".to_owned(), false),
+        ("symbol=MSFT".to_owned(), false),
+        ("limit=499".to_owned(), true),
+        ("limit=500".to_owned(), false),
+        (format!("limit=1000&since={oldest_held}"), false),
+        (format!("limit=1000&since={}", oldest_held.plus(1)), true),
+    ] {
+        let path = format!("/v1/alerts?{query}");
+        faulty.set(Fault::None);
+        let reply = get(&router, &path).await;
+        let wanted = |alert: &&qqq_core::Alert| {
+            query.split('&').all(|part| match part.split_once('=').unwrap() {
+                ("symbol", text) => alert.symbol.as_str() == text,
+                ("since", text) => alert.start >= at(text),
+                _ => true,
+            })
+        };
+        let limit = query.split('&').find_map(|part| part.strip_prefix("limit="));
+        let limit = limit.map_or(100, |text| text.parse().unwrap());
+        let all: Vec<_> = alerts.iter().filter(wanted).map(|alert| alert.id.to_string()).collect();
+        assert_eq!(
+            page_of(&reply),
+            (all.iter().take(limit).cloned().collect(), all.len() > limit),
+            "{query}"
+        );
+        faulty.set(Fault::Error);
+        assert_eq!(get(&router, &path).await.status == StatusCode::OK, from_memory, "{query}");
+    }
 }

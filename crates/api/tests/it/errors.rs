@@ -82,7 +82,7 @@ async fn a_panic_is_a_500_with_a_request_id_and_nothing_else_breaks() {
     let world = World::new().await;
     let faulty = Arc::new(Faulty::over(&world));
     let router = world.api_over(faulty.clone()).await.router();
-    let path = "/v1/alerts/f781bcc6-15b4-57da-b522-3b1126688157";
+    let path = FROM_THE_STORE;
     faulty.set(Fault::Panic);
     let reply = get(&router, path).await;
     let problem = is_problem(&reply, 500, "panic");
@@ -100,7 +100,7 @@ async fn a_store_that_fails_is_a_503_that_says_nothing_of_the_inside() {
     let router = world.api_over(faulty.clone()).await.router();
     faulty.set(Fault::Error);
     let body = r#"{"email":"ada@example.com","metric":"price","ticker":"AAPL"}"#;
-    for reply in [get(&router, "/v1/alerts?limit=5").await, post_json(&router, "/subscribe", body).await] {
+    for reply in [get(&router, FROM_THE_STORE).await, post_json(&router, "/subscribe", body).await] {
         is_problem(&reply, 503, "store");
         assert_eq!(reply.header("retry-after"), "5");
         assert!(!reply.text().contains("secret place"), "{}", reply.text());
@@ -116,7 +116,7 @@ async fn an_answer_that_takes_too_long_is_a_503() {
     faulty.set(Fault::Hang);
     tokio::time::pause();
     let started = tokio::time::Instant::now();
-    let reply = get(&router, "/v1/alerts?limit=5").await;
+    let reply = get(&router, FROM_THE_STORE).await;
     is_problem(&reply, 503, "too slow");
     assert_eq!(started.elapsed().as_secs(), 10);
 }

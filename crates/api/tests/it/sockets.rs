@@ -99,6 +99,10 @@ async fn quick_world() -> World {
     world
 }
 
+fn ask_of(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n")
+}
+
 const ASK: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
 
 #[tokio::test]
@@ -361,14 +365,14 @@ async fn stopping_closes_idle_connections_and_lets_the_answer_under_way_finish()
     read_answer(&mut idle).await;
     faulty.set(Fault::Wait);
     let mut busy = server.connect().await;
-    busy.write_all(b"GET /v1/alerts?limit=5 HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    busy.write_all(ask_of(FROM_THE_STORE).as_bytes()).await.unwrap();
     until(|| async { faulty.waiting() == 1 }).await;
     server.stop.cancel();
     assert_eq!(read_to_close(&mut silent).await, "");
     assert_eq!(read_to_close(&mut idle).await, "");
     until(|| async { TcpStream::connect(server.address).await.is_err() }).await;
     faulty.set(Fault::None);
-    assert_eq!(status_of(&read_to_close(&mut busy).await), 200);
+    assert_eq!(status_of(&read_to_close(&mut busy).await), 404, "answered by the store");
     let ended = tokio::time::timeout(Duration::from_secs(5), &mut server.task).await.unwrap();
     ended.unwrap().unwrap();
 }
@@ -380,7 +384,7 @@ async fn stopping_does_not_wait_for_ever() {
     let mut server = Server::start(world.api_over(faulty.clone()).await).await;
     faulty.set(Fault::Hang);
     let mut stuck = server.connect().await;
-    stuck.write_all(b"GET /v1/alerts?limit=5 HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    stuck.write_all(ask_of(FROM_THE_STORE).as_bytes()).await.unwrap();
     until(|| async { faulty.waiting() == 1 }).await;
     server.stop.cancel();
     let started = Instant::now();

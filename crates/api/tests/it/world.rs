@@ -218,6 +218,9 @@ pub(crate) async fn post_json(router: &Router, path: &str, body: &str) -> Reply 
     post(router, path, "application/json", body.to_owned()).await
 }
 
+/// An alert that no memory holds: only the store can say that there is none.
+pub(crate) const FROM_THE_STORE: &str = "/v1/alerts/f781bcc6-15b4-57da-b522-3b1126688157";
+
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 
 pub(crate) fn symbol(text: &str) -> Symbol {
