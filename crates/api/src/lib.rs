@@ -50,6 +50,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How often the store is asked for news when nobody hints at any.
 const SCAN_EVERY: Duration = Duration::from_millis(500);
+/// How often the store is asked, at most, for what is owed.
+const OUTBOX_EVERY: Duration = Duration::from_secs(5);
 /// Bars taken from the store in one go.
 const BARS_PER_SCAN: usize = 20_000;
 
@@ -137,6 +139,7 @@ impl Api {
     ///
     /// A busy store is asked again; any other failure ends the call.
     pub async fn tail(&self, hint: Arc<Notify>, stop: CancellationToken) -> Result<(), StoreError> {
+        let mut measured: Option<Instant> = None;
         loop {
             tokio::select! {
                 biased;
@@ -148,6 +151,13 @@ impl Api {
                     }
                     Err(error) => return Err(error),
                 },
+            }
+            if measured.is_none_or(|at| at.elapsed() >= OUTBOX_EVERY) {
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => return Ok(()),
+                    () = self.measure_outbox() => measured = Some(Instant::now()),
+                }
             }
             tokio::select! {
                 biased;
@@ -181,6 +191,15 @@ impl Api {
             self.publish(&model);
         }
         Ok(())
+    }
+
+    /// Tells the metrics how much is owed. A failure leaves them as they were: no reader waits for them.
+    async fn measure_outbox(&self) {
+        let inner = &*self.0;
+        match inner.store.outbox().await {
+            Ok(outbox) => inner.metrics.owed(outbox.pending, outbox.oldest_pending, inner.clock.now()),
+            Err(error) => tracing::warn!(%error, "could not count what is owed; trying again"),
+        }
     }
 
     fn publish(&self, model: &Model) {

@@ -2,6 +2,7 @@
 
 use crate::snapshot::Snapshot;
 use axum::http::{Method, StatusCode};
+use jiff::Timestamp;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -42,6 +43,8 @@ pub(crate) struct Metrics {
     newest_bar_end: Gauge<f64, AtomicU64>,
     symbols: Gauge,
     confirmations: Counter,
+    outbox_pending: Gauge,
+    outbox_oldest: Gauge<f64, AtomicU64>,
 }
 
 impl Metrics {
@@ -58,6 +61,8 @@ impl Metrics {
             newest_bar_end: Gauge::default(),
             symbols: Gauge::default(),
             confirmations: Counter::default(),
+            outbox_pending: Gauge::default(),
+            outbox_oldest: Gauge::default(),
         };
         let http = registry.sub_registry_with_prefix("qqq_http");
         http.register(
@@ -87,6 +92,11 @@ impl Metrics {
         let help = "End of the newest bar that readers see, Unix time";
         cache.register_with_unit("newest_bar_end", help, Unit::Seconds, metrics.newest_bar_end.clone());
         cache.register("symbols", "Symbols tracked", metrics.symbols.clone());
+        let outbox = registry.sub_registry_with_prefix("qqq_outbox");
+        let help = "Deliveries that wait for their time or are under way";
+        outbox.register("pending", help, metrics.outbox_pending.clone());
+        let help = "For how long the oldest pending delivery has been owed; 0 where none is";
+        outbox.register_with_unit("oldest", help, Unit::Seconds, metrics.outbox_oldest.clone());
         metrics
     }
 
@@ -115,6 +125,12 @@ impl Metrics {
 
     pub(crate) fn accept_failed(&self) {
         self.accept_errors.inc();
+    }
+
+    pub(crate) fn owed(&self, pending: u64, oldest: Option<Timestamp>, now: Timestamp) {
+        let age = oldest.map_or(0.0, |oldest| now.duration_since(oldest).as_secs_f64());
+        self.outbox_pending.set(i64::try_from(pending).unwrap_or(i64::MAX));
+        self.outbox_oldest.set(age.max(0.0));
     }
 
     pub(crate) fn confirmation_owed(&self) {

@@ -28,6 +28,7 @@ pub(crate) struct Faulty {
     inner: Arc<dyn Store>,
     fault: watch::Sender<Fault>,
     waiting: AtomicUsize,
+    outbox_asked: AtomicUsize,
 }
 
 impl Faulty {
@@ -36,6 +37,7 @@ impl Faulty {
             inner: Arc::clone(&world.store),
             fault: watch::Sender::new(Fault::None),
             waiting: AtomicUsize::new(0),
+            outbox_asked: AtomicUsize::new(0),
         }
     }
 
@@ -46,6 +48,11 @@ impl Faulty {
     /// How many calls hang or wait, or have.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::SeqCst)
+    }
+
+    /// How often the outbox was counted.
+    pub(crate) fn outbox_asked(&self) -> usize {
+        self.outbox_asked.load(Ordering::SeqCst)
     }
 
     async fn ok(&self) -> Result<&dyn Store, StoreError> {
@@ -149,6 +156,7 @@ impl OutboxStore for Faulty {
         self.ok().await?.next_due().await
     }
     async fn outbox(&self) -> Result<OutboxSummary, StoreError> {
+        self.outbox_asked.fetch_add(1, Ordering::SeqCst);
         self.ok().await?.outbox().await
     }
 }

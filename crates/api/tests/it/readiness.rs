@@ -2,11 +2,14 @@
 
 use crate::faulty::{Fault, Faulty};
 use crate::world::*;
+use axum::Router;
 use axum::http::StatusCode;
-use qqq_core::FeedMode;
+use qqq_core::delivery::Outcome;
+use qqq_core::{Clock, FeedMode};
 use qqq_store::Batch;
 use serde_json::json;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// The checks that fail.
 async fn reasons(world: &World) -> Vec<String> {
@@ -115,4 +118,49 @@ async fn the_metrics_count_requests_by_route_and_hold_no_path_of_a_client() {
     assert!(text.contains("qqq_http_request_duration_seconds_bucket"));
     assert!(!text.contains("secret") && !text.contains("AAPL"));
     assert!(text.ends_with("# EOF\n"));
+}
+
+/// A figure among the metrics.
+async fn figure(router: &Router, name: &str) -> Option<f64> {
+    let text = get(router, "/metrics").await.text().to_owned();
+    let mut figures = text.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    figures.next().map(|figure| figure.parse().unwrap())
+}
+
+#[tokio::test]
+async fn the_metrics_tell_how_many_mails_are_owed_and_since_when() {
+    let world = World::new().await;
+    let signed_up = world.router().await;
+    for name in ["ada", "eve"] {
+        let body = format!(r#"{{"email":"{name}@example.com","metric":"price","ticker":"AAPL"}}"#);
+        assert_eq!(post_json(&signed_up, "/subscribe", &body).await.status, StatusCode::CREATED);
+    }
+    world.clock.set("2025-01-31T20:02:00Z");
+    let following = Following::start(world.api().await);
+    let router = following.api.router();
+    until(|| async { figure(&router, "qqq_outbox_pending").await == Some(2.0) }).await;
+    assert_eq!(figure(&router, "qqq_outbox_oldest_seconds").await, Some(90.0));
+    for delivery in world.claim().await {
+        assert!(
+            world.store.settle(delivery.id, delivery.lease, &Outcome::Sent, world.clock.now()).await.unwrap()
+        );
+    }
+    until(|| async { figure(&router, "qqq_outbox_pending").await == Some(0.0) }).await;
+    assert_eq!(figure(&router, "qqq_outbox_oldest_seconds").await, Some(0.0));
+}
+
+#[tokio::test]
+async fn what_is_owed_is_counted_now_and_then_however_often_there_is_news() {
+    let world = World::new().await;
+    let faulty = Arc::new(Faulty::over(&world));
+    let started = Instant::now();
+    let following = Following::start(world.api_over(faulty.clone()).await);
+    for n in 0..40 {
+        let sequence = world.commit_bars(&[bar("AAPL", at("2025-01-31T19:00:00Z").plus(n), "1", 5)]).await;
+        following.has_seen(sequence).await;
+    }
+    until(|| async { faulty.outbox_asked() > 0 }).await;
+    let most = 1 + started.elapsed().as_secs() as usize / 5;
+    assert!(faulty.outbox_asked() <= most, "{} times", faulty.outbox_asked());
+    following.stop().await.unwrap();
 }
