@@ -5,8 +5,10 @@ use crate::backoff::{Backoff, jittered};
 use crate::breaker::{self, Breaker};
 use crate::budget::Budget;
 use crate::{FeedError, FeedErrorKind};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimeParser;
 use qqq_core::Clock;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use reqwest::{Response, StatusCode, Url};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,6 +26,11 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const MAX_PAUSE: Duration = Duration::from_secs(8);
 /// No provider is believed when it asks to be left alone for longer.
 const MAX_WAIT: Duration = Duration::from_secs(3600);
+/// The same for the end of a rate limit's window, which nobody measured for us: where the clocks differ it
+/// may seem hours away. Windows are of a minute.
+const MAX_WINDOW: Duration = Duration::from_secs(120);
+
+const RATE_LIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
 /// How long a request may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,10 +54,14 @@ impl Default for Timeouts {
     }
 }
 
-/// A web client with these time-outs that follows no redirect and speaks TLS by rustls with ring.
-pub fn client(timeouts: Timeouts) -> Result<reqwest::Client, FeedError> {
+/// A web client with these time-outs that follows no redirect and speaks TLS by rustls with ring. It goes
+/// through the proxy that the environment names, if any, but not where `base` is on this machine: there a
+/// proxy elsewhere finds something else, or nothing.
+pub fn client(timeouts: Timeouts, base: &Url) -> Result<reqwest::Client, FeedError> {
     install_tls();
-    reqwest::Client::builder()
+    let builder = reqwest::Client::builder();
+    let builder = if is_loopback(base) { builder.no_proxy() } else { builder };
+    builder
         .user_agent(concat!("Mozilla/5.0 (compatible; qqq-tracker/", env!("CARGO_PKG_VERSION"), ")"))
         .connect_timeout(timeouts.connect)
         .timeout(timeouts.total)
@@ -89,15 +100,19 @@ pub(crate) fn check_base(key: &str, base: &Url) -> Result<(), FeedError> {
     Err(FeedError::new(FeedErrorKind::BadRequest, message))
 }
 
-/// Says so where credentials would cross a network in the clear.
-pub(crate) fn warn_if_exposed(provider: &str, url: &Url) {
-    let loopback = match url.host() {
+/// Whether an address is on this machine.
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
         Some(url::Host::Domain(name)) => name == "localhost",
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
         None => true,
-    };
-    if matches!(url.scheme(), "http" | "ws") && !loopback {
+    }
+}
+
+/// Says so where credentials would cross a network in the clear.
+pub(crate) fn warn_if_exposed(provider: &str, url: &Url) {
+    if matches!(url.scheme(), "http" | "ws") && !is_loopback(url) {
         tracing::warn!(provider, "{provider} is asked without TLS: the credentials can be read on the way");
     }
 }
@@ -154,7 +169,8 @@ impl From<FeedError> for Failure {
 }
 
 impl Caller {
-    pub(crate) fn new(manners: Manners, clock: Arc<dyn Clock>) -> Result<Self, FeedError> {
+    /// For addresses below `base`.
+    pub(crate) fn new(manners: Manners, base: &Url, clock: Arc<dyn Clock>) -> Result<Self, FeedError> {
         if manners.timeouts.total.is_zero() {
             let message = format!("{}: the timeout is 0s; it must be longer", manners.provider);
             return Err(FeedError::new(FeedErrorKind::BadRequest, message));
@@ -166,7 +182,7 @@ impl Caller {
             probe: manners.timeouts.total * 2,
         };
         Ok(Self {
-            client: client(manners.timeouts)?,
+            client: client(manners.timeouts, base)?,
             budget: Budget::new(manners.provider, manners.requests_per_minute, manners.burst)?,
             gate: Mutex::new(Gate { breaker: Breaker::new(settings), reason: None }),
             preferred: AtomicUsize::new(0),
@@ -258,7 +274,6 @@ impl Caller {
     /// What a status other than success means.
     async fn refusal(&self, mut response: Response) -> Failure {
         let status = response.status();
-        let wait = self.wait(response.headers());
         let mut body = Vec::new();
         // The status is the answer; a body that does not come, or comes drop by drop, takes nothing from it.
         while body.len() < MAX_ERROR_BODY
@@ -269,6 +284,7 @@ impl Caller {
         body.truncate(MAX_ERROR_BODY);
         let text = String::from_utf8_lossy(&body);
         let (kind, words) = (self.manners.classify)(status, &text).unwrap_or_else(|| by_status(status));
+        let wait = self.wait(kind, response.headers());
         let kind = match kind {
             FeedErrorKind::RateLimited { .. } => FeedErrorKind::RateLimited { retry_after: wait },
             other => other,
@@ -284,16 +300,26 @@ impl Caller {
         Failure { error: FeedError::new(kind, message), wait }
     }
 
-    /// How long the provider asks to be left alone: `Retry-After` in seconds, or `X-RateLimit-Reset` in
-    /// seconds since 1970.
-    fn wait(&self, headers: &HeaderMap) -> Option<Duration> {
-        let seconds = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
-        let wait = seconds(RETRY_AFTER.as_str()).map(Duration::from_secs).or_else(|| {
-            let reset = i64::try_from(seconds("x-ratelimit-reset")?).ok()?;
-            let wait = reset.checked_sub(self.clock.now().as_second())?;
-            Some(Duration::from_secs(u64::try_from(wait).unwrap_or(0)))
-        })?;
-        Some(wait.min(MAX_WAIT))
+    /// How long the provider asks to be left alone: by `Retry-After`, in seconds or as a date, or, where it
+    /// limits the rate, by `X-RateLimit-Reset`, in seconds since 1970. Other answers carry the latter too,
+    /// where it asks for nothing. Times are measured from the answer's own `Date`, where it has one.
+    fn wait(&self, kind: FeedErrorKind, headers: &HeaderMap) -> Option<Duration> {
+        let text = |name: HeaderName| Some(headers.get(name)?.to_str().ok()?.trim());
+        let now = || text(DATE).and_then(http_date).unwrap_or_else(|| self.clock.now());
+        let until = |at: Timestamp| Duration::try_from(at.duration_since(now())).unwrap_or(Duration::ZERO);
+        let retry_after = text(RETRY_AFTER).and_then(|text| match text.parse() {
+            Ok(seconds) => Some(Duration::from_secs(seconds)),
+            Err(_) => http_date(text).map(until),
+        });
+        if let Some(wait) = retry_after {
+            return Some(wait.min(MAX_WAIT));
+        }
+        if !matches!(kind, FeedErrorKind::RateLimited { .. }) {
+            return None;
+        }
+        let reset: u64 = text(RATE_LIMIT_RESET)?.parse().ok()?;
+        let reset = Timestamp::from_second(i64::try_from(reset).ok()?).ok()?;
+        Some(until(reset).min(MAX_WINDOW))
     }
 
     fn transport(&self, url: &Url, error: &reqwest::Error) -> FeedError {
@@ -362,6 +388,11 @@ fn by_status(status: StatusCode) -> (FeedErrorKind, Option<&'static str>) {
         429 => (FeedErrorKind::RateLimited { retry_after: None }, None),
         _ => (FeedErrorKind::BadRequest, None),
     }
+}
+
+/// A time as HTTP writes it, `Sun, 06 Nov 1994 08:49:37 GMT`, which is a form of RFC 2822's.
+fn http_date(text: &str) -> Option<Timestamp> {
+    DateTimeParser::new().parse_timestamp(text).ok()
 }
 
 /// The innermost reason of an error: the outer ones repeat the address.
@@ -451,8 +482,8 @@ mod tests {
             secrets: Vec::new(),
             classify: |_, _| None,
         };
-        let caller = Caller::new(manners, Arc::new(Epoch)).expect("a caller");
         let (limited, limited_count) = server("429 Too Many Requests").await;
+        let caller = Caller::new(manners, &limited, Arc::new(Epoch)).expect("a caller");
         let (open, open_count) = server("200 OK").await;
         let counts = || (limited_count.load(Ordering::Relaxed), open_count.load(Ordering::Relaxed));
         let (urls, headers) = ([limited.clone(), open], HeaderMap::new());

@@ -128,7 +128,7 @@ impl Alpaca {
             secrets: vec![config.key_id.clone(), config.secret_key.clone()],
             classify: client::classify,
         };
-        let caller = Caller::new(manners, clock.clone())?;
+        let caller = Caller::new(manners, &config.base_url, clock.clone())?;
         let stream = config.stream.then(|| stream::Settings {
             url: stream_url,
             key_id: config.key_id,

@@ -91,7 +91,7 @@ impl Iex {
             split_adjusted: false,
             delay_minutes: 0,
         };
-        let caller = Caller::new(manners, clock.clone())?;
+        let caller = Caller::new(manners, &config.base_url, clock.clone())?;
         let client = Client { caller, base: config.base_url, token: config.token, feed: label, clock };
         Ok(Self { info, client })
     }

@@ -72,7 +72,7 @@ impl Yahoo {
             split_adjusted: true,
             delay_minutes: 0,
         };
-        let caller = Caller::new(manners, clock.clone())?;
+        let caller = Caller::new(manners, &config.base_url, clock.clone())?;
         Ok(Self { info, client: Client { caller, base: config.base_url, feed: label }, clock })
     }
 }

@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use qqq_feed::{
     Alpaca, AlpacaConfig, FeedError, FeedErrorKind, Fetched, Iex, IexConfig, Provider, Yahoo, YahooConfig,
 };
+use std::process::Command;
 use std::time::{Duration, Instant};
 use url::Url;
 
@@ -218,24 +219,66 @@ async fn a_connection_refused_says_who_cannot_be_reached_and_shows_no_query() {
 
 #[tokio::test]
 async fn a_rate_limit_is_honoured_as_long_as_the_provider_said() {
-    let half_an_hour_later = half_hour().end.start().as_second() + 1800;
-    for (header, value, seconds) in [
-        ("retry-after", "120".to_owned(), Some(120)),
-        ("x-ratelimit-reset", half_an_hour_later.to_string(), Some(1800)),
-        ("retry-after", "99999999999999999999".to_owned(), None),
-        ("retry-after", "999999999".to_owned(), Some(3600)),
-        ("x-ratelimit-reset", "-5".to_owned(), None),
-    ] {
-        let server = Server::always(Reply::status(429, "too many requests.").header(header, &value)).await;
-        for (name, provider) in providers(&server.url) {
-            let error = ask(&*provider).await.expect_err("429");
-            let retry_after = seconds.map(Duration::from_secs);
-            assert_eq!(error.kind, FeedErrorKind::RateLimited { retry_after }, "{name} {header}: {value}");
-            let asked = server.seen().len();
-            assert!(ask(&*provider).await.is_err());
-            assert_eq!(server.seen().len(), asked, "{name} was asked again too early");
-        }
+    let in_seconds = |seconds: i64| (half_hour().end.start().as_second() + seconds).to_string();
+    let long_ago = ("date", "Sun, 06 Nov 1994 08:49:37 GMT".to_owned());
+    let cases = [
+        (vec![("retry-after", "120".to_owned())], Some(120)),
+        (vec![("retry-after", "99999999999999999999".to_owned())], None),
+        (vec![("retry-after", "999999999".to_owned())], Some(3600)),
+        // The clock of these tests stands at 15:30.
+        (vec![("retry-after", "Fri, 31 Jan 2025 15:40:00 GMT".to_owned())], Some(600)),
+        (vec![("retry-after", "Sat, 01 Feb 2025 15:40:00 GMT".to_owned())], Some(3600)),
+        (vec![("retry-after", "Fri, 31 Jan 2025 15:20:00 GMT".to_owned())], Some(0)),
+        (vec![("retry-after", "Friday at noon".to_owned())], None),
+        // Clocks may differ by years: the answer's own counts.
+        (vec![long_ago.clone(), ("retry-after", "Sun, 06 Nov 1994 08:50:37 GMT".to_owned())], Some(60)),
+        (vec![("x-ratelimit-reset", in_seconds(55))], Some(55)),
+        (vec![("x-ratelimit-reset", in_seconds(1800))], Some(120)),
+        (vec![("x-ratelimit-reset", "784111800".to_owned()), long_ago], Some(23)),
+        (vec![("x-ratelimit-reset", in_seconds(-1800))], Some(0)),
+        (vec![("x-ratelimit-reset", "-5".to_owned())], None),
+        (vec![("x-ratelimit-reset", "18446744073709551615".to_owned())], None),
+        (vec![("x-ratelimit-reset", in_seconds(55)), ("retry-after", "7".to_owned())], Some(7)),
+    ];
+    let asking = cases.into_iter().flat_map(|case| NAMES.map(|name| (case.clone(), name)));
+    join_all(asking.map(|((headers, seconds), name)| async move {
+        let limited = Reply::status(429, "too many requests.");
+        let limited = headers.iter().fold(limited, |reply, (name, value)| reply.header(name, value));
+        let server = Server::always(limited).await;
+        let provider = one(name, &server.url);
+        let error = ask(&*provider).await.expect_err("429");
+        let retry_after = seconds.map(Duration::from_secs);
+        assert_eq!(error.kind, FeedErrorKind::RateLimited { retry_after }, "{name} {headers:?}");
+        let asked = server.seen().len();
+        assert!(ask(&*provider).await.is_err());
+        assert_eq!(server.seen().len(), asked, "{name} was asked again too early: {headers:?}");
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn the_end_of_a_window_delays_no_answer_to_what_is_no_rate_limit() {
+    let reset = half_hour().end.start().as_second() + 55;
+    for name in NAMES {
+        let down = Reply::status(500, HTML).header("x-ratelimit-reset", reset);
+        let server = Server::script(vec![down, Reply::ok(good(name, "101.5"))]).await;
+        let fetched = ask(&*one(name, &server.url)).await.expect("it is asked again at once");
+        assert_eq!((fetched.bars.len(), server.seen().len()), (1, 2), "{name}");
     }
+}
+
+/// By running one of the other tests again where the environment names a proxy that nobody runs.
+#[test]
+fn what_is_on_this_machine_is_not_asked_through_a_proxy() {
+    const PROXIES: [&str; 6] =
+        ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+    let mut again = Command::new(std::env::current_exe().expect("this program"));
+    again.args(["--exact", "hostile::the_good_answer_of_these_tests_is_good"]);
+    again.envs(PROXIES.map(|name| (name, "http://127.0.0.1:9")));
+    again.env_remove("NO_PROXY").env_remove("no_proxy");
+    let output = again.output().expect("a run");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
 }
 
 #[tokio::test]
