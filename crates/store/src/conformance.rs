@@ -69,6 +69,8 @@ macro_rules! store_conformance {
             one_address_is_written_to_three_times_a_day
             one_mailbox_is_throttled_under_all_its_tags
             all_addresses_together_have_a_limit
+            three_refusals_in_a_row_suppress_an_address_for_a_month
+            only_refusals_in_a_row_suppress_an_address
             without_confirmation_a_subscription_is_active_at_once
             on_a_live_feed_a_subscription_begins_with_the_next_minute
             on_a_simulated_feed_a_subscription_begins_with_the_feeds_clock
@@ -86,6 +88,10 @@ macro_rules! store_conformance {
             the_feeds_state_comes_back_and_is_no_reason_to_render
             alerts_are_paged_newest_first_without_gaps_or_repeats
             alerts_are_filtered
+            what_nobody_confirmed_is_forgotten
+            what_has_ended_is_forgotten_after_a_month
+            settled_deliveries_are_forgotten_after_ninety_days
+            forgetting_does_not_widen_the_throttle
             notes_come_back
             only_one_worker_holds_the_lock
             a_store_describes_and_checks_itself
@@ -1010,6 +1016,72 @@ pub async fn all_addresses_together_have_a_limit(store: Shared) {
     assert!(!ask(22, 3600).await);
 }
 
+/// Has an alert of the `n`-th minute end for one receiver, if it comes to be owed to it at all.
+async fn answered(store: &Shared, n: i32, outcome: Outcome, now: Timestamp) -> bool {
+    let raised = alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus(n)))]);
+    if store.commit(&raised, now).await.unwrap().deliveries == 0 {
+        return false;
+    }
+    let delivery = claim_one(store, now).await;
+    assert!(settle(store, &delivery, outcome, now).await);
+    true
+}
+
+pub async fn three_refusals_in_a_row_suppress_an_address_for_a_month(store: Shared) {
+    let refused = || Outcome::Failed("550 no such user".to_owned());
+    // Of all its subscriptions together, whatever was sent: the third is a confirmation.
+    let limits = SignUpLimits::default();
+    let asked = SignUp { confirm: false, ..sign_up(1, "Ada@example.com", "TSLA") };
+    store.subscribe(&asked, limits, at(-3600)).await.unwrap();
+    assert!(answered(&store, 0, refused(), at(0)).await);
+    assert!(answered(&store, 1, refused(), at(60)).await);
+    assert!(store.subscribe(&sign_up(2, "ada@EXAMPLE.com", "AAPL"), limits, at(70)).await.unwrap());
+    store.commit(&alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus(2)))]), at(80)).await.unwrap();
+    let mails = claim_all(&store, at(80)).await;
+    let [waiting, mail] = &mails[..] else { panic!("{mails:?}") };
+    let (waiting, mail) =
+        if mail.kind == DeliveryKind::Confirmation { (waiting, mail) } else { (mail, waiting) };
+    assert!(settle(&store, waiting, Outcome::RetryAt(at(90), "451".to_owned()), at(81)).await);
+    assert!(settle(&store, mail, refused(), at(82)).await);
+
+    // What is owed already is cancelled, and nothing more comes to be owed.
+    assert!(claim_all(&store, at(100)).await.is_empty());
+    assert_eq!(outbox(&store).await, (0, 0, 3, 0, 1));
+    for seconds in [120, 29 * DAY, 30 * DAY + 81] {
+        assert!(!answered(&store, 3 + seconds as i32 / 60, Outcome::Sent, at(seconds)).await);
+        let asked = sign_up(3, "ada@example.com", "MSFT");
+        assert!(!store.subscribe(&asked, limits, at(seconds)).await.unwrap());
+    }
+    // A month later it is written to again; one more refusal is enough, one success is a new beginning.
+    let month = 30 * DAY + 82;
+    assert!(answered(&store, 100_000, refused(), at(month)).await);
+    assert!(!answered(&store, 100_001, Outcome::Sent, at(month + 60)).await);
+    assert!(answered(&store, 100_002, Outcome::Sent, at(2 * month)).await);
+    assert!(answered(&store, 100_003, refused(), at(2 * month + 60)).await);
+    assert!(answered(&store, 100_004, Outcome::Sent, at(2 * month + 120)).await);
+}
+
+pub async fn only_refusals_in_a_row_suppress_an_address(store: Shared) {
+    subscribed(&store, 1, "TSLA", at(-3600)).await;
+    let refused = || Outcome::Failed("550".to_owned());
+    let outcomes = [refused(), refused(), Outcome::Sent, refused(), refused(), Outcome::Sent, refused()];
+    for (n, outcome) in (0..).zip(outcomes) {
+        assert!(answered(&store, n, outcome, at(60 * i64::from(n))).await, "number {n}");
+    }
+    // What expired says nothing of the address, neither for it nor against it.
+    let expired = Outcome::RetryAt(Timestamp::MAX, "451".to_owned());
+    for n in 7..12 {
+        assert!(answered(&store, n, expired.clone(), at(60 * i64::from(n))).await, "number {n}");
+    }
+    assert!(answered(&store, 12, refused(), at(720)).await);
+    // Others are not concerned.
+    subscribed(&store, 2, "AAPL", at(-3600)).await;
+    assert!(answered(&store, 13, refused(), at(780)).await);
+    assert!(!answered(&store, 14, refused(), at(840)).await, "the third in a row");
+    let other = alerts_of([AlertChange::Raised(alert("AAPL", MINUTE.plus(15)))]);
+    assert_eq!(store.commit(&other, at(900)).await.unwrap().deliveries, 1);
+}
+
 pub async fn without_confirmation_a_subscription_is_active_at_once(store: Shared) {
     let pending = sign_up(1, "ada@example.com", "TSLA");
     assert!(store.subscribe(&pending, UNLIMITED, at(0)).await.unwrap());
@@ -1424,6 +1496,98 @@ pub async fn alerts_are_filtered(store: Shared) {
     }
     let one = &all[5];
     assert_eq!(store.alert(one.id).await.unwrap().as_ref(), Some(one));
+}
+
+const DAY: i64 = 24 * 60 * 60;
+
+/// Forgets in pieces of `limit`, and answers how many rows were deleted.
+async fn forget(store: &Shared, seconds: i64, limit: u32) -> u64 {
+    let mut total = 0;
+    loop {
+        let deleted = store.forget(at(seconds), limit).await.unwrap();
+        assert!(deleted <= u64::from(limit));
+        total += deleted;
+        if deleted < u64::from(limit) {
+            return total;
+        }
+    }
+}
+
+async fn known(store: &Shared, sign_up: &SignUp) -> bool {
+    store.subscription_of(Purpose::Manage, &sign_up.hashes.manage).await.unwrap().is_some()
+}
+
+pub async fn what_nobody_confirmed_is_forgotten(store: Shared) {
+    let asked: Vec<SignUp> = (0..5).map(|n| sign_up(n, &format!("s{n}@example.com"), "TSLA")).collect();
+    for sign_up in &asked {
+        store.subscribe(sign_up, UNLIMITED, at(0)).await.unwrap();
+    }
+    // One confirms, one asks again later, one mail is sent.
+    store.confirm(&asked[0].hashes.confirm, at(1)).await.unwrap();
+    store.subscribe(&asked[1], UNLIMITED, at(10)).await.unwrap();
+    let mail = store.claim(at(20), at(50), 1).await.unwrap().remove(0);
+    settle(&store, &mail, Outcome::Sent, at(21)).await;
+    assert_eq!(store.forget(at(2 * DAY), 0).await.unwrap(), 0);
+    assert_eq!(forget(&store, 2 * DAY, 100).await, 0, "its deadline passed a day ago, not more");
+    assert_eq!(forget(&store, 2 * DAY + 1, 2).await, 6, "three subscriptions, with a mail each");
+    for (n, expected) in [true, true, false, false, false].into_iter().enumerate() {
+        assert_eq!(known(&store, &asked[n]).await, expected, "number {n}");
+    }
+    assert_eq!(forget(&store, 2 * DAY + 11, 1).await, 3, "one subscription with two mails");
+    assert!(!known(&store, &asked[1]).await);
+    assert_eq!(forget(&store, 9 * DAY, 100).await, 0);
+    let summary = store.outbox().await.unwrap();
+    assert_eq!(summary.pending + summary.sent, 1, "the mail of the one that confirmed");
+    // Whoever was forgotten is a stranger.
+    assert_eq!(store.confirm(&asked[1].hashes.confirm, at(9 * DAY)).await.unwrap(), Confirmed::Unknown);
+    assert!(store.subscribe(&asked[1], SignUpLimits::default(), at(9 * DAY)).await.unwrap());
+}
+
+pub async fn what_has_ended_is_forgotten_after_a_month(store: Shared) {
+    let (_, sign_up) = one_owed(&store).await;
+    let stays = subscribed(&store, 2, "TSLA", at(0)).await;
+    let told = claim_one(&store, at(1)).await;
+    settle(&store, &told, Outcome::Sent, at(2)).await;
+    store.unsubscribe(&sign_up.hashes.unsubscribe, at(3)).await.unwrap().unwrap();
+    assert_eq!(forget(&store, 30 * DAY + 3, 100).await, 0);
+    assert!(known(&store, &sign_up).await);
+    assert_eq!(forget(&store, 30 * DAY + 4, 1).await, 2);
+    assert!(!known(&store, &sign_up).await);
+    assert!(known(&store, &stays).await);
+    assert_eq!(outbox(&store).await, (0, 0, 0, 0, 0));
+}
+
+pub async fn settled_deliveries_are_forgotten_after_ninety_days(store: Shared) {
+    let (raised, sign_up) = one_owed(&store).await;
+    let told = claim_one(&store, at(1)).await;
+    settle(&store, &told, Outcome::Sent, at(2)).await;
+    let waiting = alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus(1)))]);
+    store.commit(&waiting, at(2)).await.unwrap();
+    assert_eq!(forget(&store, 90 * DAY + 2, 100).await, 0);
+    assert_eq!(outbox(&store).await, (1, 1, 0, 0, 0));
+    assert_eq!(forget(&store, 90 * DAY + 3, 100).await, 1);
+    assert_eq!(outbox(&store).await, (1, 0, 0, 0, 0), "what waits is not forgotten");
+    assert!(known(&store, &sign_up).await);
+    // The alert is not told again for that.
+    let again = alerts_of([AlertChange::Raised(raised)]);
+    assert_eq!(store.commit(&again, at(90 * DAY + 4)).await.unwrap().deliveries, 0);
+}
+
+pub async fn forgetting_does_not_widen_the_throttle(store: Shared) {
+    let ask = async |n: u16, seconds: i64| {
+        let sign_up = sign_up(n, "ada@example.com", &format!("S{n}"));
+        store.subscribe(&sign_up, SignUpLimits::default(), at(seconds)).await.unwrap()
+    };
+    let mut mails = Vec::new();
+    for n in 0..400 {
+        let seconds = i64::from(n) * 900;
+        if ask(n, seconds).await {
+            mails.push(seconds);
+        }
+        forget(&store, seconds, 3).await;
+    }
+    assert!(mails.windows(4).all(|four| four[3] - four[0] >= DAY), "{mails:?}");
+    assert_eq!(mails.len(), 15, "three on each of five days");
 }
 
 pub async fn notes_come_back(store: Shared) {

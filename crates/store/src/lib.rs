@@ -187,7 +187,7 @@ pub trait AlertStore: Send + Sync {
     async fn alert(&self, id: AlertId) -> Result<Option<Alert>, StoreError>;
 }
 
-/// How many deliveries are where.
+/// How many deliveries are where, but for those [forgotten](Housekeeping::forget).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OutboxSummary {
     /// Waiting for their time or under way.
@@ -221,7 +221,10 @@ pub trait OutboxStore: Send + Sync {
     /// Extends a lease. False where a later claim exists or the delivery is settled.
     async fn renew(&self, id: DeliveryId, lease: Lease, lease_until: Timestamp) -> Result<bool, StoreError>;
 
-    /// Records how an attempt ended. False, and nothing changed, where a later claim exists or the delivery
+    /// Records how an attempt ended. Where the last three mails to an address (by its
+    /// [`key`](EmailAddress::key)) that the receiver answered for good, of whatever kind and subscription, ended as
+    /// [`Outcome::Failed`], the address is suppressed, by the SHA-256 of its key: for 30 days nothing more comes to
+    /// be owed to it, and a claim cancels what is owed already. False, and nothing changed, where a later claim exists or the delivery
     /// is settled. A retry past the delivery's expiry settles it as expired. Of a retracted alert, there is no
     /// retry, and whoever may have been told is owed the follow-up ([`BarStore::commit`]).
     async fn settle(
@@ -239,7 +242,7 @@ pub trait OutboxStore: Send + Sync {
     /// When the next delivery becomes due (or its lease runs out). `None` where nothing is pending.
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
 
-    /// How many deliveries are where.
+    /// How many deliveries are where. Cheap however many there have been: asked for every few seconds.
     async fn outbox(&self) -> Result<OutboxSummary, StoreError>;
 }
 
@@ -346,6 +349,12 @@ pub trait Housekeeping: Send + Sync {
 
     /// Keeps a small named text with the data.
     async fn set_note(&self, name: &str, text: &str) -> Result<(), StoreError>;
+
+    /// Deletes what is of no use any more, at most `limit` rows, and answers how many; fewer than `limit` mean
+    /// that nothing is left to delete. `now` is the wall clock. Of no use: subscriptions whose confirmation
+    /// deadline passed more than 24 hours ago or that ended more than 30 days ago, with all their deliveries;
+    /// deliveries settled more than 90 days ago; suppressions that no longer hold.
+    async fn forget(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
 
     /// One line for the operator: backend, version, place. No secrets.
     fn describe(&self) -> String;

@@ -204,6 +204,9 @@ impl Housekeeping for Faulty {
     async fn set_note(&self, name: &str, text: &str) -> Result<(), StoreError> {
         self.ok().await?.set_note(name, text).await
     }
+    async fn forget(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.ok().await?.forget(now, limit).await
+    }
     fn describe(&self) -> String {
         self.inner.describe()
     }

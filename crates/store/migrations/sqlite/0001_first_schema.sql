@@ -126,14 +126,17 @@ create unique index subscriptions_live on subscriptions (address, symbol, metric
 create index subscriptions_active on subscriptions (symbol, metric, active_from) where status = 'active';
 create index subscriptions_by_address on subscriptions (address);
 create index subscriptions_by_mailbox on subscriptions (mailbox);
-create index subscriptions_by_status on subscriptions (status);
+create index subscriptions_pending on subscriptions (confirm_by) where status = 'pending';
+create index subscriptions_ended on subscriptions (ended_at) where status = 'unsubscribed';
 
--- SHA-256 of lower-case addresses that must not be written to.
+-- SHA-256 of lower-case addresses that must not be written to, for 30 days from `created_at`.
 create table suppressions (
     address_hash blob not null primary key check (length(address_hash) = 32),
     reason       text not null,
     created_at   integer not null
 ) strict, without rowid;
+
+create index suppressions_by_age on suppressions (created_at);
 
 -- `attempts` counts the claims and is the lease: only the latest claim may settle. `lease_until` is set while
 -- an attempt is under way, and stays set when its holder dies.
@@ -158,8 +161,32 @@ create table deliveries (
 create index deliveries_due on deliveries (coalesce(lease_until, due_at)) where state = 'pending';
 create index deliveries_by_subscription on deliveries (subscription);
 create index deliveries_by_alert on deliveries (alert) where alert is not null;
-create index deliveries_by_state on deliveries (state, created_at);
+create index deliveries_pending on deliveries (created_at) where state = 'pending';
+create index deliveries_answered on deliveries (subscription, settled_at, state) where state in ('sent', 'failed');
+create index deliveries_settled on deliveries (settled_at) where state <> 'pending';
 create index deliveries_confirming on deliveries (created_at) where kind = 'confirmation';
+
+-- How many deliveries are in each state: counting them would take longer every day.
+create table delivery_counts (
+    state      text not null primary key,
+    deliveries integer not null check (deliveries >= 0)
+) strict, without rowid;
+
+insert into delivery_counts (state, deliveries)
+values ('pending', 0), ('sent', 0), ('failed', 0), ('expired', 0), ('cancelled', 0);
+
+create trigger delivery_owed after insert on deliveries begin
+    update delivery_counts set deliveries = deliveries + 1 where state = new.state;
+end;
+
+create trigger delivery_ended after update of state on deliveries when new.state <> old.state begin
+    update delivery_counts set deliveries = deliveries - 1 where state = old.state;
+    update delivery_counts set deliveries = deliveries + 1 where state = new.state;
+end;
+
+create trigger delivery_forgotten after delete on deliveries begin
+    update delivery_counts set deliveries = deliveries - 1 where state = old.state;
+end;
 
 create table notes (
     name text not null primary key,

@@ -1,11 +1,53 @@
-//! The worker's lock, notes, checks, and the end.
+//! The worker's lock, notes, what is forgotten, checks, and the end.
 
-use super::Sqlite;
+use super::subscriptions::later;
+use super::{Sqlite, outbox};
 use crate::{Housekeeping, StoreError, WorkerLock};
 use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
 use std::fs::{File, TryLockError};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
+
+const fn days(count: i64) -> SignedDuration {
+    SignedDuration::from_hours(24 * count)
+}
+
+/// What is deleted, with the age it has then. Deliveries go before their subscriptions: while there are more
+/// than may be deleted at once, it is not the subscriptions' turn. The throttles count the confirmations of the
+/// last day; the youngest ones that are deleted are two days old.
+pub(super) const FORGET: [(&str, SignedDuration); 6] = [
+    (
+        "delete from deliveries where id in \
+         (select id from deliveries where state <> 'pending' and settled_at < ? order by settled_at limit ?)",
+        days(90),
+    ),
+    (
+        "delete from deliveries where id in (select d.id from subscriptions s \
+         join deliveries d on d.subscription = s.id where s.status = 'pending' and s.confirm_by < ? limit ?)",
+        days(1),
+    ),
+    (
+        "delete from subscriptions where id in \
+         (select id from subscriptions where status = 'pending' and confirm_by < ? limit ?)",
+        days(1),
+    ),
+    (
+        "delete from deliveries where id in (select d.id from subscriptions s \
+         join deliveries d on d.subscription = s.id where s.status = 'unsubscribed' and s.ended_at < ? limit ?)",
+        days(30),
+    ),
+    (
+        "delete from subscriptions where id in \
+         (select id from subscriptions where status = 'unsubscribed' and ended_at < ? limit ?)",
+        days(30),
+    ),
+    (
+        "delete from suppressions where address_hash in \
+         (select address_hash from suppressions where created_at <= ? limit ?)",
+        outbox::SUPPRESSED_FOR,
+    ),
+];
 
 #[async_trait]
 impl Housekeeping for Sqlite {
@@ -37,6 +79,24 @@ impl Housekeeping for Sqlite {
         .execute(&mut *write)
         .await?;
         self.finish(write).await
+    }
+
+    async fn forget(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let mut write = self.begin().await?;
+        let mut left = u64::from(limit);
+        for (sql, age) in FORGET {
+            if left == 0 {
+                break;
+            }
+            left -= sqlx::query(sql)
+                .bind(later(now, -age).as_microsecond())
+                .bind(i64::try_from(left).unwrap_or(i64::MAX))
+                .execute(&mut *write)
+                .await?
+                .rows_affected();
+        }
+        self.finish(write).await?;
+        Ok(u64::from(limit) - left)
     }
 
     fn describe(&self) -> String {

@@ -24,13 +24,19 @@ const MOST_CLAIMED: usize = 1000;
 /// hold up the writes of others. The next claim goes on.
 const MOST_SETTLED: usize = 1000;
 
+/// So many refusals for good in a row, whatever was sent, and an address is suppressed.
+const REFUSALS: i64 = 3;
+
+/// How long a suppression holds: then somebody may have cleared the mailbox.
+pub(super) const SUPPRESSED_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
+
 /// Characters kept of what a receiver said.
 const LONGEST_REASON: usize = 500;
 
 /// What is due, oldest first. The planner would rather read and sort all that is pending.
 pub(super) const CANDIDATES: &str = concat!(
     "select d.id, d.kind, d.attempts, d.created_at, d.expires_at, \
-     exists (select 1 from suppressions x where x.address_hash = s.address_hash), ",
+     exists (select 1 from suppressions x where x.address_hash = s.address_hash and x.created_at > ?), ",
     subscription_columns!(),
     ", a.id is not null, ",
     alert_columns!(),
@@ -46,7 +52,22 @@ pub(super) const NEXT_DUE: &str = "select coalesce(lease_until, due_at) from del
 /// Who is told of an alert.
 pub(super) const CONCERNED: &str = "select id from subscriptions s \
      where status = 'active' and symbol = ? and metric = ? and active_from <= ? \
-     and not exists (select 1 from suppressions x where x.address_hash = s.address_hash)";
+     and not exists (select 1 from suppressions x \
+     where x.address_hash = s.address_hash and x.created_at > ?)";
+
+/// How many are where, and since when the oldest one waits.
+pub(super) const SUMMARY: &str = "select state, deliveries, \
+     (select min(created_at) from deliveries where state = 'pending') from delivery_counts";
+
+/// Suppresses the address of a subscription if the last [`REFUSALS`] mails to it that were answered for good were
+/// all refused. Of two that were answered in the same moment, the accepted one counts as the later.
+pub(super) const SUPPRESS: &str = "insert into suppressions (address_hash, reason, created_at) \
+     select s.address_hash, 'refused several times in a row', ?1 from subscriptions s \
+     where s.id = ?2 and ?3 = (select count(*) from (\
+     select d.state from subscriptions o join deliveries d indexed by deliveries_answered on d.subscription = o.id \
+     where o.address = s.address and d.state in ('sent', 'failed') \
+     order by d.settled_at desc, d.state desc limit ?3) where state = 'failed') \
+     on conflict (address_hash) do update set reason = excluded.reason, created_at = excluded.created_at";
 
 #[async_trait]
 impl OutboxStore for Sqlite {
@@ -117,7 +138,10 @@ impl OutboxStore for Sqlite {
         let Some(held) = held(&mut write, id, lease).await? else { return Ok(false) };
         match outcome {
             Outcome::Sent => end(&mut write, id, "sent", None, now).await?,
-            Outcome::Failed(reason) => end(&mut write, id, "failed", Some(reason), now).await?,
+            Outcome::Failed(reason) => {
+                end(&mut write, id, "failed", Some(reason), now).await?;
+                suppress_where_refused(&mut write, held.subscription, now).await?;
+            }
             Outcome::RetryAt(..) if held.taken_back.is_some() => {
                 end(&mut write, id, "cancelled", Some(RETRACTED), now).await?;
             }
@@ -155,9 +179,7 @@ impl OutboxStore for Sqlite {
     }
 
     async fn outbox(&self) -> Result<OutboxSummary, StoreError> {
-        let counts = sqlx::query("select state, count(*), min(created_at) from deliveries group by state")
-            .fetch_all(&self.readers)
-            .await?;
+        let counts = sqlx::query(SUMMARY).fetch_all(&self.readers).await?;
         let mut summary = OutboxSummary::default();
         for row in &counts {
             let mut columns = Columns::new(row, "deliveries");
@@ -166,7 +188,7 @@ impl OutboxStore for Sqlite {
             match state {
                 "pending" => {
                     summary.pending = count;
-                    summary.oldest_pending = Some(columns.time()?);
+                    summary.oldest_pending = if count > 0 { Some(columns.time()?) } else { None };
                 }
                 "sent" => summary.sent = count,
                 "failed" => summary.failed = count,
@@ -218,6 +240,7 @@ async fn candidates(
     limit: usize,
 ) -> Result<Vec<Candidate>, StoreError> {
     sqlx::query(CANDIDATES)
+        .bind(suppressed_since(now))
         .bind(now.as_microsecond())
         .bind(super::bars::bounded(limit))
         .fetch_all(connection)
@@ -307,6 +330,25 @@ async fn end(
     Ok(())
 }
 
+/// Suppressions from after this moment hold, in microseconds.
+pub(super) fn suppressed_since(now: Timestamp) -> i64 {
+    later(now, -SUPPRESSED_FOR).as_microsecond()
+}
+
+async fn suppress_where_refused(
+    connection: &mut SqliteConnection,
+    subscription: SubscriptionId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query(SUPPRESS)
+        .bind(now.as_microsecond())
+        .bind(subscription.to_string())
+        .bind(REFUSALS)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// Has a delivery wait for its next attempt.
 async fn put_off(
     connection: &mut SqliteConnection,
@@ -337,6 +379,7 @@ pub(super) async fn owe_alert(
         .bind(alert.symbol.as_str().to_owned())
         .bind(alert.metric.as_str())
         .bind(alert.start.index())
+        .bind(suppressed_since(now))
         .fetch_all(&mut *connection)
         .await?
         .iter()

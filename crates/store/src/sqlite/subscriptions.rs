@@ -238,11 +238,13 @@ async fn may_write_to(
     limits: SignUpLimits,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let suppressed: bool =
-        sqlx::query_scalar("select exists (select 1 from suppressions where address_hash = ?)")
-            .bind(address_hash(email))
-            .fetch_one(&mut *connection)
-            .await?;
+    let suppressed: bool = sqlx::query_scalar(
+        "select exists (select 1 from suppressions where address_hash = ? and created_at > ?)",
+    )
+    .bind(address_hash(email))
+    .bind(outbox::suppressed_since(now))
+    .fetch_one(&mut *connection)
+    .await?;
     let to_all: i64 = sqlx::query_scalar(CONFIRMATIONS_SINCE)
         .bind(later(now, -HOUR).as_microsecond())
         .fetch_one(&mut *connection)

@@ -39,7 +39,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0..2_usize, -2..3_i32).prop_map(|(symbol, minutes)| Step::Raise { symbol, minutes }),
         2 => which.clone().prop_map(|which| Step::Retract { which }),
         4 => Just(Step::Claim),
-        4 => (which.clone(), 0..5_usize).prop_map(|(which, how)| Step::Settle { which, how }),
+        4 => (which.clone(), 0..6_usize).prop_map(|(which, how)| Step::Settle { which, how }),
         1 => which.prop_map(|which| Step::Renew { which }),
         1 => Just(Step::Release),
         4 => prop::sample::select(vec![0, 1, 29, 30, 31, 60, 599, 600, 3600, 14_400, 86_399])
@@ -82,6 +82,10 @@ struct Model {
     /// Alerts, and whether they stand.
     alerts: BTreeMap<AlertId, bool>,
     owed: BTreeMap<DeliveryId, Owed>,
+    /// What receivers answered for good: address, when, whether they accepted.
+    answers: Vec<(String, Timestamp, bool)>,
+    /// Addresses that refused three mails in a row, and when they did.
+    suppressed: BTreeMap<String, Timestamp>,
 }
 
 impl Model {
@@ -111,6 +115,22 @@ impl Model {
         };
         self.owed.insert(id, owed);
         1
+    }
+
+    fn is_suppressed(&self, to: &SignUp, now: Timestamp) -> bool {
+        let since = self.suppressed.get(&to.email.key());
+        since.is_some_and(|since| now.duration_since(*since) < SignedDuration::from_hours(30 * 24))
+    }
+
+    fn answer(&mut self, to: usize, accepted: bool, now: Timestamp) {
+        let address = self.subscribers[to].asked.email.key();
+        self.answers.push((address.clone(), now, accepted));
+        let mut answers: Vec<(Timestamp, bool)> =
+            self.answers.iter().filter(|one| one.0 == address).map(|one| (one.1, one.2)).collect();
+        answers.sort_unstable();
+        if !accepted && answers.len() >= 3 && answers.iter().rev().take(3).all(|one| !one.1) {
+            self.suppressed.insert(address, now);
+        }
     }
 
     fn subscribe(&mut self, asked: SignUp, now: Timestamp) -> bool {
@@ -153,7 +173,8 @@ impl Model {
         let within = |ages: Vec<SignedDuration>, seconds: i64| {
             ages.into_iter().filter(|age| age.as_secs() < seconds).count() as u32
         };
-        let allowed = within(ages(true), LIMITS.address_gap_seconds) == 0
+        let allowed = !self.is_suppressed(&asked, now)
+            && within(ages(true), LIMITS.address_gap_seconds) == 0
             && within(ages(true), day.as_secs()) < LIMITS.address_per_day
             && within(ages(false), 3600) < LIMITS.total_per_hour;
         if allowed {
@@ -173,6 +194,7 @@ impl Model {
                 one.status == SubscriptionStatus::Active
                     && one.asked.symbol == symbol(SYMBOLS[of])
                     && one.active_from.unwrap() <= start
+                    && !self.is_suppressed(&one.asked, now)
             })
             .collect();
         concerned.into_iter().map(|to| self.owe(DeliveryKind::Alert, to, Some(id), now)).sum()
@@ -223,11 +245,12 @@ impl Model {
             .find(|(_, one)| one.state == State::Pending && one.lease.unwrap_or(one.due) <= now)
             .map(|(id, _)| *id)
         {
+            let suppressed = self.is_suppressed(&self.subscribers[self.owed[&id].to].asked, now);
             let one = self.owed.get_mut(&id).unwrap();
             let status = self.subscribers[one.to].status;
             let entitled = status == SubscriptionStatus::Active
                 || (one.kind == DeliveryKind::Confirmation && status == SubscriptionStatus::Pending);
-            if !entitled {
+            if !entitled || suppressed {
                 one.end(State::Cancelled);
             } else if one.kind == DeliveryKind::Alert && !self.alerts[&one.of.unwrap()] {
                 one.end(State::Cancelled);
@@ -258,7 +281,13 @@ impl Model {
             Outcome::RetryAt(at, _) if *at >= one.expires => one.end(State::Expired),
             Outcome::RetryAt(at, _) => (one.due, one.lease) = (*at, None),
         }
-        if gone && (one.attempts > 1 || !matches!(outcome, Outcome::Failed(_))) {
+        let (to, attempts) = (one.to, one.attempts);
+        match outcome {
+            Outcome::Sent => self.answer(to, true, now),
+            Outcome::Failed(_) => self.answer(to, false, now),
+            Outcome::RetryAt(..) => {}
+        }
+        if gone && (attempts > 1 || !matches!(outcome, Outcome::Failed(_))) {
             self.follow_up(claim.id, now);
         }
         true
@@ -383,8 +412,8 @@ impl Stage {
                     |seconds| Outcome::RetryAt(now + SignedDuration::from_secs(seconds), "later".to_owned());
                 let outcome = match how {
                     0 | 1 => Outcome::Sent,
-                    2 => Outcome::Failed("never".to_owned()),
-                    3 => retry(60),
+                    2 | 3 => Outcome::Failed("never".to_owned()),
+                    4 => retry(60),
                     _ => retry(14_400),
                 };
                 let settled = self.store.settle(claim.id, claim.lease, &outcome, now).await.unwrap();

@@ -217,8 +217,9 @@ async fn suppressed_addresses_are_not_written_to_and_nobody_can_tell() {
     store.subscribe(&open_sign_up, UNLIMITED, at(-3600)).await.unwrap();
     store.commit(&alerts_of([AlertChange::Raised(alert("TSLA", MINUTE))]), at(0)).await.unwrap();
     let mut connection = raw(&folder).await;
-    sqlx::query("insert into suppressions (address_hash, reason, created_at) values (?, 'bounced', 0)")
+    sqlx::query("insert into suppressions (address_hash, reason, created_at) values (?, 'bounced', ?)")
         .bind(Sha256::digest(b"ada@example.com").to_vec())
+        .bind(at(0).as_microsecond())
         .execute(&mut connection)
         .await
         .unwrap();
@@ -231,6 +232,32 @@ async fn suppressed_addresses_are_not_written_to_and_nobody_can_tell() {
     let summary = store.outbox().await.unwrap();
     assert_eq!((summary.pending, summary.cancelled), (0, 1));
     assert_eq!(store.subscription_counts().await.unwrap(), (1, 1, 0));
+}
+
+#[tokio::test]
+async fn a_suppressed_address_is_kept_as_a_hash_and_forgotten_when_it_lapses() {
+    let (store, folder) = fresh().await;
+    let asked = SignUp { confirm: false, ..sign_up(1, "Ada@Example.com", "TSLA") };
+    store.subscribe(&asked, UNLIMITED, at(-3600)).await.unwrap();
+    for n in 0..3 {
+        let raised = alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus(n)))]);
+        store.commit(&raised, at(0)).await.unwrap();
+        let claimed = store.claim(at(1), at(30), 9).await.unwrap();
+        let refused = Outcome::Failed("550 5.1.1 ada@example.com".to_owned());
+        assert!(store.settle(claimed[0].id, claimed[0].lease, &refused, at(2)).await.unwrap());
+    }
+    let mut connection = raw(&folder).await;
+    let kept: Vec<(Vec<u8>, String, i64)> =
+        sqlx::query_as("select address_hash, reason, created_at from suppressions")
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+    let hash = Sha256::digest(b"ada@example.com").to_vec();
+    assert_eq!(kept, [(hash, "refused several times in a row".to_owned(), at(2).as_microsecond())]);
+    let month = SignedDuration::from_hours(30 * 24);
+    let before = at(2) + month - SignedDuration::from_micros(1);
+    assert_eq!(store.forget(before, 100).await.unwrap(), 0);
+    assert_eq!(store.forget(at(2) + month, 100).await.unwrap(), 1);
 }
 
 /// A sign-up that wrote nothing would be answered without waiting for the disk: anybody with a watch could ask
