@@ -38,7 +38,7 @@ pub async fn run(
 pub async fn once(
     store: &dyn Store,
     retention: Duration,
-    _now: Timestamp,
+    now: Timestamp,
     stop: &CancellationToken,
 ) -> Result<(), StoreError> {
     let age = SignedDuration::try_from(retention).unwrap_or(SignedDuration::MAX);
@@ -49,6 +49,10 @@ pub async fn once(
         if bars > 0 {
             info!(bars, "bars past their retention were deleted");
         }
+    }
+    let rows = in_chunks(stop, || store.forget(now, CHUNK)).await?;
+    if rows > 0 {
+        info!(rows, "subscriptions and deliveries past their time were deleted");
     }
     Ok(())
 }
@@ -67,5 +71,38 @@ where
             return Ok(total);
         }
         tokio::time::sleep(BREATH).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use qqq_core::Metric;
+    use qqq_core::subscription::SubscriptionId;
+    use qqq_core::token::{Purpose, TokenKey};
+    use qqq_store::{SignUp, SignUpLimits};
+
+    #[tokio::test]
+    async fn a_sign_up_that_nobody_confirmed_is_deleted_two_days_later_even_without_a_feed() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = qqq_store::open(&format!("sqlite://{}/store.db", folder.path().display())).await.unwrap();
+        let id = SubscriptionId::from_random([7; 16]);
+        let sign_up = SignUp {
+            id,
+            email: "ada@example.com".parse().unwrap(),
+            symbol: "TSLA".parse().unwrap(),
+            metric: Metric::Price,
+            nonce: [7; 16],
+            hashes: TokenKey::new([1; 32]).hashes(id, &[7; 16]),
+            confirm: true,
+        };
+        let now: Timestamp = "2025-01-27T15:00:00Z".parse().unwrap();
+        store.subscribe(&sign_up, SignUpLimits::default(), now).await.unwrap();
+        for (hours, known) in [(0, true), (47, true), (49, false)] {
+            let later = now + SignedDuration::from_hours(hours);
+            once(&*store, Duration::from_secs(3600), later, &CancellationToken::new()).await.unwrap();
+            let found = store.subscription_of(Purpose::Manage, &sign_up.hashes.manage).await.unwrap();
+            assert_eq!(found.is_some(), known, "after {hours} h");
+        }
     }
 }
