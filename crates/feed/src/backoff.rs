@@ -24,9 +24,12 @@ impl Backoff {
         jittered(ceiling)
     }
 
-    /// Starts over: something worked.
-    pub(crate) fn reset(&mut self) {
-        self.steps = 0;
+    /// Starts over where something worked for at least the longest pause. What works for a moment and fails
+    /// again would otherwise be tried at the first pause for ever.
+    pub(crate) fn worked_for(&mut self, time: Duration) {
+        if time >= self.max {
+            self.steps = 0;
+        }
     }
 }
 
@@ -51,8 +54,19 @@ mod tests {
             let (pause, ceiling) = (backoff.pause(), Duration::from_millis(ceiling_ms));
             assert!(pause >= ceiling / 2 && pause <= ceiling, "{pause:?} for {ceiling:?}");
         }
-        backoff.reset();
-        assert!(backoff.pause() <= Duration::from_millis(100));
+    }
+
+    #[test]
+    fn only_what_worked_for_as_long_as_the_longest_pause_starts_them_over() {
+        let (first, max) = (Duration::from_millis(100), Duration::from_secs(1));
+        let mut backoff = Backoff::new(first, max);
+        for _ in 0..5 {
+            backoff.pause();
+        }
+        backoff.worked_for(max - Duration::from_millis(1));
+        assert!(backoff.pause() >= max / 2);
+        backoff.worked_for(max);
+        assert!(backoff.pause() <= first);
     }
 
     #[test]

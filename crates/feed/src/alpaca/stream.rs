@@ -30,6 +30,10 @@ const MAX_MESSAGE: usize = 1 << 20;
 const CHANNEL: usize = 1024;
 /// Symbols in one subscribe message.
 const SUBSCRIBE: usize = 500;
+/// Symbols of the free plan, by its description.
+const FREE_PLAN: usize = 30;
+/// The error of a subscription beyond the plan's number of symbols. What was subscribed before stays.
+const LIMIT_EXCEEDED: u16 = 405;
 /// How far ahead of the wall clock a bar may start before it is nonsense.
 const MAX_AHEAD: SignedDuration = SignedDuration::from_mins(2);
 
@@ -118,8 +122,39 @@ impl Ended {
 enum Phase {
     Greeting,
     Authenticating,
-    Subscribing { sent: usize },
+    Subscribing(Subscription),
     Live,
+}
+
+/// What is being subscribed: some first ones of the wanted symbols.
+struct Subscription {
+    /// How many shall be.
+    until: usize,
+    /// How many were asked for so far.
+    sent: usize,
+    /// Those that the server has acknowledged, of earlier messages.
+    present: Vec<String>,
+    /// What the server said where it took fewer than all.
+    limited: Option<String>,
+}
+
+impl Subscription {
+    fn of(wanted: usize) -> Self {
+        Self { until: wanted, sent: 0, present: Vec::new(), limited: None }
+    }
+
+    /// Takes in that the last message asked for too much. What was there before stays; where nothing was,
+    /// less is asked for. False where there is nothing less to ask for.
+    fn limit(&mut self, said: String) -> bool {
+        self.limited = Some(said);
+        if self.present.is_empty() {
+            self.until = if self.sent > FREE_PLAN { FREE_PLAN } else { self.sent / 2 };
+            self.sent = 0;
+        } else {
+            self.until = self.sent;
+        }
+        self.until > 0
+    }
 }
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -138,12 +173,9 @@ impl Session {
         let mut backoff = Backoff::new(pace.first_pause, pace.max_pause);
         let mut slow_backoff = Backoff::new(pace.slow_pause, pace.slow_pause * 10);
         loop {
-            let mut was_live = false;
-            let ended = self.connection(&mut was_live).await;
-            if was_live {
-                backoff.reset();
-                slow_backoff.reset();
-            }
+            let (ended, live) = self.connection().await;
+            backoff.worked_for(live);
+            slow_backoff.worked_for(live);
             let is_final = ended.error.is_final();
             if self.events.send(StreamEvent::Disconnected(ended.error)).await.is_err() || is_final {
                 return;
@@ -153,16 +185,18 @@ impl Session {
         }
     }
 
-    /// One connection, from dialling to its end.
-    async fn connection(&self, was_live: &mut bool) -> Ended {
+    /// One connection, from dialling to its end, and how long it was live.
+    async fn connection(&self) -> (Ended, Duration) {
         let mut socket = match self.connect().await {
             Ok(socket) => socket,
-            Err(ended) => return ended,
+            Err(ended) => return (ended, Duration::ZERO),
         };
-        let Err(ended) = self.converse(&mut socket, was_live).await;
+        let mut live_since = None;
+        let Err(ended) = self.converse(&mut socket, &mut live_since).await;
+        let live = live_since.map_or(Duration::ZERO, |since: Instant| since.elapsed());
         // Polite, but not at any price: the other side may be gone.
         let _ = timeout(Duration::from_millis(200), socket.close(None)).await;
-        ended
+        (ended, live)
     }
 
     async fn connect(&self) -> Result<Socket, Ended> {
@@ -180,7 +214,11 @@ impl Session {
     }
 
     /// Everything said on an open connection, until it ends.
-    async fn converse(&self, socket: &mut Socket, was_live: &mut bool) -> Result<Infallible, Ended> {
+    async fn converse(
+        &self,
+        socket: &mut Socket,
+        live_since: &mut Option<Instant>,
+    ) -> Result<Infallible, Ended> {
         let pace = self.settings.pace;
         let mut phase = Phase::Greeting;
         let mut deadline = Instant::now() + pace.handshake;
@@ -207,7 +245,7 @@ impl Session {
                     Phase::Authenticating => {
                         return Err(Ended::transient("did not answer the authentication in time"));
                     }
-                    Phase::Subscribing { .. } => {
+                    Phase::Subscribing(_) => {
                         return Err(Ended::transient("did not answer the subscription in time"));
                     }
                 },
@@ -223,11 +261,36 @@ impl Session {
                 Frame::Ping(_) | Frame::Pong(_) | Frame::Frame(_) => continue,
             };
             for message in messages {
-                match (message, &phase) {
+                match (message, &mut phase) {
                     (Message::Bar(bar), _) => self.bar(bar).await,
                     (Message::Reject(reject), _) => self.tell(StreamEvent::Rejected(reject)).await,
                     // 403: already authenticated.
                     (Message::Error { code: 403, .. }, _) => {}
+                    (
+                        message @ (Message::Subscribed(_) | Message::Error { code: LIMIT_EXCEEDED, .. }),
+                        Phase::Subscribing(subscription),
+                    ) => {
+                        match message {
+                            Message::Subscribed(names) => subscription.present = names,
+                            Message::Error { message, .. } if !subscription.limit(self.redact(&message)) => {
+                                return Err(self.error(LIMIT_EXCEEDED, &message));
+                            }
+                            _ => {}
+                        }
+                        if subscription.sent < subscription.until {
+                            self.subscribe(socket, subscription).await?;
+                            deadline = Instant::now() + pace.handshake;
+                        } else {
+                            *live_since = Some(Instant::now());
+                            self.go_live(subscription).await;
+                            phase = Phase::Live;
+                        }
+                    }
+                    (Message::Error { code: LIMIT_EXCEEDED, message }, Phase::Live) => {
+                        let (place, reason) = ("the stream".to_owned(), self.error(LIMIT_EXCEEDED, &message));
+                        let reason = reason.error.message;
+                        self.tell(StreamEvent::Rejected(Reject { place, reason })).await;
+                    }
                     (Message::Error { code, message }, _) => return Err(self.error(code, &message)),
                     (Message::Success(text), Phase::Greeting) if text == "connected" => {
                         let auth = serde_json::json!({
@@ -238,20 +301,10 @@ impl Session {
                         deadline = Instant::now() + pace.handshake;
                     }
                     (Message::Success(text), Phase::Authenticating) if text == "authenticated" => {
-                        let sent = self.subscribe(socket, 0).await?;
-                        phase = Phase::Subscribing { sent };
+                        let mut subscription = Subscription::of(self.wanted.len());
+                        self.subscribe(socket, &mut subscription).await?;
+                        phase = Phase::Subscribing(subscription);
                         deadline = Instant::now() + pace.handshake;
-                    }
-                    (Message::Subscribed(_), &Phase::Subscribing { sent }) if sent < self.wanted.len() => {
-                        let sent = self.subscribe(socket, sent).await?;
-                        phase = Phase::Subscribing { sent };
-                        deadline = Instant::now() + pace.handshake;
-                    }
-                    (Message::Subscribed(names), Phase::Subscribing { .. }) => {
-                        phase = Phase::Live;
-                        *was_live = true;
-                        self.tell(StreamEvent::Connected).await;
-                        self.report_missing(&names).await;
                     }
                     (Message::Success(_) | Message::Subscribed(_), _) => {}
                 }
@@ -269,21 +322,37 @@ impl Session {
         }
     }
 
-    /// Subscribes the symbols after the first `sent` ones, as many as one message takes.
-    async fn subscribe(&self, socket: &mut Socket, sent: usize) -> Result<usize, Ended> {
-        let next = self.wanted.len().min(sent + SUBSCRIBE);
-        let names: Vec<&str> = self.wanted[sent..next].iter().map(Symbol::as_str).collect();
+    /// Subscribes as many of the next symbols as one message takes.
+    async fn subscribe(&self, socket: &mut Socket, subscription: &mut Subscription) -> Result<(), Ended> {
+        let next = subscription.until.min(subscription.sent + SUBSCRIBE);
+        let names: Vec<&str> = self.wanted[subscription.sent..next].iter().map(Symbol::as_str).collect();
         let subscribe = serde_json::json!({ "action": "subscribe", "bars": names, "updatedBars": names });
-        self.say(socket, Frame::text(subscribe.to_string())).await?;
-        Ok(next)
+        subscription.sent = next;
+        self.say(socket, Frame::text(subscribe.to_string())).await
     }
 
-    async fn report_missing(&self, names: &[String]) {
+    /// Tells that bars may come now, and of which symbols none will.
+    async fn go_live(&self, subscription: &Subscription) {
+        self.tell(StreamEvent::Connected).await;
+        let names = &subscription.present;
         if names.iter().any(|name| name == "*") {
             return;
         }
         let present: HashSet<Symbol> = names.iter().filter_map(|name| name.parse().ok()).collect();
-        for symbol in self.wanted.iter().filter(|symbol| !present.contains(symbol)) {
+        let missing: Vec<Symbol> =
+            self.wanted.iter().filter(|symbol| !present.contains(symbol)).copied().collect();
+        if let Some(said) = &subscription.limited {
+            let (wanted, streamed) = (self.wanted.len(), self.wanted.len() - missing.len());
+            let polled: Vec<&str> = missing.iter().map(Symbol::as_str).collect();
+            let reason = format!(
+                "error {LIMIT_EXCEEDED}: {}: {streamed} of {wanted} symbols are streamed, the others only \
+                 polled: {}",
+                excerpt(said),
+                excerpt(&polled.join(" ")),
+            );
+            return self.tell(StreamEvent::Rejected(Reject { place: "the stream".to_owned(), reason })).await;
+        }
+        for symbol in missing {
             let reason = "the provider did not subscribe it".to_owned();
             self.tell(StreamEvent::Rejected(Reject { place: symbol.to_string(), reason })).await;
         }
@@ -315,7 +384,7 @@ impl Session {
     fn error(&self, code: u16, message: &str) -> Ended {
         let (kind, slow) = match code {
             402 => (FeedErrorKind::Auth, false),
-            405 | 408 | 409 | 410 | 411 => (FeedErrorKind::NotEntitled, false),
+            LIMIT_EXCEEDED | 408 | 409 | 410 | 411 => (FeedErrorKind::NotEntitled, false),
             400 => (FeedErrorKind::BadRequest, true),
             406 => (FeedErrorKind::RateLimited { retry_after: None }, true),
             _ => (FeedErrorKind::Transient, false),

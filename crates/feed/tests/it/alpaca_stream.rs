@@ -354,6 +354,103 @@ async fn many_symbols_are_subscribed_in_several_messages() {
     assert_eq!(seen, [500, 500, 100]);
 }
 
+/// A server whose plan takes `limit` symbols; what a message beyond it asks for is refused as a whole.
+async fn limited(limit: usize) -> Url {
+    serve(move |_, mut peer| async move {
+        peer.say(json!([{"T": "success", "msg": "connected"}])).await;
+        peer.hear().await;
+        peer.say(json!([{"T": "success", "msg": "authenticated"}])).await;
+        let mut all: Vec<Value> = Vec::new();
+        loop {
+            let asked = peer.hear().await["bars"].as_array().expect("a list").clone();
+            if all.len() + asked.len() > limit {
+                peer.say(json!([{"T": "error", "code": 405, "msg": "symbol limit exceeded"}])).await;
+            } else {
+                all.extend(asked);
+                peer.say(json!([{"T": "subscription", "bars": all, "updatedBars": all}])).await;
+                if let Some(last) = all.last().and_then(Value::as_str) {
+                    peer.say(json!([bar("b", last, "15:00", 101.5)])).await;
+                }
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_plan_of_few_symbols_streams_those_it_takes_and_tells_the_others_once() {
+    let named = |count: usize| -> Vec<String> { (0..count).map(|index| format!("S{index:04}")).collect() };
+    for (wanted, limit, taken) in [(40, 30, 30), (1100, 700, 500), (1100, 30, 30), (20, 10, 10), (20, 6, 5)] {
+        let mut events = stream(&limited(limit).await, QUICK, &named(wanted).join(" "));
+        let mut bars = Vec::new();
+        let told = loop {
+            match next(&mut events).await {
+                StreamEvent::Rejected(reject) => break reject.reason,
+                StreamEvent::Bar(bar) => bars.push(bar.symbol),
+                StreamEvent::Connected => {}
+                StreamEvent::Disconnected(error) => panic!("{limit} of {wanted}: {error}"),
+            }
+        };
+        assert!(told.contains(&format!("{taken} of {wanted} symbols are streamed")), "{told}");
+        assert!(told.contains("405") && told.contains(&named(wanted)[taken]), "{told}");
+        let last = symbol(&named(taken)[taken - 1]);
+        while !bars.contains(&last) {
+            let StreamEvent::Bar(bar) = next(&mut events).await else { panic!("told twice") };
+            bars.push(bar.symbol);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_plan_of_no_symbols_ends_the_stream() {
+    let mut events = stream(&limited(0).await, QUICK, "AAPL MSFT NVDA");
+    let StreamEvent::Disconnected(error) = next(&mut events).await else { panic!("an end") };
+    assert_eq!(error.kind, FeedErrorKind::NotEntitled, "{error}");
+    assert_eq!(timeout(DEADLINE, events.recv()).await, Ok(None), "the stream is over");
+}
+
+#[tokio::test]
+async fn a_limit_told_late_ends_no_live_stream() {
+    let url = serve(|_, mut peer| async move {
+        peer.welcome().await;
+        peer.say(json!([{"T": "error", "code": 405, "msg": "symbol limit exceeded"}])).await;
+        peer.say(json!([bar("b", "AAPL", "15:00", 101.5)])).await;
+        peer.stay().await;
+    })
+    .await;
+    let mut events = stream(&url, QUICK, "AAPL");
+    assert_eq!(next(&mut events).await, StreamEvent::Connected);
+    let StreamEvent::Rejected(reject) = next(&mut events).await else { panic!("a notice") };
+    assert!(reject.reason.contains("405"), "{reject:?}");
+    assert!(matches!(next(&mut events).await, StreamEvent::Bar(_)));
+}
+
+#[tokio::test]
+async fn a_server_that_ends_every_connection_once_it_is_live_is_asked_ever_more_rarely() {
+    // What ends it does not matter: an end without a word, or an error after the subscription.
+    for code in [None, Some(407), Some(500)] {
+        let url = serve(move |_, mut peer| async move {
+            peer.welcome().await;
+            if let Some(code) = code {
+                peer.say(json!([{"T": "error", "code": code, "msg": "not now"}])).await;
+            }
+        })
+        .await;
+        let doubling =
+            Pace { first_pause: Duration::from_millis(20), max_pause: Duration::from_secs(60), ..QUICK };
+        let mut events = stream(&url, doubling, "AAPL");
+        let begun = tokio::time::Instant::now();
+        for number in 0..7 {
+            assert_eq!(next(&mut events).await, StreamEvent::Connected, "{number}");
+            if number < 6 {
+                assert!(matches!(next(&mut events).await, StreamEvent::Disconnected(_)), "{number}");
+            }
+        }
+        // The least there can be: half of 20, 40, 80, 160, 320 and 640 ms.
+        assert!(begun.elapsed() >= Duration::from_millis(630), "{code:?}: {:?}", begun.elapsed());
+    }
+}
+
 #[tokio::test]
 async fn a_slow_receiver_stops_the_reading_and_loses_nothing() {
     const BARS: usize = 60_000;
