@@ -3,6 +3,8 @@
 use crate::world::*;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
+use qqq_core::subscription::SubscriptionStatus;
+use qqq_core::token::{Purpose, Token};
 use qqq_core::{FeedMode, Metric, Minute};
 use qqq_store::Batch;
 
@@ -26,8 +28,10 @@ fn words(html: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-async fn counts(world: &World) -> (u64, u64, u64) {
-    world.store.subscription_counts().await.unwrap()
+/// Where the subscription stands that a confirmation link belongs to.
+async fn status(world: &World, confirm: &str) -> SubscriptionStatus {
+    let token = Token::parse(confirm).unwrap().hash();
+    world.store.subscription_of(Purpose::Confirm, &token).await.unwrap().unwrap().status
 }
 
 #[tokio::test]
@@ -45,12 +49,12 @@ async fn confirming_takes_a_post_and_may_be_repeated() {
         assert_eq!(page.header("referrer-policy"), "no-referrer");
     }
     send(&router, Request::head(&path).body(Body::empty()).unwrap()).await;
-    assert_eq!(counts(&world).await, (1, 0, 0), "looking confirms nothing");
+    assert_eq!(status(&world, &confirm).await, SubscriptionStatus::Pending, "looking confirms nothing");
 
     let page = post(&router, &path, FORM, "").await;
     assert_eq!(page.status, StatusCode::OK);
     assert!(words(page.text()).contains("You are subscribed"), "{}", page.text());
-    assert_eq!(counts(&world).await, (0, 1, 0));
+    assert_eq!(status(&world, &confirm).await, SubscriptionStatus::Active);
     let again = post(&router, &path, FORM, "").await;
     assert_eq!(again.status, StatusCode::OK);
     assert!(words(again.text()).contains("subscribed already"));
@@ -65,10 +69,10 @@ async fn the_token_may_travel_in_the_form() {
     let (confirm, unsubscribe) = world.mailed_tokens().await;
     let page = post(&router, "/v1/subscriptions/confirm", FORM, format!("token={confirm}")).await;
     assert_eq!(page.status, StatusCode::OK);
-    assert_eq!(counts(&world).await, (0, 1, 0));
+    assert_eq!(status(&world, &confirm).await, SubscriptionStatus::Active);
     let page = post(&router, "/v1/subscriptions/unsubscribe", FORM, format!("token={unsubscribe}")).await;
     assert_eq!(page.status, StatusCode::OK);
-    assert_eq!(counts(&world).await, (0, 0, 1));
+    assert_eq!(status(&world, &confirm).await, SubscriptionStatus::Unsubscribed);
 }
 
 #[tokio::test]
@@ -87,12 +91,12 @@ async fn one_click_unsubscribes_at_once_in_either_form() {
             let page = get(&router, &path).await;
             assert!(page.text().contains("<button>Unsubscribe</button>"));
         }
-        assert_eq!(counts(&world).await, (0, 1, 0), "looking ends nothing");
+        assert_eq!(status(&world, &confirm).await, SubscriptionStatus::Active, "looking ends nothing");
         for _ in 0..3 {
             let reply = post(&router, &path, kind, body).await;
             assert_eq!(reply.status, StatusCode::OK, "no redirect");
             assert_eq!(reply.header("set-cookie"), "");
-            assert_eq!(counts(&world).await, (0, 0, 1));
+            assert_eq!(status(&world, &confirm).await, SubscriptionStatus::Unsubscribed);
         }
         assert!(words(get(&router, &path).await.text()).contains("You are unsubscribed"));
         let confirm = post(&router, &format!("/v1/subscriptions/confirm?token={confirm}"), FORM, "").await;
@@ -136,7 +140,7 @@ async fn unknown_tokens_and_tokens_of_another_purpose_are_a_404_page() {
         }
     }
     assert_eq!(get(&router, "/v1/subscriptions/confirm").await.status, StatusCode::NOT_FOUND);
-    assert_eq!(counts(&world).await, (1, 0, 0));
+    assert_eq!(status(&world, &confirm).await, SubscriptionStatus::Pending);
 }
 
 #[tokio::test]
@@ -149,7 +153,7 @@ async fn a_confirmation_link_is_good_for_a_day() {
     let page = post(&router, &format!("/v1/subscriptions/confirm?token={confirm}"), FORM, "").await;
     assert_eq!(page.status, StatusCode::GONE);
     assert!(words(page.text()).contains("too old"));
-    assert_eq!(counts(&world).await, (1, 0, 0));
+    assert_eq!(status(&world, &confirm).await, SubscriptionStatus::Pending);
 }
 
 fn quiet_market(mode: FeedMode) -> Batch {
@@ -263,6 +267,34 @@ async fn a_symbols_page_shows_its_figures_and_alerts() {
     assert!(page.text().contains(r#"name="ticker" required maxlength="12" size="8""#));
     assert_eq!(get(&router, "/s/IBM").await.status, StatusCode::NOT_FOUND);
     assert!(get(&router, "/s/%3Cscript%3E").await.text().contains("&lt;script&gt;"));
+}
+
+/// How many cells each row of a page's table has.
+fn cells(html: &str) -> Vec<usize> {
+    let rows = html.split("<tr").skip(1);
+    rows.map(|row| row.split("</tr>").next().unwrap_or_default())
+        .map(|row| row.matches("</th>").count() + row.matches("</td>").count())
+        .collect()
+}
+
+#[tokio::test]
+async fn tables_fit_a_narrow_screen() {
+    let world = World::new().await;
+    world.commit(quiet_market(FeedMode::Live)).await;
+    world.commit(raised([alert("META", Metric::Volume, at("2025-01-31T18:00:00Z"))])).await;
+    let router = world.router().await;
+    for path in ["/s/META", "/s/PYPL"] {
+        let page = get(&router, path).await;
+        assert_eq!(cells(page.text()), [3; 7], "{path}: a figure each row, a metric each column");
+    }
+    let overview = get(&router, "/").await;
+    assert_eq!(cells(overview.text()), [6; 11]);
+    let (_, rest) = overview.text().split_once("rel=\"stylesheet\" href=\"").unwrap();
+    let style = get(&router, rest.split('"').next().unwrap()).await;
+    for column in ["price-gauge", "newest-alert"] {
+        assert_eq!(overview.text().matches(column).count(), 11, "{column}: head and body alike");
+        assert!(style.text().contains(&format!(".{column} {{ display: none; }}")), "{column}");
+    }
 }
 
 #[tokio::test]
