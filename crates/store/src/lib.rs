@@ -139,9 +139,6 @@ pub trait BarStore: Send + Sync {
     /// `newest - minutes < start <= newest`. Ordered by (start, symbol).
     async fn recent_bars(&self, symbols: &[Symbol], minutes: i32) -> Result<Vec<BarRecord>, StoreError>;
 
-    /// The minute of a symbol's newest bar.
-    async fn newest_bar(&self, symbol: Symbol) -> Result<Option<Minute>, StoreError>;
-
     /// The stored figures of every symbol.
     async fn statistics(&self) -> Result<Vec<Statistics>, StoreError>;
 
@@ -239,9 +236,6 @@ pub trait OutboxStore: Send + Sync {
     /// the holder of the worker lock. Answers how many.
     async fn release_leases(&self) -> Result<u64, StoreError>;
 
-    /// When the next delivery becomes due (or its lease runs out). `None` where nothing is pending.
-    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
-
     /// How many deliveries are where. Cheap however many there have been: asked for every few seconds.
     async fn outbox(&self) -> Result<OutboxSummary, StoreError>;
 }
@@ -330,9 +324,6 @@ pub trait SubscriptionStore: Send + Sync {
         token: &TokenHash,
         now: Timestamp,
     ) -> Result<Option<Subscription>, StoreError>;
-
-    /// How many subscriptions are (pending, active, unsubscribed).
-    async fn subscription_counts(&self) -> Result<(u64, u64, u64), StoreError>;
 }
 
 /// Held while a process is the store's only worker; released when dropped or when the process dies.

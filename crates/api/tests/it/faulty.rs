@@ -94,9 +94,6 @@ impl BarStore for Faulty {
     async fn recent_bars(&self, symbols: &[Symbol], minutes: i32) -> Result<Vec<BarRecord>, StoreError> {
         self.ok().await?.recent_bars(symbols, minutes).await
     }
-    async fn newest_bar(&self, symbol: Symbol) -> Result<Option<Minute>, StoreError> {
-        self.ok().await?.newest_bar(symbol).await
-    }
     async fn statistics(&self) -> Result<Vec<Statistics>, StoreError> {
         self.ok().await?.statistics().await
     }
@@ -152,9 +149,6 @@ impl OutboxStore for Faulty {
     async fn release_leases(&self) -> Result<u64, StoreError> {
         self.ok().await?.release_leases().await
     }
-    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.ok().await?.next_due().await
-    }
     async fn outbox(&self) -> Result<OutboxSummary, StoreError> {
         self.outbox_asked.fetch_add(1, Ordering::SeqCst);
         self.ok().await?.outbox().await
@@ -187,9 +181,6 @@ impl SubscriptionStore for Faulty {
         now: Timestamp,
     ) -> Result<Option<Subscription>, StoreError> {
         self.ok().await?.unsubscribe(token, now).await
-    }
-    async fn subscription_counts(&self) -> Result<(u64, u64, u64), StoreError> {
-        self.ok().await?.subscription_counts().await
     }
 }
 

@@ -83,15 +83,6 @@ impl BarStore for Sqlite {
         Ok(bars)
     }
 
-    async fn newest_bar(&self, symbol: Symbol) -> Result<Option<Minute>, StoreError> {
-        sqlx::query("select start from bars where symbol = ? order by start desc limit 1")
-            .bind(symbol.as_str().to_owned())
-            .fetch_optional(&self.readers)
-            .await?
-            .map(|row| rows::Columns::new(&row, "bars").minute())
-            .transpose()
-    }
-
     async fn statistics(&self) -> Result<Vec<Statistics>, StoreError> {
         sqlx::query(concat!("select ", statistics_columns!(), " from statistics order by symbol"))
             .fetch_all(&self.readers)

@@ -46,9 +46,6 @@ pub(super) const CANDIDATES: &str = concat!(
      order by coalesce(d.lease_until, d.due_at), d.id limit ?"
 );
 
-pub(super) const NEXT_DUE: &str = "select coalesce(lease_until, due_at) from deliveries indexed by deliveries_due \
-     where state = 'pending' order by coalesce(lease_until, due_at) limit 1";
-
 /// Who is told of an alert.
 pub(super) const CONCERNED: &str = "select id from subscriptions s \
      where status = 'active' and symbol = ? and metric = ? and active_from <= ? \
@@ -168,14 +165,6 @@ impl OutboxStore for Sqlite {
         .await?;
         self.finish(write).await?;
         Ok(released.rows_affected())
-    }
-
-    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        sqlx::query(NEXT_DUE)
-            .fetch_optional(&self.readers)
-            .await?
-            .map(|row| Columns::new(&row, "deliveries").time())
-            .transpose()
     }
 
     async fn outbox(&self) -> Result<OutboxSummary, StoreError> {

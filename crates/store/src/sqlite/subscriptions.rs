@@ -116,23 +116,6 @@ impl SubscriptionStore for Sqlite {
         self.finish(write).await?;
         Ok(Some(Subscription { status: SubscriptionStatus::Unsubscribed, ..found }))
     }
-
-    async fn subscription_counts(&self) -> Result<(u64, u64, u64), StoreError> {
-        let counts = sqlx::query("select status, count(*) from subscriptions group by status")
-            .fetch_all(&self.readers)
-            .await?;
-        let (mut pending, mut active, mut unsubscribed) = (0, 0, 0);
-        for row in &counts {
-            let mut columns = Columns::new(row, "subscriptions");
-            let status: SubscriptionStatus = columns.parse()?;
-            *match status {
-                SubscriptionStatus::Pending => &mut pending,
-                SubscriptionStatus::Active => &mut active,
-                SubscriptionStatus::Unsubscribed => &mut unsubscribed,
-            } = columns.take()?;
-        }
-        Ok((pending, active, unsubscribed))
-    }
 }
 
 /// The pending or active subscription of the same address, symbol and metric.

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use qqq_core::delivery::{Delivery, DeliveryId, DeliveryKind, Outcome};
 use qqq_core::subscription::SubscriptionStatus;
+use qqq_core::token::Purpose;
 use qqq_core::{AlertId, Minute};
 use qqq_store::conformance::{alert, alerts_of, at, retracted, sign_up, symbol};
 use qqq_store::{AlertChange, Confirmed, SignUp, SignUpLimits, Store};
@@ -446,12 +447,12 @@ impl Stage {
         assert_eq!(summary.expired, self.model.count(State::Expired), "expired");
         assert_eq!(summary.cancelled, self.model.count(State::Cancelled), "cancelled");
         assert_eq!(summary.oldest_pending, pending().map(|one| one.created).min());
-        let next = pending().map(|one| one.lease.unwrap_or(one.due)).min();
-        assert_eq!(self.store.next_due().await.unwrap(), next);
-        let of = |status| self.model.subscribers.iter().filter(|one| one.status == status).count() as u64;
-        let counts =
-            [SubscriptionStatus::Pending, SubscriptionStatus::Active, SubscriptionStatus::Unsubscribed];
-        assert_eq!(self.store.subscription_counts().await.unwrap(), counts.map(of).into());
+        for asked in &self.sign_ups {
+            let found = self.store.subscription_of(Purpose::Manage, &asked.hashes.manage).await.unwrap();
+            let known = self.model.subscribers.iter().find(|one| one.asked.id == asked.id);
+            let state = known.map(|one| (one.status, one.active_from));
+            assert_eq!(found.map(|found| (found.status, found.active_from)), state);
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use jiff::SignedDuration;
 use qqq_core::delivery::{DeliveryKind, Outcome};
+use qqq_core::subscription::SubscriptionStatus;
+use qqq_core::token::Purpose;
 use qqq_core::{FeedMode, Minute, Symbol};
 use qqq_store::conformance::{
     MINUTE, UNLIMITED, alert, alerts_of, at, bar, bars_of, feed_status, sign_up, symbol,
@@ -231,7 +233,10 @@ async fn suppressed_addresses_are_not_written_to_and_nobody_can_tell() {
     assert!(store.claim(at(62), at(90), 9).await.unwrap().is_empty());
     let summary = store.outbox().await.unwrap();
     assert_eq!((summary.pending, summary.cancelled), (0, 1));
-    assert_eq!(store.subscription_counts().await.unwrap(), (1, 1, 0));
+    // The sign-up is kept like any other.
+    let token = sign_up(2, "ada@example.com", "AAPL").hashes.manage;
+    let kept = store.subscription_of(Purpose::Manage, &token).await.unwrap().unwrap();
+    assert_eq!(kept.status, SubscriptionStatus::Pending);
 }
 
 #[tokio::test]
