@@ -325,6 +325,7 @@ mod tests {
         let (store, _folder) = fresh().await;
         for (query, index) in [
             (outbox::CANDIDATES, "deliveries_due (<expr><?)"),
+            (outbox::RELEASE, "deliveries_due"),
             (outbox::SUMMARY, "deliveries_pending"),
             (outbox::SUPPRESS, "deliveries_answered (subscription=?)"),
             (housekeeping::FORGET[0].0, "deliveries_settled (settled_at<?)"),

@@ -46,6 +46,10 @@ pub(super) const CANDIDATES: &str = concat!(
      order by coalesce(d.lease_until, d.due_at), d.id limit ?"
 );
 
+/// What is pending is little; all deliveries are many.
+pub(super) const RELEASE: &str = "update deliveries indexed by deliveries_due set lease_until = null \
+     where state = 'pending' and lease_until is not null";
+
 /// Who is told of an alert.
 pub(super) const CONCERNED: &str = "select id from subscriptions s \
      where status = 'active' and symbol = ? and metric = ? and active_from <= ? \
@@ -158,11 +162,7 @@ impl OutboxStore for Sqlite {
 
     async fn release_leases(&self) -> Result<u64, StoreError> {
         let mut write = self.begin().await?;
-        let released = sqlx::query(
-            "update deliveries set lease_until = null where state = 'pending' and lease_until is not null",
-        )
-        .execute(&mut *write)
-        .await?;
+        let released = sqlx::query(RELEASE).execute(&mut *write).await?;
         self.finish(write).await?;
         Ok(released.rows_affected())
     }
