@@ -17,7 +17,7 @@ use prometheus_client::registry::Registry;
 use qqq_api::{Api, ApiConfig, Limits};
 use qqq_core::{Calendar, Clock, FeedMode, Watchlist};
 use qqq_notify::{Deliver, Mail, MailConfig};
-use qqq_store::{Store, StoreError, WorkerLock};
+use qqq_store::{Sequence, Store, StoreError, WorkerLock};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -353,13 +353,16 @@ pub async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
 pub async fn keep_apart(store: &dyn Store, url: &str, simulated: bool) -> anyhow::Result<()> {
     const NOTE: &str = "bars";
     let wanted = if simulated { "simulated" } else { "real" };
-    match store.note(NOTE).await?.as_deref() {
-        None => Ok(store.set_note(NOTE, wanted).await?),
+    let known = store.note(NOTE).await?;
+    // A store that nothing was committed to is still anybody's, whoever tried before.
+    let is_empty = store.sequence().await? == Sequence::default();
+    match known.as_deref() {
         Some(known) if known == wanted => Ok(()),
-        Some(known) => bail!(
+        Some(known) if !is_empty => bail!(
             "{url} holds {known} bars, and these would be {wanted} ones: the two are never mixed. \
              Set store.url to another file, for example sqlite://data/{wanted}.db"
         ),
+        _ => Ok(store.set_note(NOTE, wanted).await?),
     }
 }
 

@@ -59,6 +59,8 @@ pub async fn run(config: &Config, args: &ImportArgs, stop: CancellationToken) ->
     // A running worker keeps windows in memory that would not notice.
     let lock = store.lock_worker().await.context("an import needs the store for itself")?;
 
+    keep_apart(&*store, &config.store.url, false).await?;
+
     let (chunks, mut read) = mpsc::channel::<anyhow::Result<Chunk>>(2);
     let (watchlist, calendar) = (config.watchlist()?, config.calendar());
     let reading = tokio::task::spawn_blocking(move || {
@@ -71,10 +73,7 @@ pub async fn run(config: &Config, args: &ImportArgs, stop: CancellationToken) ->
     let mut outcome = Ok(());
     while let Some(chunk) = read.recv().await {
         let taken = match chunk {
-            Ok(chunk) => {
-                let into = (store.as_ref(), config.store.url.as_str());
-                take(chunk, into, &mut report, rejects.as_mut(), &progress).await
-            }
+            Ok(chunk) => take(chunk, store.as_ref(), &mut report, rejects.as_mut(), &progress).await,
             Err(error) => Err(error),
         };
         if taken.is_err() || stop.is_cancelled() {
@@ -98,14 +97,12 @@ pub async fn run(config: &Config, args: &ImportArgs, stop: CancellationToken) ->
 
 async fn take(
     chunk: Chunk,
-    (store, url): (&dyn Store, &str),
+    store: &dyn Store,
     report: &mut Report,
     rejects: Option<&mut anyhow::Result<BufWriter<File>>>,
     progress: &ProgressBar,
 ) -> anyhow::Result<()> {
     if !chunk.bars.is_empty() {
-        // Not before: an import that fails leaves an empty store to whoever comes next.
-        keep_apart(store, url, false).await?;
         let imported = store.import(&chunk.bars).await?;
         report.stored.new += imported.new;
         report.stored.revised += imported.revised;

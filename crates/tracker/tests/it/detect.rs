@@ -217,7 +217,10 @@ async fn simulated_and_real_bars_are_kept_apart() {
     let world = World::new(Market::Always).await;
     let keep =
         async |simulated| qqq_tracker::app::keep_apart(&*world.store, "sqlite://x.db", simulated).await;
-    keep(true).await.unwrap();
+    keep(false).await.unwrap();
+    keep(true).await.expect("nothing is in the store: whoever tried before left no trace");
+    let bars = vec![bar("AAPL", minute(BASE), 10_000, 10)];
+    world.store.import(&bars).await.unwrap();
     keep(true).await.unwrap();
     let error = keep(false).await.unwrap_err().to_string();
     for part in ["sqlite://x.db", "simulated", "real", "store.url"] {
