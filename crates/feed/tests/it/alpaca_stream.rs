@@ -1,6 +1,7 @@
 //! Alpaca's stream, against a server that speaks its protocol, well or badly.
 
 use crate::given::{self, symbol, symbols};
+use futures_util::future::join_all;
 use futures_util::{SinkExt, StreamExt};
 use qqq_feed::alpaca::Pace;
 use qqq_feed::{Alpaca, FeedErrorKind, Provider, StreamEvent};
@@ -15,16 +16,20 @@ use tokio_tungstenite::{WebSocketStream, accept_async};
 use url::Url;
 
 /// No test waits longer for what must come.
-const DEADLINE: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(30);
 
+/// Comes back soon; what must come has time.
 const QUICK: Pace = Pace {
-    handshake: Duration::from_secs(5),
+    handshake: Duration::from_secs(20),
     ping: Duration::from_millis(150),
-    pong: Duration::from_secs(1),
+    pong: Duration::from_secs(20),
     first_pause: Duration::from_millis(10),
     max_pause: Duration::from_millis(40),
     slow_pause: Duration::from_millis(400),
 };
+
+/// Soon notices that nothing comes.
+const WATCHFUL: Pace = Pace { pong: Duration::from_secs(1), ..QUICK };
 
 /// One accepted connection, seen from the server.
 struct Peer {
@@ -152,27 +157,37 @@ async fn every_reconnection_is_told_so_that_the_gap_can_be_filled() {
 
 #[tokio::test]
 async fn a_server_that_answers_no_ping_is_noticed() {
-    let url = serve(|number, mut peer| async move {
-        peer.welcome().await;
-        match number {
-            // Neither reads nor writes nor closes: as after a cable was pulled.
-            0 => {
+    let (pinged, mut pings) = mpsc::channel(100);
+    let url = serve(move |number, mut peer| {
+        let pinged = pinged.clone();
+        async move {
+            peer.welcome().await;
+            if number == 0 {
+                // Neither reads nor writes nor closes: as after a cable was pulled.
                 tokio::spawn(async move {
                     let _open = peer;
                     std::future::pending::<()>().await;
                 });
+                return;
             }
-            _ => peer.stay().await,
+            while let Some(Ok(message)) = peer.socket.next().await {
+                if message.is_ping() {
+                    let _ = pinged.try_send(());
+                }
+            }
         }
     })
     .await;
-    let mut events = stream(&url, QUICK, "AAPL");
+    let mut events = stream(&url, WATCHFUL, "AAPL");
     assert_eq!(next(&mut events).await, StreamEvent::Connected);
     let StreamEvent::Disconnected(error) = next(&mut events).await else { panic!("an end") };
     assert!(error.message.contains("no ping"), "{error}");
     assert_eq!(next(&mut events).await, StreamEvent::Connected);
-    let quiet = timeout((QUICK.ping + QUICK.pong) * 2, events.recv()).await;
-    assert!(quiet.is_err(), "a quiet server that answers pings is kept: {quiet:?}");
+    for _ in 0..4 {
+        timeout(DEADLINE, pings.recv()).await.expect("in time").expect("a ping");
+    }
+    let told = events.try_recv();
+    assert!(told.is_err(), "a quiet server that answers pings is kept: {told:?}");
 }
 
 #[tokio::test]
@@ -238,8 +253,8 @@ async fn already_authenticated_is_no_failure() {
 
 #[tokio::test]
 async fn a_silent_server_is_given_up_at_each_step() {
-    let hasty = Pace { handshake: Duration::from_millis(300), ..QUICK };
-    for (step, words) in [(0, "greet"), (1, "authentication"), (2, "subscription")] {
+    let hasty = Pace { handshake: Duration::from_millis(1500), ..QUICK };
+    join_all([(0, "greet"), (1, "authentication"), (2, "subscription")].map(|(step, words)| async move {
         let url = serve(move |_, mut peer| async move {
             if step > 0 {
                 peer.say(json!([{"T": "success", "msg": "connected"}])).await;
@@ -256,7 +271,8 @@ async fn a_silent_server_is_given_up_at_each_step() {
             panic!("an end")
         };
         assert!(error.message.contains(words) && error.message.contains("in time"), "{error}");
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
@@ -428,7 +444,7 @@ async fn a_limit_told_late_ends_no_live_stream() {
 #[tokio::test]
 async fn a_server_that_ends_every_connection_once_it_is_live_is_asked_ever_more_rarely() {
     // What ends it does not matter: an end without a word, or an error after the subscription.
-    for code in [None, Some(407), Some(500)] {
+    join_all([None, Some(407), Some(500)].map(|code| async move {
         let url = serve(move |_, mut peer| async move {
             peer.welcome().await;
             if let Some(code) = code {
@@ -448,7 +464,8 @@ async fn a_server_that_ends_every_connection_once_it_is_live_is_asked_ever_more_
         }
         // The least there can be: half of 20, 40, 80, 160, 320 and 640 ms.
         assert!(begun.elapsed() >= Duration::from_millis(630), "{code:?}: {:?}", begun.elapsed());
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
@@ -467,10 +484,10 @@ async fn a_slow_receiver_stops_the_reading_and_loses_nothing() {
         }
     })
     .await;
-    let mut events = stream(&url, QUICK, "AAPL");
+    let mut events = stream(&url, WATCHFUL, "AAPL");
     assert_eq!(next(&mut events).await, StreamEvent::Connected);
     // The server stalls while nobody takes events: it makes no progress for longer than any ping may take.
-    while timeout((QUICK.ping + QUICK.pong) * 2, sent.changed()).await.is_ok() {}
+    while timeout((WATCHFUL.ping + WATCHFUL.pong) * 2, sent.changed()).await.is_ok() {}
     assert!(*sent.borrow() < BARS, "the server was read to the end: something grows without bound");
     for number in 0..BARS {
         let event = next(&mut events).await;

@@ -39,7 +39,7 @@ pub(crate) fn clock() -> Arc<dyn Clock> {
 }
 
 /// Longer than any answer takes on a busy machine.
-pub(crate) const PATIENT: Duration = Duration::from_secs(10);
+pub(crate) const PATIENT: Duration = Duration::from_secs(30);
 
 pub(crate) fn alpaca_config(base_url: &Url) -> AlpacaConfig {
     AlpacaConfig {

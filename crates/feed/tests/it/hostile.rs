@@ -29,22 +29,21 @@ fn good(provider: &str, close: &str) -> String {
     }
 }
 
+/// The provider of a name, at an address.
+fn one(provider: &str, url: &Url) -> Box<dyn Provider> {
+    match provider {
+        "alpaca" => Box::new(given::alpaca(url)),
+        "yahoo" => Box::new(given::yahoo(url)),
+        _ => Box::new(given::iex(url)),
+    }
+}
+
 fn providers(url: &Url) -> [(&'static str, Box<dyn Provider>); 3] {
-    [
-        ("alpaca", Box::new(given::alpaca(url))),
-        ("yahoo", Box::new(given::yahoo(url))),
-        ("iex", Box::new(given::iex(url))),
-    ]
+    NAMES.map(|name| (name, one(name, url)))
 }
 
 async fn ask(provider: &dyn Provider) -> Result<Fetched, FeedError> {
     provider.bars(&symbols("AAPL"), half_hour()).await
-}
-
-/// The one provider of a name, at an address.
-fn one(provider: &str, url: &Url) -> Box<dyn Provider> {
-    let mut all = providers(url).into_iter();
-    all.find(|(name, _)| *name == provider).expect("one of the three").1
 }
 
 /// The error of an answer, wherever it is told.
@@ -136,7 +135,7 @@ async fn servers_that_never_finish_are_given_up_in_time() {
     let body = good("alpaca", "1");
     for reply in [
         Reply::ok(body.clone()).hanging(),
-        Reply::ok(body.clone()).dripping(Duration::from_millis(100)),
+        Reply::ok(body.clone()).dripping(Duration::from_millis(200)),
         Reply::status(503, body).hanging(),
     ] {
         let server = Server::always(reply).await;
@@ -152,8 +151,8 @@ async fn servers_that_never_finish_are_given_up_in_time() {
             let begun = Instant::now();
             let error = ask(&*provider).await.expect_err("no answer");
             assert_eq!(error.kind, FeedErrorKind::Transient, "{error}");
-            // One and a half time-outs, and what a busy machine adds.
-            assert!(begun.elapsed() < timeout * 3 / 2 + Duration::from_secs(2), "{:?}", begun.elapsed());
+            // One and a half time-outs, and what a busy machine adds; the drops take half a minute.
+            assert!(begun.elapsed() < timeout * 3 / 2 + Duration::from_secs(10), "{:?}", begun.elapsed());
         }))
         .await;
     }
@@ -183,8 +182,9 @@ async fn a_server_that_stays_down_is_left_alone_after_a_while() {
     join_all(NAMES.map(|name| async move {
         let server = Server::always(Reply::status(503, HTML)).await;
         let provider = one(name, &server.url);
-        for _ in 0..5 {
-            assert_eq!(error(ask(&*provider).await).kind, FeedErrorKind::Transient, "{name}");
+        // Five calls in vain, each with its own tries.
+        for failed in join_all((0..5).map(|_| ask(&*provider))).await {
+            assert_eq!(error(failed).kind, FeedErrorKind::Transient, "{name}");
         }
         let asked = server.seen().len();
         let error = error(ask(&*provider).await);
@@ -209,17 +209,19 @@ async fn a_redirect_is_not_followed() {
 #[tokio::test]
 async fn a_connection_refused_says_who_cannot_be_reached_and_shows_no_query() {
     let url: Url = "http://127.0.0.1:9/".parse().expect("an address");
-    for (name, provider) in providers(&url) {
+    join_all(providers(&url).map(|(name, provider)| async move {
         let error = ask(&*provider).await.expect_err("nobody there");
         assert_eq!(error.kind, FeedErrorKind::Transient, "{name}");
         assert!(error.message.starts_with(&format!("{name} cannot be reached at 127.0.0.1")), "{error}");
         assert!(!error.message.contains('?') && !error.message.contains("OF-A-TEST"), "{error}");
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
 async fn a_rate_limit_is_honoured_as_long_as_the_provider_said() {
     let in_seconds = |seconds: i64| (half_hour().end.start().as_second() + seconds).to_string();
+    // Waits of more than one and a half time-outs are not sat out within the call.
     let long_ago = ("date", "Sun, 06 Nov 1994 08:49:37 GMT".to_owned());
     let cases = [
         (vec![("retry-after", "120".to_owned())], Some(120)),
@@ -234,11 +236,11 @@ async fn a_rate_limit_is_honoured_as_long_as_the_provider_said() {
         (vec![long_ago.clone(), ("retry-after", "Sun, 06 Nov 1994 08:50:37 GMT".to_owned())], Some(60)),
         (vec![("x-ratelimit-reset", in_seconds(55))], Some(55)),
         (vec![("x-ratelimit-reset", in_seconds(1800))], Some(120)),
-        (vec![("x-ratelimit-reset", "784111800".to_owned()), long_ago], Some(23)),
+        (vec![("x-ratelimit-reset", "784111877".to_owned()), long_ago], Some(100)),
         (vec![("x-ratelimit-reset", in_seconds(-1800))], Some(0)),
         (vec![("x-ratelimit-reset", "-5".to_owned())], None),
         (vec![("x-ratelimit-reset", "18446744073709551615".to_owned())], None),
-        (vec![("x-ratelimit-reset", in_seconds(55)), ("retry-after", "7".to_owned())], Some(7)),
+        (vec![("x-ratelimit-reset", in_seconds(55)), ("retry-after", "77".to_owned())], Some(77)),
     ];
     let asking = cases.into_iter().flat_map(|case| NAMES.map(|name| (case.clone(), name)));
     join_all(asking.map(|((headers, seconds), name)| async move {
