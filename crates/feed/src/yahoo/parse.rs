@@ -132,7 +132,9 @@ fn result(body: &[u8], symbol: Symbol) -> Result<super::model::Result<'_>, FeedE
         return Err(no_answer(symbol, "neither a result nor an error"));
     };
     if !result.meta.symbol.eq_ignore_ascii_case(&spelling(symbol)) {
-        return Err(no_answer(symbol, &format!("for another symbol, {}", excerpt(&result.meta.symbol))));
+        // As good as "unknown": it stays so, and must not hold up the other symbols' splits.
+        let what = format!("{PROVIDER}, asked for {symbol}, answered for {}", excerpt(&result.meta.symbol));
+        return Err(FeedError::new(FeedErrorKind::NotFound, what));
     }
     Ok(result)
 }

@@ -88,15 +88,15 @@ fn what_does_not_answer_the_question_is_no_answer_and_what_says_there_was_nothin
         r#"{"chart":{"result":[{"meta":{"symbol":"AAPL"},"timestamp":[1738335600]}],"error":null}}"#;
     let no_result = r#"{"chart":{"result":null,"error":null}}"#;
     let empty = r#"{"chart":{"result":[],"error":null}}"#;
-    for (body, words) in [
-        (another.as_str(), "another symbol, MSFT"),
-        (hourly.as_str(), "bars of 1h"),
-        (only_times, "times without prices"),
-        (no_result, "neither a result nor an error"),
-        (empty, "neither a result nor an error"),
+    for (body, kind, words) in [
+        (another.as_str(), FeedErrorKind::NotFound, "answered for MSFT"),
+        (hourly.as_str(), FeedErrorKind::Transient, "bars of 1h"),
+        (only_times, FeedErrorKind::Transient, "times without prices"),
+        (no_result, FeedErrorKind::Transient, "neither a result nor an error"),
+        (empty, FeedErrorKind::Transient, "neither a result nor an error"),
     ] {
         let error = bars(body).expect_err(body);
-        assert_eq!(error.kind, FeedErrorKind::Transient, "{error}");
+        assert_eq!(error.kind, kind, "{error}");
         assert!(error.message.contains(words) && error.message.contains("AAPL"), "{error}");
     }
     assert!(!NO_DATA.contains("timestamp"));
@@ -104,11 +104,15 @@ fn what_does_not_answer_the_question_is_no_answer_and_what_says_there_was_nothin
 
     // Nor does it say that there were no splits.
     let days = date(2025, 1, 1)..=date(2025, 1, 31);
-    for body in [&another, no_result, empty] {
+    for (body, kind) in [
+        (another.as_str(), FeedErrorKind::NotFound),
+        (no_result, FeedErrorKind::Transient),
+        (empty, FeedErrorKind::Transient),
+    ] {
         let splits = yahoo::parse::splits(body.as_bytes(), symbol("AAPL"), &days);
-        assert_eq!(splits.expect_err(body).kind, FeedErrorKind::Transient, "{body}");
+        assert_eq!(splits.expect_err(body).kind, kind, "{body}");
         let newest = yahoo::parse::last_trade(body.as_bytes(), symbol("AAPL"));
-        assert_eq!(newest.expect_err(body).kind, FeedErrorKind::Transient, "{body}");
+        assert_eq!(newest.expect_err(body).kind, kind, "{body}");
     }
 }
 
