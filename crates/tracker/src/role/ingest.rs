@@ -292,7 +292,7 @@ impl Poller {
     }
 
     /// Hands on what was fetched; `answered` are the symbols it is complete for. Answers the failure of
-    /// others, if any.
+    /// others that asking again may mend, if any.
     async fn take(&mut self, fetched: Fetched, answered: &[Symbol], until: Minute) -> Option<FeedError> {
         self.answered_at = Some(self.ingest.clock.now());
         self.ingest.reject(&fetched.rejects);
@@ -303,13 +303,12 @@ impl Poller {
             warn!(%symbol, %error, "no bars of this symbol");
         }
         self.hand_on(Vec::new(), fetched.bars).await;
-        let mut failed = fetched.failed.into_iter();
+        // A symbol that nobody knows is no trouble of the feed: to ask again soon would not help.
+        let mut failed = fetched.failed.into_iter().filter(|(_, error)| error.is_retryable());
         let (symbol, error) = failed.next()?;
         let others = failed.count();
         let more = if others > 0 { format!(" (and {others} more)") } else { String::new() };
-        // Part of the answer came: that is a problem to show, not a refusal of everything.
-        let kind = if error.is_final() { FeedErrorKind::Transient } else { error.kind };
-        Some(FeedError::new(kind, format!("{symbol}{more}: {error}")))
+        Some(FeedError::new(error.kind, format!("{symbol}{more}: {error}")))
     }
 
     /// Asks for splits once a New York day, before any bar of the day.

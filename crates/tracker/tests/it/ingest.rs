@@ -390,13 +390,41 @@ async fn a_symbol_nobody_knows_costs_one_question_a_poll_however_long_it_fails()
     *provider.failed.lock().unwrap() = vec![(symbol("NVDA"), FeedError::new(FeedErrorKind::NotFound, "404"))];
     let (mut poller, _steps) = poller(&world, &provider).await;
     let stop = CancellationToken::new();
-    assert!(poller.poll(&stop).await.is_err());
+    poller.poll(&stop).await.expect("the others answered, and nothing can be done about it");
     for day in 28..=31 {
         world.clock.set(at(&format!("2025-01-{day}T15:00:30Z")));
         provider.asked();
-        assert!(poller.poll(&stop).await.is_err());
+        poller.poll(&stop).await.unwrap();
         let asked = provider.asked();
         let for_it = asked.iter().filter(|(symbols, _)| symbols.contains(&symbol("NVDA"))).count();
         assert_eq!(for_it, 1, "on day {day}");
     }
+}
+
+#[tokio::test]
+async fn a_symbol_nobody_knows_does_not_keep_a_session_from_being_over() {
+    let world = World::new(Market::Xnas).await;
+    let provider = FakeProvider::new();
+    *provider.failed.lock().unwrap() = vec![(symbol("NVDA"), FeedError::new(FeedErrorKind::NotFound, "404"))];
+    world.clock.set(at("2025-01-27T21:06:03Z"));
+    let (mut poller, mut steps) = poller(&world, &provider).await;
+    let stop = CancellationToken::new();
+    let of_apple = |asked: Vec<crate::world::Asked>| {
+        asked
+            .into_iter()
+            .filter(|(symbols, _)| symbols.contains(&symbol("AAPL")))
+            .map(|(_, range)| range.start)
+            .min()
+    };
+    poller.poll(&stop).await.unwrap();
+    provider.asked();
+    world.clock.set(at("2025-01-27T21:20:03Z"));
+    poller.poll(&stop).await.unwrap();
+    let again = of_apple(provider.asked());
+    assert!(
+        again.is_none_or(|from| from > minute("2025-01-27T20:50:00Z")),
+        "the session was taken again: {again:?}"
+    );
+    let problem = taken(&mut steps).1;
+    assert!(problem.is_none_or(|problem| !problem.contains("404")), "a mistyped symbol is no broken feed");
 }
