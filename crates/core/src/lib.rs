@@ -7,6 +7,7 @@
 pub mod alert;
 pub mod bar;
 pub mod calendar;
+pub mod channel;
 pub mod clock;
 pub mod decimal;
 pub mod delivery;
@@ -28,6 +29,7 @@ pub mod window;
 pub use alert::{Alert, AlertChange, AlertId, AlertState, Metric};
 pub use bar::Bar;
 pub use calendar::{Calendar, Phase};
+pub use channel::{Channel, ChannelKind};
 pub use clock::Clock;
 pub use detector::Detector;
 pub use label::FeedLabel;

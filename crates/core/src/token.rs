@@ -1,4 +1,4 @@
-//! Tokens in mail links: derived by a keyed MAC, stored only as hashes.
+//! Tokens in links: derived by a keyed MAC, stored only as hashes. Secrets of webhooks: derived alike, stored nowhere.
 //!
 //! `token = HMAC-SHA256(key, purpose | subscription | nonce)`, 256 bits, URL-safe base64. The store keeps
 //! `SHA-256(token)` and finds subscriptions by it, so a copy of the store holds no usable token, a guess
@@ -6,8 +6,9 @@
 
 use crate::subscription::SubscriptionId;
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
+use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 use std::fmt;
 
@@ -139,6 +140,60 @@ impl TokenKey {
     }
 }
 
+/// What a webhook's requests are signed with: 32 bytes, shared with its receiver.
+///
+/// `secret = HMAC-SHA256(key, "webhook" | subscription | nonce | generation)`. To rotate is to count the generation up.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WebhookSecret([u8; 32]);
+
+impl WebhookSecret {
+    /// How long after a rotation the secret before it still signs too.
+    pub const OVERLAP: SignedDuration = SignedDuration::from_hours(24);
+
+    /// The bytes, for signing only.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The secret as its receiver is told it: `whsec_` and standard base64.
+    pub fn expose(&self) -> String {
+        format!("whsec_{}", STANDARD.encode(self.0))
+    }
+}
+
+impl fmt::Debug for WebhookSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WebhookSecret(…)")
+    }
+}
+
+impl TokenKey {
+    /// The secret of one generation of a subscription's webhook, from 0.
+    pub fn webhook_secret(&self, id: SubscriptionId, nonce: &[u8; 16], generation: u32) -> WebhookSecret {
+        let generation = generation.to_be_bytes();
+        WebhookSecret(self.mac(&[b"qqq-tracker|webhook|", id.uuid().as_bytes(), nonce, &generation]))
+    }
+
+    /// The secrets that sign at `now`, the current one first: for [`WebhookSecret::OVERLAP`] after a rotation, the
+    /// one before it too, so that a receiver has time to take the new one over.
+    pub fn webhook_secrets(
+        &self,
+        id: SubscriptionId,
+        nonce: &[u8; 16],
+        generation: u32,
+        rotated_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Vec<WebhookSecret> {
+        let overlaps = rotated_at.is_some_and(|at| now.duration_since(at) < WebhookSecret::OVERLAP);
+        let before = generation.checked_sub(1).filter(|_| overlaps);
+        [Some(generation), before]
+            .into_iter()
+            .flatten()
+            .map(|generation| self.webhook_secret(id, nonce, generation))
+            .collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,7 +227,46 @@ mod tests {
     fn nothing_secret_prints_itself() {
         let key = TokenKey::new([7; 32]);
         let token = key.token(Purpose::Manage, SubscriptionId::from_random([1; 16]), &[2; 16]);
-        let all = format!("{key:?}{token:?}{:?}", token.hash());
-        assert!(!all.contains(token.expose()) && !all.contains('7'));
+        let secret = key.webhook_secret(SubscriptionId::from_random([1; 16]), &[2; 16], 0);
+        let all = format!("{key:?}{token:?}{:?}{secret:?}", token.hash());
+        assert!(!all.contains(token.expose()) && !all.contains('7') && !all.contains("whsec_"));
+    }
+
+    #[test]
+    fn a_secret_belongs_to_key_subscription_nonce_and_generation() {
+        let key = TokenKey::new([7; 32]);
+        let id = SubscriptionId::from_random([1; 16]);
+        let secret = key.webhook_secret(id, &[2; 16], 0);
+        assert_eq!(secret, key.webhook_secret(id, &[2; 16], 0));
+        // Pinned, as Python's hmac computes it: were it to change, every receiver would take our requests for forged.
+        assert_eq!(secret.expose(), "whsec_QuN2SzFlhBcz/Db/KPlOco4xqzE2BijXK0KK1iPEvPw=");
+        for other in [
+            TokenKey::new([8; 32]).webhook_secret(id, &[2; 16], 0),
+            key.webhook_secret(SubscriptionId::from_random([9; 16]), &[2; 16], 0),
+            key.webhook_secret(id, &[3; 16], 0),
+            key.webhook_secret(id, &[2; 16], 1),
+        ] {
+            assert_ne!(secret, other);
+        }
+        for purpose in [Purpose::Confirm, Purpose::Unsubscribe, Purpose::Manage] {
+            let token = URL_SAFE_NO_PAD.decode(key.token(purpose, id, &[2; 16]).expose()).unwrap();
+            assert_ne!(secret.as_bytes()[..], token[..]);
+        }
+    }
+
+    #[test]
+    fn for_a_day_after_a_rotation_both_secrets_sign() {
+        let key = TokenKey::new([7; 32]);
+        let id = SubscriptionId::from_random([1; 16]);
+        let secret = |generation| key.webhook_secret(id, &[2; 16], generation);
+        let at = |hours| Timestamp::UNIX_EPOCH + SignedDuration::from_hours(hours);
+        let signing =
+            |generation, rotated_at, now| key.webhook_secrets(id, &[2; 16], generation, rotated_at, now);
+        assert_eq!(signing(0, None, at(0)), [secret(0)]);
+        assert_eq!(signing(3, Some(at(0)), at(0)), [secret(3), secret(2)]);
+        assert_eq!(signing(3, Some(at(0)), at(23)), [secret(3), secret(2)]);
+        assert_eq!(signing(3, Some(at(0)), at(24)), [secret(3)]);
+        // Nothing was before the first.
+        assert_eq!(signing(0, Some(at(0)), at(0)), [secret(0)]);
     }
 }
