@@ -2,12 +2,18 @@
 //!
 //! A channel does not decide when to try again or give up for good; it says which kind of failure it met.
 
+mod links;
 mod mail;
+mod news;
+mod webhook;
 
-pub use mail::{Deadlines, InvalidMailConfig, Mail, MailConfig};
+pub use ipnet::IpNet;
+pub use mail::{Deadlines, Mail, MailConfig};
+pub use webhook::{Refusal, Webhooks, WebhooksConfig};
 
 use async_trait::async_trait;
 use qqq_core::delivery::Delivery;
+use std::time::Duration;
 
 /// A way to reach a subscriber.
 #[async_trait]
@@ -30,7 +36,23 @@ pub enum DeliveryError {
     /// Not now: try again later.
     #[error("{0}")]
     Retry(String),
+    /// Not now, and the receiver wants to be left alone for so long.
+    #[error("{0}")]
+    RetryAfter(String, Duration),
     /// Never: the receiver refused for good.
     #[error("{0}")]
     GiveUp(String),
+    /// Never, nor anything else: the receiver says that it is no more.
+    #[error("{0}")]
+    Gone(String),
+}
+
+/// A setting that cannot be used: which, why, and what is allowed. Never shows a password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {problem}")]
+pub struct InvalidConfig {
+    /// The setting: `email.smtp_url`, `email.from` or `server.public_url`.
+    pub key: &'static str,
+    /// What is wrong with it, and what is allowed.
+    pub problem: String,
 }

@@ -23,7 +23,7 @@ fn main() -> ExitCode {
             let _ = writeln!(std::io::stderr(), "qqq-tracker: {error:#}");
             let config = error
                 .chain()
-                .any(|cause| cause.is::<ConfigError>() || cause.is::<qqq_notify::InvalidMailConfig>());
+                .any(|cause| cause.is::<ConfigError>() || cause.is::<qqq_notify::InvalidConfig>());
             ExitCode::from(if config { USAGE } else { FAILURE })
         }
     }

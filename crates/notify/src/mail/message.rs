@@ -3,8 +3,10 @@
 //! Headers are made by the mail library's encoders alone, and what stands in them is typed: no text of a user
 //! or a feed reaches one. Every attempt of a delivery carries the same `Message-ID`.
 
-use super::{InvalidMailConfig, scale};
-use crate::DeliveryError;
+use super::scale;
+use crate::links::Links;
+use crate::news::News;
+use crate::{DeliveryError, InvalidConfig};
 use lettre::message::header::{ContentTransferEncoding, HeaderName, HeaderValue};
 use lettre::message::{Body, Mailbox, MessageBuilder, MultiPart, SinglePart};
 use lettre::{Address, Message, address::Envelope};
@@ -12,7 +14,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
 use qqq_core::delivery::{Delivery, DeliveryId, DeliveryKind};
 use qqq_core::subscription::{EmailAddress, Subscription, SubscriptionStatus};
-use qqq_core::token::{Purpose, TokenKey};
+use qqq_core::token::TokenKey;
 use qqq_core::{Alert, Clock, Metric, SpikeRule, sentence};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -39,15 +41,13 @@ pub(crate) struct Composer {
     from: Mailbox,
     /// The domain of `from`: it names mails and the list.
     domain: String,
-    /// Without a slash at the end.
-    public_url: String,
+    links: Links,
     rule: SpikeRule,
-    key: TokenKey,
     clock: Arc<dyn Clock>,
 }
 
 /// What a template tells, and what the headers must know of it.
-struct News {
+struct Told {
     subject: String,
     template: &'static str,
     content: minijinja::Value,
@@ -67,24 +67,20 @@ impl Composer {
         rule: SpikeRule,
         key: TokenKey,
         clock: Arc<dyn Clock>,
-    ) -> Result<Self, InvalidMailConfig> {
+    ) -> Result<Self, InvalidConfig> {
         let (from, domain) = parse_from(from)?;
-        if !matches!(public_url.scheme(), "http" | "https") || public_url.query().is_some() {
-            return Err(InvalidMailConfig {
-                key: "server.public_url",
-                problem: format!(
-                    "`{public_url}` is not where links can lead: it must be http://... or https://..."
-                ),
-            });
-        }
-        let public_url =
-            public_url.as_str().split('#').next().unwrap_or_default().trim_end_matches('/').to_owned();
-        Ok(Self { templates: templates(), from, domain, public_url, rule, key, clock })
+        let links = Links::new(public_url, key)
+            .map_err(|problem| InvalidConfig { key: "server.public_url", problem })?;
+        Ok(Self { templates: templates(), from, domain, links, rule, clock })
     }
 
     /// The mail of a delivery.
     pub(crate) fn compose(&self, delivery: &Delivery) -> Result<Message, DeliveryError> {
-        let news = self.news(delivery)?;
+        let told = match News::of(delivery)? {
+            News::Confirmation => self.confirmation(&delivery.subscription),
+            News::Alert(alert) => self.alert(&delivery.subscription, alert),
+            News::Retraction(alert) => self.retraction(&delivery.subscription, alert),
+        };
         let recipient: Address =
             delivery.subscription.email.expose().parse().map_err(|_| {
                 DeliveryError::GiveUp("the subscriber's address cannot be written to".to_owned())
@@ -96,24 +92,24 @@ impl Composer {
             .envelope(envelope)
             .from(self.from.clone())
             .to(Mailbox::new(None, recipient))
-            .subject(news.subject.as_str())
+            .subject(told.subject.as_str())
             .date(self.now())
             .message_id(Some(self.message_id(delivery.id)));
-        if let Some(told) = news.in_reply_to {
-            message = message.in_reply_to(told.clone()).references(told);
+        if let Some(earlier) = told.in_reply_to {
+            message = message.in_reply_to(earlier.clone()).references(earlier);
         }
         // RFC 3834: no holiday notes in answer. RFC 2919: the name a filter can go by.
         message = header(message, "Auto-Submitted", "auto-generated".to_owned());
         message =
             header(message, "List-Id", format!("QQQ Tracker alerts <alerts.qqq-tracker.{}>", self.domain));
-        if let Some(link) = news.one_click {
+        if let Some(link) = told.one_click {
             // RFC 8058: the mail program posts to the link, nobody logs in.
             message = header(message, "List-Unsubscribe", format!("<{link}>"));
             message = header(message, "List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned());
         }
 
-        let text = wrap(&self.render(news.template, "txt", &news.content)?);
-        let html = self.render(news.template, "html", &news.content)?;
+        let text = wrap(&self.render(told.template, "txt", &told.content)?);
+        let html = self.render(told.template, "html", &told.content)?;
         let parts = MultiPart::alternative()
             .boundary(format!("qqq-{}", delivery.id))
             .singlepart(plain(text))
@@ -123,22 +119,9 @@ impl Composer {
             .map_err(|error| DeliveryError::Retry(format!("the mail cannot be made: {error}")))
     }
 
-    fn news(&self, delivery: &Delivery) -> Result<News, DeliveryError> {
-        let gone = |why: &str| Err(DeliveryError::GiveUp(why.to_owned()));
-        let subscription = &delivery.subscription;
-        match (delivery.kind, subscription.status, &delivery.alert) {
-            (_, SubscriptionStatus::Unsubscribed, _) => gone("the subscription has ended"),
-            (DeliveryKind::Confirmation, _, _) => Ok(self.confirmation(subscription)),
-            (_, SubscriptionStatus::Pending, _) => gone("the subscription is not confirmed"),
-            (_, _, None) => gone("the delivery has no alert to tell of"),
-            (DeliveryKind::Alert, _, Some(alert)) => Ok(self.alert(subscription, alert)),
-            (DeliveryKind::Retraction, _, Some(alert)) => Ok(self.retraction(subscription, alert)),
-        }
-    }
-
-    fn alert(&self, subscription: &Subscription, alert: &Alert) -> News {
-        let unsubscribe = self.link("unsubscribe", Purpose::Unsubscribe, subscription);
-        News {
+    fn alert(&self, subscription: &Subscription, alert: &Alert) -> Told {
+        let unsubscribe = self.links.unsubscribe(subscription);
+        Told {
             subject: subject("", alert, self.rule.window),
             template: "alert",
             content: context! {
@@ -151,10 +134,10 @@ impl Composer {
         }
     }
 
-    fn retraction(&self, subscription: &Subscription, alert: &Alert) -> News {
-        let unsubscribe = self.link("unsubscribe", Purpose::Unsubscribe, subscription);
+    fn retraction(&self, subscription: &Subscription, alert: &Alert) -> Told {
+        let unsubscribe = self.links.unsubscribe(subscription);
         let told = DeliveryId::of_alert(DeliveryKind::Alert, alert.id, subscription.id);
-        News {
+        Told {
             subject: subject("Retracted: ", alert, self.rule.window),
             template: "retraction",
             content: context! { unsubscribe => unsubscribe.as_str(), ..self.evidence(alert) },
@@ -163,12 +146,12 @@ impl Composer {
         }
     }
 
-    fn confirmation(&self, subscription: &Subscription) -> News {
+    fn confirmation(&self, subscription: &Subscription) -> Told {
         let Subscription { symbol, metric, status, .. } = subscription;
         let active = *status == SubscriptionStatus::Active;
         let ask = if active { "You are subscribed" } else { "Please confirm" };
-        let token = self.key.token(Purpose::Manage, subscription.id, &subscription.nonce);
-        News {
+        let token = self.links.manage(subscription);
+        Told {
             subject: format!("{ask}: alerts on {symbol} {metric}"),
             template: "confirmation",
             content: context! {
@@ -178,10 +161,10 @@ impl Composer {
                 metric => metric.as_str(),
                 ratio => self.rule.ratio.to_string(),
                 span => sentence::span(self.rule.window),
-                site => self.public_url.as_str(),
-                page => self.symbol_page(symbol.as_str()),
-                confirm => self.link("confirm", Purpose::Confirm, subscription),
-                unsubscribe => self.link("unsubscribe", Purpose::Unsubscribe, subscription),
+                site => self.links.site(),
+                page => self.links.symbol(symbol.as_str()),
+                confirm => self.links.confirm(subscription),
+                unsubscribe => self.links.unsubscribe(subscription),
                 id => subscription.id.to_string(),
                 token => token.expose(),
             },
@@ -210,8 +193,8 @@ impl Composer {
             symbol => alert.symbol.as_str(),
             metric => alert.metric.as_str(),
             when => sentence::new_york_time(alert.start),
-            page => self.symbol_page(alert.symbol.as_str()),
-            json => format!("{}/v1/alerts/{}", self.public_url, alert.id),
+            page => self.links.symbol(alert.symbol.as_str()),
+            json => self.links.alert(alert.id),
         }
     }
 
@@ -256,16 +239,6 @@ impl Composer {
                 duration(seconds)
             ),
         }
-    }
-
-    fn symbol_page(&self, symbol: &str) -> String {
-        format!("{}/s/{symbol}", self.public_url)
-    }
-
-    /// A link that carries a token: knowing it is the right to use it.
-    fn link(&self, action: &str, purpose: Purpose, subscription: &Subscription) -> String {
-        let token = self.key.token(purpose, subscription.id, &subscription.nonce);
-        format!("{}/v1/subscriptions/{action}?token={}", self.public_url, token.expose())
     }
 
     fn message_id(&self, id: DeliveryId) -> String {
@@ -335,8 +308,8 @@ fn duration(seconds: u32) -> String {
 }
 
 /// `Name <address>`, `"Name" <address>` or an address alone, and its domain.
-fn parse_from(from: &str) -> Result<(Mailbox, String), InvalidMailConfig> {
-    let invalid = || InvalidMailConfig {
+fn parse_from(from: &str) -> Result<(Mailbox, String), InvalidConfig> {
+    let invalid = || InvalidConfig {
         key: "email.from",
         problem: format!(
             "`{}` is not a sender: it must be one address, or a name and an address, like \

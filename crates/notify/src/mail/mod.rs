@@ -8,7 +8,7 @@ mod smtp_url;
 
 pub use smtp::Deadlines;
 
-use crate::{Deliver, DeliveryError};
+use crate::{Deliver, DeliveryError, InvalidConfig};
 use async_trait::async_trait;
 use folder::Folder;
 use message::Composer;
@@ -58,16 +58,6 @@ impl fmt::Debug for MailConfig {
     }
 }
 
-/// A setting that cannot be used: which, why, and what is allowed. Never shows a password.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{key}: {problem}")]
-pub struct InvalidMailConfig {
-    /// The setting: `email.smtp_url`, `email.from` or `server.public_url`.
-    pub key: &'static str,
-    /// What is wrong with it, and what is allowed.
-    pub problem: String,
-}
-
 /// The mail channel.
 pub struct Mail {
     composer: Composer,
@@ -86,11 +76,11 @@ impl Mail {
     /// # Errors
     ///
     /// Names the setting that cannot be used.
-    pub fn new(config: MailConfig, key: TokenKey, clock: Arc<dyn Clock>) -> Result<Self, InvalidMailConfig> {
+    pub fn new(config: MailConfig, key: TokenKey, clock: Arc<dyn Clock>) -> Result<Self, InvalidConfig> {
         let smtp_url = config.smtp_url.as_deref().map(str::trim).filter(|url| !url.is_empty());
         let route = match smtp_url {
             Some(url) => {
-                let invalid = |problem| InvalidMailConfig { key: "email.smtp_url", problem };
+                let invalid = |problem| InvalidConfig { key: "email.smtp_url", problem };
                 let url: SmtpUrl = url.parse().map_err(invalid)?;
                 Route::Smtp(Box::new(Smtp::new(url, Deadlines::RFC_5321).map_err(invalid)?))
             }

@@ -140,7 +140,12 @@ impl Dispatch {
             Err(DeliveryError::Retry(reason)) => {
                 Outcome::RetryAt(retry_at(delivery.id, delivery.attempt, now), reason)
             }
-            Err(DeliveryError::GiveUp(reason)) => Outcome::Failed(reason),
+            Err(DeliveryError::RetryAfter(reason, wait)) => {
+                let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
+                let at = retry_at(delivery.id, delivery.attempt, now).max(later(now, wait));
+                Outcome::RetryAt(at, reason)
+            }
+            Err(DeliveryError::GiveUp(reason) | DeliveryError::Gone(reason)) => Outcome::Failed(reason),
         };
         let settled = self.settle(delivery.id, &outcome, now).await?;
         self.metrics.delivery(delivery.kind, &outcome);

@@ -1,0 +1,61 @@
+//! Where the links in messages lead, and the tokens they carry.
+
+use qqq_core::AlertId;
+use qqq_core::subscription::Subscription;
+use qqq_core::token::{Purpose, Token, TokenKey};
+use url::Url;
+
+/// Makes the links.
+pub(crate) struct Links {
+    /// `server.public_url`, without a slash at the end.
+    site: String,
+    key: TokenKey,
+}
+
+impl Links {
+    /// Below `public_url`. The error says what is wrong with it.
+    pub(crate) fn new(public_url: &Url, key: TokenKey) -> Result<Self, String> {
+        if !matches!(public_url.scheme(), "http" | "https") || public_url.query().is_some() {
+            return Err(format!(
+                "`{public_url}` is not where links can lead: it must be http://... or https://..."
+            ));
+        }
+        let site = public_url.as_str().split('#').next().unwrap_or_default().trim_end_matches('/').to_owned();
+        Ok(Self { site, key })
+    }
+
+    /// The site, without a slash at the end.
+    pub(crate) fn site(&self) -> &str {
+        &self.site
+    }
+
+    /// The page of a symbol.
+    pub(crate) fn symbol(&self, symbol: &str) -> String {
+        format!("{}/s/{symbol}", self.site)
+    }
+
+    /// An alert for programs.
+    pub(crate) fn alert(&self, id: AlertId) -> String {
+        format!("{}/v1/alerts/{id}", self.site)
+    }
+
+    /// Where a subscription is confirmed. Knowing the link is the right to use it.
+    pub(crate) fn confirm(&self, subscription: &Subscription) -> String {
+        self.with_token("confirm", Purpose::Confirm, subscription)
+    }
+
+    /// Where a subscription is ended. Knowing the link is the right to use it.
+    pub(crate) fn unsubscribe(&self, subscription: &Subscription) -> String {
+        self.with_token("unsubscribe", Purpose::Unsubscribe, subscription)
+    }
+
+    /// The token that reads and changes a subscription over the API.
+    pub(crate) fn manage(&self, subscription: &Subscription) -> Token {
+        self.key.token(Purpose::Manage, subscription.id, &subscription.nonce)
+    }
+
+    fn with_token(&self, action: &str, purpose: Purpose, subscription: &Subscription) -> String {
+        let token = self.key.token(purpose, subscription.id, &subscription.nonce);
+        format!("{}/v1/subscriptions/{action}?token={}", self.site, token.expose())
+    }
+}

@@ -1,0 +1,147 @@
+//! For programs: `{"type","timestamp","data"}` as Standard Webhooks recommends, an alert in the API's shape.
+
+use super::Note;
+use crate::links::Links;
+use crate::news::News;
+use qqq_core::Alert;
+use qqq_core::delivery::Delivery;
+use qqq_core::subscription::{Subscription, SubscriptionStatus};
+use qqq_core::token::WebhookSecret;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use std::fmt::Display;
+
+/// An event.
+#[derive(Serialize)]
+pub(super) struct EventOut {
+    r#type: &'static str,
+    /// When it came to be owed, by the wall clock: the same at every attempt.
+    timestamp: String,
+    data: DataOut,
+}
+
+#[derive(Serialize)]
+struct DataOut {
+    title: String,
+    text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alert: Option<AlertOut>,
+    subscription: SubscriptionOut,
+    /// What the receiver needs to know of the subscription once. Of confirmations only.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    credentials: Option<CredentialsOut>,
+    links: LinksOut,
+}
+
+#[derive(Serialize)]
+struct SubscriptionOut {
+    id: String,
+    symbol: String,
+    metric: &'static str,
+    status: &'static str,
+}
+
+#[derive(Serialize)]
+struct CredentialsOut {
+    token: String,
+    secret: Option<String>,
+}
+
+#[derive(Serialize)]
+struct LinksOut {
+    page: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alert: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confirm: Option<String>,
+    unsubscribe: String,
+}
+
+impl EventOut {
+    pub(super) fn new(
+        news: &News<'_>,
+        note: &Note,
+        delivery: &Delivery,
+        links: &Links,
+        secret: Option<&WebhookSecret>,
+    ) -> Self {
+        let (r#type, alert) = match news {
+            News::Confirmation => ("subscription.confirmation", None),
+            News::Alert(alert) => ("alert.raised", Some(*alert)),
+            News::Retraction(alert) => ("alert.retracted", Some(*alert)),
+        };
+        let subscription @ Subscription { id, symbol, metric, status, .. } = &delivery.subscription;
+        let pending = *status == SubscriptionStatus::Pending;
+        let credentials = alert.is_none().then(|| CredentialsOut {
+            token: links.manage(subscription).expose().to_owned(),
+            secret: secret.map(WebhookSecret::expose),
+        });
+        let data = DataOut {
+            title: note.title.clone(),
+            text: note.paragraphs.first().cloned().unwrap_or_default(),
+            alert: alert.map(AlertOut::from),
+            subscription: SubscriptionOut {
+                id: id.to_string(),
+                symbol: symbol.to_string(),
+                metric: metric.as_str(),
+                status: status.as_str(),
+            },
+            credentials,
+            links: LinksOut {
+                page: links.symbol(symbol.as_str()),
+                alert: alert.map(|alert| links.alert(alert.id)),
+                confirm: (alert.is_none() && pending).then(|| links.confirm(subscription)),
+                unsubscribe: links.unsubscribe(subscription),
+            },
+        };
+        Self { r#type, timestamp: delivery.created_at.to_string(), data }
+    }
+}
+
+/// An alert with its evidence, in the shape of `GET /v1/alerts/{id}`.
+#[derive(Serialize)]
+struct AlertOut {
+    id: String,
+    rule: String,
+    symbol: String,
+    metric: &'static str,
+    start: String,
+    value: Option<Box<RawValue>>,
+    average: Option<f64>,
+    ratio: Option<f64>,
+    window_bars: u16,
+    feed: String,
+    revision: u32,
+    state: &'static str,
+    raised_at: String,
+    occurrences: usize,
+    peak: Option<Box<RawValue>>,
+}
+
+impl From<&Alert> for AlertOut {
+    fn from(alert: &Alert) -> Self {
+        let finite = |number: f64| number.is_finite().then_some(number);
+        Self {
+            id: alert.id.to_string(),
+            rule: alert.rule.clone(),
+            symbol: alert.symbol.to_string(),
+            metric: alert.metric.as_str(),
+            start: alert.start.to_string(),
+            value: exact(alert.metric.show(alert.value)),
+            average: finite(alert.average()),
+            ratio: finite(alert.ratio()),
+            window_bars: alert.window_bars,
+            feed: alert.feed.to_string(),
+            revision: alert.revision,
+            state: alert.state.as_str(),
+            raised_at: alert.raised_at.to_string(),
+            occurrences: alert.occurrences.len(),
+            peak: exact(alert.metric.show(alert.peak())),
+        }
+    }
+}
+
+/// A number, digit by digit as given.
+fn exact(number: impl Display) -> Option<Box<RawValue>> {
+    RawValue::from_string(number.to_string()).ok()
+}

@@ -1,0 +1,290 @@
+//! The one way a webhook is sent: guarded, bounded in time and size, without proxy, redirect or cookie.
+
+use super::guard::{Checked, Guard, Reach, Refusal, SystemNames};
+use crate::DeliveryError;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimeParser;
+use qqq_core::Clock;
+use qqq_core::channel::{Webhook, WebhookFormat, WebhookUrl};
+use reqwest::dns::Resolve;
+use reqwest::header::{DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
+use reqwest::{Client, Response, StatusCode};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::OnceCell;
+
+/// To connect, TLS included.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Of an answer, no more than this is read.
+const MAX_ANSWER: usize = 16 << 10;
+/// Characters of an answer that are kept.
+const MAX_QUOTED: usize = 256;
+/// No receiver is believed when it asks to be left alone for longer.
+const MAX_WAIT: Duration = Duration::from_secs(3600);
+/// How long a connection is kept for the next request to the same host.
+const KEPT: Duration = Duration::from_secs(30);
+
+/// Sends requests.
+pub(crate) struct Courier {
+    pub(crate) guard: Arc<Guard>,
+    pub(crate) names: Arc<dyn Resolve>,
+    /// From the first byte sent to the last one read.
+    pub(crate) timeout: Duration,
+    clock: Arc<dyn Clock>,
+    /// Of the public internet and the allowed networks. Made at first use: it reads the machine's certificates.
+    public: OnceCell<Client>,
+    /// Of the allowed networks alone, for http:// and for unusual ports.
+    allowed: OnceCell<Client>,
+}
+
+impl Courier {
+    pub(crate) fn new(guard: Guard, timeout: Duration, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            guard: Arc::new(guard),
+            names: Arc::new(SystemNames),
+            timeout,
+            clock,
+            public: OnceCell::new(),
+            allowed: OnceCell::new(),
+        }
+    }
+
+    /// One request. `Ok` means the receiver answered 2xx.
+    pub(crate) async fn post(
+        &self,
+        webhook: &Webhook,
+        headers: HeaderMap,
+        body: Vec<u8>,
+    ) -> Result<(), Failure> {
+        let url = &webhook.url;
+        let reach = self.guard.admit(url).map_err(|refusal| refused(url, refusal))?;
+        let client = self.client(reach).await?;
+        let request = client.post(url.url().clone()).headers(headers).body(body);
+        let response = request.send().await.map_err(|error| unanswered(url, &error))?;
+        if response.status().is_success() {
+            return Ok(());
+        }
+        Err(self.failure(webhook, response).await)
+    }
+
+    async fn client(&self, reach: Reach) -> Result<&Client, Failure> {
+        let client = match reach {
+            Reach::Public => &self.public,
+            Reach::Allowed(_) => &self.allowed,
+        };
+        client.get_or_try_init(async || self.build(reach)).await.map_err(|error| {
+            let reason = format!("the web client cannot be set up: {}", root_cause(&error));
+            Failure::of(DeliveryError::Retry(reason))
+        })
+    }
+
+    fn build(&self, reach: Reach) -> reqwest::Result<Client> {
+        // The error only says that somebody was faster, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let names = Arc::clone(&self.names);
+        Client::builder()
+            .dns_resolver(Checked { guard: Arc::clone(&self.guard), reach, names })
+            .redirect(reqwest::redirect::Policy::none())
+            // A proxy of the environment would resolve and connect for us, past the guard.
+            .no_proxy()
+            .no_gzip()
+            .https_only(reach == Reach::Public)
+            .connect_timeout(CONNECT.min(self.timeout))
+            .timeout(self.timeout)
+            .pool_max_idle_per_host(1)
+            .pool_idle_timeout(KEPT)
+            .user_agent(concat!("qqq-tracker/", env!("CARGO_PKG_VERSION")))
+            .build()
+    }
+
+    /// What an answer other than success means. All but "gone" may pass: a receiver is down for an update, its
+    /// proxy answers 404 or 403 for it meanwhile, and the alert must not be lost to that.
+    async fn failure(&self, webhook: &Webhook, mut response: Response) -> Failure {
+        let status = response.status();
+        let wait = self.wait(response.headers());
+        let redirect = status.is_redirection() && response.headers().contains_key(LOCATION);
+        let mut body = Vec::new();
+        // The status is the answer; a body that does not come, or comes drop by drop, takes nothing from it.
+        while body.len() < MAX_ANSWER
+            && let Ok(Some(chunk)) = response.chunk().await
+        {
+            body.extend_from_slice(&chunk[..chunk.len().min(MAX_ANSWER - body.len())]);
+        }
+        let said = if redirect { "redirects are not followed".to_owned() } else { quoted(&body) };
+        let reason = match (webhook.url.host(), said.as_str()) {
+            (host, "") => format!("{host} answered {status}"),
+            (host, said) => format!("{host} answered {status}: {said}"),
+        };
+        let error = match wait {
+            _ if is_gone(webhook.format, status, &body) => DeliveryError::Gone(reason),
+            Some(wait) => DeliveryError::RetryAfter(reason, wait),
+            None => DeliveryError::Retry(reason),
+        };
+        Failure { error, answered: true }
+    }
+
+    /// How long the receiver asks to be left alone: `Retry-After`, in seconds or as a date, which is measured from the
+    /// answer's own `Date` where it has one.
+    fn wait(&self, headers: &HeaderMap) -> Option<Duration> {
+        let text = |name: HeaderName| Some(headers.get(name)?.to_str().ok()?.trim());
+        let date = |text: &str| DateTimeParser::new().parse_timestamp(text).ok();
+        let asked = text(RETRY_AFTER)?;
+        let wait = match asked.parse() {
+            Ok(seconds) => Duration::from_secs(seconds),
+            Err(_) => {
+                let now: Timestamp = text(DATE).and_then(date).unwrap_or_else(|| self.clock.now());
+                Duration::try_from(date(asked)?.duration_since(now)).unwrap_or_default()
+            }
+        };
+        Some(wait.min(MAX_WAIT))
+    }
+}
+
+/// A request that did not succeed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: DeliveryError,
+    /// Whether the receiver is there: it answered something, or was not asked.
+    pub(crate) answered: bool,
+}
+
+impl Failure {
+    fn of(error: DeliveryError) -> Self {
+        Self { error, answered: true }
+    }
+}
+
+/// Whether an endpoint says that it is no more: by the status made for it, or in the words of those who have others.
+fn is_gone(format: WebhookFormat, status: StatusCode, body: &[u8]) -> bool {
+    match (format, status) {
+        (_, StatusCode::GONE) => true,
+        // The webhook was removed or disabled.
+        (WebhookFormat::Slack, StatusCode::NOT_FOUND) => body.trim_ascii() == b"no_service",
+        // "Unknown Webhook": it was deleted.
+        (WebhookFormat::Discord, StatusCode::NOT_FOUND) => {
+            serde_json::from_slice(body).is_ok_and(|answer: serde_json::Value| answer["code"] == 10015)
+        }
+        _ => false,
+    }
+}
+
+fn refused(url: &WebhookUrl, refusal: Refusal) -> Failure {
+    Failure::of(DeliveryError::GiveUp(format!("a webhook at {} is not sent: {refusal}", url.host())))
+}
+
+/// What it means when no answer came.
+fn unanswered(url: &WebhookUrl, error: &reqwest::Error) -> Failure {
+    if let Some(refusal) = causes(error).find_map(|cause| cause.downcast_ref::<Refusal>()) {
+        return refused(url, *refusal);
+    }
+    let host = url.host();
+    let reason = if error.is_timeout() {
+        format!("{host} did not answer in time")
+    } else if error.is_connect() {
+        format!("{host} cannot be reached: {}", root_cause(error))
+    } else {
+        format!("{host} broke off: {}", root_cause(error))
+    };
+    Failure { error: DeliveryError::Retry(reason), answered: false }
+}
+
+fn causes<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| error.source())
+}
+
+/// The innermost reason of an error: the outer ones show the URL.
+fn root_cause(error: &reqwest::Error) -> String {
+    match causes(error).last() {
+        Some(cause) if !cause.is::<reqwest::Error>() => quoted(cause.to_string().as_bytes()),
+        _ => "no reason given".to_owned(),
+    }
+}
+
+/// At most [`MAX_QUOTED`] printable characters of an answer, on one line. What could be an address, a path or a secret
+/// is masked: servers like to repeat what they were sent. Of a page for browsers nothing is kept.
+fn quoted(answer: &[u8]) -> String {
+    const MASK: &str = "[…]";
+    let text = String::from_utf8_lossy(answer);
+    if text.trim_start().starts_with('<') {
+        return "a page for browsers".to_owned();
+    }
+    let in_word = |c: char| c.is_alphanumeric() || "._~%/\\+=?&@-".contains(c);
+    let mut shown = String::new();
+    for part in text.split_inclusive(|c| !in_word(c)) {
+        let word = part.trim_end_matches(|c| !in_word(c));
+        let masked = word.len() >= 24 || word.contains(['/', '\\', '@', '=', '%']);
+        shown.push_str(if masked { MASK } else { word });
+        shown.push_str(&part[word.len()..]);
+        if shown.len() > 4 * MAX_QUOTED {
+            break;
+        }
+    }
+    let printable = |c: char| if c.is_ascii_graphic() || c == ' ' || c == '…' { c } else { '?' };
+    let words: Vec<_> =
+        shown.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()).collect();
+    words.join(" ").chars().map(printable).take(MAX_QUOTED).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn an_answer_is_quoted_without_what_could_be_a_secret() {
+        for (said, quote) in [
+            ("no_service", "no_service"),
+            ("  try again\r\n later\t", "try again later"),
+            ("Cannot POST /services/T0/B0/canary", "Cannot POST […]"),
+            ("no hook T0123456789B0123456789canary here", "no hook […] here"),
+            ("mail to ada@example.com", "mail to […]"),
+            ("token=canary", "[…]"),
+            (
+                "{\"message\": \"Unknown Webhook\", \"code\": 10015}",
+                "{\"message\": \"Unknown Webhook\", \"code\": 10015}",
+            ),
+            ("<!doctype html><h1>canary", "a page for browsers"),
+            ("g\u{7}esperrt\u{202e}ü", "g esperrt?"),
+            ("", ""),
+        ] {
+            let got = quoted(said.as_bytes());
+            assert!(!got.contains("canary"), "{got}");
+            if said.is_ascii() {
+                assert_eq!(got, quote);
+            }
+        }
+    }
+
+    #[test]
+    fn only_a_deleted_endpoint_is_gone() {
+        use WebhookFormat::{Discord, Ntfy, Slack, Standard};
+        let (gone, missing) = (StatusCode::GONE, StatusCode::NOT_FOUND);
+        let deleted = br#"{"message": "Unknown Webhook", "code": 10015}"#;
+        for (format, status, body, expected) in [
+            (Standard, gone, &b""[..], true),
+            (Slack, gone, b"channel_is_archived", true),
+            (Slack, missing, b"no_service", true),
+            (Slack, missing, b"channel_not_found", false),
+            (Slack, StatusCode::FORBIDDEN, b"no_service", false),
+            (Discord, missing, deleted, true),
+            (Discord, missing, b"no such page", false),
+            (Standard, missing, deleted, false),
+            (Ntfy, missing, b"no_service", false),
+        ] {
+            assert_eq!(is_gone(format, status, body), expected, "{format} {status}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_answer_is_quoted_short_printable_and_without_long_words(answer: Vec<u8>, word in "[a-zA-Z0-9_-]{24,60}") {
+            let answer = [&answer[..], b" ", word.as_bytes()].concat();
+            let quote = quoted(&answer);
+            prop_assert!(quote.chars().count() <= MAX_QUOTED);
+            prop_assert!(quote.chars().all(|c| c.is_ascii_graphic() || c == ' ' || c == '…'));
+            prop_assert!(!quote.contains(&word));
+        }
+    }
+}

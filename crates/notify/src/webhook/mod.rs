@@ -1,0 +1,152 @@
+//! Webhooks: signed HTTP requests to addresses of subscribers, who may name any address, and are therefore guarded.
+
+mod body;
+mod client;
+mod guard;
+mod pause;
+mod sign;
+
+pub use guard::Refusal;
+
+use crate::links::Links;
+use crate::{DeliveryError, InvalidConfig};
+use body::Writer;
+use client::{Courier, Failure};
+use guard::Guard;
+use ipnet::IpNet;
+use pause::Pauses;
+use qqq_core::channel::{Webhook, WebhookUrl};
+use qqq_core::delivery::Delivery;
+use qqq_core::token::{TokenKey, WebhookSecret};
+use qqq_core::{Clock, SpikeRule};
+use reqwest::dns::Resolve;
+use reqwest::header::{HeaderName, HeaderValue};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+use url::Url;
+
+/// What webhooks need to know of the configuration.
+#[derive(Clone, Debug)]
+pub struct WebhooksConfig {
+    /// `webhooks.allow_networks`: where requests may go beside the public internet, with `http://` and on any port too.
+    pub allow_networks: Vec<IpNet>,
+    /// `webhooks.timeout`: the longest an attempt takes.
+    pub timeout: Duration,
+    /// `server.public_url`: where the links in messages lead.
+    pub public_url: Url,
+    /// The rule that raises alerts, for the words about it.
+    pub rule: SpikeRule,
+}
+
+/// The webhook channel.
+pub struct Webhooks {
+    writer: Writer,
+    courier: Courier,
+    pauses: Mutex<Pauses>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Webhooks {
+    /// Checks the settings; connects to nothing.
+    ///
+    /// # Errors
+    ///
+    /// Names the setting that cannot be used.
+    pub fn new(config: WebhooksConfig, key: TokenKey, clock: Arc<dyn Clock>) -> Result<Self, InvalidConfig> {
+        let links = Links::new(&config.public_url, key)
+            .map_err(|problem| InvalidConfig { key: "server.public_url", problem })?;
+        let guard = Guard::new(config.allow_networks);
+        let courier = Courier::new(guard, config.timeout, Arc::clone(&clock));
+        let writer = Writer { links, rule: config.rule };
+        Ok(Self { writer, courier, pauses: Mutex::default(), clock })
+    }
+
+    /// Replaces the operating system's name service, for tests that need one that lies.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_names(mut self, names: Arc<dyn Resolve>) -> Self {
+        self.courier.names = names;
+        self
+    }
+
+    /// Judges an address by itself, without asking a name server: for sign-ups, which should hear of a mistake at once.
+    /// Names are judged when they are resolved, at every connection.
+    ///
+    /// # Errors
+    ///
+    /// Says why nothing would ever be sent there.
+    pub fn admit(&self, url: &WebhookUrl) -> Result<(), Refusal> {
+        self.courier.guard.admit(url).map(|_| ())
+    }
+
+    /// Makes the request and sends it. `Ok` means that the receiver answered 2xx.
+    ///
+    /// `secrets` are those in force, the current one first ([`TokenKey::webhook_secrets`]). Every attempt carries the
+    /// delivery's id as its `webhook-id`, so that a receiver can drop a repeat.
+    pub async fn deliver_to(
+        &self,
+        webhook: &Webhook,
+        secrets: &[WebhookSecret],
+        delivery: &Delivery,
+    ) -> Result<(), DeliveryError> {
+        let mut body = self.writer.write(webhook.format, delivery, secrets.first())?;
+        let id = delivery.id.to_string();
+        let timestamp = self.clock.now().as_second();
+        let signatures = sign::signatures(secrets, &id, timestamp, &body.bytes);
+        for (name, value) in [
+            ("webhook-id", id),
+            ("webhook-timestamp", timestamp.to_string()),
+            ("webhook-signature", signatures),
+        ] {
+            let value = HeaderValue::from_str(&value).map_err(|error| {
+                DeliveryError::Retry(format!("the request cannot be made: {name}: {error}"))
+            })?;
+            body.headers.insert(HeaderName::from_static(name), value);
+        }
+
+        let endpoint = webhook.url.endpoint();
+        self.pauses().pass(&endpoint, self.courier.timeout, Instant::now()).map_err(|wait| {
+            let (host, seconds) = (webhook.url.host(), wait.as_secs_f64().ceil());
+            DeliveryError::RetryAfter(
+                format!("an endpoint of {host} is left alone for another {seconds} s"),
+                wait,
+            )
+        })?;
+        let result = self.courier.post(webhook, body.headers, body.bytes).await;
+        let mut pauses = self.pauses();
+        match &result {
+            Err(Failure { answered: false, .. }) => pauses.failed(&endpoint, Instant::now()),
+            Err(Failure { error: DeliveryError::RetryAfter(_, wait), .. }) => {
+                pauses.asked(&endpoint, *wait, Instant::now());
+            }
+            _ => pauses.answered(&endpoint),
+        }
+        result.map_err(|failure| failure.error)
+    }
+
+    /// The longest an attempt can take. A lease on a delivery must outlive it, or be renewed.
+    pub fn longest_attempt(&self) -> Duration {
+        self.courier.timeout
+    }
+
+    /// One line for the operator: what may go where. No secrets.
+    pub fn describe(&self) -> String {
+        let networks: Vec<_> = self.courier.guard.allowed().iter().map(IpNet::to_string).collect();
+        match networks.as_slice() {
+            [] => "webhooks to public addresses over https".to_owned(),
+            networks => format!("webhooks to public addresses over https, and to {}", networks.join(", ")),
+        }
+    }
+
+    fn pauses(&self) -> MutexGuard<'_, Pauses> {
+        self.pauses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Webhooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Webhooks({})", self.describe())
+    }
+}
