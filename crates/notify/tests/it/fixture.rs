@@ -1,13 +1,17 @@
-//! Deliveries to send, and a channel to send them over.
+//! Deliveries to send, and channels to send them over.
 
 use jiff::Timestamp;
+use qqq_core::channel::{Webhook, WebhookFormat};
 use qqq_core::delivery::{Delivery, DeliveryId, DeliveryKind, Lease};
 use qqq_core::subscription::{Subscription, SubscriptionId, SubscriptionStatus};
-use qqq_core::token::TokenKey;
+use qqq_core::token::{TokenKey, WebhookSecret};
 use qqq_core::{Alert, AlertId, AlertState, Clock, Metric, Minute, SpikeRule};
-use qqq_notify::{Mail, MailConfig};
+use qqq_notify::{Mail, MailConfig, Webhooks, WebhooksConfig};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 pub(crate) const ADDRESS: &str = "ada@example.com";
 
@@ -104,5 +108,53 @@ fn delivery(
         created_at: "2025-01-27T18:58:02Z".parse().unwrap(),
         expires_at: "2025-01-27T22:58:02Z".parse().unwrap(),
         lease: Lease(1),
+    }
+}
+
+/// Webhooks that may go to these networks beside the public internet.
+pub(crate) fn webhooks(allow_networks: &[&str]) -> Webhooks {
+    webhooks_at(allow_networks, "2025-01-27T18:58:03Z".parse().unwrap())
+}
+
+/// The same, at a time.
+pub(crate) fn webhooks_at(allow_networks: &[&str], now: Timestamp) -> Webhooks {
+    let config = WebhooksConfig {
+        allow_networks: allow_networks.iter().map(|network| network.parse().unwrap()).collect(),
+        timeout: Duration::from_secs(20),
+        public_url: config().public_url,
+        rule: SpikeRule::default(),
+    };
+    Webhooks::new(config, key(), Arc::new(Fixed(now))).unwrap()
+}
+
+pub(crate) fn webhook(url: &str, format: WebhookFormat) -> Webhook {
+    Webhook { url: url.parse().unwrap_or_else(|error| panic!("{url}: {error}")), format }
+}
+
+/// The secrets in force of the fixture's subscription, the newest of so many first.
+pub(crate) fn secrets(generations: impl IntoIterator<Item = u32>) -> Vec<WebhookSecret> {
+    let Subscription { id, nonce, .. } = subscription(SubscriptionStatus::Active);
+    generations.into_iter().map(|generation| key().webhook_secret(id, &nonce, generation)).collect()
+}
+
+/// A name server that says what it is told to.
+pub(crate) struct Names(Mutex<Vec<Vec<IpAddr>>>);
+
+impl Names {
+    /// Answers one after the other, the last one for ever. The answers hold addresses separated by blanks.
+    pub(crate) fn saying(answers: &[&str]) -> Arc<Self> {
+        let parse =
+            |answer: &&str| answer.split_whitespace().map(|address| address.parse().unwrap()).collect();
+        Arc::new(Self(Mutex::new(answers.iter().map(parse).collect())))
+    }
+}
+
+impl Resolve for Names {
+    fn resolve(&self, _: Name) -> Resolving {
+        let mut answers = self.0.lock().unwrap();
+        let answer = if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() };
+        // A port that nobody asked for must not matter.
+        let found: Addrs = Box::new(answer.into_iter().map(|address| SocketAddr::new(address, 9)));
+        Box::pin(async move { Ok(found) })
     }
 }

@@ -1,11 +1,15 @@
-//! The mail channel from outside: what it writes, and how it talks to mail servers that behave and that do not.
+//! The channels from outside: what they write, and how they talk to servers that behave and that do not.
 
 // The lint spares test functions, but not what they call.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
 
 mod fixture;
 mod folder;
+mod guard;
 mod message;
 mod parsed;
+mod python;
 mod server;
+mod sink;
 mod smtp;
+mod webhook;

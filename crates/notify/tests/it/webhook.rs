@@ -1,0 +1,383 @@
+//! What webhooks say, how they are signed, and what becomes of the answers.
+
+use crate::fixture::{
+    Names, alert, alert_delivery, confirmation, key, secrets, telling, webhook, webhooks, webhooks_at,
+};
+use crate::python::{self, python};
+use crate::sink::{Answer, Request, Sink, saying, status};
+use jiff::{SignedDuration, Timestamp};
+use qqq_core::channel::WebhookFormat::{self, Discord, Ntfy, Slack, Standard};
+use qqq_core::delivery::{Delivery, DeliveryKind};
+use qqq_core::subscription::SubscriptionStatus::{Active, Pending, Unsubscribed};
+use qqq_core::token::Purpose;
+use qqq_core::{Alert, AlertState};
+use qqq_notify::{DeliveryError, Webhooks, WebhooksConfig};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+const LOCAL: [&str; 1] = ["127.0.0.0/8"];
+
+async fn attempt(webhooks: &Webhooks, url: &str, format: WebhookFormat) -> Result<(), DeliveryError> {
+    webhooks.deliver_to(&webhook(url, format), &secrets([0]), &alert_delivery()).await
+}
+
+/// The request a delivery becomes.
+async fn sent(format: WebhookFormat, delivery: &Delivery) -> Request {
+    let sink = Sink::start([]).await;
+    let to = webhook(&format!("http://{}/hook?to=us", sink.address), format);
+    webhooks(&LOCAL).deliver_to(&to, &secrets([0]), delivery).await.unwrap();
+    sink.once()
+}
+
+async fn json_of(format: WebhookFormat, delivery: &Delivery) -> Value {
+    let request = sent(format, delivery).await;
+    assert_eq!(request.headers["content-type"], "application/json");
+    serde_json::from_str(&request.body).unwrap()
+}
+
+fn link(action: &str, purpose: Purpose) -> String {
+    let subscription = confirmation(Pending).subscription;
+    let token = key().token(purpose, subscription.id, &subscription.nonce);
+    format!("https://qqq.example.org/v1/subscriptions/{action}?token={}", token.expose())
+}
+
+fn retraction() -> Delivery {
+    telling(DeliveryKind::Retraction, Alert { state: AlertState::Retracted, ..alert() })
+}
+
+fn simulated() -> Delivery {
+    telling(DeliveryKind::Alert, Alert { feed: "simulated".parse().unwrap(), ..alert() })
+}
+
+#[tokio::test]
+async fn a_request_says_who_sends_what_and_when() {
+    let delivery = alert_delivery();
+    let request = sent(Standard, &delivery).await;
+    assert_eq!(request.line, "POST /hook?to=us HTTP/1.1");
+    assert_eq!(request.headers["webhook-id"], delivery.id.to_string());
+    assert_eq!(request.headers["webhook-timestamp"], "1738004283");
+    assert!(request.headers["webhook-signature"].starts_with("v1,"));
+    assert!(request.headers["user-agent"].starts_with("qqq-tracker/"));
+    for name in ["cookie", "authorization", "referer", "accept-encoding"] {
+        assert!(!request.headers.contains_key(name), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn an_alert_comes_in_the_shape_of_the_api() {
+    let event = json_of(Standard, &alert_delivery()).await;
+    // As this parser reads it: not to the last bit.
+    let ratio: Value = serde_json::from_str(&alert().ratio().to_string()).unwrap();
+    // The contract's example, value by value where the fixture has one.
+    let expected = json!({
+        "id": alert().id.to_string(), "rule": "spike", "symbol": "NVDA", "metric": "volume", "start": "2025-01-27T18:57:00Z",
+        "value": 9_637_512, "average": 515_888.0, "ratio": ratio, "window_bars": 60, "feed": "iex",
+        "revision": 0, "state": "raised", "raised_at": "2025-01-27T18:58:00Z", "occurrences": 0, "peak": 9_637_512
+    });
+    assert_eq!(event["data"]["alert"], expected);
+    assert_eq!(
+        (&event["type"], &event["timestamp"]),
+        (&json!("alert.raised"), &json!("2025-01-27T18:58:02Z"))
+    );
+    assert_eq!(event["data"]["title"], "NVDA volume 18.7x its last hour");
+    assert!(event["data"]["text"].as_str().unwrap().starts_with("NVDA traded 9,637,512 shares at 13:57"));
+    assert_eq!(
+        event["data"]["links"],
+        json!({
+            "page": "https://qqq.example.org/s/NVDA",
+            "alert": format!("https://qqq.example.org/v1/alerts/{}", alert().id),
+            "unsubscribe": link("unsubscribe", Purpose::Unsubscribe)
+        })
+    );
+    assert_eq!(event["data"]["subscription"]["status"], "active");
+    let whole = event.to_string();
+    assert!(!whole.contains("whsec_") && whole.len() < 20_000, "{whole}");
+
+    let event = json_of(Standard, &retraction()).await;
+    assert_eq!(
+        (&event["type"], &event["data"]["alert"]["state"]),
+        (&json!("alert.retracted"), &json!("retracted"))
+    );
+}
+
+#[tokio::test]
+async fn a_confirmation_brings_what_is_needed_to_confirm_to_manage_and_to_verify() {
+    let delivery = confirmation(Pending);
+    let subscription = &delivery.subscription;
+    let manage = key().token(Purpose::Manage, subscription.id, &subscription.nonce);
+    let event = json_of(Standard, &delivery).await;
+    assert_eq!(event["type"], "subscription.confirmation");
+    let data = &event["data"];
+    assert_eq!(data["links"]["confirm"], link("confirm", Purpose::Confirm));
+    assert_eq!(data["links"]["unsubscribe"], link("unsubscribe", Purpose::Unsubscribe));
+    assert_eq!(
+        (&data["token"], &data["secret"]),
+        (&json!(manage.expose()), &json!(secrets([0])[0].expose()))
+    );
+    assert_eq!(data["subscription"]["id"], subscription.id.to_string());
+    assert_eq!(data.get("alert"), None);
+
+    // People in a room get the links and the token, not the secret that nobody there checks.
+    for format in [Slack, Discord, Ntfy] {
+        let body = sent(format, &delivery).await.body;
+        for part in [
+            &*link("confirm", Purpose::Confirm),
+            &link("unsubscribe", Purpose::Unsubscribe),
+            manage.expose(),
+            &subscription.id.to_string(),
+        ] {
+            // Discord shows what we say with a backslash before what it would take for markup.
+            assert!(body.replace("\\\\", "").contains(part), "{format} lacks {part}: {body}");
+        }
+        assert!(!body.contains("whsec_"), "{format}");
+    }
+
+    let event = json_of(Standard, &confirmation(Active)).await;
+    assert_eq!(event["data"]["links"].get("confirm"), None, "there is nothing to confirm");
+    assert!(event["data"]["title"].as_str().unwrap().starts_with("You are subscribed"));
+}
+
+#[tokio::test]
+async fn slack_gets_blocks_and_a_text() {
+    let message = json_of(Slack, &alert_delivery()).await;
+    let blocks = message["blocks"].as_array().unwrap();
+    let kinds: Vec<_> = blocks.iter().map(|block| block["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["header", "section", "context"]);
+    assert_eq!(blocks[0]["text"]["text"], "NVDA volume 18.7x its last hour");
+    let links = blocks[2]["elements"][0]["text"].as_str().unwrap();
+    assert!(
+        links.contains(&format!("<{}|Unsubscribe>", link("unsubscribe", Purpose::Unsubscribe))),
+        "{links}"
+    );
+    assert!(message["text"].as_str().unwrap().starts_with("NVDA volume 18.7x its last hour\nNVDA traded"));
+    assert_eq!(message["unfurl_links"], false);
+
+    let message = json_of(Slack, &simulated()).await;
+    assert!(message["blocks"][0]["text"]["text"].as_str().unwrap().starts_with("[simulated] "));
+    assert!(message.to_string().contains("Simulated data"), "{message}");
+}
+
+#[tokio::test]
+async fn discord_gets_an_embed_and_mentions_nobody() {
+    let message = json_of(Discord, &retraction()).await;
+    assert_eq!(message["content"], r"Retracted\: NVDA volume 18.7x its last hour");
+    assert_eq!(message["allowed_mentions"], json!({"parse": []}));
+    assert_eq!(message["embeds"][0]["url"], "https://qqq.example.org/s/NVDA");
+    let text = message["embeds"][0]["description"].as_str().unwrap();
+    assert!(text.starts_with("We take an alert back.") && text.contains("[Unsubscribe](https://"), "{text}");
+}
+
+#[tokio::test]
+async fn ntfy_gets_a_text_and_headers() {
+    let delivery = alert_delivery();
+    let request = sent(Ntfy, &delivery).await;
+    assert_eq!(request.headers["x-title"], "NVDA volume 18.7x its last hour");
+    assert_eq!(request.headers["x-click"], "https://qqq.example.org/s/NVDA");
+    assert_eq!(request.headers["x-sequence-id"], delivery.id.to_string());
+    assert_eq!(request.headers["content-type"], "text/plain; charset=utf-8");
+    assert!(request.body.starts_with("NVDA traded 9,637,512 shares"), "{}", request.body);
+    assert!(request.body.ends_with(&format!("Unsubscribe: {}", link("unsubscribe", Purpose::Unsubscribe))));
+}
+
+#[tokio::test]
+async fn who_has_left_or_never_confirmed_is_not_asked() {
+    let sink = Sink::start([]).await;
+    let to = webhook(&format!("http://{}/", sink.address), Standard);
+    let mut left = confirmation(Unsubscribed);
+    let mut unconfirmed = alert_delivery();
+    unconfirmed.subscription.status = Pending;
+    let mut missing = alert_delivery();
+    missing.alert = None;
+    for delivery in [&mut left, &mut unconfirmed, &mut missing] {
+        let result = webhooks(&LOCAL).deliver_to(&to, &secrets([0]), delivery).await;
+        assert!(matches!(result, Err(DeliveryError::GiveUp(_))), "{result:?}");
+    }
+    assert_eq!(sink.connections().await, 0);
+}
+
+#[tokio::test]
+async fn every_attempt_carries_the_same_id_and_body_and_its_own_time() {
+    let sink = Sink::start([status("503 Service Unavailable", ""), status("200 OK", "")]).await;
+    let to = webhook(&format!("http://{}/", sink.address), Standard);
+    let first: Timestamp = "2025-01-27T18:58:03Z".parse().unwrap();
+    for (minutes, sent) in [(0, false), (10, true)] {
+        let webhooks = webhooks_at(&LOCAL, first + SignedDuration::from_mins(minutes));
+        assert_eq!(webhooks.deliver_to(&to, &secrets([0]), &alert_delivery()).await.is_ok(), sent);
+    }
+    let requests = sink.requests();
+    let header = |at: usize, name: &str| requests[at].headers[name].clone();
+    assert_eq!(requests[0].body, requests[1].body);
+    assert_eq!(header(0, "webhook-id"), header(1, "webhook-id"));
+    assert_ne!(header(0, "webhook-timestamp"), header(1, "webhook-timestamp"));
+    assert_ne!(header(0, "webhook-signature"), header(1, "webhook-signature"));
+}
+
+#[tokio::test]
+async fn the_official_library_of_another_language_verifies_what_is_sent() {
+    let Some(python) = python() else { return };
+    // It holds requests to the wall clock.
+    let now = Timestamp::UNIX_EPOCH + std::time::UNIX_EPOCH.elapsed().unwrap();
+    let webhooks = webhooks_at(&LOCAL, now);
+    for format in WebhookFormat::ALL {
+        for delivery in [alert_delivery(), retraction(), confirmation(Pending)] {
+            let sink = Sink::start([]).await;
+            let to = webhook(&format!("http://{}/hook", sink.address), format);
+            // Rotated within the last day: both sign. What was before them, or comes after, does not.
+            webhooks.deliver_to(&to, &secrets([2, 1]), &delivery).await.unwrap();
+            let Request { headers, body, .. } = sink.once();
+            let told: Vec<_> = secrets([2, 1, 0, 3]).iter().map(|secret| secret.expose()).collect();
+            let request = json!({"secrets": told, "headers": headers, "body": body}).to_string();
+            let answer: Value =
+                serde_json::from_str(&python::run(&python, "verify_webhook.py", request)).unwrap();
+            assert_eq!(answer["verified"], json!([true, true, false, false]), "{format}");
+            assert_eq!(answer["forged"], 0, "{format}");
+            assert!(answer["tried"].as_u64().unwrap() > 300, "{format}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_decides_what_becomes_of_a_delivery() {
+    enum Expected {
+        Sent,
+        Retry,
+        RetryAfter(u64),
+        Gone,
+    }
+    use Expected::{Gone, Retry, RetryAfter};
+    let deleted = r#"{"message": "Unknown Webhook", "code": 10015}"#;
+    let dated = "date: Mon, 27 Jan 2025 12:00:00 GMT\r\nretry-after: Mon, 27 Jan 2025 12:02:00 GMT\r\n";
+    for (answer, format, expected) in [
+        (status("200 OK", ""), Standard, Expected::Sent),
+        (status("202 Accepted", ""), Standard, Expected::Sent),
+        (saying("299 Whatever", "no"), Standard, Expected::Sent),
+        // What a receiver that is down may answer, and what stands before it.
+        (status("302 Found", "location: /login\r\n"), Standard, Retry),
+        (status("304 Not Modified", ""), Standard, Retry),
+        (status("400 Bad Request", ""), Standard, Retry),
+        (status("401 Unauthorized", ""), Standard, Retry),
+        (status("403 Forbidden", ""), Standard, Retry),
+        (status("404 Not Found", ""), Standard, Retry),
+        (status("408 Request Timeout", ""), Standard, Retry),
+        (status("425 Too Early", ""), Standard, Retry),
+        (status("429 Too Many Requests", ""), Standard, Retry),
+        (status("500 Internal Server Error", ""), Standard, Retry),
+        (status("503 Service Unavailable", ""), Standard, Retry),
+        (status("999 Nonsense", ""), Standard, Retry),
+        // Asked to wait, within reason.
+        (status("429 Too Many Requests", "retry-after: 7\r\n"), Standard, RetryAfter(7)),
+        (status("503 Service Unavailable", "retry-after: 0\r\n"), Standard, RetryAfter(0)),
+        (status("503 Service Unavailable", "retry-after: 99999999\r\n"), Standard, RetryAfter(3600)),
+        (status("503 Service Unavailable", dated), Standard, RetryAfter(120)),
+        (status("503 Service Unavailable", "retry-after: soon\r\n"), Standard, Retry),
+        (status("503 Service Unavailable", "retry-after: -1\r\n"), Standard, Retry),
+        // No more.
+        (status("410 Gone", ""), Standard, Gone),
+        (status("410 Gone", "retry-after: 7\r\n"), Ntfy, Gone),
+        (saying("410 Gone", "channel_is_archived"), Slack, Gone),
+        (saying("404 Not Found", "no_service"), Slack, Gone),
+        (saying("404 Not Found", deleted), Discord, Gone),
+        (saying("404 Not Found", deleted), Standard, Retry),
+        // No answer.
+        (Answer::Drop, Standard, Retry),
+        (Answer::Say("hello\r\n\r\n".to_owned()), Standard, Retry),
+    ] {
+        let sink = Sink::start([answer.clone()]).await;
+        let result = attempt(&webhooks(&LOCAL), &format!("http://{}/", sink.address), format).await;
+        let as_expected = match (&result, expected) {
+            (Ok(()), Expected::Sent) => true,
+            (Err(DeliveryError::Retry(why)), Retry) => why.starts_with("127.0.0.1 "),
+            (Err(DeliveryError::RetryAfter(_, wait)), RetryAfter(seconds)) => wait.as_secs() == seconds,
+            (Err(DeliveryError::Gone(why)), Gone) => why.starts_with("127.0.0.1 answered "),
+            _ => false,
+        };
+        assert!(as_expected, "{answer:?} led to {result:?}");
+        assert_eq!(sink.connections().await, 1, "{answer:?}: one attempt, one request");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_repeated_short_and_without_our_secrets() {
+    let unsubscribe = link("unsubscribe", Purpose::Unsubscribe);
+    let words = format!("Cannot POST /canary {unsubscribe} canary@example.com {}", "word ".repeat(5000));
+    let sink = Sink::start([saying("500 Internal Server Error", &words)]).await;
+    let result =
+        attempt(&webhooks(&LOCAL), &format!("http://{}/canary?k=canary", sink.address), Standard).await;
+    let Err(DeliveryError::Retry(why)) = result else { panic!("{result:?}") };
+    assert!(why.starts_with("127.0.0.1 answered 500 Internal Server Error: Cannot POST […] "), "{why}");
+    assert!(!why.contains("canary") && !why.contains("token"), "{why}");
+    assert!(why.chars().count() < 320, "{why}");
+}
+
+#[tokio::test]
+async fn a_url_is_in_no_reason() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let plain = Sink::start([]).await.address;
+    let webhooks = webhooks(&LOCAL).with_names(Names::saying(&["127.0.0.1"]));
+    for (scheme, address) in [("http", nobody), ("https", nobody), ("https", plain)] {
+        let url = format!("{scheme}://hook.example:{}/canary?k=canary", address.port());
+        let result = attempt(&webhooks, &url, Standard).await;
+        let Err(DeliveryError::Retry(why)) = result else { panic!("{url}: {result:?}") };
+        assert!(why.starts_with("hook.example ") && !why.contains("canary"), "{why}");
+    }
+}
+
+#[tokio::test]
+async fn an_endless_answer_is_not_read_to_the_end() {
+    let head = "HTTP/1.1 500 Internal Server Error\r\n\r\n".to_owned();
+    let sink = Sink::start([Answer::Flood(head)]).await;
+    let begun = Instant::now();
+    let result = attempt(&webhooks(&LOCAL), &format!("http://{}/", sink.address), Standard).await;
+    assert!(matches!(result, Err(DeliveryError::Retry(_))), "{result:?}");
+    assert!(begun.elapsed() < Duration::from_secs(20), "read until the time-out");
+}
+
+/// Webhooks that do not wait long.
+fn impatient() -> Webhooks {
+    let config = WebhooksConfig {
+        allow_networks: vec!["127.0.0.0/8".parse().unwrap()],
+        timeout: Duration::from_millis(300),
+        public_url: "https://qqq.example.org/".parse().unwrap(),
+        rule: qqq_core::SpikeRule::default(),
+    };
+    struct Epoch;
+    impl qqq_core::Clock for Epoch {
+        fn now(&self) -> Timestamp {
+            Timestamp::UNIX_EPOCH
+        }
+    }
+    Webhooks::new(config, key(), std::sync::Arc::new(Epoch)).unwrap()
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_dead_is_left_alone_and_holds_up_nobody_else() {
+    let (dead, well) = (Sink::start([Answer::Stall]).await, Sink::start([]).await);
+    let webhooks = impatient();
+    let url = format!("http://{}/hook", dead.address);
+    for _ in 0..3 {
+        let result = attempt(&webhooks, &url, Standard).await;
+        let Err(DeliveryError::Retry(why)) = result else { panic!("{result:?}") };
+        assert_eq!(why, "127.0.0.1 did not answer in time");
+    }
+    // Whatever the query, and however many wait.
+    let begun = Instant::now();
+    for n in 0..1_000 {
+        let result = attempt(&webhooks, &format!("{url}?n={n}"), Standard).await;
+        let Err(DeliveryError::RetryAfter(why, wait)) = result else { panic!("{result:?}") };
+        assert!(why.contains("left alone") && wait <= Duration::from_secs(30), "{why}");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(20), "each has waited for the time-out");
+    assert_eq!(attempt(&webhooks, &format!("http://{}/", well.address), Standard).await, Ok(()));
+    assert_eq!((dead.connections().await, well.connections().await), (3, 1));
+}
+
+#[tokio::test]
+async fn an_endpoint_that_asks_to_be_left_alone_is_left_alone() {
+    let sink = Sink::start([status("429 Too Many Requests", "retry-after: 60\r\n")]).await;
+    let (webhooks, url) = (webhooks(&LOCAL), format!("http://{}/hook", sink.address));
+    for _ in 0..5 {
+        let result = attempt(&webhooks, &url, Standard).await;
+        assert!(matches!(result, Err(DeliveryError::RetryAfter(_, _))), "{result:?}");
+    }
+    assert_eq!(sink.connections().await, 1);
+}
