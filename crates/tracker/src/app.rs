@@ -16,7 +16,7 @@ use anyhow::{Context as _, bail};
 use prometheus_client::registry::Registry;
 use qqq_api::{Api, ApiConfig, Limits};
 use qqq_core::{Calendar, Clock, FeedMode, Watchlist};
-use qqq_notify::{Deliver, Mail, MailConfig};
+use qqq_notify::{Deliver, Mail, MailConfig, WebhooksConfig};
 use qqq_store::{Sequence, Store, StoreError, WorkerLock};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -374,6 +374,17 @@ pub fn mail_config(config: &Config) -> anyhow::Result<MailConfig> {
         from: config.email.from.clone(),
         public_url: config.public_url()?,
         folder: config.email.folder.clone(),
+        rule: config.rule(),
+    })
+}
+
+/// The webhook channel's settings.
+pub fn webhooks_config(config: &Config) -> anyhow::Result<WebhooksConfig> {
+    let section = &config.webhooks;
+    Ok(WebhooksConfig {
+        allow_networks: section.allow_networks.iter().map(|network| network.0.0).collect(),
+        timeout: section.timeout.duration(),
+        public_url: config.public_url()?,
         rule: config.rule(),
     })
 }

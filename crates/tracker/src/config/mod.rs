@@ -5,7 +5,7 @@ mod load;
 mod value;
 
 pub use load::{ConfigError, PREFIX, Sources, load};
-pub use value::{Period, Proxy, Secret, Text};
+pub use value::{Network, Period, Secret, Text};
 
 use qqq_core::calendar::{Calendar, Market};
 use qqq_core::rule::Ratio;
@@ -35,6 +35,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// Mail.
     pub email: EmailConfig,
+    /// Webhooks.
+    pub webhooks: WebhooksSection,
     /// Sign-ups.
     pub subscriptions: SubscriptionsConfig,
     /// Logs.
@@ -293,7 +295,7 @@ pub struct ServerConfig {
     /// How browsers and mail readers reach it: links in mails begin with it. Where only `listen` is set, that.
     pub public_url: String,
     /// Addresses or networks of reverse proxies whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<Text<Proxy>>,
+    pub trusted_proxies: Vec<Text<Network>>,
     /// Connections at once.
     pub max_connections: usize,
     /// Connections at once from one address.
@@ -335,6 +337,22 @@ impl Default for EmailConfig {
             from: "QQQ Tracker <alerts@localhost>".to_owned(),
             folder: PathBuf::from("data/mail"),
         }
+    }
+}
+
+/// `[webhooks]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WebhooksSection {
+    /// Addresses or networks that webhooks may go to beside the public internet, with `http://` and on any port too.
+    pub allow_networks: Vec<Text<Network>>,
+    /// The longest an attempt takes.
+    pub timeout: Period,
+}
+
+impl Default for WebhooksSection {
+    fn default() -> Self {
+        Self { allow_networks: Vec::new(), timeout: Period::seconds(20) }
     }
 }
 
@@ -472,6 +490,7 @@ impl Config {
         within("feed.poll_interval", self.feed.poll_interval, 10, HOUR, "10s to 1h")?;
         within("feed.backfill", self.feed.backfill, HOUR, 7 * DAY, "1h to 7d")?;
         within("store.bars_retention", self.store.bars_retention, 2 * DAY, 36_500 * DAY, "2d or more")?;
+        within("webhooks.timeout", self.webhooks.timeout, 1, MINUTE, "1s to 1m")?;
         for (key, rate) in [
             ("feed.alpaca.requests_per_minute", self.feed.alpaca.requests_per_minute),
             ("feed.iex.requests_per_minute", self.feed.iex.requests_per_minute),

@@ -36,23 +36,26 @@ impl Serialize for Text<qqq_core::calendar::Market> {
 
 /// An address (`10.0.0.1`) or a network (`10.0.0.0/8`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Proxy(pub qqq_api::IpNet);
+pub struct Network(pub qqq_api::IpNet);
 
-impl FromStr for Proxy {
-    type Err = InvalidProxy;
+impl FromStr for Network {
+    type Err = InvalidNetwork;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let address = text.parse::<std::net::IpAddr>().map(qqq_api::IpNet::from);
-        address.or_else(|_| text.parse()).map(Self).map_err(|_| InvalidProxy(text.chars().take(64).collect()))
+        address
+            .or_else(|_| text.parse())
+            .map(Self)
+            .map_err(|_| InvalidNetwork(text.chars().take(64).collect()))
     }
 }
 
 /// A text that is no address and no network.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not an address: it must look like 10.0.0.1 or 10.0.0.0/8")]
-pub struct InvalidProxy(String);
+pub struct InvalidNetwork(String);
 
-impl Serialize for Text<Proxy> {
+impl Serialize for Text<Network> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0.0)
     }

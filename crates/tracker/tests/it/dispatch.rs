@@ -157,3 +157,19 @@ async fn a_refusal_for_now_is_tried_again_and_one_for_good_is_not() {
     assert_eq!(dispatch.run_once(&stop).await.unwrap(), 0, "refused for good");
     assert_eq!(summary(&world).await.pending, 0);
 }
+
+#[tokio::test]
+async fn who_asks_to_be_left_alone_is_left_alone_for_so_long_at_least() {
+    let world = one_owed().await;
+    let channel = Channel::new(10);
+    let busy = |seconds| Err(DeliveryError::RetryAfter("429".to_owned(), Duration::from_secs(seconds)));
+    // The answers are taken from the end. The schedule alone would try again after 5 s, then 15 s.
+    *channel.answers.lock().unwrap() = vec![Err(DeliveryError::Gone("410".to_owned())), busy(0), busy(600)];
+    let (dispatch, stop) = (dispatch(&world, &channel), CancellationToken::new());
+    let start = world.clock.now();
+    for (after, attempts) in [(0, 1), (599, 0), (600, 1), (611, 0), (620, 1), (100_000, 0)] {
+        world.clock.set(start + SignedDuration::from_secs(after));
+        assert_eq!(dispatch.run_once(&stop).await.unwrap(), attempts, "after {after} s");
+    }
+    assert_eq!(summary(&world).await.pending, 0);
+}
