@@ -4,6 +4,7 @@
 //! Nothing here reads a clock, a file or a socket, and nothing is a float while at rest: prices are
 //! integers of 1e-9 dollars, volumes integers of shares, window sums `i128`. Time arrives inside the data.
 
+pub mod aggregate;
 pub mod alert;
 pub mod bar;
 pub mod calendar;
@@ -26,6 +27,7 @@ pub mod token;
 pub mod watchlist;
 pub mod window;
 
+pub use aggregate::{Candle, Interval};
 pub use alert::{Alert, AlertChange, AlertId, AlertState, Metric};
 pub use bar::Bar;
 pub use calendar::{Calendar, Phase};
