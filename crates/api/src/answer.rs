@@ -1,15 +1,14 @@
-//! Answers made once and shared by all readers: body, strong `ETag`, and the compressed form when asked for.
+//! Answers made once and shared by all readers: body, strong `ETag`, and the compressed forms when asked for.
 
+use crate::coding::{Coding, negotiate};
+use crate::problem::Problem;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
-use std::io::Write as _;
 use std::sync::OnceLock;
 
 /// Bodies shorter than this travel as they are: compressing gains less than a packet.
@@ -21,6 +20,7 @@ pub(crate) const REVALIDATE: &str = "no-cache";
 pub(crate) const FOREVER: &str = "public, max-age=31536000, immutable";
 
 pub(crate) const JSON: &str = "application/json";
+pub(crate) const CSV: &str = "text/csv; charset=utf-8; header=present";
 pub(crate) const HTML: &str = "text/html; charset=utf-8";
 
 /// A finished answer.
@@ -29,15 +29,26 @@ pub(crate) struct Answer {
     body: Bytes,
     content_type: &'static str,
     cache_control: &'static str,
+    vary: &'static str,
+    link: Option<HeaderValue>,
     tag: String,
-    gzip: OnceLock<Option<Bytes>>,
+    /// By [`Coding`].
+    coded: [OnceLock<Option<Bytes>>; Coding::ALL.len()],
 }
 
 impl Answer {
     pub(crate) fn new(content_type: &'static str, cache_control: &'static str, body: Vec<u8>) -> Self {
         // 72 bits of SHA-256: replicas that answer the same carry the same tag.
         let tag = URL_SAFE_NO_PAD.encode(&Sha256::digest(&body)[..9]);
-        Self { body: body.into(), content_type, cache_control, tag, gzip: OnceLock::new() }
+        Self {
+            body: body.into(),
+            content_type,
+            cache_control,
+            vary: "accept-encoding",
+            link: None,
+            tag,
+            coded: Default::default(),
+        }
     }
 
     pub(crate) fn json(body: Vec<u8>) -> Self {
@@ -48,19 +59,39 @@ impl Answer {
         Self::new(HTML, REVALIDATE, body.into_bytes())
     }
 
+    /// The same, of an address that answers in several formats.
+    pub(crate) fn by_accept(self) -> Self {
+        Self { vary: "accept, accept-encoding", ..self }
+    }
+
+    /// The same, with a `Link` header.
+    pub(crate) fn linking(self, link: Option<HeaderValue>) -> Self {
+        Self { link, ..self }
+    }
+
     /// The hash of the body, as text safe in an address.
     pub(crate) fn tag(&self) -> &str {
         &self.tag
     }
 
-    /// Answers a request: 304 where the client holds this very answer, compressed where it can take that.
+    /// Answers a request: 304 where the client holds this very answer, compressed as it likes best, 406 where it
+    /// takes no form there is.
     pub(crate) fn respond(&self, request: &HeaderMap) -> Response {
-        let gzip = accepts_gzip(request).then(|| self.gzip()).flatten();
-        let tag = if gzip.is_some() { format!("\"{}-gz\"", self.tag) } else { format!("\"{}\"", self.tag) };
+        let wishes = negotiate(request);
+        let worth_it = self.body.len() >= WORTH_COMPRESSING || !wishes.identity;
+        let coded = wishes.coding.filter(|_| worth_it).and_then(|coding| Some((coding, self.coded(coding)?)));
+        if coded.is_none() && !wishes.identity {
+            let detail = "`accept-encoding` must allow `br`, `gzip`, `zstd` or `identity`";
+            return Problem::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", detail).into_response();
+        }
+        let tag = match coded {
+            Some((coding, _)) => format!("\"{}-{}\"", self.tag, coding.suffix()),
+            None => format!("\"{}\"", self.tag),
+        };
         let known = self.is_held_by(request);
-        let mut response = Response::new(match (known, gzip) {
+        let mut response = Response::new(match (known, coded) {
             (true, _) => Body::empty(),
-            (false, Some(gzip)) => Body::from(gzip.clone()),
+            (false, Some((_, body))) => Body::from(body.clone()),
             (false, None) => Body::from(self.body.clone()),
         });
         let headers = response.headers_mut();
@@ -68,85 +99,49 @@ impl Answer {
             headers.insert(header::ETAG, tag);
         }
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(self.cache_control));
-        headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+        headers.insert(header::VARY, HeaderValue::from_static(self.vary));
+        if let Some(link) = &self.link {
+            headers.insert(header::LINK, link.clone());
+        }
         if known {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             return response;
         }
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
-        if gzip.is_some() {
-            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        if let Some((coding, _)) = coded {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding.as_str()));
         }
         response
     }
 
-    fn gzip(&self) -> Option<&Bytes> {
-        let compress = || {
-            if self.body.len() < WORTH_COMPRESSING {
-                return None;
-            }
-            let mut encoder = GzEncoder::new(Vec::with_capacity(self.body.len() / 4), Compression::fast());
-            encoder.write_all(&self.body).ok()?;
-            encoder.finish().ok().map(Bytes::from)
-        };
-        self.gzip.get_or_init(compress).as_ref()
+    fn coded(&self, coding: Coding) -> Option<&Bytes> {
+        self.coded[coding as usize].get_or_init(|| coding.encode(&self.body).map(Bytes::from)).as_ref()
     }
 
-    /// Whether `If-None-Match` names this answer in either form (RFC 9110 section 13.1.2: weak comparison).
+    /// Whether `If-None-Match` names this answer in any form (RFC 9110 section 13.1.2: weak comparison).
     fn is_held_by(&self, request: &HeaderMap) -> bool {
         request.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|list| {
             list.split(',').map(str::trim).any(|entry| {
                 let tag = entry.strip_prefix("W/").unwrap_or(entry).trim_matches('"');
-                entry == "*" || tag.strip_suffix("-gz").unwrap_or(tag) == self.tag
+                let plain = tag.strip_prefix(self.tag.as_str()).is_some_and(|rest| {
+                    rest.is_empty()
+                        || rest
+                            .strip_prefix('-')
+                            .is_some_and(|rest| Coding::ALL.into_iter().any(|coding| coding.suffix() == rest))
+                });
+                entry == "*" || plain
             })
         })
     }
-}
-
-/// Whether `Accept-Encoding` allows gzip: named, or covered by `*`, with a weight above 0.
-fn accepts_gzip(request: &HeaderMap) -> bool {
-    let mut wildcard = false;
-    for list in request.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok()) {
-        for entry in list.split(',') {
-            let mut parts = entry.split(';').map(str::trim);
-            let coding = parts.next().unwrap_or_default();
-            let weight = parts
-                .find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")))
-                .map_or(1.0, |weight| weight.parse::<f32>().unwrap_or(0.0));
-            if coding.eq_ignore_ascii_case("gzip") || coding.eq_ignore_ascii_case("x-gzip") {
-                return weight > 0.0;
-            }
-            wildcard |= coding == "*" && weight > 0.0;
-        }
-    }
-    wildcard
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn gzip_allowed(accept: &str) -> bool {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::ACCEPT_ENCODING, accept.parse().unwrap());
-        accepts_gzip(&headers)
-    }
-
     #[test]
-    fn gzip_needs_to_be_named_with_a_weight_above_zero() {
-        for accept in ["gzip", "br, gzip", "GZIP;q=0.5", "*", "deflate, *;q=0.1", "identity;q=1, gzip; q=0.2"]
-        {
-            assert!(gzip_allowed(accept), "{accept}");
-        }
-        for accept in ["", "br", "gzip;q=0", "gzip; q=0.0, *", "*;q=0", "gzipped", "gzip;q=x"] {
-            assert!(!gzip_allowed(accept), "{accept}");
-        }
-        assert!(!accepts_gzip(&HeaderMap::new()));
-    }
-
-    #[test]
-    fn a_held_answer_is_recognised_in_either_form() {
+    fn a_held_answer_is_recognised_in_any_form() {
         let answer = Answer::json(b"{}".to_vec());
         let held = |value: String| {
             let mut headers = HeaderMap::new();
@@ -154,12 +149,18 @@ mod tests {
             answer.respond(&headers).status() == StatusCode::NOT_MODIFIED
         };
         let tag = answer.tag();
-        for value in
-            ["*".to_owned(), format!("\"{tag}\""), format!("W/\"{tag}\""), format!("\"x\", \"{tag}-gz\"")]
-        {
+        for value in [
+            "*".to_owned(),
+            format!("\"{tag}\""),
+            format!("W/\"{tag}\""),
+            format!("\"x\", \"{tag}-gz\""),
+            format!("\"{tag}-br\""),
+            format!("\"{tag}-zst\""),
+        ] {
             assert!(held(value.clone()), "{value}");
         }
-        assert!(!held("\"other\"".to_owned()));
-        assert!(!held(String::new()));
+        for value in ["\"other\"".to_owned(), String::new(), format!("\"{tag}-xz\""), format!("\"{tag}x\"")] {
+            assert!(!held(value.clone()), "{value}");
+        }
     }
 }

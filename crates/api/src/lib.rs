@@ -5,8 +5,11 @@
 //! Subscriptions and old alerts go to the store itself. `serve` owns the connections and their limits;
 //! `layer` gives every answer its request id, its deadline and its headers.
 
+mod accept;
 mod answer;
+mod bars;
 mod client;
+mod coding;
 mod config;
 mod form;
 mod health;
@@ -233,6 +236,7 @@ impl Api {
             .route("/subscribe/form", get(page::subscribe_form).post(form::subscribe))
             .route("/v1/symbols", get(v1::symbols))
             .route("/v1/symbols/{symbol}", get(v1::symbol))
+            .route("/v1/symbols/{symbol}/bars", get(bars::bars))
             .route("/v1/rankings", get(v1::rankings))
             .route("/v1/alerts", get(v1::alerts))
             .route("/v1/alerts/{id}", get(v1::alert))

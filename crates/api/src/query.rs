@@ -2,7 +2,8 @@
 
 use crate::problem::Problem;
 use jiff::Timestamp;
-use qqq_core::{AlertId, Metric, Minute};
+use qqq_core::aggregate::InvalidInterval;
+use qqq_core::{AlertId, Interval, Metric, Minute};
 
 /// Longest page.
 const MOST_ITEMS: usize = 1_000;
@@ -28,12 +29,19 @@ impl Query {
         Ok(Self(pairs))
     }
 
-    /// A parameter's text; an empty one counts as not given.
+    /// A parameter's text.
     pub(crate) fn get(&self, key: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|(given, value)| given == key && !value.is_empty())
-            .map(|(_, value)| value.as_str())
+        self.0.iter().find(|(given, _)| given == key).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether a parameter is given.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.get(key).is_some()
+    }
+
+    pub(crate) fn interval(&self) -> Result<Interval, Problem> {
+        let Some(text) = self.get("interval") else { return Ok(Interval::default()) };
+        text.parse().map_err(|error: InvalidInterval| invalid("interval", &error.to_string()))
     }
 
     pub(crate) fn metric(&self) -> Result<Option<Metric>, Problem> {
@@ -54,19 +62,30 @@ impl Query {
             .ok_or_else(|| invalid("limit", "must be a whole number from 1 to 1000"))
     }
 
-    /// The first minute that starts at `since` (RFC 3339) or later.
-    pub(crate) fn since(&self) -> Result<Option<Minute>, Problem> {
-        let Some(text) = self.get("since") else { return Ok(None) };
+    /// The first minute that starts at a time (RFC 3339) or later.
+    pub(crate) fn time(&self, key: &str) -> Result<Option<Minute>, Problem> {
+        let Some(text) = self.get(key) else { return Ok(None) };
         let at: Timestamp = text.parse().map_err(|_| {
-            invalid("since", "must be a time such as 2025-01-31T20:59:00Z (a `+` is sent as %2B)")
+            invalid(key, "must be a time such as 2025-01-31T20:59:00Z (a `+` is sent as %2B)")
         })?;
         let minute = Minute::containing(at);
         Ok(Some(if minute.start() < at { minute.plus(1) } else { minute }))
     }
 
+    /// The text of a cursor; an empty one is where a list begins.
+    fn cursor(&self) -> Option<&str> {
+        self.get("cursor").filter(|text| !text.is_empty())
+    }
+
+    /// Where a page of bars goes on.
+    pub(crate) fn minute_cursor(&self) -> Result<Option<Minute>, Problem> {
+        let Some(text) = self.cursor() else { return Ok(None) };
+        text.parse().map(|index| Some(Minute::from_index(index))).map_err(|_| unusable_cursor())
+    }
+
     /// Where a page of alerts goes on.
     pub(crate) fn alert_cursor(&self) -> Result<Option<(Minute, AlertId)>, Problem> {
-        let Some(text) = self.get("cursor") else { return Ok(None) };
+        let Some(text) = self.cursor() else { return Ok(None) };
         let parse = || {
             let (minute, id) = text.split_once('.')?;
             Some((Minute::from_index(minute.parse().ok()?), id.parse().ok()?))
@@ -76,7 +95,7 @@ impl Query {
 
     /// Where a page of a list that is numbered goes on.
     pub(crate) fn offset(&self) -> Result<usize, Problem> {
-        let Some(text) = self.get("cursor") else { return Ok(0) };
+        let Some(text) = self.cursor() else { return Ok(0) };
         text.parse().ok().filter(|&offset| offset <= 1_000_000).ok_or_else(unusable_cursor)
     }
 }
@@ -101,7 +120,7 @@ mod tests {
 
     fn since(text: &str) -> Option<String> {
         let query = format!("since={text}");
-        Query::parse(Some(&query), &["since"]).unwrap().since().ok()?.map(|minute| minute.to_string())
+        Query::parse(Some(&query), &["since"]).unwrap().time("since").ok()?.map(|minute| minute.to_string())
     }
 
     #[test]
@@ -121,7 +140,7 @@ mod tests {
         assert!(Query::parse(Some("limit=5&limit=6"), &known).is_err());
         let limit = |text: &str| Query::parse(Some(text), &known).unwrap().limit(50).ok();
         assert_eq!(limit(""), Some(50));
-        assert_eq!(limit("limit="), Some(50));
+        assert_eq!(limit("limit="), None);
         assert_eq!(limit("limit=1000"), Some(1000));
         for text in
             ["limit=0", "limit=1001", "limit=-1", "limit=1.0", "limit=x", "limit=99999999999999999999"]
@@ -143,7 +162,7 @@ mod tests {
         #[test]
         fn no_query_panics(text in "\\PC{0,60}") {
             if let Ok(query) = Query::parse(Some(&format!("cursor={text}")), &["cursor"]) {
-                let _ = (query.alert_cursor(), query.offset());
+                let _ = (query.alert_cursor(), query.offset(), query.minute_cursor());
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The JSON shapes of the contract. Prices and volumes are written as exact decimal numbers, never through a
 //! double; what has no value is `null`.
 
+use crate::bars::Row;
 use crate::snapshot::{Figured, Snapshot, Ticker};
 use qqq_core::{Alert, Bar, Figures, Metric, Watchlist};
 use serde::Serialize;
@@ -42,6 +43,38 @@ impl From<&Bar> for BarOut {
             volume: bar.volume.shares(),
             vwap: bar.vwap.and_then(exact),
             trades: bar.trades,
+        }
+    }
+}
+
+/// A bar of any interval, as a list of bars tells it.
+#[derive(Serialize)]
+pub(crate) struct BarRowOut {
+    start: String,
+    open: Option<Box<RawValue>>,
+    high: Option<Box<RawValue>>,
+    low: Option<Box<RawValue>>,
+    close: Option<Box<RawValue>>,
+    volume: i64,
+    vwap: Option<Box<RawValue>>,
+    trades: Option<u64>,
+    feed: Option<String>,
+    revision: Option<u32>,
+}
+
+impl From<&Row> for BarRowOut {
+    fn from(Row { candle, revision }: &Row) -> Self {
+        Self {
+            start: candle.minutes.start.to_string(),
+            open: exact(candle.open),
+            high: exact(candle.high),
+            low: exact(candle.low),
+            close: exact(candle.close),
+            volume: candle.volume,
+            vwap: candle.vwap.and_then(exact),
+            trades: candle.trades,
+            feed: candle.feed.map(|feed| feed.to_string()),
+            revision: *revision,
         }
     }
 }

@@ -3,10 +3,11 @@
 use crate::answer::Answer;
 use crate::model::{ALERTS_KEPT, rank};
 use jiff::Timestamp;
-use qqq_core::{Alert, Bar, FeedStatus, Figures, Metric, Minute, Phase, Statistics, Symbol};
+use qqq_core::{Alert, Bar, FeedStatus, Figures, Interval, Metric, Minute, Phase, Statistics, Symbol};
 use qqq_store::{AlertQuery, BarRecord, Sequence};
 use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock};
+use tokio::sync::OnceCell;
 
 /// What a bar leaves in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,19 +44,28 @@ pub(crate) struct Ticker {
     statistics: Option<Statistics>,
     /// `[1,2,3]`: the values as the original endpoints list them, by metric.
     lists: [OnceLock<String>; 2],
+    /// The page of the newest bars, by interval. Costs nothing until somebody asks for one.
+    newest_bars: OnceLock<Box<[OnceCell<Answer>; Interval::ALL.len()]>>,
 }
 
 impl Clone for Ticker {
     /// A clone is made to be changed: it starts without finished texts.
     fn clone(&self) -> Self {
-        Self { points: self.points.clone(), lists: Default::default(), ..*self }
+        Self { points: self.points.clone(), lists: Default::default(), newest_bars: OnceLock::new(), ..*self }
     }
 }
 
 impl Ticker {
     pub(crate) fn empty(symbol: Symbol) -> Self {
-        let lists = Default::default();
-        Self { symbol, previous_close: None, points: Vec::new(), newest: None, statistics: None, lists }
+        Self {
+            symbol,
+            previous_close: None,
+            points: Vec::new(),
+            newest: None,
+            statistics: None,
+            lists: Default::default(),
+            newest_bars: OnceLock::new(),
+        }
     }
 
     pub(crate) fn points(&self) -> &[Point] {
@@ -64,6 +74,11 @@ impl Ticker {
 
     pub(crate) fn newest(&self) -> Option<&BarRecord> {
         self.newest.as_ref()
+    }
+
+    /// The answer to who asks for the newest bars of an interval and says nothing more, once it was made.
+    pub(crate) fn newest_bars(&self, interval: Interval) -> &OnceCell<Answer> {
+        &self.newest_bars.get_or_init(Default::default)[interval as usize]
     }
 
     pub(crate) fn figures(&self, metric: Metric) -> Option<Figures> {
@@ -89,6 +104,7 @@ impl Ticker {
             Err(at) => self.points.insert(at, point),
         }
         self.lists = Default::default();
+        self.newest_bars = OnceLock::new();
         true
     }
 

@@ -92,7 +92,7 @@ pub(crate) async fn alerts(
     let wanted = AlertQuery {
         symbol: symbol.map(|(_, symbol)| symbol),
         metric: query.metric()?,
-        since: query.since()?,
+        since: query.time("since")?,
         after: query.alert_cursor()?,
         limit: query.limit(ALERTS_PER_PAGE)?,
     };
@@ -156,7 +156,7 @@ fn shared_or_made(
     if usual { shared.get_or_init(render).respond(headers) } else { render().respond(headers) }
 }
 
-fn json(value: &impl Serialize) -> Answer {
+pub(crate) fn json(value: &impl Serialize) -> Answer {
     // Shapes hold plain fields and finite numbers: they always serialise.
     Answer::json(serde_json::to_vec(value).unwrap_or_else(|_| b"null".to_vec()))
 }

@@ -110,6 +110,23 @@ pub struct Candle {
     pub feed: Option<FeedLabel>,
 }
 
+impl From<&Bar> for Candle {
+    /// The bar as it is.
+    fn from(bar: &Bar) -> Self {
+        Self {
+            minutes: bar.start..bar.start.plus(1),
+            open: bar.open,
+            high: bar.high,
+            low: bar.low,
+            close: bar.close,
+            volume: bar.volume.shares(),
+            vwap: bar.vwap,
+            trades: bar.trades.map(u64::from),
+            feed: Some(bar.feed),
+        }
+    }
+}
+
 /// Makes longer bars of one symbol's bars, oldest first. Bars that do not count are passed over; a bucket
 /// without a bar has no candle.
 pub fn aggregate<'a>(

@@ -1,0 +1,177 @@
+//! `GET /v1/symbols/{symbol}/bars`: the stored bars that count, of any interval, oldest first.
+//!
+//! They come from the store, a bounded read at a time. The page that most ask for, the newest bars of a symbol, is
+//! made once and shared until the symbol has a newer or corrected bar.
+
+use crate::Api;
+use crate::accept::Format;
+use crate::answer::{Answer, CSV, REVALIDATE};
+use crate::original::not_tracked;
+use crate::problem::Problem;
+use crate::query::{Query, invalid};
+use crate::shape::{BarRowOut, PageOut};
+use crate::v1::json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::Response;
+use qqq_core::aggregate::aggregate;
+use qqq_core::{Calendar, Candle, Interval, Minute, Symbol};
+use qqq_store::{BarRecord, Store, StoreError};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+/// Bars of a page where the client does not say.
+const BARS_PER_PAGE: usize = 1_000;
+/// One-minute bars read from the store for one page, at most: a page of days ends before its limit rather than
+/// read more.
+const MOST_READ: usize = 30_000;
+/// One-minute bars read in one go, at least: some may not count.
+const LEAST_READ: usize = 1_000;
+
+const PARAMETERS: [&str; 5] = ["from", "to", "interval", "limit", "cursor"];
+
+/// One bar as it is told.
+pub(crate) struct Row {
+    pub(crate) candle: Candle,
+    /// How often it was corrected; of one-minute bars only.
+    pub(crate) revision: Option<u32>,
+}
+
+/// Which bars are wanted: those with `from <= start < to`.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    symbol: Symbol,
+    interval: Interval,
+    from: Minute,
+    to: Minute,
+    limit: usize,
+}
+
+/// `GET /v1/symbols/{symbol}/bars`.
+pub(crate) async fn bars(
+    State(api): State<Api>,
+    path: Result<Path<String>, PathRejection>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let query = Query::parse(query.as_deref(), &PARAMETERS)?;
+    let Ok(Path(text)) = path else { return Err(not_tracked("this")) };
+    let (id, symbol) = api.tracked(&text).ok_or_else(|| not_tracked(&text))?;
+    let format = Format::negotiate(&headers)?;
+    let interval = query.interval()?;
+    let (from, to, cursor) = (query.time("from")?, query.time("to")?, query.minute_cursor()?);
+    let limit = query.limit(BARS_PER_PAGE)?;
+    if from.zip(to).is_some_and(|(from, to)| from >= to) {
+        return Err(invalid("from", "must be before `to`"));
+    }
+    let ticker = Arc::clone(api.snapshot().tickers.get(id).ok_or_else(Problem::internal)?);
+    let newest = ticker.newest().map(|newest| newest.bar.start.plus(1));
+    let window = Minute::PER_DAY * usual_days(interval);
+    // Without either, the newest bars; where there is none, there is nothing to begin with.
+    let from = from.or_else(|| to.or(newest).map(|end| end.plus(-window))).unwrap_or(Minute::MAX);
+    let from = cursor.map_or(from, |cursor| cursor.max(from));
+    let wanted = Wanted { symbol, interval, from, to: to.unwrap_or(Minute::MAX), limit };
+    let make = || async {
+        let (rows, next) = read(&*api.0.store, &api.0.calendar, wanted).await?;
+        let link = next.and_then(|next| link(symbol, &query, next));
+        let answer = match format {
+            Format::Json => json(&PageOut {
+                items: rows.iter().map(BarRowOut::from).collect(),
+                next_cursor: next.map(|next| next.index().to_string()),
+            }),
+            Format::Csv => Answer::new(CSV, REVALIDATE, csv(symbol, &rows).into_bytes()),
+        };
+        Ok::<_, StoreError>(answer.by_accept().linking(link))
+    };
+    let usual =
+        format == Format::Json && PARAMETERS.iter().all(|&name| name == "interval" || !query.has(name));
+    if usual {
+        return Ok(ticker.newest_bars(interval).get_or_try_init(make).await?.respond(&headers));
+    }
+    Ok(make().await?.respond(&headers))
+}
+
+/// How many days up to the newest bar are told where the client does not say.
+const fn usual_days(interval: Interval) -> i32 {
+    match interval {
+        Interval::OneMinute => 1,
+        Interval::FiveMinutes => 7,
+        Interval::FifteenMinutes => 14,
+        Interval::OneHour => 30,
+        Interval::OneDay => 90,
+    }
+}
+
+/// Reads a page, and where the next one begins: always at a bucket's first minute, so that no bucket is told in part.
+async fn read(
+    store: &dyn Store,
+    calendar: &Calendar,
+    wanted: Wanted,
+) -> Result<(Vec<Row>, Option<Minute>), StoreError> {
+    let Wanted { symbol, interval, from, to, limit } = wanted;
+    // The last bucket may begin before `to` and end after it.
+    let end = interval.bucket(calendar, to.plus(-1)).map_or(to, |bucket| bucket.end);
+    let mut records: Vec<BarRecord> = Vec::new();
+    let mut next = from;
+    loop {
+        let room = (limit + 1).max(LEAST_READ).min(MOST_READ - records.len());
+        let more = store.bars(symbol, next..end, room).await?;
+        let exhausted = more.len() < room;
+        next = more.last().map_or(next, |last| last.bar.start.plus(1));
+        records.extend(more);
+        let enough = records.len() >= MOST_READ;
+        let mut rows = rows(calendar, interval, &records);
+        rows.retain(|row| (from..to).contains(&row.candle.minutes.start));
+        if rows.len() > limit {
+            let next = rows[limit].candle.minutes.start;
+            rows.truncate(limit);
+            return Ok((rows, Some(next)));
+        }
+        if exhausted {
+            return Ok((rows, None));
+        }
+        if enough {
+            // The last bucket may go on beyond what was read.
+            let next = rows.pop().map_or(next, |last| last.candle.minutes.start);
+            return Ok((rows, Some(next)));
+        }
+    }
+}
+
+fn rows(calendar: &Calendar, interval: Interval, records: &[BarRecord]) -> Vec<Row> {
+    if interval == Interval::OneMinute {
+        let counting = records.iter().filter(|record| calendar.counts(record.bar.start));
+        let row = |record: &BarRecord| Row { candle: (&record.bar).into(), revision: Some(record.revision) };
+        return counting.map(row).collect();
+    }
+    let candles = aggregate(calendar, interval, records.iter().map(|record| &record.bar));
+    candles.into_iter().map(|candle| Row { candle, revision: None }).collect()
+}
+
+/// In the columns that `qqq-tracker import` reads.
+fn csv(symbol: Symbol, rows: &[Row]) -> String {
+    let mut text = String::with_capacity(64 + rows.len() * 80);
+    text.push_str("symbol,start,open,high,low,close,volume,vwap,trades\n");
+    for Row { candle, .. } in rows {
+        let Candle { open, high, low, close, volume, .. } = candle;
+        let start = candle.minutes.start;
+        let vwap = candle.vwap.map(|vwap| vwap.to_string()).unwrap_or_default();
+        let trades = candle.trades.map(|trades| trades.to_string()).unwrap_or_default();
+        let _ = writeln!(text, "{symbol},{start},{open},{high},{low},{close},{volume},{vwap},{trades}");
+    }
+    text
+}
+
+/// `Link: <...>; rel="next"` (RFC 8288): the same question from the next bucket on.
+fn link(symbol: Symbol, query: &Query, next: Minute) -> Option<HeaderValue> {
+    let mut parameters = url::form_urlencoded::Serializer::new(String::new());
+    for name in ["to", "interval", "limit"] {
+        if let Some(value) = query.get(name) {
+            parameters.append_pair(name, value);
+        }
+    }
+    parameters.append_pair("cursor", &next.index().to_string());
+    let link = format!("</v1/symbols/{symbol}/bars?{}>; rel=\"next\"", parameters.finish());
+    HeaderValue::try_from(link).ok()
+}
