@@ -6,6 +6,7 @@
 use crate::Api;
 use crate::accept::Format;
 use crate::answer::{Answer, CSV, REVALIDATE};
+use crate::openapi::{IntervalWord, TickerText};
 use crate::original::not_tracked;
 use crate::problem::Problem;
 use crate::query::{Query, invalid};
@@ -49,6 +50,44 @@ struct Wanted {
 }
 
 /// `GET /v1/symbols/{symbol}/bars`.
+#[utoipa::path(
+    get,
+    path = "/v1/symbols/{symbol}/bars",
+    tag = "symbols",
+    operation_id = "listBars",
+    summary = "The bars of a symbol",
+    description = "Oldest first: the stored bars that count (of the regular session, or of extended hours where these \
+        are tracked), with `from <= start < to`. Longer intervals begin at the session's open and follow each other, \
+        the last one ending with the session; pre-market, regular and post-market trading have bars of their own, but \
+        for `1d`, which is one bar of a trading day. A bar is told whole or not at all; the newest one of a running \
+        interval is told as far as it has come. A page may hold fewer bars than `limit` and still have a next one.\n\n\
+        With `Accept: text/csv` the same as CSV, in the columns that `qqq-tracker import` reads; the next page is then \
+        in the `Link` header alone.",
+    params(
+        ("symbol" = TickerText, Path, description = "A tracked ticker", example = "META"),
+        ("from" = Option<String>, Query, format = DateTime, description = "First instant. Default: so long before `to`, or \
+            before the end of the newest bar: `1m` 24 hours, `5m` 7 days, `15m` 14, `1h` 30, `1d` 90.",
+            example = "2025-01-31T14:30:00Z"),
+        ("to" = Option<String>, Query, format = DateTime, description = "First instant beyond. Default: no end.",
+            example = "2025-01-31T21:00:00Z"),
+        ("interval" = Option<IntervalWord>, Query, description = "How much time a bar covers. Default: `1m`.", example = "5m"),
+        ("limit" = Option<u16>, Query, minimum = 1, maximum = 1000, description = "Most entries of a page. Default: 1000.", example = 100),
+        ("cursor" = Option<String>, Query, pattern = "^(-?[0-9]{1,9})?$", description = "`next_cursor` of the page before; empty: from the beginning."),
+    ),
+    responses(
+        (
+            status = 200,
+            description = "A page of bars",
+            content(
+                (PageOut<BarRowOut> = "application/json"),
+                (String = "text/csv", example = "symbol,start,open,high,low,close,volume,vwap,trades\nMETA,2025-01-31T20:59:00Z,689.1,689.4,688.9,689.2,51234,,\n"),
+            ),
+            headers(("link" = String, description = "`<...>; rel=\"next\"` where there is a next page (RFC 8288).")),
+        ),
+        (status = 304),
+        (status = 404, description = "The ticker is not tracked"),
+    ),
+)]
 pub(crate) async fn bars(
     State(api): State<Api>,
     path: Result<Path<String>, PathRejection>,

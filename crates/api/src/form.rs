@@ -56,6 +56,20 @@ async fn sign_up(api: &Api, request: Request) -> Result<Response, Problem> {
 }
 
 /// `GET /v1/subscriptions/confirm?token=`: asks, and changes nothing.
+#[utoipa::path(
+    get,
+    path = "/v1/subscriptions/confirm",
+    tag = "subscriptions",
+    operation_id = "confirmPage",
+    summary = "The page a confirmation mail links to",
+    description = "Asks, and changes nothing: mail software opens every link it sees.",
+    params(("token" = String, Query, description = "From the mail.", example = "kq2m")),
+    responses(
+        (status = 200, description = "A page with a button", body = String, content_type = "text/html"),
+        (status = 404, description = "No subscription has this token"),
+        (status = 410, description = "The subscription has ended"),
+    ),
+)]
 pub(crate) async fn confirm_page(State(api): State<Api>, RawQuery(query): RawQuery) -> Response {
     let found = find(&api, Purpose::Confirm, query.as_deref(), None).await;
     let message = match &found {
@@ -74,6 +88,23 @@ pub(crate) async fn confirm_page(State(api): State<Api>, RawQuery(query): RawQue
 }
 
 /// `POST /v1/subscriptions/confirm?token=`: confirms.
+#[utoipa::path(
+    post,
+    path = "/v1/subscriptions/confirm",
+    tag = "subscriptions",
+    operation_id = "confirm",
+    summary = "Confirm a subscription",
+    description = "What the page's button sends.",
+    params(("token" = String, Query, description = "From the mail.", example = "kq2m")),
+    responses(
+        (status = 200, description = "A page that says so", body = String, content_type = "text/html"),
+        (status = 404, description = "No subscription has this token"),
+        (status = 410, description = "The link is too old, or the subscription has ended"),
+        (status = 408),
+        (status = 413, description = "The body is over 16 KiB"),
+        (status = 429),
+    ),
+)]
 pub(crate) async fn confirm(State(api): State<Api>, RawQuery(query): RawQuery, request: Request) -> Response {
     let client = api.client(&request);
     if let Err(problem) = api.0.posts.check(client) {
@@ -110,6 +141,19 @@ pub(crate) async fn confirm(State(api): State<Api>, RawQuery(query): RawQuery, r
 }
 
 /// `GET /v1/subscriptions/unsubscribe?token=`: asks, and changes nothing.
+#[utoipa::path(
+    get,
+    path = "/v1/subscriptions/unsubscribe",
+    tag = "subscriptions",
+    operation_id = "unsubscribePage",
+    summary = "The page that every mail links to",
+    description = "Asks, and changes nothing.",
+    params(("token" = String, Query, description = "From the mail.", example = "kq2m")),
+    responses(
+        (status = 200, description = "A page with a button", body = String, content_type = "text/html"),
+        (status = 404, description = "No subscription has this token"),
+    ),
+)]
 pub(crate) async fn unsubscribe_page(State(api): State<Api>, RawQuery(query): RawQuery) -> Response {
     let found = find(&api, Purpose::Unsubscribe, query.as_deref(), None).await;
     let message = match &found {
@@ -130,6 +174,21 @@ pub(crate) async fn unsubscribe_page(State(api): State<Api>, RawQuery(query): Ra
 /// `POST /v1/subscriptions/unsubscribe?token=`: unsubscribes at once. This is also the one-click address of
 /// RFC 8058, called by mail providers without cookies, with `List-Unsubscribe=One-Click` as a form of either
 /// kind; many subscribers share such a caller's address, so it is not counted against a rate.
+#[utoipa::path(
+    post,
+    path = "/v1/subscriptions/unsubscribe",
+    tag = "subscriptions",
+    operation_id = "unsubscribe",
+    summary = "End a subscription",
+    description = "At once, without a login. Also the one-click address of RFC 8058: a body is read and need not be there.",
+    params(("token" = String, Query, description = "From the mail.", example = "kq2m")),
+    responses(
+        (status = 200, description = "A page that says so", body = String, content_type = "text/html"),
+        (status = 404, description = "No subscription has this token"),
+        (status = 408),
+        (status = 413, description = "The body is over 16 KiB"),
+    ),
+)]
 pub(crate) async fn unsubscribe(
     State(api): State<Api>,
     RawQuery(query): RawQuery,

@@ -9,20 +9,60 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use prometheus_client::encoding::text::encode;
-use serde_json::json;
+use serde::Serialize;
 use std::time::Duration;
+use utoipa::ToSchema;
 
 /// A store that takes longer to say where it stands counts as not answering.
 const STORE_PATIENCE: Duration = Duration::from_secs(2);
 /// A cache that has not heard from the store for so long counts as left behind.
 const SCAN_PATIENCE: Duration = Duration::from_secs(15);
 
+/// The process lives.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Alive)]
+struct AliveOut {
+    /// Always `ok`.
+    #[schema(example = "ok")]
+    status: &'static str,
+}
+
+/// The answers can be believed.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Ready)]
+struct ReadyOut {
+    /// Always `ready`.
+    #[schema(example = "ready")]
+    status: &'static str,
+    /// Always empty: reasons against are told with a 503.
+    reasons: Vec<Reason>,
+}
+
 /// The process answers. Says nothing of the rest: a restart would not mend that.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "service",
+    operation_id = "getHealth",
+    summary = "Whether the process lives",
+    responses((status = 200, description = "It does", body = AliveOut)),
+)]
 pub(crate) async fn healthz() -> Response {
-    Json(json!({ "status": "ok" })).into_response()
+    Json(AliveOut { status: "ok" }).into_response()
 }
 
 /// Whether what is answered can be believed; 503 with every reason where not.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "service",
+    operation_id = "getReadiness",
+    summary = "Whether what is answered can be believed",
+    responses(
+        (status = 200, description = "It can", body = ReadyOut),
+        (status = 503, description = "It cannot: `reasons` says why"),
+    ),
+)]
 pub(crate) async fn readyz(State(api): State<Api>) -> Result<Response, Problem> {
     let mut reasons = Vec::new();
     let mut not_ready = |check, detail: String| reasons.push(Reason { check, detail });
@@ -52,7 +92,7 @@ pub(crate) async fn readyz(State(api): State<Api>) -> Result<Response, Problem> 
     }
 
     if reasons.is_empty() {
-        return Ok(Json(json!({ "status": "ready", "reasons": [] })).into_response());
+        return Ok(Json(ReadyOut { status: "ready", reasons }).into_response());
     }
     let detail: Vec<_> = reasons.iter().map(|reason| reason.detail.as_str()).collect();
     let problem = Problem::unavailable("not_ready", detail.join("; "), Duration::from_secs(10));
@@ -60,6 +100,19 @@ pub(crate) async fn readyz(State(api): State<Api>) -> Result<Response, Problem> 
 }
 
 /// Everybody's metrics, in the OpenMetrics text format.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "service",
+    operation_id = "getMetrics",
+    summary = "Metrics, for Prometheus",
+    responses((
+        status = 200,
+        description = "The OpenMetrics text format",
+        body = String,
+        content_type = "application/openmetrics-text",
+    )),
+)]
 pub(crate) async fn metrics(State(api): State<Api>) -> Result<Response, Problem> {
     let mut text = String::new();
     encode(&mut text, &lock(&api.0.registry)).map_err(|error| {

@@ -16,10 +16,12 @@ mod health;
 mod layer;
 mod metrics;
 mod model;
+mod openapi;
 mod original;
 mod page;
 mod problem;
 mod query;
+mod routes;
 mod serve;
 mod shape;
 mod snapshot;
@@ -29,7 +31,9 @@ mod v1;
 pub use client::Rate;
 pub use config::{ApiConfig, Limits};
 pub use ipnet::IpNet;
+pub use openapi::openapi;
 
+use crate::answer::Answer;
 use crate::client::{Limiter, Peer, client_ip};
 use crate::metrics::Metrics;
 use crate::model::Model;
@@ -38,7 +42,6 @@ use crate::snapshot::Snapshot;
 use arc_swap::{ArcSwap, Guard};
 use axum::Router;
 use axum::http::Request;
-use axum::routing::{get, post};
 use governor::Quota;
 use prometheus_client::registry::Registry;
 use qqq_core::token::TokenKey;
@@ -76,6 +79,10 @@ struct Inner {
     registry: Arc<Mutex<Registry>>,
     metrics: Metrics,
     pages: Pages,
+    /// The API's description, for programs.
+    openapi: Answer,
+    /// The same, for people.
+    docs: Answer,
     /// All POSTs of a network.
     posts: Limiter,
     /// Sign-ups that would reach the store.
@@ -130,6 +137,8 @@ impl Api {
             scanned_at: Mutex::new(Instant::now()),
             registry,
             metrics,
+            openapi: openapi::answer(),
+            docs: Answer::html(String::new()),
             pages,
             posts,
             sign_ups,
@@ -222,29 +231,10 @@ impl Api {
 
     /// All routes, with everything around them except the connection's own limits.
     pub fn router(&self) -> Router {
-        Router::new()
-            .route("/", get(page::overview))
-            .route("/s/{symbol}", get(page::symbol))
-            .route("/assets/style.css", get(page::style))
-            // The ticker `S` exists, and the original endpoints take any case.
-            .route("/s/price", get(original::price_of_s))
-            .route("/s/prices", get(original::price_of_s))
-            .route("/s/volume", get(original::volume_of_s))
-            .route("/{ticker}/{metric}", get(original::values))
-            .route("/subscribe", post(subscribe::subscribe))
-            .route("/subscribe/", post(subscribe::subscribe))
-            .route("/subscribe/form", get(page::subscribe_form).post(form::subscribe))
-            .route("/v1/symbols", get(v1::symbols))
-            .route("/v1/symbols/{symbol}", get(v1::symbol))
-            .route("/v1/symbols/{symbol}/bars", get(bars::bars))
-            .route("/v1/rankings", get(v1::rankings))
-            .route("/v1/alerts", get(v1::alerts))
-            .route("/v1/alerts/{id}", get(v1::alert))
-            .route("/v1/subscriptions/confirm", get(form::confirm_page).post(form::confirm))
-            .route("/v1/subscriptions/unsubscribe", get(form::unsubscribe_page).post(form::unsubscribe))
-            .route("/healthz", get(health::healthz))
-            .route("/readyz", get(health::readyz))
-            .route("/metrics", get(health::metrics))
+        let (documented, _) = routes::documented().split_for_parts();
+        documented
+            .merge(routes::also())
+            .merge(routes::pages())
             .layer(axum::middleware::from_fn_with_state(self.clone(), layer::around))
             .with_state(self.clone())
     }

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use qqq_store::StoreError;
 use serde::Serialize;
 use std::time::Duration;
+use utoipa::ToSchema;
 
 /// What the client is told when a request fails. It says nothing of the inside: that goes to the log, under
 /// the same request id.
@@ -21,31 +22,57 @@ pub(crate) struct Problem {
 }
 
 /// What is wrong with one field of a body.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct FieldError {
+    /// Its name.
+    #[schema(example = "email")]
     pub(crate) field: String,
+    /// What is wrong, and what is allowed.
+    #[schema(example = "must be a text")]
     pub(crate) detail: String,
 }
 
 /// Why the server is not ready.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = NotReadyReason)]
 pub(crate) struct Reason {
+    /// What was looked at: `store`, `cache`, `feed` or `bars`.
+    #[schema(example = "bars")]
     pub(crate) check: &'static str,
+    /// What was found.
+    #[schema(example = "the market is open and no bar has come for 240 s")]
     pub(crate) detail: String,
 }
 
-/// The members of a problem document, in the order they are written.
-#[derive(Serialize)]
-struct Document<'a> {
+/// A problem document (RFC 9457). The members stand in the order they are written.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct Document<'a> {
+    /// Always `about:blank`: the status says what kind of problem it is, `code` says it closer.
+    #[schema(example = "about:blank")]
     r#type: &'static str,
+    /// The status in words.
+    #[schema(example = "Not Found")]
     title: &'static str,
+    /// The status.
+    #[schema(minimum = 400, maximum = 599, example = 404)]
     status: u16,
+    /// What was wrong and what is allowed, for people.
+    #[schema(example = "`IBM` is not tracked; /v1/symbols lists what is")]
     detail: &'a str,
+    /// What was wrong, for programs. Stays as it is once given.
+    #[schema(example = "unknown_ticker")]
     code: &'static str,
+    /// The fields of the body that are wrong, if any.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(required = false)]
     errors: &'a [FieldError],
+    /// Why the server is not ready, if that was asked.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(required = false)]
     reasons: &'a [Reason],
+    /// What to quote: the log is searched for it. Also in the header `x-request-id`.
+    #[schema(example = "9f86d081884c7d65")]
     request_id: &'a str,
 }
 

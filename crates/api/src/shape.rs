@@ -2,11 +2,13 @@
 //! double; what has no value is `null`.
 
 use crate::bars::Row;
+use crate::openapi::{AlertStateWord, MetricWord, RankedByWord, SessionWord};
 use crate::snapshot::{Figured, Snapshot, Ticker};
 use qqq_core::{Alert, Bar, Figures, Metric, Watchlist};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::fmt::Display;
+use utoipa::ToSchema;
 
 /// A number, digit by digit as given.
 fn exact(number: impl Display) -> Option<Box<RawValue>> {
@@ -14,21 +16,44 @@ fn exact(number: impl Display) -> Option<Box<RawValue>> {
 }
 
 /// A list, a page at a time.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Page)]
 pub(crate) struct PageOut<T> {
+    /// The entries of this page.
     pub(crate) items: Vec<T>,
+    /// Where the next page begins: goes back in as `cursor`, with the other parameters as they were. `null` on the
+    /// last page.
+    #[schema(required = true)]
     pub(crate) next_cursor: Option<String>,
 }
 
-#[derive(Serialize)]
+/// One candlestick of one minute. A minute without trades has none.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Bar)]
 pub(crate) struct BarOut {
+    /// The first instant of its minute, UTC.
+    #[schema(format = DateTime, example = "2025-01-31T20:59:00Z")]
     start: String,
+    /// First price, dollars. Exact, like all prices: at most nine decimals.
+    #[schema(value_type = f64, exclusive_minimum = 0, example = 689.1)]
     open: Option<Box<RawValue>>,
+    /// Highest price, dollars.
+    #[schema(value_type = f64, exclusive_minimum = 0, example = 689.4)]
     high: Option<Box<RawValue>>,
+    /// Lowest price, dollars.
+    #[schema(value_type = f64, exclusive_minimum = 0, example = 688.9)]
     low: Option<Box<RawValue>>,
+    /// Last price, dollars: "the price" of the bar.
+    #[schema(value_type = f64, exclusive_minimum = 0, example = 689.2)]
     close: Option<Box<RawValue>>,
+    /// Shares traded.
+    #[schema(minimum = 0, example = 51234)]
     volume: i64,
+    /// Volume-weighted average price, dollars; `null` where the feed does not tell it.
+    #[schema(value_type = Option<f64>, required = true, example = json!(null))]
     vwap: Option<Box<RawValue>>,
+    /// Number of trades; `null` where the feed does not tell it.
+    #[schema(required = true, example = json!(null))]
     trades: Option<u32>,
 }
 
@@ -47,18 +72,40 @@ impl From<&Bar> for BarOut {
     }
 }
 
-/// A bar of any interval, as a list of bars tells it.
-#[derive(Serialize)]
+/// A bar of any interval.
+#[derive(Serialize, ToSchema)]
+#[schema(as = IntervalBar)]
 pub(crate) struct BarRowOut {
+    /// The first instant of its interval, UTC.
+    #[schema(format = DateTime, example = "2025-01-31T20:55:00Z")]
     start: String,
+    /// First price, dollars. Exact, like all prices: at most nine decimals.
+    #[schema(value_type = f64, exclusive_minimum = 0, example = 689.1)]
     open: Option<Box<RawValue>>,
+    /// Highest price, dollars.
+    #[schema(value_type = f64, exclusive_minimum = 0, example = 689.4)]
     high: Option<Box<RawValue>>,
+    /// Lowest price, dollars.
+    #[schema(value_type = f64, exclusive_minimum = 0, example = 688.9)]
     low: Option<Box<RawValue>>,
+    /// Last price, dollars.
+    #[schema(value_type = f64, exclusive_minimum = 0, example = 689.2)]
     close: Option<Box<RawValue>>,
+    /// Shares traded.
+    #[schema(minimum = 0, example = 251234)]
     volume: i64,
+    /// Volume-weighted average price, dollars, rounded once to nine decimals; `null` unless the feed told it of every
+    /// bar within.
+    #[schema(value_type = Option<f64>, required = true, example = 689.152340071)]
     vwap: Option<Box<RawValue>>,
+    /// Number of trades; `null` unless the feed told it of every bar within.
+    #[schema(required = true, example = 1311)]
     trades: Option<u64>,
+    /// The feed the bars within came from; `null` where they came from several.
+    #[schema(required = true, example = "iex")]
     feed: Option<String>,
+    /// How often the bar was corrected, of `1m` bars; `null` of longer ones.
+    #[schema(required = true, example = json!(null))]
     revision: Option<u32>,
 }
 
@@ -79,18 +126,36 @@ impl From<&Row> for BarRowOut {
     }
 }
 
-#[derive(Serialize)]
+/// Newest close against the regular close of the trading day before.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DayChange)]
 struct DayChangeOut {
+    /// Dollars, exact.
+    #[schema(value_type = f64, example = 3.1)]
     amount: Option<Box<RawValue>>,
+    /// Per cent, rounded to four decimals.
+    #[schema(example = 0.45)]
     percent: f64,
 }
 
-#[derive(Serialize)]
+/// Figures of one metric, in its unit (dollars or shares) unless said otherwise.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Figures)]
 pub(crate) struct FiguresOut {
+    /// Sample standard deviation of the changes from bar to bar over 24 hours; `null` with fewer than two changes.
+    #[schema(required = true, minimum = 0, example = 0.61)]
     stdev: Option<f64>,
+    /// `stdev` over the mean value of the same bars, no unit; `null` where the mean is 0.
+    #[schema(required = true, minimum = 0, example = 0.0009)]
     relative_stdev: Option<f64>,
+    /// Mean of the bars of the trailing window, without the newest; `null` where it holds none.
+    #[schema(required = true, minimum = 0, example = 688.7)]
     trailing_average: Option<f64>,
+    /// Newest value over `trailing_average`, no unit.
+    #[schema(required = true, minimum = 0, example = 1.0007)]
     ratio: Option<f64>,
+    /// Bars in the trailing window.
+    #[schema(example = 60)]
     window_bars: u16,
 }
 
@@ -101,26 +166,55 @@ impl From<Figures> for FiguresOut {
     }
 }
 
-#[derive(Serialize)]
+/// Figures of both metrics.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Statistics)]
 struct StatisticsOut {
+    /// Of the close.
     price: FiguresOut,
+    /// Of the volume.
     volume: FiguresOut,
 }
 
 /// One symbol with its newest bar.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Symbol, example = json!({
+    "symbol": "META", "name": "Meta Platforms", "former_symbols": ["FB"], "feed": "iex", "session": "regular",
+    "bar": {"start": "2025-01-31T20:59:00Z", "open": 689.1, "high": 689.4, "low": 688.9, "close": 689.2,
+            "volume": 51234, "vwap": null, "trades": null},
+    "age_seconds": 0, "as_of": "2025-01-31T21:00:00Z",
+    "day_change": {"amount": 3.1, "percent": 0.45},
+    "statistics": {
+        "price": {"stdev": 0.61, "relative_stdev": 0.0009, "trailing_average": 688.7, "ratio": 1.0007, "window_bars": 60},
+        "volume": {"stdev": 9120.4, "relative_stdev": 0.42, "trailing_average": 21034.5, "ratio": 2.44, "window_bars": 60}}
+}))]
 pub(crate) struct SymbolOut {
+    /// The ticker as listed today.
     symbol: String,
+    /// The company's name, where it is known here.
+    #[schema(required = true)]
     name: Option<&'static str>,
+    /// Earlier tickers of the same company; they are understood everywhere.
     former_symbols: Vec<String>,
+    /// Where the newest bar came from; `sim` is an invented market.
+    #[schema(required = true)]
     feed: Option<String>,
+    /// What the market does at `as_of`.
+    #[schema(value_type = SessionWord)]
     session: &'static str,
+    /// The newest bar that counts; `null` before the first.
+    #[schema(required = true)]
     bar: Option<BarOut>,
-    /// Whole minutes, in seconds, from the end of the newest bar to `as_of`.
+    /// Seconds, in whole minutes, from the end of the newest bar to `as_of`.
+    #[schema(required = true, minimum = 0)]
     age_seconds: Option<i64>,
-    /// The minute of the feed's clock this was said in.
+    /// The minute of the feed's clock this was said in, UTC.
+    #[schema(format = DateTime)]
     as_of: String,
+    /// `null` where one of the two closes is not known.
+    #[schema(required = true)]
     day_change: Option<DayChangeOut>,
+    /// Figures as of the newest bar.
     statistics: StatisticsOut,
 }
 
@@ -153,13 +247,26 @@ impl SymbolOut {
 }
 
 /// One place of a ranking. Symbols without a value come last and share no rank with others.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Ranked)]
 pub(crate) struct RankedOut {
+    /// From 1.
+    #[schema(minimum = 1, example = 1)]
     rank: usize,
+    /// The ticker as listed today.
+    #[schema(example = "TSLA")]
     symbol: String,
+    /// The company's name, where it is known here.
+    #[schema(required = true, example = "Tesla")]
     name: Option<&'static str>,
+    /// What is ranked.
+    #[schema(value_type = MetricWord)]
     metric: &'static str,
+    /// The figure it is ranked by.
+    #[schema(value_type = RankedByWord)]
     by: &'static str,
+    /// That figure; `null` where the symbol has none.
+    #[schema(required = true, example = 0.0031)]
     value: Option<f64>,
     #[serde(flatten)]
     figures: FiguresOut,
@@ -187,22 +294,52 @@ impl RankedOut {
 }
 
 /// An alert with its evidence.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Alert, example = json!({
+    "id": "f781bcc6-15b4-57da-b522-3b1126688157", "rule": "spike", "symbol": "META", "metric": "volume",
+    "start": "2025-01-31T20:59:00Z", "value": 151234, "average": 21034.5, "ratio": 7.19, "window_bars": 60,
+    "feed": "iex", "revision": 0, "state": "raised", "raised_at": "2025-01-31T21:00:04.120Z", "occurrences": 1,
+    "peak": 151234
+}))]
 pub(crate) struct AlertOut {
+    /// Derived from rule, symbol, metric and minute: the same bar seen again is the same alert.
+    #[schema(format = "uuid")]
     id: String,
+    /// The rule that fired.
     rule: String,
+    /// The ticker as listed today.
     symbol: String,
+    /// What was unusual.
+    #[schema(value_type = MetricWord)]
     metric: &'static str,
+    /// The first instant of the bar's minute, UTC.
+    #[schema(format = DateTime)]
     start: String,
+    /// The bar's value, exact: dollars or shares.
+    #[schema(value_type = f64, minimum = 0)]
     value: Option<Box<RawValue>>,
+    /// Its trailing average before the bar, in the same unit.
+    #[schema(required = true, minimum = 0)]
     average: Option<f64>,
+    /// `value` over `average`, no unit.
+    #[schema(required = true, minimum = 0)]
     ratio: Option<f64>,
+    /// Bars the average was made of.
     window_bars: u16,
+    /// The feed the bar came from.
     feed: String,
+    /// How often the bar had been corrected when the alert was raised.
     revision: u32,
+    /// `retracted`: a correction of the bar took its ground away.
+    #[schema(value_type = AlertStateWord)]
     state: &'static str,
+    /// When it was raised, UTC.
+    #[schema(format = DateTime)]
     raised_at: String,
+    /// Bars that qualified during its cool-down, itself included.
     occurrences: usize,
+    /// The largest value of these, in the same unit.
+    #[schema(value_type = f64, minimum = 0)]
     peak: Option<Box<RawValue>>,
 }
 

@@ -1,6 +1,7 @@
 //! Sign-ups: `POST /subscribe`, and what it shares with the form on the page.
 
 use crate::Api;
+use crate::openapi::{MetricWord, SubscriptionStatusWord, TickerText};
 use crate::problem::{FieldError, Problem};
 use axum::Json;
 use axum::body::Body;
@@ -18,16 +19,49 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use std::fmt;
 use std::net::IpAddr;
+use utoipa::ToSchema;
 
 /// The fields of a sign-up, in the order their errors are told.
 const FIELDS: [&str; 3] = ["email", "metric", "ticker"];
 
-/// The answer to a sign-up: the same whether the address is new, known or suppressed.
-#[derive(Serialize)]
-struct SubscribedOut {
-    ticker: String,
-    metric: &'static str,
+/// A sign-up.
+#[derive(ToSchema)]
+#[schema(as = SignUp)]
+#[expect(
+    dead_code,
+    reason = "fields are read one by one, so that all that are wrong are told; this says their shape"
+)]
+struct SignUpIn {
+    /// Where the mail goes: in ASCII, at most 254 characters.
+    #[schema(
+        max_length = 254,
+        pattern = "^[A-Za-z0-9!#$%&'*+/=?^_`{|}~\\-]{1,64}@[A-Za-z0-9]{1,63}(\\.[A-Za-z0-9]{1,63}){0,2}$",
+        example = "ada@example.com"
+    )]
     email: String,
+    /// What to watch.
+    #[schema(value_type = MetricWord, example = "volume")]
+    metric: String,
+    /// A tracked ticker.
+    #[schema(value_type = TickerText, example = "META")]
+    ticker: String,
+}
+
+/// The answer to a sign-up: the same whether the address is new, known or suppressed.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SignedUp)]
+struct SubscribedOut {
+    /// The ticker as listed today.
+    #[schema(example = "META")]
+    ticker: String,
+    /// What is watched.
+    #[schema(value_type = MetricWord, example = "volume")]
+    metric: &'static str,
+    /// As it was given.
+    #[schema(example = "ada@example.com")]
+    email: String,
+    /// `pending` until the link in the mail is confirmed; `active` where the server asks for no confirmation.
+    #[schema(value_type = SubscriptionStatusWord, example = "pending")]
     status: &'static str,
 }
 
@@ -40,6 +74,25 @@ pub(crate) struct Wanted {
 }
 
 /// `POST /subscribe`.
+#[utoipa::path(
+    post,
+    path = "/subscribe",
+    tag = "original",
+    operation_id = "subscribe",
+    summary = "Ask for mail about a symbol",
+    description = "A mail with a link to confirm goes to the address, at most one in 10 minutes and 3 a day. The answer is \
+        the same whether the address is new, known or suppressed.",
+    request_body(content = SignUpIn, content_type = "application/json"),
+    responses(
+        (status = 201, description = "Taken", body = SubscribedOut),
+        (status = 400, description = "The body is not JSON"),
+        (status = 408),
+        (status = 413, description = "The body is over 16 KiB"),
+        (status = 415, description = "The body is not sent as `application/json`"),
+        (status = 422),
+        (status = 429),
+    ),
+)]
 pub(crate) async fn subscribe(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
     let client = api.client(&request);
     api.0.posts.check(client)?;

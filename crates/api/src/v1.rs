@@ -2,6 +2,7 @@
 
 use crate::Api;
 use crate::answer::Answer;
+use crate::openapi::{MetricWord, RankedByWord, TickerText};
 use crate::original::not_tracked;
 use crate::problem::Problem;
 use crate::query::{Query, cursor_after, invalid};
@@ -20,7 +21,20 @@ use std::borrow::Borrow;
 const SYMBOLS_PER_PAGE: usize = 1_000;
 const ALERTS_PER_PAGE: usize = 100;
 
-/// `GET /v1/symbols`, in watchlist order.
+/// `GET /v1/symbols`.
+#[utoipa::path(
+    get,
+    path = "/v1/symbols",
+    tag = "symbols",
+    operation_id = "listSymbols",
+    summary = "The tracked symbols",
+    description = "In the order of the watchlist, each with its newest bar and figures.",
+    params(
+        ("limit" = Option<u16>, Query, minimum = 1, maximum = 1000, description = "Most entries of a page. Default: 1000.", example = 100),
+        ("cursor" = Option<String>, Query, pattern = "^[0-9]{0,6}$", description = "`next_cursor` of the page before; empty: from the beginning."),
+    ),
+    responses((status = 200, description = "A page of symbols", body = PageOut<SymbolOut>), (status = 304)),
+)]
 pub(crate) async fn symbols(
     State(api): State<Api>,
     RawQuery(query): RawQuery,
@@ -38,6 +52,20 @@ pub(crate) async fn symbols(
 }
 
 /// `GET /v1/symbols/{symbol}`.
+#[utoipa::path(
+    get,
+    path = "/v1/symbols/{symbol}",
+    tag = "symbols",
+    operation_id = "getSymbol",
+    summary = "One symbol",
+    description = "Newest bar, figures of both metrics, change of the day, session, feed and age.",
+    params(("symbol" = TickerText, Path, description = "A tracked ticker", example = "META")),
+    responses(
+        (status = 200, description = "The symbol", body = SymbolOut),
+        (status = 304),
+        (status = 404, description = "The ticker is not tracked"),
+    ),
+)]
 pub(crate) async fn symbol(
     State(api): State<Api>,
     path: Result<Path<String>, PathRejection>,
@@ -54,6 +82,21 @@ pub(crate) async fn symbol(
 }
 
 /// `GET /v1/rankings`.
+#[utoipa::path(
+    get,
+    path = "/v1/rankings",
+    tag = "symbols",
+    operation_id = "listRankings",
+    summary = "The symbols ranked by how much they move",
+    description = "Largest first, ties by symbol, symbols without a value last.",
+    params(
+        ("metric" = Option<MetricWord>, Query, description = "What is ranked. Default: `price`.", example = "volume"),
+        ("by" = Option<RankedByWord>, Query, description = "By which figure. Default: `relative_stdev`.", example = "stdev"),
+        ("limit" = Option<u16>, Query, minimum = 1, maximum = 1000, description = "Most entries of a page. Default: 1000.", example = 100),
+        ("cursor" = Option<String>, Query, pattern = "^[0-9]{0,6}$", description = "`next_cursor` of the page before; empty: from the beginning."),
+    ),
+    responses((status = 200, description = "A page of the ranking", body = PageOut<RankedOut>), (status = 304)),
+)]
 pub(crate) async fn rankings(
     State(api): State<Api>,
     RawQuery(query): RawQuery,
@@ -80,7 +123,28 @@ pub(crate) async fn rankings(
     Ok(shared_or_made(page, (offset, limit) == (0, SYMBOLS_PER_PAGE), render, &headers))
 }
 
-/// `GET /v1/alerts`, newest first. Comes from memory where that holds the page, and from the store otherwise.
+/// `GET /v1/alerts`. Comes from memory where that holds the page, and from the store otherwise.
+#[utoipa::path(
+    get,
+    path = "/v1/alerts",
+    tag = "alerts",
+    operation_id = "listAlerts",
+    summary = "Alerts",
+    description = "Newest first, with the evidence each was raised on.",
+    params(
+        ("symbol" = Option<TickerText>, Query, description = "Only of this ticker.", example = "META"),
+        ("metric" = Option<MetricWord>, Query, description = "Only of this metric.", example = "volume"),
+        ("since" = Option<String>, Query, format = DateTime, description = "Only of bars that start then or later.",
+            example = "2025-01-31T14:30:00Z"),
+        ("limit" = Option<u16>, Query, minimum = 1, maximum = 1000, description = "Most entries of a page. Default: 100.", example = 100),
+        ("cursor" = Option<String>, Query, pattern = "^(-?[0-9]{1,9}\\\\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})?$", description = "`next_cursor` of the page before; empty: from the beginning."),
+    ),
+    responses(
+        (status = 200, description = "A page of alerts", body = PageOut<AlertOut>),
+        (status = 304),
+        (status = 404, description = "The ticker is not tracked"),
+    ),
+)]
 pub(crate) async fn alerts(
     State(api): State<Api>,
     RawQuery(query): RawQuery,
@@ -113,6 +177,19 @@ pub(crate) async fn alerts(
 }
 
 /// `GET /v1/alerts/{id}`.
+#[utoipa::path(
+    get,
+    path = "/v1/alerts/{id}",
+    tag = "alerts",
+    operation_id = "getAlert",
+    summary = "One alert",
+    params(("id" = String, Path, format = "uuid", description = "Its id", example = "f781bcc6-15b4-57da-b522-3b1126688157")),
+    responses(
+        (status = 200, description = "The alert", body = AlertOut),
+        (status = 304),
+        (status = 404, description = "There is no alert with this id"),
+    ),
+)]
 pub(crate) async fn alert(
     State(api): State<Api>,
     path: Result<Path<String>, PathRejection>,

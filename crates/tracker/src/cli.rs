@@ -46,6 +46,8 @@ pub enum Command {
     Import(ImportArgs),
     /// What works and what doesn't: configuration, calendar, provider, store, mail
     Check,
+    /// Prints the description of the HTTP API (OpenAPI 3.1), as a server tells it at /openapi.json
+    Openapi,
 }
 
 /// `run`, `server`

@@ -31,6 +31,10 @@ fn main() -> ExitCode {
 
 fn run() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
+    if matches!(cli.command, Command::Openapi) {
+        std::io::stdout().write_all(qqq_api::openapi().as_bytes())?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut flags = cli.settings.set;
     if let Command::Run(args) | Command::Server(args) = &cli.command
         && let Some(listen) = &args.listen
@@ -53,6 +57,7 @@ fn run() -> anyhow::Result<ExitCode> {
             Command::Worker(args) if args.once => App::open(config, clock).await?.once(stop).await?,
             Command::Worker(_) => App::open(config, clock).await?.run(roles(true, false), stop).await?,
             Command::Import(args) => import::run(&config, &args, stop).await?,
+            Command::Openapi => {}
             Command::Check => {
                 let sound = check::run(&config, clock).await?;
                 return anyhow::Ok(if sound { ExitCode::SUCCESS } else { ExitCode::from(FAILURE) });

@@ -1,0 +1,230 @@
+//! The API's own description (OpenAPI 3.1): collected from the routes, completed, and told at `/openapi.json`.
+//!
+//! A handler's `#[utoipa::path]` says what is special about it. What all answers have in common is said here once
+//! ([`complete`]): request ids, the bodies of problems, what comes with an `ETag`, the statuses that any request
+//! may get.
+
+use crate::Api;
+use crate::answer::Answer;
+use crate::problem::Document;
+use crate::routes;
+use crate::snapshot::Figured;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use qqq_core::{AlertState, Interval, Metric, Phase};
+use std::borrow::Cow;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::openapi::{ContentBuilder, Header, OpenApi, Ref, RefOr, Response as Described, ResponseBuilder};
+use utoipa::{OpenApi as _, PartialSchema, ToSchema};
+
+/// What stands at the head of the description.
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "QQQ Tracker",
+        description = "Watches the price and volume of stocks and tells people when something unusual happens.\n\n\
+            Times are RFC 3339, UTC. Prices are dollars and volumes shares, written as exact decimal numbers. A value \
+            that does not exist is `null`. Errors are `application/problem+json` (RFC 9457). Tickers are understood \
+            in any case, former symbols too: `FB` is META. Query parameters that a path does not know are refused.\n\n\
+            Answers for readers carry an `ETag`: ask again with `If-None-Match` and an unchanged answer costs a 304. \
+            They are compressed with `br`, `zstd` or `gzip`, as `Accept-Encoding` likes best.",
+        license(name = "MIT OR Apache-2.0"),
+    ),
+    servers((url = "/", description = "The server that told this")),
+    tags(
+        (name = "symbols", description = "Symbols, their bars and rankings"),
+        (name = "alerts", description = "What was unusual"),
+        (name = "subscriptions", description = "Mail about it"),
+        (name = "original", description = "The first endpoints, kept for good"),
+        (name = "service", description = "The server about itself"),
+    ),
+    components(schemas(Document<'static>)),
+)]
+struct Head;
+
+/// The description of all routes.
+pub(crate) fn document() -> OpenApi {
+    let mut document = Head::openapi();
+    document.merge(routes::documented().into_openapi());
+    complete(&mut document);
+    document
+}
+
+/// The description as the file `docs/openapi.json` holds it and `/openapi.json` tells it: JSON, indented.
+pub fn openapi() -> String {
+    // Plain maps of texts always serialise.
+    let mut text = document().to_pretty_json().unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// `GET /openapi.json`.
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    tag = "service",
+    operation_id = "getOpenApi",
+    summary = "This description",
+    description = "OpenAPI 3.1. For people: `/docs`.",
+    responses((status = 200, description = "The description", body = Object), (status = 304)),
+)]
+pub(crate) async fn openapi_json(State(api): State<Api>, headers: HeaderMap) -> Response {
+    api.0.openapi.respond(&headers)
+}
+
+/// `GET /docs`.
+#[utoipa::path(
+    get,
+    path = "/docs",
+    tag = "service",
+    operation_id = "getDocs",
+    summary = "This description, for people",
+    responses((status = 200, description = "A page", body = String, content_type = "text/html"), (status = 304)),
+)]
+pub(crate) async fn docs(State(api): State<Api>, headers: HeaderMap) -> Response {
+    api.0.docs.respond(&headers)
+}
+
+/// The answer of `/openapi.json`.
+pub(crate) fn answer() -> Answer {
+    Answer::json(openapi().into_bytes())
+}
+
+/// A text that is one of a few words: `Name`, what they say, the words.
+macro_rules! words {
+    ($($(#[doc = $doc:literal])* $type:ident = $name:literal, $words:expr;)*) => {$(
+        $(#[doc = $doc])*
+        pub(crate) struct $type;
+
+        impl PartialSchema for $type {
+            fn schema() -> RefOr<Schema> {
+                let description = concat!($($doc),*).trim();
+                let words = ObjectBuilder::new().schema_type(Type::String).description(Some(description));
+                words.enum_values(Some($words)).into()
+            }
+        }
+
+        impl ToSchema for $type {
+            fn name() -> Cow<'static, str> {
+                Cow::Borrowed($name)
+            }
+        }
+    )*};
+}
+
+words! {
+    /// What is watched: the close (`price`) or the volume of bars.
+    MetricWord = "Metric", Metric::ALL.map(Metric::as_str);
+    /// The figure that symbols are ranked by.
+    RankedByWord = "RankedBy", Figured::ALL.map(Figured::as_str);
+    /// How much time a bar covers. Longer ones are aligned to the session's open, not to the hour or the UTC day.
+    IntervalWord = "Interval", Interval::ALL.map(Interval::as_str);
+    /// What the market does: `pre` and `post` are the hours around the regular session.
+    SessionWord = "Session",
+        [Phase::Closed, Phase::Pre, Phase::Regular, Phase::Post].map(Phase::as_str);
+    /// Whether an alert stands.
+    AlertStateWord = "AlertState", [AlertState::Raised, AlertState::Retracted].map(AlertState::as_str);
+    /// `pending` until the address is confirmed.
+    SubscriptionStatusWord = "SubscriptionStatus", ["pending", "active"];
+}
+
+/// A ticker in a path or query.
+pub(crate) struct TickerText;
+
+impl PartialSchema for TickerText {
+    fn schema() -> RefOr<Schema> {
+        text("^[A-Za-z0-9][A-Za-z0-9.\\-]{0,11}$", "A ticker, in any case; former symbols too.", "META")
+    }
+}
+
+impl ToSchema for TickerText {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("Ticker")
+    }
+}
+
+fn text(pattern: &str, description: &str, example: &str) -> RefOr<Schema> {
+    let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern));
+    text.description(Some(description)).examples([example]).into()
+}
+
+/// Adds to every operation what all have in common.
+fn complete(document: &mut OpenApi) {
+    for item in document.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
+            complete_operation(operation);
+        }
+    }
+}
+
+fn complete_operation(operation: &mut Operation) {
+    let responses = &mut operation.responses.responses;
+    let cached = responses.contains_key("304");
+    if cached {
+        responses.entry("406".to_owned()).or_insert_with(|| described(""));
+    }
+    for status in ["400", "500", "503"] {
+        responses.entry(status.to_owned()).or_insert_with(|| described(""));
+    }
+    let page = responses.iter().any(|(status, response)| {
+        matches!(response, RefOr::T(response) if status.starts_with('2') && response.content.contains_key("text/html"))
+    });
+    for (status, response) in responses {
+        let RefOr::T(response) = response else { continue };
+        if response.description.is_empty() {
+            response.description = usual_words(status).to_owned();
+        }
+        if status.starts_with(['4', '5']) && response.content.is_empty() {
+            let problem = Ref::from_schema_name(<Document<'static> as ToSchema>::name());
+            let problem = ContentBuilder::new().schema(Some(problem)).build();
+            response.content.insert("application/problem+json".to_owned(), problem.into());
+            if page {
+                let page = ContentBuilder::new().schema(Some(String::schema())).build();
+                response.content.insert("text/html".to_owned(), page.into());
+            }
+        }
+        let headers = &mut response.headers;
+        let mut add = |name: &str, header: Header| headers.insert(name.to_owned(), header.into());
+        add("x-request-id", header("^[0-9a-f]{16}$", "Names the request in the log."));
+        if cached && matches!(status.as_str(), "200" | "304") {
+            add("etag", header("^\"[A-Za-z0-9_-]+\"$", "Names this answer in this coding; strong."));
+            add("cache-control", header("", "May be kept, and must be asked about before use."));
+            add("vary", header("", "Which request headers the answer depends on."));
+        }
+        if matches!(status.as_str(), "429" | "503") {
+            add("retry-after", header("^[0-9]+$", "Seconds after which to ask again."));
+        }
+    }
+}
+
+fn described(description: &str) -> RefOr<Described> {
+    ResponseBuilder::new().description(description).build().into()
+}
+
+fn header(pattern: &str, description: &str) -> Header {
+    let text = ObjectBuilder::new().schema_type(Type::String);
+    let text = text.pattern((!pattern.is_empty()).then_some(pattern));
+    HeaderBuilder::new().schema(Some(text)).description(Some(description)).build()
+}
+
+/// What a status means where an operation has no words of its own.
+fn usual_words(status: &str) -> &'static str {
+    match status {
+        "304" => "`If-None-Match` names this answer: it has not changed",
+        "400" => "The request cannot be understood: a parameter is unknown, given twice, or out of range",
+        "404" => "There is no such thing",
+        "406" => "`Accept` or `Accept-Encoding` allows no form of this answer",
+        "408" => "The body did not arrive in time",
+        "413" => "The body is too long",
+        "415" => "The body is of another type than this path reads",
+        "422" => "The body is well-formed and asks for something impossible: `errors` names the fields",
+        "429" => "Too many requests from this network",
+        "500" => "Something went wrong here; the log has more under the request id",
+        "503" => "The store does not answer now, or not in time",
+        _ => "",
+    }
+}
