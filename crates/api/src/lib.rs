@@ -116,6 +116,7 @@ impl Api {
         registry: Arc<Mutex<Registry>>,
     ) -> Result<Self, LoadError> {
         let pages = Pages::new(&config)?;
+        let docs = Answer::html(pages.docs(&openapi::document())?);
         let model = Model::load(&*store, Arc::clone(&watchlist), Arc::clone(&calendar)).await?;
         let metrics = Metrics::register(&mut lock(&registry));
         let snapshot = model.snapshot(clock.now());
@@ -138,7 +139,7 @@ impl Api {
             registry,
             metrics,
             openapi: openapi::answer(),
-            docs: Answer::html(String::new()),
+            docs,
             pages,
             posts,
             sign_ups,

@@ -17,7 +17,7 @@ use std::borrow::Cow;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
-use utoipa::openapi::{ContentBuilder, Header, OpenApi, Ref, RefOr, Response as Described, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response as Described, ResponseBuilder};
 use utoipa::{OpenApi as _, PartialSchema, ToSchema};
 
 /// What stands at the head of the description.
@@ -41,7 +41,7 @@ use utoipa::{OpenApi as _, PartialSchema, ToSchema};
         (name = "original", description = "The first endpoints, kept for good"),
         (name = "service", description = "The server about itself"),
     ),
-    components(schemas(Document<'static>)),
+    components(schemas(Document<'static>, MetricWord, RankedByWord, IntervalWord, TickerText)),
 )]
 struct Head;
 
@@ -151,80 +151,106 @@ fn text(pattern: &str, description: &str, example: &str) -> RefOr<Schema> {
     text.description(Some(description)).examples([example]).into()
 }
 
-/// Adds to every operation what all have in common.
+/// Statuses that mean the same wherever they have no words of their own: name, meaning.
+const USUAL: [(&str, &str, &str); 11] = [
+    ("304", "NotModified", "`If-None-Match` names this answer: it has not changed"),
+    (
+        "400",
+        "BadRequest",
+        "The request cannot be understood: a parameter is unknown, given twice, or out of range",
+    ),
+    ("404", "NotFound", "There is no such thing"),
+    ("406", "NotAcceptable", "`Accept` or `Accept-Encoding` allows no form of this answer"),
+    ("408", "RequestTimeout", "The body did not arrive in time"),
+    ("413", "ContentTooLarge", "The body is too long"),
+    ("415", "UnsupportedMediaType", "The body is of another type than this path reads"),
+    (
+        "422",
+        "Unprocessable",
+        "The body is well-formed and asks for something impossible: `errors` names the fields",
+    ),
+    ("429", "TooManyRequests", "Too many requests from this network"),
+    ("500", "InternalError", "Something went wrong here; the log has more under the request id"),
+    ("503", "Unavailable", "The store does not answer now, or not in time"),
+];
+
+/// Headers of answers: name, pattern, meaning.
+const HEADERS: [(&str, &str, &str); 5] = [
+    ("x-request-id", "^[0-9a-f]{16}$", "Names the request in the log."),
+    ("etag", "^\"[A-Za-z0-9_-]+\"$", "Names this answer in this coding; strong."),
+    ("cache-control", "^[a-z0-9=, -]+$", "Whether it may be kept, and must be asked about before use."),
+    ("vary", "^[A-Za-z, -]+$", "Which request headers the answer depends on."),
+    ("retry-after", "^[0-9]+$", "Seconds after which to ask again."),
+];
+
+/// Adds what all operations have in common.
 fn complete(document: &mut OpenApi) {
+    let components = document.components.get_or_insert_default();
+    for (name, pattern, meaning) in HEADERS {
+        let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern));
+        let header = HeaderBuilder::new().schema(Some(text)).description(Some(meaning)).build();
+        components.headers.insert(name.to_owned(), header.into());
+    }
+    for (status, name, meaning) in USUAL {
+        let mut response = ResponseBuilder::new().description(meaning).build();
+        complete_response(status, &mut response, status == "304", false);
+        components.responses.insert(name.to_owned(), response.into());
+    }
     for item in document.paths.paths.values_mut() {
         let operations = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
-        for operation in operations.into_iter().flatten() {
-            complete_operation(operation);
-        }
+        operations.into_iter().flatten().for_each(complete_operation);
     }
 }
 
 fn complete_operation(operation: &mut Operation) {
     let responses = &mut operation.responses.responses;
+    // A server may always answer so: the request names no host, a bug, a store that is away.
+    for status in ["400", "500", "503"] {
+        responses.entry(status.to_owned()).or_insert_with(|| Described::new("").into());
+    }
     let cached = responses.contains_key("304");
     if cached {
-        responses.entry("406".to_owned()).or_insert_with(|| described(""));
+        responses.entry("406".to_owned()).or_insert_with(|| Described::new("").into());
     }
-    for status in ["400", "500", "503"] {
-        responses.entry(status.to_owned()).or_insert_with(|| described(""));
-    }
-    let page = responses.iter().any(|(status, response)| {
-        matches!(response, RefOr::T(response) if status.starts_with('2') && response.content.contains_key("text/html"))
-    });
+    let page = responses
+        .values()
+        .any(|response| matches!(response, RefOr::T(response) if response.content.contains_key("text/html")));
     for (status, response) in responses {
-        let RefOr::T(response) = response else { continue };
-        if response.description.is_empty() {
-            response.description = usual_words(status).to_owned();
-        }
-        if status.starts_with(['4', '5']) && response.content.is_empty() {
-            let problem = Ref::from_schema_name(<Document<'static> as ToSchema>::name());
-            let problem = ContentBuilder::new().schema(Some(problem)).build();
-            response.content.insert("application/problem+json".to_owned(), problem.into());
-            if page {
-                let page = ContentBuilder::new().schema(Some(String::schema())).build();
-                response.content.insert("text/html".to_owned(), page.into());
+        let RefOr::T(described) = response else { continue };
+        let usual = USUAL.iter().find(|(usual, ..)| usual == status);
+        match usual {
+            Some((_, name, _)) if described.description.is_empty() && !page => {
+                *response = Ref::from_response_name(*name).into();
             }
-        }
-        let headers = &mut response.headers;
-        let mut add = |name: &str, header: Header| headers.insert(name.to_owned(), header.into());
-        add("x-request-id", header("^[0-9a-f]{16}$", "Names the request in the log."));
-        if cached && matches!(status.as_str(), "200" | "304") {
-            add("etag", header("^\"[A-Za-z0-9_-]+\"$", "Names this answer in this coding; strong."));
-            add("cache-control", header("", "May be kept, and must be asked about before use."));
-            add("vary", header("", "Which request headers the answer depends on."));
-        }
-        if matches!(status.as_str(), "429" | "503") {
-            add("retry-after", header("^[0-9]+$", "Seconds after which to ask again."));
+            Some((_, _, meaning)) if described.description.is_empty() => {
+                described.description = (*meaning).to_owned();
+                complete_response(status, described, cached, page);
+            }
+            _ => complete_response(status, described, cached, page),
         }
     }
 }
 
-fn described(description: &str) -> RefOr<Described> {
-    ResponseBuilder::new().description(description).build().into()
-}
-
-fn header(pattern: &str, description: &str) -> Header {
-    let text = ObjectBuilder::new().schema_type(Type::String);
-    let text = text.pattern((!pattern.is_empty()).then_some(pattern));
-    HeaderBuilder::new().schema(Some(text)).description(Some(description)).build()
-}
-
-/// What a status means where an operation has no words of its own.
-fn usual_words(status: &str) -> &'static str {
-    match status {
-        "304" => "`If-None-Match` names this answer: it has not changed",
-        "400" => "The request cannot be understood: a parameter is unknown, given twice, or out of range",
-        "404" => "There is no such thing",
-        "406" => "`Accept` or `Accept-Encoding` allows no form of this answer",
-        "408" => "The body did not arrive in time",
-        "413" => "The body is too long",
-        "415" => "The body is of another type than this path reads",
-        "422" => "The body is well-formed and asks for something impossible: `errors` names the fields",
-        "429" => "Too many requests from this network",
-        "500" => "Something went wrong here; the log has more under the request id",
-        "503" => "The store does not answer now, or not in time",
-        _ => "",
+/// Adds an answer's headers, and a problem's body. A path that answers with pages tells most problems as pages, too.
+fn complete_response(status: &str, response: &mut Described, cached: bool, page: bool) {
+    if status.starts_with(['4', '5']) && response.content.is_empty() {
+        let problem = Ref::from_schema_name(<Document<'static> as ToSchema>::name());
+        let problem = ContentBuilder::new().schema(Some(problem)).build();
+        response.content.insert("application/problem+json".to_owned(), problem.into());
+        if page {
+            let page = ContentBuilder::new().schema(Some(String::schema())).build();
+            response.content.insert("text/html".to_owned(), page.into());
+        }
+    }
+    let mut names = vec!["x-request-id"];
+    if cached && matches!(status, "200" | "304") {
+        names.extend(["etag", "cache-control", "vary"]);
+    }
+    if matches!(status, "429" | "503") {
+        names.push("retry-after");
+    }
+    for name in names {
+        let header = Ref::new(format!("#/components/headers/{name}"));
+        response.headers.insert(name.to_owned(), RefOr::Ref(header));
     }
 }

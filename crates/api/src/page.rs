@@ -16,6 +16,7 @@ use qqq_core::calendar::{Market, new_york};
 use qqq_core::{Alert, AlertState, Calendar, FeedMode, Metric, Minute, Phase, SpikeRule, sentence};
 use serde::Serialize;
 use std::sync::Arc;
+use utoipa::openapi::OpenApi;
 
 /// Rows of the overview; a longer watchlist is told as "and n more".
 const MOST_ROWS: usize = 200;
@@ -40,6 +41,10 @@ impl Pages {
         templates.add_template("symbol.html", include_str!("../templates/symbol.html"))?;
         templates.add_template("subscribe.html", include_str!("../templates/subscribe.html"))?;
         templates.add_template("message.html", include_str!("../templates/message.html"))?;
+        templates.add_template("docs.html", include_str!("../templates/docs.html"))?;
+        templates.add_filter("prose", prose);
+        templates
+            .add_filter("last_part", |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned());
         let address = format!("/assets/style.css?v={}", style.tag());
         templates.add_global("style", minijinja::Value::from_safe_string(address));
         templates.add_global("version", config.version);
@@ -51,9 +56,35 @@ impl Pages {
         self.render("message.html", message)
     }
 
+    /// The API's description, for people.
+    pub(crate) fn docs(&self, doc: &OpenApi) -> Result<String, minijinja::Error> {
+        #[derive(Serialize)]
+        struct Docs<'a> {
+            doc: &'a OpenApi,
+        }
+        self.render("docs.html", &Docs { doc })
+    }
+
     fn render(&self, name: &str, content: &impl Serialize) -> Result<String, minijinja::Error> {
         self.templates.get_template(name)?.render(minijinja::value::Serde(content))
     }
+}
+
+/// Paragraphs of a description as HTML: text in backticks is code, all else is text.
+fn prose(text: &str) -> minijinja::Value {
+    let mut html = String::with_capacity(text.len() + 32);
+    for paragraph in text.split("\n\n") {
+        html.push_str("<p>");
+        for (index, part) in paragraph.split('`').enumerate() {
+            let escaped = part.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+            match index % 2 {
+                0 => html.push_str(&escaped),
+                _ => html.extend(["<code>", &escaped, "</code>"]),
+            }
+        }
+        html.push_str("</p>");
+    }
+    minijinja::Value::from_safe_string(html)
 }
 
 /// How a message is meant.

@@ -25,7 +25,8 @@ use utoipa::ToSchema;
 const FIELDS: [&str; 3] = ["email", "metric", "ticker"];
 
 /// A sign-up.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = SignUp)]
 #[expect(
     dead_code,

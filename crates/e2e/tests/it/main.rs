@@ -4,6 +4,7 @@
 
 mod apart;
 mod cli;
+mod description;
 mod flow;
 mod kill;
 mod mail;
