@@ -83,6 +83,28 @@ pub struct Limits {
     pub sign_ups_per_hour: NonZeroU32,
     /// Networks counted at once; with more active ones, new ones wait.
     pub networks: usize,
+    /// Of streams of events.
+    pub streams: StreamLimits,
+}
+
+/// Limits of streams of events.
+#[derive(Clone, Debug)]
+pub struct StreamLimits {
+    /// Streams open at once.
+    pub open: usize,
+    /// Of these, of one IPv4 address or IPv6 /64.
+    pub open_per_network: usize,
+    /// Symbols that one may name.
+    pub symbols: usize,
+    /// A sign of life is sent after so long without anything else.
+    pub heartbeat: Duration,
+    /// A client that has been behind for longer is cut off. It comes back and goes on where it was.
+    pub lag: Duration,
+    /// Bars that a client may have missed and still be told. One that has missed more begins anew.
+    pub backlog: usize,
+    /// Bytes of the newest events, held in memory once for all streams. Below what one commit brings, every
+    /// stream reads every commit from the store.
+    pub ring: usize,
 }
 
 impl Default for Limits {
@@ -102,6 +124,21 @@ impl Default for Limits {
             sign_ups: rate(5, 10),
             sign_ups_per_hour: at_least_one(20),
             networks: 10_000,
+            streams: StreamLimits::default(),
+        }
+    }
+}
+
+impl Default for StreamLimits {
+    fn default() -> Self {
+        Self {
+            open: 1_000,
+            open_per_network: 20,
+            symbols: 100,
+            heartbeat: Duration::from_secs(15),
+            lag: Duration::from_secs(60),
+            backlog: 50_000,
+            ring: 16 * 1024 * 1024,
         }
     }
 }

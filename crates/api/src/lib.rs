@@ -2,8 +2,8 @@
 //!
 //! Readers are answered from memory (`model`, `snapshot`): the store is read once at start and then only
 //! for what was committed since, so an answer never says more than the store does, and costs it nothing.
-//! Subscriptions and old alerts go to the store itself. `serve` owns the connections and their limits;
-//! `layer` gives every answer its request id, its deadline and its headers.
+//! Subscriptions, old alerts and what a stream's client has missed go to the store itself. `serve` owns the
+//! connections and their limits; `layer` gives every answer its request id, its deadline and its headers.
 
 mod accept;
 mod answer;
@@ -12,6 +12,7 @@ mod client;
 mod coding;
 mod config;
 mod form;
+mod gate;
 mod health;
 mod layer;
 mod metrics;
@@ -25,11 +26,12 @@ mod routes;
 mod serve;
 mod shape;
 mod snapshot;
+mod stream;
 mod subscribe;
 mod v1;
 
 pub use client::Rate;
-pub use config::{ApiConfig, Limits};
+pub use config::{ApiConfig, Limits, StreamLimits};
 pub use ipnet::IpNet;
 pub use openapi::openapi;
 
@@ -39,6 +41,7 @@ use crate::metrics::Metrics;
 use crate::model::Model;
 use crate::page::Pages;
 use crate::snapshot::Snapshot;
+use crate::stream::{Streams, Writer};
 use arc_swap::{ArcSwap, Guard};
 use axum::Router;
 use axum::http::Request;
@@ -46,7 +49,7 @@ use governor::Quota;
 use prometheus_client::registry::Registry;
 use qqq_core::token::TokenKey;
 use qqq_core::{Calendar, Clock, Symbol, Watchlist};
-use qqq_store::{Sequence, Store, StoreError};
+use qqq_store::{Changes, Sequence, Store, StoreError};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -83,6 +86,7 @@ struct Inner {
     openapi: Answer,
     /// The same, for people.
     docs: Answer,
+    streams: Streams,
     /// All POSTs of a network.
     posts: Limiter,
     /// Sign-ups that would reach the store.
@@ -122,6 +126,8 @@ impl Api {
         let snapshot = model.snapshot(clock.now());
         metrics.published(&snapshot);
         let limits = &config.limits;
+        let writer = Writer { watchlist: Arc::clone(&watchlist), calendar: Arc::clone(&calendar) };
+        let streams = Streams::new(writer, &snapshot, &limits.streams, &metrics);
         let posts = Limiter::new(limits.posts, limits.networks);
         let sign_ups = Limiter::new(limits.sign_ups, limits.networks);
         let sign_ups_per_hour = Limiter::new(Quota::per_hour(limits.sign_ups_per_hour), limits.networks);
@@ -141,6 +147,7 @@ impl Api {
             openapi: openapi::answer(),
             docs,
             pages,
+            streams,
             posts,
             sign_ups,
             sign_ups_per_hour,
@@ -192,16 +199,16 @@ impl Api {
             }
             let feed = inner.store.feed_status().await?;
             let mut model = lock(&inner.model);
-            model.apply(changes);
+            model.apply(&changes);
             model.take_feed(feed);
-            self.publish(&model);
+            self.publish(&model, changes);
         }
         let feed = inner.store.feed_status().await?;
         let mut model = lock(&inner.model);
         let feed_has_news = model.take_feed(feed);
         // A minute that passes is news too: ages and sessions are told by the minute.
         if feed_has_news || model.minute(inner.clock.now()) != self.snapshot().minute {
-            self.publish(&model);
+            self.publish(&model, Changes::default());
         }
         Ok(())
     }
@@ -215,10 +222,12 @@ impl Api {
         }
     }
 
-    fn publish(&self, model: &Model) {
-        let snapshot = model.snapshot(self.0.clock.now());
+    /// Lets readers see what the model holds, `changes` the last of it.
+    fn publish(&self, model: &Model, changes: Changes) {
+        let snapshot = Arc::new(model.snapshot(self.0.clock.now()));
         self.0.metrics.published(&snapshot);
-        self.0.snapshot.store(Arc::new(snapshot));
+        self.0.snapshot.store(Arc::clone(&snapshot));
+        self.0.streams.publish(changes, &snapshot);
     }
 
     fn snapshot(&self) -> Guard<Arc<Snapshot>> {

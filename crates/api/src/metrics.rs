@@ -28,7 +28,7 @@ struct RouteLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RefusalLabel {
+struct ReasonLabel {
     reason: &'static str,
 }
 
@@ -36,8 +36,13 @@ pub(crate) struct Metrics {
     requests: Family<RequestLabels, Counter>,
     seconds: Family<RouteLabel, Histogram, fn() -> Histogram>,
     connections: Gauge,
-    refused: Family<RefusalLabel, Counter>,
+    refused: Family<ReasonLabel, Counter>,
     accept_errors: Counter,
+    stalled: Counter,
+    streams: Gauge,
+    streamed: Counter,
+    streams_ended: Family<ReasonLabel, Counter>,
+    stream_resets: Family<ReasonLabel, Counter>,
     sequence: Gauge,
     published_at: Gauge<f64, AtomicU64>,
     newest_bar_end: Gauge<f64, AtomicU64>,
@@ -56,6 +61,11 @@ impl Metrics {
             connections: Gauge::default(),
             refused: Family::default(),
             accept_errors: Counter::default(),
+            stalled: Counter::default(),
+            streams: Gauge::default(),
+            streamed: Counter::default(),
+            streams_ended: Family::default(),
+            stream_resets: Family::default(),
             sequence: Gauge::default(),
             published_at: Gauge::default(),
             newest_bar_end: Gauge::default(),
@@ -83,8 +93,17 @@ impl Metrics {
             "Connections that could not be accepted",
             metrics.accept_errors.clone(),
         );
+        let help = "Connections given up because the peer took nothing any more";
+        http.register("connections_stalled", help, metrics.stalled.clone());
         let help = "Sign-ups that a confirmation mail is owed for";
         http.register("sign_ups_mailed", help, metrics.confirmations.clone());
+        let streams = registry.sub_registry_with_prefix("qqq_streams");
+        streams.register("open", "Streams of events open", metrics.streams.clone());
+        streams.register("events", "Events sent, over all streams", metrics.streamed.clone());
+        let help = "Streams ended by the server, by reason";
+        streams.register("ended", help, metrics.streams_ended.clone());
+        let help = "Streams that could not go on where their client asked, by reason";
+        streams.register("resets", help, metrics.stream_resets.clone());
         let cache = registry.sub_registry_with_prefix("qqq_cache");
         cache.register("sequence", "The newest commit that readers see", metrics.sequence.clone());
         let help = "When what readers see was last renewed, Unix time";
@@ -120,11 +139,33 @@ impl Metrics {
     }
 
     pub(crate) fn refused(&self, reason: &'static str) {
-        self.refused.get_or_create(&RefusalLabel { reason }).inc();
+        self.refused.get_or_create(&ReasonLabel { reason }).inc();
     }
 
     pub(crate) fn accept_failed(&self) {
         self.accept_errors.inc();
+    }
+
+    /// A connection was given up because its peer took nothing any more.
+    pub(crate) fn stalled(&self) {
+        self.stalled.inc();
+    }
+
+    /// How many streams are open.
+    pub(crate) fn streams(&self) -> &Gauge {
+        &self.streams
+    }
+
+    pub(crate) fn streamed(&self, events: u64) {
+        self.streamed.inc_by(events);
+    }
+
+    pub(crate) fn stream_ended(&self, reason: &'static str) {
+        self.streams_ended.get_or_create(&ReasonLabel { reason }).inc();
+    }
+
+    pub(crate) fn stream_reset(&self, reason: &'static str) {
+        self.stream_resets.get_or_create(&ReasonLabel { reason }).inc();
     }
 
     pub(crate) fn owed(&self, pending: u64, oldest: Option<Timestamp>, now: Timestamp) {

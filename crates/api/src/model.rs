@@ -29,13 +29,17 @@ pub(crate) struct Model {
 }
 
 /// What the calendar says of a minute. Bars arrive minute by minute, so the last answer is usually the next.
-struct Judge<'a> {
+pub(crate) struct Judge<'a> {
     calendar: &'a Calendar,
     last: Option<(Minute, bool)>,
 }
 
-impl Judge<'_> {
-    fn counts(&mut self, minute: Minute) -> bool {
+impl<'a> Judge<'a> {
+    pub(crate) fn of(calendar: &'a Calendar) -> Self {
+        Self { calendar, last: None }
+    }
+
+    pub(crate) fn counts(&mut self, minute: Minute) -> bool {
         match self.last {
             Some((known, counts)) if known == minute => counts,
             _ => {
@@ -82,10 +86,10 @@ impl Model {
     }
 
     /// Takes in what was committed.
-    pub(crate) fn apply(&mut self, changes: Changes) {
-        self.take_bars(&changes.bars);
-        self.take_figures(&changes.statistics);
-        self.take_alerts(changes.alerts);
+    pub(crate) fn apply(&mut self, changes: &Changes) {
+        self.take_bars(changes.bars.iter().map(|one| &one.row));
+        self.take_figures(changes.statistics.iter().map(|one| &one.row));
+        self.take_alerts(changes.alerts.iter().map(|one| one.row.clone()));
         self.sequence = self.sequence.max(changes.sequence);
     }
 
@@ -118,9 +122,9 @@ impl Model {
         )
     }
 
-    fn take_bars(&mut self, records: &[BarRecord]) {
+    fn take_bars<'a>(&mut self, records: impl IntoIterator<Item = &'a BarRecord>) {
         let calendar = Arc::clone(&self.calendar);
-        let mut judge = Judge { calendar: &calendar, last: None };
+        let mut judge = Judge::of(&calendar);
         let mut touched: Vec<usize> = Vec::new();
         for record in records {
             let Some(id) = self.watchlist.id(record.bar.symbol) else { continue };
@@ -140,7 +144,7 @@ impl Model {
         }
     }
 
-    fn take_figures(&mut self, statistics: &[Statistics]) {
+    fn take_figures<'a>(&mut self, statistics: impl IntoIterator<Item = &'a Statistics>) {
         for one in statistics {
             if let Some(id) = self.watchlist.id(one.symbol) {
                 Arc::make_mut(&mut self.tickers[id]).set_statistics(*one);
@@ -148,7 +152,7 @@ impl Model {
         }
     }
 
-    fn take_alerts(&mut self, alerts: Vec<Alert>) {
+    fn take_alerts(&mut self, alerts: impl IntoIterator<Item = Alert>) {
         for alert in alerts {
             self.alerts.insert((alert.start, alert.id), Arc::new(alert));
         }

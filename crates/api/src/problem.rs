@@ -112,6 +112,11 @@ impl Problem {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail).after(wait)
     }
 
+    pub(crate) fn too_many_streams(wait: Duration) -> Self {
+        let detail = "too many streams from your address: close one first";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_streams", detail).after(wait)
+    }
+
     pub(crate) fn unavailable(code: &'static str, detail: impl Into<String>, wait: Duration) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).after(wait)
     }

@@ -1,7 +1,7 @@
 //! All routes. One that programs call is described where it is handled (`#[utoipa::path]`) and listed in
 //! [`documented`]: so it is served, in `/openapi.json` and on `/docs`.
 
-use crate::{Api, bars, form, health, openapi, original, page, subscribe, v1};
+use crate::{Api, bars, form, health, openapi, original, page, stream, subscribe, v1};
 use axum::Router;
 use axum::routing::{get, post};
 use utoipa_axum::router::OpenApiRouter;
@@ -33,6 +33,7 @@ pub(crate) fn documented() -> OpenApiRouter<Api> {
 pub(crate) fn also() -> Router<Api> {
     Router::new()
         .route("/subscribe/", post(subscribe::subscribe))
+        .route("/v1/stream", get(stream::stream))
         // The ticker `S` exists, and the original endpoints take any case.
         .route("/s/price", get(original::price_of_s))
         .route("/s/prices", get(original::price_of_s))

@@ -4,8 +4,10 @@
 //! send nothing, a byte, half a header, or the beginning of HTTP/2. That same timer runs between requests, so
 //! it is the idle limit too. A peer that stops reading is seen by the kernel alone (`TCP_USER_TIMEOUT`).
 
+use crate::Api;
 use crate::client::{Network, Peer};
-use crate::{Api, lock};
+use crate::gate::{Gate, Seat};
+use crate::stream::Stopping;
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
@@ -14,21 +16,20 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use prometheus_client::metrics::gauge::Gauge;
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 /// hyper's smallest buffer is 8 KiB; a request's head must fit in it whole.
 const BUFFER: usize = 16 * 1024;
+/// Bytes the kernel keeps for a peer before they are sent (`TCP_NOTSENT_LOWAT`).
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 64 * 1024;
 /// After a failure to accept that will not pass at once (no file descriptors left).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
@@ -40,11 +41,8 @@ impl Api {
     /// [`Limits::drain`](crate::Limits::drain) allows, and closes the rest.
     pub async fn serve(&self, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
         let limits = &self.0.config.limits;
-        let gate = Gate {
-            all: Arc::new(Semaphore::new(limits.connections)),
-            per_network: Arc::default(),
-            most_per_network: limits.connections_per_network,
-        };
+        let open = self.0.metrics.connections().clone();
+        let gate = Gate::new(limits.connections, limits.connections_per_network, open);
         let router = self.router();
         let connections = TaskTracker::new();
         let abort = CancellationToken::new();
@@ -92,64 +90,9 @@ impl Api {
     fn seat(&self, gate: &Gate, peer: SocketAddr) -> Option<Seat> {
         let counted =
             !self.0.config.trusted_proxies.iter().any(|net| net.contains(&peer.ip().to_canonical()));
-        match gate.enter(peer, counted, self.0.metrics.connections().clone()) {
-            Ok(seat) => Some(seat),
-            Err(reason) => {
-                self.0.metrics.refused(reason);
-                None
-            }
-        }
-    }
-}
-
-/// Open connections by network.
-type Counts = Arc<Mutex<HashMap<Network, usize>>>;
-
-/// Counts connections: all of them, and by network.
-struct Gate {
-    all: Arc<Semaphore>,
-    per_network: Counts,
-    most_per_network: usize,
-}
-
-/// A connection's place; given back when dropped.
-struct Seat {
-    _permit: OwnedSemaphorePermit,
-    network: Option<(Network, Counts)>,
-    open: Gauge,
-}
-
-impl Gate {
-    fn enter(&self, peer: SocketAddr, counted: bool, open: Gauge) -> Result<Seat, &'static str> {
-        let permit = Arc::clone(&self.all).try_acquire_owned().map_err(|_| "all")?;
-        let network = if counted {
-            let network = Network::from(peer.ip());
-            let mut counts = lock(&self.per_network);
-            let count = counts.entry(network).or_default();
-            if *count >= self.most_per_network {
-                return Err("network");
-            }
-            *count += 1;
-            Some((network, Arc::clone(&self.per_network)))
-        } else {
-            None
-        };
-        open.inc();
-        Ok(Seat { _permit: permit, network, open })
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.open.dec();
-        let Some((network, counts)) = &self.network else { return };
-        let mut counts = lock(counts);
-        if let Some(count) = counts.get_mut(network) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(network);
-            }
-        }
+        gate.enter(counted.then(|| Network::from(peer.ip())))
+            .inspect_err(|full| self.0.metrics.refused(full.as_str()))
+            .ok()
     }
 }
 
@@ -170,10 +113,10 @@ impl Connection {
             tracing::debug!(%error, "a connection was gone before it began");
             return;
         }
-        let router = self.router;
+        let (router, stopping) = (self.router, Stopping(self.stop.clone()));
         let service = service_fn(move |request: Request<Incoming>| {
-            let router = router.clone();
-            async move { Ok::<_, Infallible>(answer(router, request, peer).await) }
+            let (router, stopping) = (router.clone(), stopping.clone());
+            async move { Ok::<_, Infallible>(answer(router, request, peer, stopping).await) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -196,29 +139,50 @@ impl Connection {
             ended = connection.as_mut() => ended,
         };
         if let Err(error) = ended {
+            if timed_out(&error) {
+                self.api.0.metrics.stalled();
+            }
             // A peer's doing: it went away, was too slow, or spoke no HTTP.
             tracing::debug!(%error, "a connection ended early");
         }
     }
 }
 
-async fn answer(router: Router, request: Request<Incoming>, peer: SocketAddr) -> Response {
+async fn answer(
+    router: Router,
+    request: Request<Incoming>,
+    peer: SocketAddr,
+    stopping: Stopping,
+) -> Response {
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(Peer(peer));
+    request.extensions_mut().insert(stopping);
     match router.oneshot(request).await {
         Ok(response) => response,
         Err(never) => match never {},
     }
 }
 
-/// Small answers leave at once; a peer that acknowledges nothing for `write_stall` is given up.
+/// Small answers leave at once; a peer that acknowledges nothing for `write_stall` is given up, and the kernel
+/// holds no more than [`UNSENT`] bytes for one that is slow. What is on its way is not limited, so a fast peer
+/// far away loses nothing (a small `SO_SNDBUF` would).
 fn prepare(stream: &TcpStream, write_stall: Duration) -> io::Result<()> {
     stream.set_nodelay(true)?;
     #[cfg(target_os = "linux")]
-    socket2::SockRef::from(stream).set_tcp_user_timeout(Some(write_stall))?;
+    {
+        let socket = socket2::SockRef::from(stream);
+        socket.set_tcp_user_timeout(Some(write_stall))?;
+        socket.set_tcp_notsent_lowat(UNSENT)?;
+    }
     #[cfg(not(target_os = "linux"))]
     let _ = write_stall;
     Ok(())
+}
+
+/// Whether the kernel gave a connection up (`TCP_USER_TIMEOUT`). A head that came too slowly is hyper's doing.
+fn timed_out(error: &hyper::Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<io::Error>());
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut)
 }
 
 /// Says so, if the socket takes it at once, and closes.

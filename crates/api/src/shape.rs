@@ -4,7 +4,9 @@
 use crate::bars::Row;
 use crate::openapi::{AlertStateWord, MetricWord, RankedByWord, SessionWord};
 use crate::snapshot::{Figured, Snapshot, Ticker};
-use qqq_core::{Alert, Bar, Figures, Metric, Watchlist};
+use jiff::Timestamp;
+use qqq_core::{Alert, Bar, Figures, Metric, Statistics, Watchlist};
+use qqq_store::BarRecord;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::fmt::Display;
@@ -138,6 +140,13 @@ struct DayChangeOut {
     percent: f64,
 }
 
+impl DayChangeOut {
+    fn of(ticker: &Ticker) -> Option<Self> {
+        let (amount, percent) = ticker.day_change()?;
+        Some(Self { amount: exact(Metric::Price.show(amount)), percent })
+    }
+}
+
 /// Figures of one metric, in its unit (dollars or shares) unless said otherwise.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Figures)]
@@ -174,6 +183,12 @@ struct StatisticsOut {
     price: FiguresOut,
     /// Of the volume.
     volume: FiguresOut,
+}
+
+impl StatisticsOut {
+    fn new(figures: impl Fn(Metric) -> Figures) -> Self {
+        Self { price: figures(Metric::Price).into(), volume: figures(Metric::Volume).into() }
+    }
 }
 
 /// One symbol with its newest bar.
@@ -222,7 +237,6 @@ impl SymbolOut {
     pub(crate) fn new(ticker: &Ticker, snapshot: &Snapshot, watchlist: &Watchlist) -> Self {
         let newest = ticker.newest().map(|record| &record.bar);
         let age = |bar: &Bar| i64::from(snapshot.minute.since(bar.start.plus(1)).max(0)) * 60;
-        let figures = |metric| ticker.figures(metric).unwrap_or_default().into();
         Self {
             symbol: ticker.symbol.to_string(),
             name: watchlist.name(ticker.symbol),
@@ -238,10 +252,84 @@ impl SymbolOut {
             bar: newest.map(BarOut::from),
             age_seconds: newest.map(age),
             as_of: snapshot.minute.to_string(),
-            day_change: ticker
-                .day_change()
-                .map(|(amount, percent)| DayChangeOut { amount: exact(Metric::Price.show(amount)), percent }),
-            statistics: StatisticsOut { price: figures(Metric::Price), volume: figures(Metric::Volume) },
+            day_change: DayChangeOut::of(ticker),
+            statistics: StatisticsOut::new(|metric| ticker.figures(metric).unwrap_or_default()),
+        }
+    }
+}
+
+/// A new or corrected bar, of a stream.
+#[derive(Serialize)]
+pub(crate) struct BarEventOut {
+    symbol: String,
+    #[serde(flatten)]
+    bar: BarOut,
+    feed: String,
+    revision: u32,
+}
+
+impl From<&BarRecord> for BarEventOut {
+    fn from(BarRecord { bar, revision }: &BarRecord) -> Self {
+        let (symbol, feed) = (bar.symbol.to_string(), bar.feed.to_string());
+        Self { symbol, bar: bar.into(), feed, revision: *revision }
+    }
+}
+
+/// A symbol's new figures, of a stream.
+#[derive(Serialize)]
+pub(crate) struct StatisticsEventOut {
+    symbol: String,
+    start: String,
+    feed: String,
+    day_change: Option<DayChangeOut>,
+    statistics: StatisticsOut,
+}
+
+impl StatisticsEventOut {
+    /// `ticker` tells the day's change, where its newest bar is the one the figures are of.
+    pub(crate) fn new(statistics: &Statistics, ticker: &Ticker) -> Self {
+        let is_newest = ticker.newest().is_some_and(|newest| newest.bar.start == statistics.start);
+        Self {
+            symbol: statistics.symbol.to_string(),
+            start: statistics.start.to_string(),
+            feed: statistics.feed.to_string(),
+            day_change: DayChangeOut::of(ticker).filter(|_| is_newest),
+            statistics: StatisticsOut::new(|metric| match metric {
+                Metric::Price => statistics.price,
+                Metric::Volume => statistics.volume,
+            }),
+        }
+    }
+}
+
+/// How things stand, of a stream. Where nothing was said by a feed yet, its members are `null`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct StatusOut {
+    provider: Option<String>,
+    feed: Option<String>,
+    mode: Option<&'static str>,
+    coverage: Option<String>,
+    problem: Option<String>,
+    session: &'static str,
+    /// The minute of the feed's clock this was said in.
+    as_of: String,
+    /// Whole minutes, in seconds, from the end of the newest bar of all to `as_of`.
+    age_seconds: Option<i64>,
+}
+
+impl From<&Snapshot> for StatusOut {
+    fn from(snapshot: &Snapshot) -> Self {
+        let feed = snapshot.feed.as_ref();
+        let age = |end: Timestamp| (snapshot.minute.start().as_second() - end.as_second()).max(0);
+        Self {
+            provider: feed.map(|feed| feed.provider.clone()),
+            feed: feed.map(|feed| feed.label.to_string()),
+            mode: feed.map(|feed| feed.mode.as_str()),
+            coverage: feed.map(|feed| feed.coverage.clone()),
+            problem: feed.and_then(|feed| feed.problem.clone()),
+            session: snapshot.phase.as_str(),
+            as_of: snapshot.minute.to_string(),
+            age_seconds: snapshot.newest_end().map(age),
         }
     }
 }

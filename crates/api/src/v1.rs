@@ -8,6 +8,7 @@ use crate::problem::Problem;
 use crate::query::{Query, cursor_after, invalid};
 use crate::shape::{AlertOut, PageOut, RankedOut, SymbolOut};
 use crate::snapshot::{Figured, Snapshot};
+use crate::stream::positioned;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
@@ -48,7 +49,9 @@ pub(crate) async fn symbols(
         let items = tickers.map(|ticker| SymbolOut::new(ticker, &snapshot, &api.0.watchlist)).collect();
         json(&PageOut { items, next_cursor: next_offset(&snapshot, offset, limit) })
     };
-    Ok(shared_or_made(&snapshot.symbols_page, (offset, limit) == (0, SYMBOLS_PER_PAGE), render, &headers))
+    let usual = (offset, limit) == (0, SYMBOLS_PER_PAGE);
+    let response = shared_or_made(&snapshot.symbols_page, usual, render, &headers);
+    Ok(positioned(response, snapshot.sequence))
 }
 
 /// `GET /v1/symbols/{symbol}`.
@@ -78,7 +81,7 @@ pub(crate) async fn symbol(
     let snapshot = api.snapshot();
     let render = |ticker: &_| json(&SymbolOut::new(ticker, &snapshot, &api.0.watchlist));
     let answer = snapshot.detail(id, render).ok_or_else(Problem::internal)?;
-    Ok(answer.respond(&headers))
+    Ok(positioned(answer.respond(&headers), snapshot.sequence))
 }
 
 /// `GET /v1/rankings`.
@@ -164,16 +167,20 @@ pub(crate) async fn alerts(
     let of_all = wanted.symbol.is_none() && wanted.metric.is_none();
     if of_all && wanted.since.is_none() && wanted.after.is_none() && wanted.limit == ALERTS_PER_PAGE {
         let render = || json(&alert_page(&snapshot.alerts, ALERTS_PER_PAGE));
-        return Ok(snapshot.alerts_page.get_or_init(render).respond(&headers));
+        let response = snapshot.alerts_page.get_or_init(render).respond(&headers);
+        return Ok(positioned(response, snapshot.sequence));
     }
     if let Some(found) = snapshot.alerts_of(&wanted) {
         let found: Vec<&Alert> = found.into_iter().map(|alert| &**alert).collect();
-        return Ok(json(&alert_page(&found, wanted.limit)).respond(&headers));
+        let response = json(&alert_page(&found, wanted.limit)).respond(&headers);
+        return Ok(positioned(response, snapshot.sequence));
     }
+    // What is read now may hold more than that: told twice is better than not at all.
+    let sequence = snapshot.sequence;
     drop(snapshot);
     // One more than asked for tells whether there is another page.
     let found = api.0.store.alerts(AlertQuery { limit: wanted.limit + 1, ..wanted }).await?;
-    Ok(json(&alert_page(&found, wanted.limit)).respond(&headers))
+    Ok(positioned(json(&alert_page(&found, wanted.limit)).respond(&headers), sequence))
 }
 
 /// `GET /v1/alerts/{id}`.

@@ -84,6 +84,8 @@ macro_rules! store_conformance {
             pruning_deletes_the_oldest_bars_in_pieces
             changes_are_complete_and_in_order
             changes_come_in_whole_commits
+            rows_are_read_on_from_any_place_in_the_order_of_their_commits
+            a_reader_that_is_far_behind_is_told_so
             the_feeds_state_comes_back_and_is_no_reason_to_render
             alerts_are_paged_newest_first_without_gaps_or_repeats
             alerts_are_filtered
@@ -162,6 +164,11 @@ pub fn alert(name: &str, start: Minute) -> Alert {
 /// The alert, retracted.
 pub fn retracted(alert: &Alert) -> Alert {
     Alert { state: AlertState::Retracted, occurrences: Vec::new(), ..alert.clone() }
+}
+
+/// The rows without their stamps.
+pub fn rows_of<T>(stamped: Vec<Stamped<T>>) -> Vec<T> {
+    stamped.into_iter().map(|one| one.row).collect()
 }
 
 /// A step that changes alerts only.
@@ -1235,7 +1242,7 @@ pub async fn imports_tell_new_revised_and_unchanged(store: Shared) {
     assert_eq!(store.sequence().await.unwrap(), Sequence(before.0 + 1));
     let changed = store.changes(before, usize::MAX).await.unwrap().bars;
     assert_eq!(changed.len(), 85);
-    for record in changed {
+    for record in rows_of(changed) {
         let known = record.bar.start < MINUTE.plus(200);
         assert_eq!(record.revision, u32::from(known), "{record:?}");
     }
@@ -1302,7 +1309,8 @@ pub async fn statistics_come_back_bit_for_bit(store: Shared) {
     next.price.stdev = next.price.stdev.map(f64::next_up);
     let batch = Batch { statistics: vec![next], ..Batch::default() };
     let committed = store.commit(&batch, at(1)).await.unwrap();
-    assert_eq!(store.changes(Sequence(committed.sequence.0 - 1), 9).await.unwrap().statistics, [next]);
+    let changed = store.changes(Sequence(committed.sequence.0 - 1), 9).await.unwrap();
+    assert_eq!(rows_of(changed.statistics), [next]);
 }
 
 pub async fn splits_rescale_older_bars_once(store: Shared) {
@@ -1324,7 +1332,7 @@ pub async fn splits_rescale_older_bars_once(store: Shared) {
     assert_eq!(store.bars(symbol("TSLA"), all.clone(), 99).await.unwrap(), [other]);
     assert_eq!(store.splits().await.unwrap(), [record]);
     let changed = store.changes(Sequence(committed.sequence.0 - 1), 99).await.unwrap().bars;
-    assert_eq!(changed, expected[..6]);
+    assert_eq!(rows_of(changed), expected[..6]);
     // Known: nothing happens, even were its terms told differently now.
     let again = Batch { splits: vec![record, split_of("NVDA", 5, 1)], ..Batch::default() };
     assert_eq!(store.commit(&again, at(2)).await.unwrap().sequence, committed.sequence);
@@ -1359,7 +1367,7 @@ pub async fn changes_are_complete_and_in_order(store: Shared) {
     assert_eq!(all.sequence, Sequence(1));
     let mut expected = full_batch().bars;
     expected.sort_by_key(|record| (record.bar.start, record.bar.symbol));
-    assert_eq!(all.bars, expected);
+    assert_eq!(rows_of(all.bars), expected);
     assert_eq!(all.statistics.len(), 2);
     assert_eq!(all.alerts.len(), 2);
 
@@ -1376,9 +1384,11 @@ pub async fn changes_are_complete_and_in_order(store: Shared) {
     store.commit(&alerts_of([AlertChange::Raised(older.clone())]), at(61)).await.unwrap();
     let changes = store.changes(all.sequence, 100).await.unwrap();
     assert_eq!(changes.sequence, Sequence(3));
-    assert_eq!(changes.bars, second.bars);
+    assert_eq!(rows_of(changes.bars), second.bars);
     assert!(changes.statistics.is_empty());
-    assert_eq!(changes.alerts, [counted, older], "oldest change first");
+    let stamps: Vec<_> = changes.alerts.iter().map(|one| one.sequence).collect();
+    assert_eq!(stamps, [Sequence(2), Sequence(3)]);
+    assert_eq!(rows_of(changes.alerts), [counted, older], "oldest change first");
     let nothing = store.changes(Sequence(3), 100).await.unwrap();
     assert_eq!(nothing, Changes { sequence: Sequence(3), ..Changes::default() });
 }
@@ -1401,18 +1411,92 @@ pub async fn changes_come_in_whole_commits(store: Shared) {
             let changes = store.changes(after, limit).await.unwrap();
             assert!(changes.sequence > after, "no progress");
             let commits = &of_commit[after.0 as usize + 1..=changes.sequence.0 as usize];
-            assert_eq!(changes.bars, commits.concat(), "limit {limit}");
-            assert!(
-                changes.bars.len() <= limit || commits.len() == 1,
-                "limit {limit}: {}",
-                changes.bars.len()
-            );
-            seen.extend(changes.bars);
+            let bars = rows_of(changes.bars);
+            assert_eq!(bars, commits.concat(), "limit {limit}");
+            assert!(bars.len() <= limit || commits.len() == 1, "limit {limit}: {}", bars.len());
+            seen.extend(bars);
             after = changes.sequence;
             reads += 1;
         }
         assert_eq!(seen, of_commit.concat());
         assert!(limit < 1000 || reads == 1);
+    }
+}
+
+/// The model: a map of rows, each with the commit that last changed it.
+pub async fn rows_are_read_on_from_any_place_in_the_order_of_their_commits(store: Shared) {
+    let mut state = 1_u64;
+    let mut random = |below: i64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((state >> 33) as i64) % below
+    };
+    let names = ["AAPL", "BRK.B", "BRK-B", "TSLA"];
+    let mut model: BTreeMap<Key, Stamped<Row>> = BTreeMap::new();
+    for step in 1..=60 {
+        let mut rows: BTreeMap<Key, Row> = BTreeMap::new();
+        for _ in 0..=random(8) {
+            let (name, start) = (names[random(4) as usize], MINUTE.plus(random(25) as i32));
+            let row = match random(6) {
+                0..=3 => Row::Bar(bar(name, start, 1 + random(3))),
+                4 => Row::Statistics(statistics_of(name, start, random(9) as f64)),
+                _ => {
+                    let occurrences = vec![Occurrence { start, value: step }];
+                    Row::Alert(Alert { occurrences, ..alert(name, start) })
+                }
+            };
+            rows.insert(Stamped { sequence: Sequence(0), row: row.clone() }.place().key, row);
+        }
+        let mut batch = Batch::default();
+        for (key, row) in &rows {
+            match row {
+                Row::Bar(record) => batch.bars.push(*record),
+                Row::Statistics(statistics) => batch.statistics.push(*statistics),
+                Row::Alert(alert) if model.contains_key(key) => {
+                    batch.alerts.push(AlertChange::Counted(alert.clone()));
+                }
+                Row::Alert(alert) => batch.alerts.push(AlertChange::Raised(alert.clone())),
+            }
+        }
+        let sequence = store.commit(&batch, at(step)).await.unwrap().sequence;
+        for (key, row) in rows {
+            if model.get(&key).is_none_or(|known| known.row != row) {
+                model.insert(key, Stamped { sequence, row });
+            }
+        }
+    }
+    let newest = store.sequence().await.unwrap();
+    let mut expected: Vec<_> = model.into_values().collect();
+    expected.sort_by_key(Stamped::place);
+    let begin = Place::end_of(Sequence(0));
+    assert_eq!(store.rows_after(begin, newest, usize::MAX).await.unwrap(), expected);
+    assert_eq!(store.changes(Sequence(0), usize::MAX).await.unwrap().into_rows(), expected);
+    // From every place there is, and from those where a row has moved away.
+    let gone = |sequence| {
+        [Key::Bar(symbol("B"), MINUTE), Key::Statistics(symbol("B")), Key::End]
+            .map(|key| Place { sequence: Sequence(sequence), key })
+    };
+    let places = expected.iter().map(Stamped::place).chain((0..=newest.0 + 1).flat_map(gone));
+    for after in places.chain([Place::end_of(Sequence(i64::MAX))]) {
+        let upto = Sequence(random(newest.0 + 2));
+        let limit = 1 + random(11) as usize;
+        let rest = expected.iter().filter(|row| row.place() > after && row.sequence <= upto);
+        let rest: Vec<_> = rest.take(limit).cloned().collect();
+        assert_eq!(store.rows_after(after, upto, limit).await.unwrap(), rest, "{after:?} {upto:?} {limit}");
+    }
+}
+
+pub async fn a_reader_that_is_far_behind_is_told_so(store: Shared) {
+    assert!(!store.holds_more_bars(Sequence(0), 0).await.unwrap());
+    for n in 0..5 {
+        let bars = [bar("TSLA", MINUTE.plus(n), 100), bar("AAPL", MINUTE.plus(n), 100)];
+        store.commit(&bars_of(bars), at(0)).await.unwrap();
+    }
+    for after in 0..=5 {
+        let bars = usize::try_from(10 - 2 * after).unwrap();
+        for count in 0..12 {
+            let more = store.holds_more_bars(Sequence(after), count).await.unwrap();
+            assert_eq!(more, bars > count, "{after} {count}");
+        }
     }
 }
 

@@ -85,17 +85,98 @@ pub struct Committed {
     pub deliveries: u64,
 }
 
+/// A row, and the commit that last changed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamped<T> {
+    /// The commit.
+    pub sequence: Sequence,
+    /// The row as it left it.
+    pub row: T,
+}
+
 /// What readers have not seen yet. All of it belongs to commits up to `sequence`, and nothing is missing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Changes {
     /// The newest commit contained.
     pub sequence: Sequence,
     /// Bars that are new or changed, by (start, symbol).
-    pub bars: Vec<BarRecord>,
+    pub bars: Vec<Stamped<BarRecord>>,
     /// Figures that changed.
-    pub statistics: Vec<Statistics>,
+    pub statistics: Vec<Stamped<Statistics>>,
     /// Alerts that are new or changed, oldest change first.
-    pub alerts: Vec<Alert>,
+    pub alerts: Vec<Stamped<Alert>>,
+}
+
+impl Changes {
+    /// The rows of all kinds, in the order of their places.
+    pub fn into_rows(self) -> Vec<Stamped<Row>> {
+        let bars = self.bars.into_iter().map(|one| one.map(Row::Bar));
+        let statistics = self.statistics.into_iter().map(|one| one.map(Row::Statistics));
+        let alerts = self.alerts.into_iter().map(|one| one.map(Row::Alert));
+        let mut rows: Vec<_> = bars.chain(statistics).chain(alerts).collect();
+        rows.sort_unstable_by_key(Stamped::place);
+        rows
+    }
+}
+
+impl<T> Stamped<T> {
+    fn map<U>(self, make: impl FnOnce(T) -> U) -> Stamped<U> {
+        Stamped { sequence: self.sequence, row: make(self.row) }
+    }
+}
+
+/// A row of any kind that readers see.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Row {
+    /// A bar.
+    Bar(BarRecord),
+    /// The figures of a symbol.
+    Statistics(Statistics),
+    /// An alert.
+    Alert(Alert),
+}
+
+/// Where a row stands among all rows: by the commit that last changed it, then by what it is. A row that
+/// changes again moves to its new commit; the places of the others stay as they are, so a reader that remembers
+/// one place has seen what stands up to it and nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// The commit.
+    pub sequence: Sequence,
+    /// The row in it.
+    pub key: Key,
+}
+
+impl Place {
+    /// After everything of a commit.
+    pub const fn end_of(sequence: Sequence) -> Self {
+        Self { sequence, key: Key::End }
+    }
+}
+
+/// What tells the rows of a commit apart, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Key {
+    /// The bar of a symbol and minute.
+    Bar(Symbol, Minute),
+    /// The figures of a symbol.
+    Statistics(Symbol),
+    /// An alert.
+    Alert(AlertId),
+    /// After all of them.
+    End,
+}
+
+impl Stamped<Row> {
+    /// Where it stands.
+    pub fn place(&self) -> Place {
+        let key = match &self.row {
+            Row::Bar(record) => Key::Bar(record.bar.symbol, record.bar.start),
+            Row::Statistics(statistics) => Key::Statistics(statistics.symbol),
+            Row::Alert(alert) => Key::Alert(alert.id),
+        };
+        Place { sequence: self.sequence, key }
+    }
 }
 
 /// What became of imported bars.
@@ -151,6 +232,18 @@ pub trait BarStore: Send + Sync {
     /// Everything readers have not seen: the changes of whole commits after `after`. Takes as many commits
     /// as hold about `limit` bars, but at least one. Read in one snapshot.
     async fn changes(&self, after: Sequence, limit: usize) -> Result<Changes, StoreError>;
+
+    /// The rows that stand after a place and belong to commits up to `upto`, in order, at most `limit`. Fewer
+    /// than `limit` are all there are. Read in one snapshot.
+    async fn rows_after(
+        &self,
+        after: Place,
+        upto: Sequence,
+        limit: usize,
+    ) -> Result<Vec<Stamped<Row>>, StoreError>;
+
+    /// Whether commits after `after` hold more than `count` bars. Costs no more than looking at so many.
+    async fn holds_more_bars(&self, after: Sequence, count: usize) -> Result<bool, StoreError>;
 
     /// How the feed was doing at the newest commit that said so.
     async fn feed_status(&self) -> Result<Option<FeedStatus>, StoreError>;

@@ -14,7 +14,7 @@ use crate::source::Source;
 use crate::{key, summary};
 use anyhow::{Context as _, bail};
 use prometheus_client::registry::Registry;
-use qqq_api::{Api, ApiConfig, Limits};
+use qqq_api::{Api, ApiConfig, Limits, StreamLimits};
 use qqq_core::{Calendar, Clock, FeedMode, Watchlist};
 use qqq_notify::{Deliver, Mail, MailConfig, WebhooksConfig};
 use qqq_store::{Sequence, Store, StoreError, WorkerLock};
@@ -280,6 +280,11 @@ impl App {
         config.limits = Limits {
             connections: section.max_connections,
             connections_per_network: section.max_connections_per_client,
+            streams: StreamLimits {
+                open: section.max_streams,
+                open_per_network: section.max_streams_per_client,
+                ..StreamLimits::default()
+            },
             ..config.limits
         };
         let api = Api::load(

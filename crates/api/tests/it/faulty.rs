@@ -106,6 +106,17 @@ impl BarStore for Faulty {
     async fn changes(&self, after: Sequence, limit: usize) -> Result<Changes, StoreError> {
         self.ok().await?.changes(after, limit).await
     }
+    async fn rows_after(
+        &self,
+        after: Place,
+        upto: Sequence,
+        limit: usize,
+    ) -> Result<Vec<Stamped<Row>>, StoreError> {
+        self.ok().await?.rows_after(after, upto, limit).await
+    }
+    async fn holds_more_bars(&self, after: Sequence, count: usize) -> Result<bool, StoreError> {
+        self.ok().await?.holds_more_bars(after, count).await
+    }
     async fn feed_status(&self) -> Result<Option<FeedStatus>, StoreError> {
         self.ok().await?.feed_status().await
     }

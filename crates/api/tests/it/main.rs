@@ -13,5 +13,6 @@ mod pages;
 mod readiness;
 mod secrecy;
 mod sockets;
+mod stream;
 mod subscribe;
 mod world;

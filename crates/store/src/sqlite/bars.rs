@@ -1,8 +1,11 @@
 //! Bars and statistics, and what of them readers have not seen.
 
-use super::rows::{self, alert_columns, bar_columns, statistics_columns};
+use super::rows::{self, Columns, alert_columns, bar_columns, statistics_columns};
 use super::{Sqlite, commit, sequence};
-use crate::{BarRecord, BarStore, Batch, Changes, Committed, Imported, Sequence, SplitRecord, StoreError};
+use crate::{
+    BarRecord, BarStore, Batch, Changes, Committed, Imported, Key, Place, Row, Sequence, SplitRecord,
+    Stamped, StoreError,
+};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use qqq_core::{Bar, FeedStatus, Minute, Statistics, Symbol};
@@ -12,8 +15,30 @@ use std::ops::Range;
 pub(super) const CHANGED: &str = concat!(
     "select ",
     bar_columns!(),
-    " from bars where sequence > ? and sequence <= ? order by start, symbol"
+    ", sequence from bars where sequence > ? and sequence <= ? order by start, symbol"
 );
+
+// In the order of places, which is the order of the indexes: they end with the primary key.
+pub(super) const BARS_AFTER: &str = concat!(
+    "select ",
+    bar_columns!(),
+    ", sequence from bars where (sequence, symbol, start) > (?, ?, ?) and sequence <= ? \
+     order by sequence, symbol, start limit ?"
+);
+pub(super) const STATISTICS_AFTER: &str = concat!(
+    "select ",
+    statistics_columns!(),
+    ", sequence from statistics where (sequence, symbol) > (?, ?) and sequence <= ? \
+     order by sequence, symbol limit ?"
+);
+pub(super) const ALERTS_AFTER: &str = concat!(
+    "select ",
+    alert_columns!(),
+    ", sequence from alerts a where (sequence, id) > (?, ?) and sequence <= ? \
+     order by sequence, id limit ?"
+);
+
+pub(super) const MORE_BARS: &str = "select sequence from bars where sequence > ? limit 1 offset ?";
 
 pub(super) const PRUNE: &str = "delete from bars where (symbol, start) in \
      (select symbol, start from bars where start < ? order by start limit ?)";
@@ -114,7 +139,7 @@ impl BarStore for Sqlite {
         let statistics = sqlx::query(concat!(
             "select ",
             statistics_columns!(),
-            " from statistics where sequence > ? and sequence <= ? order by symbol"
+            ", sequence from statistics where sequence > ? and sequence <= ? order by symbol"
         ))
         .bind(after.0)
         .bind(upto)
@@ -123,7 +148,7 @@ impl BarStore for Sqlite {
         let alerts = sqlx::query(concat!(
             "select ",
             alert_columns!(),
-            " from alerts a where sequence > ? and sequence <= ? order by sequence, start, id"
+            ", sequence from alerts a where sequence > ? and sequence <= ? order by sequence, start, id"
         ))
         .bind(after.0)
         .bind(upto)
@@ -131,10 +156,74 @@ impl BarStore for Sqlite {
         .await?;
         Ok(Changes {
             sequence: Sequence(upto),
-            bars: bars.iter().map(rows::bar).collect::<Result<_, _>>()?,
-            statistics: statistics.iter().map(rows::statistics).collect::<Result<_, _>>()?,
-            alerts: alerts.iter().map(rows::alert).collect::<Result<_, _>>()?,
+            bars: rows::stamped(&bars, "bars", Columns::bar)?,
+            statistics: rows::stamped(&statistics, "statistics", Columns::statistics)?,
+            alerts: rows::stamped(&alerts, "alerts", Columns::alert)?,
         })
+    }
+
+    async fn rows_after(
+        &self,
+        after: Place,
+        upto: Sequence,
+        limit: usize,
+    ) -> Result<Vec<Stamped<Row>>, StoreError> {
+        let commit = after.sequence.0;
+        // Of a kind that comes before the place's, nothing of its commit is left.
+        let next = (commit.saturating_add(1), String::new());
+        let all = (commit, String::new());
+        let (bars, start, statistics, alerts) = match after.key {
+            Key::Bar(symbol, start) => {
+                ((commit, symbol.as_str().to_owned()), start.index(), all.clone(), all)
+            }
+            Key::Statistics(symbol) => (next, 0, (commit, symbol.as_str().to_owned()), all),
+            Key::Alert(id) => (next.clone(), 0, next, (commit, id.to_string())),
+            Key::End => (next.clone(), 0, next.clone(), next),
+        };
+        let mut read = self.readers.begin().await?;
+        let bars = sqlx::query(BARS_AFTER)
+            .bind(bars.0)
+            .bind(bars.1)
+            .bind(start)
+            .bind(upto.0)
+            .bind(bounded(limit))
+            .fetch_all(&mut *read)
+            .await?;
+        let bars = rows::stamped(&bars, "bars", Columns::bar)?;
+        // What comes after the last of so many bars is not part of the answer.
+        let upto = bars.last().filter(|_| bars.len() >= limit).map_or(upto, |last| last.sequence);
+        let statistics = sqlx::query(STATISTICS_AFTER)
+            .bind(statistics.0)
+            .bind(statistics.1)
+            .bind(upto.0)
+            .bind(bounded(limit))
+            .fetch_all(&mut *read)
+            .await?;
+        let alerts = sqlx::query(ALERTS_AFTER)
+            .bind(alerts.0)
+            .bind(alerts.1)
+            .bind(upto.0)
+            .bind(bounded(limit))
+            .fetch_all(&mut *read)
+            .await?;
+        let found = Changes {
+            sequence: upto,
+            bars,
+            statistics: rows::stamped(&statistics, "statistics", Columns::statistics)?,
+            alerts: rows::stamped(&alerts, "alerts", Columns::alert)?,
+        };
+        let mut rows = found.into_rows();
+        rows.truncate(limit);
+        Ok(rows)
+    }
+
+    async fn holds_more_bars(&self, after: Sequence, count: usize) -> Result<bool, StoreError> {
+        let one_more: Option<i64> = sqlx::query_scalar(MORE_BARS)
+            .bind(after.0)
+            .bind(bounded(count))
+            .fetch_optional(&self.readers)
+            .await?;
+        Ok(one_more.is_some())
     }
 
     async fn feed_status(&self) -> Result<Option<FeedStatus>, StoreError> {

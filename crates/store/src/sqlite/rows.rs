@@ -1,7 +1,7 @@
 //! Rows as they lie in the file, and the values they mean. What no version of this program wrote is an error
 //! that names the table, never a guess.
 
-use crate::{BarRecord, SplitRecord, StoreError};
+use crate::{BarRecord, Sequence, SplitRecord, Stamped, StoreError};
 use jiff::Timestamp;
 use qqq_core::alert::Occurrence;
 use qqq_core::delivery::DeliveryKind;
@@ -96,6 +96,35 @@ impl<'r> Columns<'r> {
         })
     }
 
+    pub(super) fn bar(&mut self) -> Result<BarRecord, StoreError> {
+        let bar = Bar {
+            symbol: self.parse()?,
+            start: self.minute()?,
+            open: self.price()?,
+            high: self.price()?,
+            low: self.price()?,
+            close: self.price()?,
+            volume: Volume::from_shares(self.take()?).map_err(|error| self.corrupt(error))?,
+            vwap: match self.take::<Option<i64>>()? {
+                Some(nanos) => Some(Price::from_nanos(nanos).map_err(|error| self.corrupt(error))?),
+                None => None,
+            },
+            trades: self.take()?,
+            feed: self.parse()?,
+        };
+        Ok(BarRecord { bar, revision: self.take()? })
+    }
+
+    pub(super) fn statistics(&mut self) -> Result<Statistics, StoreError> {
+        Ok(Statistics {
+            symbol: self.parse()?,
+            start: self.minute()?,
+            feed: self.parse()?,
+            price: self.figures()?,
+            volume: self.figures()?,
+        })
+    }
+
     pub(super) fn subscription(&mut self) -> Result<Subscription, StoreError> {
         Ok(Subscription {
             id: self.parse()?,
@@ -142,34 +171,25 @@ fn minute_of(index: i32) -> Option<Minute> {
 }
 
 pub(super) fn bar(row: &SqliteRow) -> Result<BarRecord, StoreError> {
-    let mut columns = Columns::new(row, "bars");
-    let bar = Bar {
-        symbol: columns.parse()?,
-        start: columns.minute()?,
-        open: columns.price()?,
-        high: columns.price()?,
-        low: columns.price()?,
-        close: columns.price()?,
-        volume: Volume::from_shares(columns.take()?).map_err(|error| columns.corrupt(error))?,
-        vwap: match columns.take::<Option<i64>>()? {
-            Some(nanos) => Some(Price::from_nanos(nanos).map_err(|error| columns.corrupt(error))?),
-            None => None,
-        },
-        trades: columns.take()?,
-        feed: columns.parse()?,
-    };
-    Ok(BarRecord { bar, revision: columns.take()? })
+    Columns::new(row, "bars").bar()
 }
 
 pub(super) fn statistics(row: &SqliteRow) -> Result<Statistics, StoreError> {
-    let mut columns = Columns::new(row, "statistics");
-    Ok(Statistics {
-        symbol: columns.parse()?,
-        start: columns.minute()?,
-        feed: columns.parse()?,
-        price: columns.figures()?,
-        volume: columns.figures()?,
-    })
+    Columns::new(row, "statistics").statistics()
+}
+
+/// Reads rows that end with the sequence of their commit.
+pub(super) fn stamped<'r, T>(
+    rows: &'r [SqliteRow],
+    table: &'static str,
+    read: impl Fn(&mut Columns<'r>) -> Result<T, StoreError>,
+) -> Result<Vec<Stamped<T>>, StoreError> {
+    let one = |row| {
+        let mut columns = Columns::new(row, table);
+        let row = read(&mut columns)?;
+        Ok(Stamped { sequence: Sequence(columns.take()?), row })
+    };
+    rows.iter().map(one).collect()
 }
 
 pub(super) fn split(row: &SqliteRow) -> Result<SplitRecord, StoreError> {

@@ -6,7 +6,7 @@ use qqq_core::subscription::SubscriptionStatus;
 use qqq_core::token::Purpose;
 use qqq_core::{FeedMode, Minute, Symbol};
 use qqq_store::conformance::{
-    MINUTE, UNLIMITED, alert, alerts_of, at, bar, bars_of, feed_status, sign_up, symbol,
+    MINUTE, UNLIMITED, alert, alerts_of, at, bar, bars_of, feed_status, rows_of, sign_up, symbol,
 };
 use qqq_store::{AlertChange, BarRecord, Batch, Sequence, SignUp, SignUpLimits, Store, StoreError, open};
 use sha2::{Digest as _, Sha256};
@@ -347,10 +347,10 @@ async fn a_reader_that_tails_two_writers_misses_nothing() {
         loop {
             let changes = store.changes(after, limit).await.unwrap();
             assert!(changes.sequence >= after);
-            for record in changes.bars {
+            for record in rows_of(changes.bars) {
                 bars.insert((record.bar.symbol, record.bar.start), record);
             }
-            for one in changes.alerts {
+            for one in rows_of(changes.alerts) {
                 alerts.insert(one.id, one);
             }
             after = changes.sequence;
@@ -375,9 +375,9 @@ async fn a_reader_that_tails_two_writers_misses_nothing() {
         let all = first.changes(Sequence(0), usize::MAX).await.unwrap();
         let mut seen: Vec<BarRecord> = bars.into_values().collect();
         seen.sort_by_key(|record| (record.bar.start, record.bar.symbol));
-        assert_eq!(seen, all.bars);
+        assert_eq!(seen, rows_of(all.bars));
         assert_eq!(alerts.len(), all.alerts.len());
-        assert!(all.alerts.iter().all(|one| alerts[&one.id] == *one));
+        assert!(all.alerts.iter().all(|one| alerts[&one.row.id] == one.row));
     }
 }
 

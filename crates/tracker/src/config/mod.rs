@@ -300,6 +300,10 @@ pub struct ServerConfig {
     pub max_connections: usize,
     /// Connections at once from one address.
     pub max_connections_per_client: usize,
+    /// Of these, streams of events (`/v1/stream`).
+    pub max_streams: usize,
+    /// Streams of events at once from one address.
+    pub max_streams_per_client: usize,
     /// 32 bytes in base64 that mail tokens are derived with. Secret. Empty: made at first start and kept in
     /// `secret.key` beside the store.
     pub secret_key: Secret,
@@ -313,6 +317,8 @@ impl Default for ServerConfig {
             trusted_proxies: Vec::new(),
             max_connections: 4096,
             max_connections_per_client: 64,
+            max_streams: 1000,
+            max_streams_per_client: 20,
             secret_key: Secret::default(),
         }
     }

@@ -1,0 +1,85 @@
+//! Places that are counted: so many in all, so many for one network.
+
+use crate::client::Network;
+use crate::lock;
+use prometheus_client::metrics::gauge::Gauge;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Places taken, by network.
+type Counts = Arc<Mutex<HashMap<Network, usize>>>;
+
+/// Counts the places taken: all of them, and by network.
+pub(crate) struct Gate {
+    all: Arc<Semaphore>,
+    per_network: Counts,
+    most_per_network: usize,
+    taken: Gauge,
+}
+
+/// A place; given back when dropped.
+pub(crate) struct Seat {
+    _permit: OwnedSemaphorePermit,
+    network: Option<(Network, Counts)>,
+    taken: Gauge,
+}
+
+/// Why there is no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Full {
+    /// All are taken.
+    All,
+    /// The network has as many as it may.
+    Network,
+}
+
+impl Full {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Network => "network",
+        }
+    }
+}
+
+impl Gate {
+    /// `taken` shows how many places are.
+    pub(crate) fn new(most: usize, most_per_network: usize, taken: Gauge) -> Self {
+        let all = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
+        Self { all, per_network: Counts::default(), most_per_network, taken }
+    }
+
+    /// Takes a place. One for no network counts only among all.
+    pub(crate) fn enter(&self, network: Option<Network>) -> Result<Seat, Full> {
+        let permit = Arc::clone(&self.all).try_acquire_owned().map_err(|_| Full::All)?;
+        let network = match network {
+            Some(network) => {
+                let mut counts = lock(&self.per_network);
+                let count = counts.entry(network).or_default();
+                if *count >= self.most_per_network {
+                    return Err(Full::Network);
+                }
+                *count += 1;
+                Some((network, Arc::clone(&self.per_network)))
+            }
+            None => None,
+        };
+        self.taken.inc();
+        Ok(Seat { _permit: permit, network, taken: self.taken.clone() })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.taken.dec();
+        let Some((network, counts)) = &self.network else { return };
+        let mut counts = lock(counts);
+        if let Some(count) = counts.get_mut(network) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(network);
+            }
+        }
+    }
+}

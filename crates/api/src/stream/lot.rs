@@ -1,0 +1,148 @@
+//! Events as they travel: written once, shared by every stream that sends them.
+
+use super::id::EventId;
+use crate::model::Judge;
+use crate::shape::{AlertOut, BarEventOut, StatisticsEventOut};
+use crate::snapshot::Snapshot;
+use bytes::{Bytes, BytesMut};
+use qqq_core::{Calendar, Symbol, Watchlist};
+use qqq_store::{Place, Row, Stamped};
+use serde::Serialize;
+use std::mem;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// Bytes of a lot after which another begins: what a stream hands to its connection at a time.
+pub(super) const LOT: usize = 16 * 1024;
+
+/// Some events in the order of their places, ready to be sent.
+#[derive(Debug)]
+pub(crate) struct Lot {
+    events: Vec<Event>,
+    frames: Bytes,
+    /// The place of the last of them.
+    pub(super) end: Place,
+    /// When it could be sent first.
+    pub(super) published_at: Instant,
+}
+
+#[derive(Debug)]
+struct Event {
+    place: Place,
+    symbol: Symbol,
+    /// Where its frame ends; it begins where the one before ends.
+    end: usize,
+}
+
+/// What of a lot a stream sends.
+pub(super) struct Cut {
+    pub(super) frames: Bytes,
+    pub(super) events: u64,
+    pub(super) last: Place,
+}
+
+/// The symbols a stream is about; all where there is none.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Filter(pub(super) Option<Arc<[Symbol]>>);
+
+impl Filter {
+    fn takes(&self, symbol: Symbol) -> bool {
+        self.0.as_ref().is_none_or(|symbols| symbols.contains(&symbol))
+    }
+}
+
+impl Lot {
+    fn of(events: Vec<Event>, frames: Vec<u8>, published_at: Instant) -> Option<Self> {
+        let end = events.last()?.place;
+        Some(Self { events, frames: frames.into(), end, published_at })
+    }
+
+    /// The events after a place that pass the filter; `None` where there are none.
+    pub(super) fn cut(&self, after: Place, filter: &Filter) -> Option<Cut> {
+        let first = self.events.partition_point(|event| event.place <= after);
+        let begin = |index: usize| index.checked_sub(1).map_or(0, |before| self.events[before].end);
+        if filter.0.is_none() {
+            let last = self.events[first..].last()?.place;
+            let frames = self.frames.slice(begin(first)..);
+            return Some(Cut { frames, events: (self.events.len() - first) as u64, last });
+        }
+        let (mut frames, mut events, mut last) = (BytesMut::new(), 0, None);
+        for (index, event) in self.events.iter().enumerate().skip(first) {
+            if filter.takes(event.symbol) {
+                frames.extend_from_slice(&self.frames[begin(index)..event.end]);
+                events += 1;
+                last = Some(event.place);
+            }
+        }
+        last.map(|last| Cut { frames: frames.freeze(), events, last })
+    }
+
+    /// What it takes of memory, about.
+    pub(super) fn size(&self) -> usize {
+        size_of::<Self>() + self.frames.len() + self.events.len() * size_of::<Event>()
+    }
+}
+
+/// Writes events of what is tracked.
+#[derive(Clone)]
+pub(crate) struct Writer {
+    pub(crate) watchlist: Arc<Watchlist>,
+    pub(crate) calendar: Arc<Calendar>,
+}
+
+impl Writer {
+    /// The events of rows that are in the order of their places, in lots of about `size` bytes: of what is
+    /// tracked and counts, so that events say nothing that no other answer says. No lot is empty.
+    pub(super) fn lots(&self, rows: &[Stamped<Row>], snapshot: &Snapshot, size: usize) -> Vec<Lot> {
+        let mut judge = Judge::of(&self.calendar);
+        let mut lots = Vec::new();
+        let mut events: Vec<Event> = Vec::new();
+        let mut frames: Vec<u8> = Vec::new();
+        let published_at = Instant::now();
+        for row in rows {
+            let place = row.place();
+            if frames.len() >= size {
+                lots.extend(Lot::of(mem::take(&mut events), mem::take(&mut frames), published_at));
+            }
+            if let Some(symbol) = self.write(row, place, &mut judge, snapshot, &mut frames) {
+                events.push(Event { place, symbol, end: frames.len() });
+            }
+        }
+        lots.extend(Lot::of(events, frames, published_at));
+        lots
+    }
+
+    fn write(
+        &self,
+        row: &Stamped<Row>,
+        place: Place,
+        judge: &mut Judge<'_>,
+        snapshot: &Snapshot,
+        frames: &mut Vec<u8>,
+    ) -> Option<Symbol> {
+        let symbol = match &row.row {
+            Row::Bar(record) => record.bar.symbol,
+            Row::Statistics(statistics) => statistics.symbol,
+            Row::Alert(alert) => alert.symbol,
+        };
+        let ticker = snapshot.tickers.get(self.watchlist.id(symbol)?)?;
+        match &row.row {
+            Row::Bar(record) => {
+                judge.counts(record.bar.start).then_some(())?;
+                frame(frames, place, "bar", &BarEventOut::from(record));
+            }
+            Row::Statistics(statistics) => {
+                frame(frames, place, "stats", &StatisticsEventOut::new(statistics, ticker));
+            }
+            Row::Alert(alert) => frame(frames, place, "alert", &AlertOut::from(alert)),
+        }
+        Some(symbol)
+    }
+}
+
+fn frame(frames: &mut Vec<u8>, place: Place, name: &str, data: &impl Serialize) {
+    frames.extend_from_slice(format!("id: {}\nevent: {name}\ndata: ", EventId(place)).as_bytes());
+    // Shapes hold plain fields and finite numbers: they always serialise, on one line.
+    let _ = serde_json::to_writer(&mut *frames, data);
+    frames.extend_from_slice(b"\n\n");
+}
