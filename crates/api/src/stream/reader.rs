@@ -78,22 +78,23 @@ impl Reader {
         let news = api.0.streams.news.subscribe();
         let (head, status) = lock(&api.0.streams.ring).head();
         let now = Place::end_of(head);
-        let (place, greeting) = match start {
-            Start::Now => (now, status.frame(head, true)),
-            Start::After(place) => (place, status.frame(head, false)),
+        let (place, greeting, told_status) = match start {
+            Start::Now => (now, status.frame(head, true), status.number),
+            // Told how things stand once it has everything.
+            Start::After(place) => (place, String::new(), 0),
             Start::Anew(reason) => {
                 api.0.metrics.stream_reset(reason);
-                (now, reset(head, reason) + &status.frame(head, false))
+                (now, reset(head, reason) + &status.frame(head, false), status.number)
             }
         };
-        let (at, status) = (Instant::now(), status.number);
+        let at = Instant::now();
         let opening = Some(retry() + &greeting);
         Self {
             api,
             filter,
             place,
             told: place,
-            status,
+            status: told_status,
             current_at: at,
             beat_at: at,
             opening,

@@ -13,3 +13,4 @@ mod python;
 mod recording;
 mod replay;
 mod secrecy;
+mod stream;
