@@ -43,7 +43,7 @@ impl Channel {
 }
 
 /// The kinds of [`Channel`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ChannelKind {
     /// Mail.
     Email,
@@ -101,7 +101,7 @@ pub struct Webhook {
 /// Parsed once and kept in its canonical text, so what was checked is what is asked: `https://2130706433/` is
 /// `https://127.0.0.1/`. Whether we go there (scheme, port, network) is for the guard of whoever sends. Path and query
 /// may hold a secret, as those of Slack and Discord do.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct WebhookUrl(Url);
 
 impl WebhookUrl {

@@ -141,9 +141,9 @@ impl Dispatch {
                 Outcome::RetryAt(retry_at(delivery.id, delivery.attempt, now), reason)
             }
             Err(DeliveryError::RetryAfter(reason, wait)) => {
+                // The schedule begins when the wait ends: what waited together does not come back all at once.
                 let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
-                let at = retry_at(delivery.id, delivery.attempt, now).max(later(now, wait));
-                Outcome::RetryAt(at, reason)
+                Outcome::RetryAt(retry_at(delivery.id, delivery.attempt, later(now, wait)), reason)
             }
             Err(DeliveryError::GiveUp(reason) | DeliveryError::Gone(reason)) => Outcome::Failed(reason),
         };

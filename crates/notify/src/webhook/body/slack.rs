@@ -16,7 +16,7 @@ pub(super) fn message(note: &Note) -> Value {
     blocks.extend(
         note.paragraphs.iter().map(|text| json!({"type": "section", "text": plain(text, MAX_SECTION)})),
     );
-    blocks.push(json!({"type": "context", "elements": [{"type": "mrkdwn", "text": links}]}));
+    blocks.push(json!({"type": "section", "text": {"type": "mrkdwn", "text": links}}));
     let lines: Vec<_> = [&note.title].into_iter().chain(&note.paragraphs).map(|text| escape(text)).collect();
     json!({
         "text": format!("{}\n{links}", lines.join("\n")),
