@@ -74,7 +74,7 @@ impl Courier {
         };
         client.get_or_try_init(async || self.build(reach)).await.map_err(|error| {
             let reason = format!("the web client cannot be set up: {}", root_cause(&error));
-            Failure::of(DeliveryError::Retry(reason))
+            DeliveryError::Retry(reason).into()
         })
     }
 
@@ -120,7 +120,7 @@ impl Courier {
             Some(wait) => DeliveryError::RetryAfter(reason, wait),
             None => DeliveryError::Retry(reason),
         };
-        Failure { error, answered: true }
+        error.into()
     }
 
     /// How long the receiver asks to be left alone: `Retry-After`, in seconds or as a date, which is measured from the
@@ -144,13 +144,13 @@ impl Courier {
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) error: DeliveryError,
-    /// Whether the receiver is there: it answered something, or was not asked.
-    pub(crate) answered: bool,
+    /// Whether no connection came about: the host is down, for whatever is sent there.
+    pub(crate) unreachable: bool,
 }
 
-impl Failure {
-    fn of(error: DeliveryError) -> Self {
-        Self { error, answered: true }
+impl From<DeliveryError> for Failure {
+    fn from(error: DeliveryError) -> Self {
+        Self { error, unreachable: false }
     }
 }
 
@@ -169,7 +169,7 @@ fn is_gone(format: WebhookFormat, status: StatusCode, body: &[u8]) -> bool {
 }
 
 fn refused(url: &WebhookUrl, refusal: Refusal) -> Failure {
-    Failure::of(DeliveryError::GiveUp(format!("a webhook at {} is not sent: {refusal}", url.host())))
+    DeliveryError::GiveUp(format!("a webhook at {} is not sent: {refusal}", url.host())).into()
 }
 
 /// What it means when no answer came.
@@ -185,7 +185,7 @@ fn unanswered(url: &WebhookUrl, error: &reqwest::Error) -> Failure {
     } else {
         format!("{host} broke off: {}", root_cause(error))
     };
-    Failure { error: DeliveryError::Retry(reason), answered: false }
+    Failure { error: DeliveryError::Retry(reason), unreachable: error.is_connect() }
 }
 
 fn causes<'a>(

@@ -22,7 +22,7 @@ use qqq_core::{Clock, SpikeRule};
 use reqwest::dns::Resolve;
 use reqwest::header::{HeaderName, HeaderValue};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 use url::Url;
@@ -106,24 +106,40 @@ impl Webhooks {
             body.headers.insert(HeaderName::from_static(name), value);
         }
 
-        let endpoint = webhook.url.endpoint();
-        self.pauses().pass(&endpoint, self.courier.timeout, Instant::now()).map_err(|wait| {
-            let (host, seconds) = (webhook.url.host(), wait.as_secs_f64().ceil());
-            DeliveryError::RetryAfter(
-                format!("an endpoint of {host} is left alone for another {seconds} s"),
-                wait,
-            )
-        })?;
+        self.pass(&webhook.url)?;
         let result = self.courier.post(webhook, body.headers, body.bytes).await;
-        let mut pauses = self.pauses();
-        match &result {
-            Err(Failure { answered: false, .. }) => pauses.failed(&endpoint, Instant::now()),
-            Err(Failure { error: DeliveryError::RetryAfter(_, wait), .. }) => {
-                pauses.asked(&endpoint, *wait, Instant::now());
-            }
-            _ => pauses.answered(&endpoint),
-        }
+        self.learn(&webhook.url, &result);
         result.map_err(|failure| failure.error)
+    }
+
+    /// Refuses, for now, what would fail as the requests before it did.
+    fn pass(&self, url: &WebhookUrl) -> Result<(), DeliveryError> {
+        let mut pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
+        for key in [&*origin(url), url.expose()] {
+            pauses.pass(key, self.courier.timeout, Instant::now()).map_err(|wait| {
+                let seconds = wait.as_secs_f64().ceil();
+                let reason = format!("{} keeps failing, and is left alone for {seconds} s", url.host());
+                DeliveryError::RetryAfter(reason, wait)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Learns from how a request ended. A host's troubles are those of all who are there. What an endpoint answers is
+    /// its own: anybody can sign up with another's host and a path that fails.
+    fn learn(&self, url: &WebhookUrl, result: &Result<(), Failure>) {
+        let mut pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
+        let (host, endpoint, now) = (origin(url), url.expose(), Instant::now());
+        if let Err(Failure { unreachable: true, .. }) = result {
+            pauses.failed(&host, now);
+            return;
+        }
+        pauses.succeeded(&host);
+        match result.as_ref().map_err(|failure| &failure.error) {
+            Err(DeliveryError::Retry(_)) => pauses.failed(endpoint, now),
+            Err(DeliveryError::RetryAfter(_, wait)) => pauses.asked(endpoint, *wait, now),
+            Ok(()) | Err(DeliveryError::GiveUp(_) | DeliveryError::Gone(_)) => pauses.succeeded(endpoint),
+        }
     }
 
     /// The longest an attempt can take. A lease on a delivery must outlive it, or be renewed.
@@ -139,10 +155,11 @@ impl Webhooks {
             networks => format!("webhooks to public addresses over https, and to {}", networks.join(", ")),
         }
     }
+}
 
-    fn pauses(&self) -> MutexGuard<'_, Pauses> {
-        self.pauses.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Scheme, host and port of an address.
+fn origin(url: &WebhookUrl) -> String {
+    url.url().origin().ascii_serialization()
 }
 
 impl fmt::Debug for Webhooks {

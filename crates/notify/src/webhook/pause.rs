@@ -1,20 +1,20 @@
-//! Leaves endpoints alone that do not answer, so that what is owed to one dead endpoint keeps nobody else waiting: its
-//! deliveries are put off at once instead of after a time-out each.
+//! Leaves alone who keeps failing, so that what is owed to one dead endpoint keeps nobody else waiting: its deliveries
+//! are put off at once instead of after a time-out each.
 
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Requests in a row without an answer after which an endpoint is left alone.
+/// Failures in a row after which a host or an endpoint is left alone.
 const FAILURES: u32 = 3;
 /// For how long, at first. Doubles with each further one.
 const FIRST: Duration = Duration::from_secs(30);
 /// For how long at most.
 const LONGEST: Duration = Duration::from_secs(15 * 60);
-/// Endpoints that are remembered. Beyond, those whose pause ended longest ago are forgotten.
-const MAX_ENDPOINTS: usize = 1024;
+/// Hosts and endpoints that are remembered. Beyond, those whose pause ended longest ago are forgotten.
+const MAX_KEYS: usize = 1024;
 
-/// The endpoints in trouble. One that answers is not among them.
+/// The hosts and endpoints in trouble, by what the caller calls them. Who succeeds is not among them.
 #[derive(Debug, Default)]
 pub(crate) struct Pauses(HashMap<String, Trouble>);
 
@@ -22,15 +22,15 @@ pub(crate) struct Pauses(HashMap<String, Trouble>);
 struct Trouble {
     failures: u32,
     until: Instant,
-    /// Whether it is left alone for the sake of a request that finds out.
+    /// Whether they are left alone for the sake of one request that finds out.
     probed: bool,
 }
 
 impl Pauses {
-    /// Whether an endpoint may be asked now, or how long it is still left alone. Where a pause is over, one request
+    /// Whether somebody may be asked now, or how long they are still left alone. Where a pause is over, one request
     /// probes, for `probe` at most, and the others wait for how it ends.
-    pub(crate) fn pass(&mut self, endpoint: &str, probe: Duration, now: Instant) -> Result<(), Duration> {
-        let Some(trouble) = self.0.get_mut(endpoint) else { return Ok(()) };
+    pub(crate) fn pass(&mut self, key: &str, probe: Duration, now: Instant) -> Result<(), Duration> {
+        let Some(trouble) = self.0.get_mut(key) else { return Ok(()) };
         if now < trouble.until {
             return Err(trouble.until - now);
         }
@@ -41,19 +41,19 @@ impl Pauses {
         Ok(())
     }
 
-    /// It answered, and does not want to be left alone.
-    pub(crate) fn answered(&mut self, endpoint: &str) {
-        self.0.remove(endpoint);
+    /// They are well.
+    pub(crate) fn succeeded(&mut self, key: &str) {
+        self.0.remove(key);
     }
 
-    /// It asked to be left alone for `wait`.
-    pub(crate) fn asked(&mut self, endpoint: &str, wait: Duration, now: Instant) {
-        self.remember(endpoint, Trouble { failures: 0, until: now + wait, probed: false });
+    /// They asked to be left alone for `wait`.
+    pub(crate) fn asked(&mut self, key: &str, wait: Duration, now: Instant) {
+        self.remember(key, Trouble { failures: 0, until: now + wait, probed: false });
     }
 
-    /// It did not answer.
-    pub(crate) fn failed(&mut self, endpoint: &str, now: Instant) {
-        let known = self.0.get(endpoint);
+    /// They failed.
+    pub(crate) fn failed(&mut self, key: &str, now: Instant) {
+        let known = self.0.get(key);
         if known.is_some_and(|trouble| now < trouble.until && !trouble.probed) {
             // Asked before the pause, together with what led to it.
             return;
@@ -61,15 +61,14 @@ impl Pauses {
         let failures = known.map_or(0, |trouble| trouble.failures).saturating_add(1);
         let doubled = failures.checked_sub(FAILURES).map(|further| 2_u32.saturating_pow(further));
         let pause = doubled.map_or(Duration::ZERO, |times| FIRST.saturating_mul(times).min(LONGEST));
-        self.remember(endpoint, Trouble { failures, until: now + pause, probed: false });
+        self.remember(key, Trouble { failures, until: now + pause, probed: false });
     }
 
-    fn remember(&mut self, endpoint: &str, trouble: Trouble) {
-        self.0.insert(endpoint.to_owned(), trouble);
-        if self.0.len() > MAX_ENDPOINTS {
-            let oldest =
-                self.0.iter().min_by_key(|(_, trouble)| trouble.until).map(|(endpoint, _)| endpoint.clone());
-            oldest.map(|endpoint| self.0.remove(&endpoint));
+    fn remember(&mut self, key: &str, trouble: Trouble) {
+        self.0.insert(key.to_owned(), trouble);
+        if self.0.len() > MAX_KEYS {
+            let oldest = self.0.iter().min_by_key(|(_, trouble)| trouble.until).map(|(key, _)| key.clone());
+            oldest.map(|key| self.0.remove(&key));
         }
     }
 }
@@ -81,7 +80,7 @@ mod tests {
     const PROBE: Duration = Duration::from_secs(20);
 
     #[test]
-    fn an_endpoint_that_does_not_answer_is_left_alone_for_longer_and_longer() {
+    fn who_keeps_failing_is_left_alone_for_longer_and_longer() {
         let (mut pauses, mut now) = (Pauses::default(), Instant::now());
         for _ in 1..FAILURES {
             assert_eq!(pauses.pass("a", PROBE, now), Ok(()));
@@ -93,7 +92,7 @@ mod tests {
             pauses.failed("a", now);
             let pause = pauses.pass("a", PROBE, now).unwrap_err();
             assert!(pause >= before && pause >= FIRST && pause <= LONGEST, "{pause:?} after {before:?}");
-            assert_eq!(pauses.pass("b", PROBE, now), Ok(()), "another endpoint");
+            assert_eq!(pauses.pass("b", PROBE, now), Ok(()), "somebody else");
             (before, now) = (pause, now + pause);
         }
         assert_eq!(before, LONGEST);
@@ -109,7 +108,7 @@ mod tests {
         assert_eq!(pauses.pass("a", PROBE, now), Ok(()));
         assert_eq!(pauses.pass("a", PROBE, now), Err(PROBE));
         assert_eq!(pauses.pass("a", PROBE, now + PROBE), Ok(()), "the probe was lost");
-        pauses.answered("a");
+        pauses.succeeded("a");
         assert_eq!(pauses.pass("a", PROBE, now), Ok(()));
         assert_eq!(pauses.pass("a", PROBE, now), Ok(()));
     }
@@ -132,16 +131,16 @@ mod tests {
         assert_eq!(
             pauses.pass("a", PROBE, now + Duration::from_secs(7)),
             Ok(()),
-            "it is there: nobody probes"
+            "they are there: nobody probes"
         );
     }
 
     #[test]
-    fn however_many_endpoints_fail_only_so_many_are_remembered() {
+    fn however_many_fail_only_so_many_are_remembered() {
         let (mut pauses, now) = (Pauses::default(), Instant::now());
-        for n in 0..2 * MAX_ENDPOINTS {
+        for n in 0..2 * MAX_KEYS {
             pauses.failed(&n.to_string(), now);
         }
-        assert_eq!(pauses.0.len(), MAX_ENDPOINTS);
+        assert_eq!(pauses.0.len(), MAX_KEYS);
     }
 }

@@ -13,7 +13,9 @@ use qqq_core::token::Purpose;
 use qqq_core::{Alert, AlertState};
 use qqq_notify::{DeliveryError, Webhooks, WebhooksConfig};
 use serde_json::{Value, json};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+use tokio::net::TcpSocket;
 
 const LOCAL: [&str; 1] = ["127.0.0.0/8"];
 
@@ -33,6 +35,14 @@ async fn json_of(format: WebhookFormat, delivery: &Delivery) -> Value {
     let request = sent(format, delivery).await;
     assert_eq!(request.headers["content-type"], "application/json");
     serde_json::from_str(&request.body).unwrap()
+}
+
+/// An address that refuses connections: bound, so that nobody else gets it, and not listening.
+fn port_of_nobody() -> (TcpSocket, SocketAddr) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
 }
 
 fn link(action: &str, purpose: Purpose) -> String {
@@ -311,7 +321,7 @@ async fn an_answer_is_repeated_short_and_without_our_secrets() {
 
 #[tokio::test]
 async fn a_url_is_in_no_reason() {
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_held, nobody) = port_of_nobody();
     let plain = Sink::start([]).await.address;
     let webhooks = webhooks(&LOCAL).with_names(Names::saying(&["127.0.0.1"]));
     for (scheme, address) in [("http", nobody), ("https", nobody), ("https", plain)] {
@@ -346,7 +356,7 @@ async fn an_endless_answer_is_not_read_to_the_end() {
 fn impatient() -> Webhooks {
     let config = WebhooksConfig {
         allow_networks: vec!["127.0.0.0/8".parse().unwrap()],
-        timeout: Duration::from_millis(300),
+        timeout: Duration::from_secs(1),
         public_url: "https://qqq.example.org/".parse().unwrap(),
         rule: qqq_core::SpikeRule::default(),
     };
@@ -369,10 +379,9 @@ async fn an_endpoint_that_is_dead_is_left_alone_and_holds_up_nobody_else() {
         let Err(DeliveryError::Retry(why)) = result else { panic!("{result:?}") };
         assert_eq!(why, "127.0.0.1 did not answer in time");
     }
-    // Whatever the query, and however many wait.
     let begun = Instant::now();
-    for n in 0..1_000 {
-        let result = attempt(&webhooks, &format!("{url}?n={n}"), Standard).await;
+    for _ in 0..1_000 {
+        let result = attempt(&webhooks, &url, Standard).await;
         let Err(DeliveryError::RetryAfter(why, wait)) = result else { panic!("{result:?}") };
         assert!(why.contains("left alone") && wait <= Duration::from_secs(30), "{why}");
     }
@@ -390,4 +399,34 @@ async fn an_endpoint_that_asks_to_be_left_alone_is_left_alone() {
         assert!(matches!(result, Err(DeliveryError::RetryAfter(_, _))), "{result:?}");
     }
     assert_eq!(sink.connections().await, 1);
+}
+
+#[tokio::test]
+async fn a_host_that_is_down_is_left_alone_whatever_is_sent_there() {
+    let (_held, nobody) = port_of_nobody();
+    let webhooks = webhooks(&LOCAL);
+    for n in 0..3 {
+        let result = attempt(&webhooks, &format!("http://{nobody}/{n}"), Standard).await;
+        assert!(matches!(result, Err(DeliveryError::Retry(_))), "{result:?}");
+    }
+    let result = attempt(&webhooks, &format!("http://{nobody}/other"), Standard).await;
+    assert!(matches!(result, Err(DeliveryError::RetryAfter(_, _))), "{result:?}");
+}
+
+/// Or else whoever knows a host could have its subscribers left alone.
+#[tokio::test]
+async fn an_endpoint_that_fails_leaves_others_of_its_host_in_peace() {
+    let failures = vec![status("500 Internal Server Error", ""); 3];
+    let sink = Sink::start(failures.into_iter().chain([status("200 OK", "")])).await;
+    let (webhooks, url) = (webhooks(&LOCAL), format!("http://{}/hook", sink.address));
+    for _ in 0..3 {
+        let result = attempt(&webhooks, &format!("{url}?key=wrong"), Standard).await;
+        assert!(matches!(result, Err(DeliveryError::Retry(_))), "{result:?}");
+    }
+    let result = attempt(&webhooks, &format!("{url}?key=wrong"), Standard).await;
+    assert!(matches!(result, Err(DeliveryError::RetryAfter(_, _))), "{result:?}");
+    for _ in 0..3 {
+        assert_eq!(attempt(&webhooks, &format!("{url}?key=right"), Standard).await, Ok(()));
+    }
+    assert_eq!(sink.connections().await, 6);
 }
