@@ -9,7 +9,7 @@ use crate::answer::{Answer, CSV, REVALIDATE};
 use crate::openapi::{IntervalWord, TickerText};
 use crate::original::not_tracked;
 use crate::problem::Problem;
-use crate::query::{Query, invalid};
+use crate::query::Query;
 use crate::shape::{BarRowOut, PageOut};
 use crate::v1::json;
 use axum::extract::rejection::PathRejection;
@@ -101,9 +101,6 @@ pub(crate) async fn bars(
     let interval = query.interval()?;
     let (from, to, cursor) = (query.time("from")?, query.time("to")?, query.minute_cursor()?);
     let limit = query.limit(BARS_PER_PAGE)?;
-    if from.zip(to).is_some_and(|(from, to)| from >= to) {
-        return Err(invalid("from", "must be before `to`"));
-    }
     let ticker = Arc::clone(api.snapshot().tickers.get(id).ok_or_else(Problem::internal)?);
     let newest = ticker.newest().map(|newest| newest.bar.start.plus(1));
     let window = Minute::PER_DAY * usual_days(interval);

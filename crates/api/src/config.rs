@@ -4,7 +4,9 @@ use crate::client::Rate;
 use ipnet::IpNet;
 use qqq_core::SpikeRule;
 use qqq_store::SignUpLimits;
+use std::fmt;
 use std::num::NonZeroU32;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -19,6 +21,8 @@ pub struct ApiConfig {
     pub confirm: bool,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whose pages may read the API from a browser.
+    pub cors: Cors,
     /// How many confirmation mails may go out.
     pub sign_up: SignUpLimits,
     /// Notified after a sign-up: a confirmation mail may be owed.
@@ -40,6 +44,7 @@ impl ApiConfig {
             public_url,
             confirm: true,
             trusted_proxies: Vec::new(),
+            cors: Cors::default(),
             sign_up: SignUpLimits::default(),
             outbox_hint: Arc::default(),
             rule: SpikeRule::default(),
@@ -49,6 +54,50 @@ impl ApiConfig {
         }
     }
 }
+
+/// Origins whose pages may call the API from a browser (CORS). Without any, only our own pages may.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cors(pub Vec<Origin>);
+
+/// `*`, or an origin as browsers tell it: `https://example.org`, `http://localhost:5173`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Any.
+    Any,
+    /// This one.
+    Exactly(String),
+}
+
+impl FromStr for Origin {
+    type Err = InvalidOrigin;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "*" {
+            return Ok(Self::Any);
+        }
+        let is_origin =
+            |url: Url| matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == text;
+        let exactly = Url::parse(text).is_ok_and(is_origin).then(|| Self::Exactly(text.to_owned()));
+        exactly.ok_or_else(|| InvalidOrigin(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Any => "*",
+            Self::Exactly(origin) => origin,
+        })
+    }
+}
+
+/// A text that is no origin.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is not an origin: it must be `*`, or look like https://example.org, in lower case, without a path and \
+     without the port that its scheme has anyway"
+)]
+pub struct InvalidOrigin(pub String);
 
 /// Limits of connections, times, sizes and rates.
 #[derive(Clone, Debug)]
@@ -151,5 +200,38 @@ const fn at_least_one(number: u32) -> NonZeroU32 {
     match NonZeroU32::new(number) {
         Some(number) => number,
         None => NonZeroU32::MIN,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_taken_as_browsers_tell_them() {
+        assert_eq!("*".parse(), Ok(Origin::Any));
+        for text in [
+            "https://example.org",
+            "http://localhost:5173",
+            "http://[::1]:8080",
+            "https://xn--bcher-kva.example",
+        ] {
+            assert_eq!(text.parse::<Origin>().unwrap().to_string(), text);
+        }
+        for text in [
+            "",
+            "null",
+            "example.org",
+            "https://example.org/",
+            "https://example.org/app",
+            "https://example.org:443",
+            "https://Example.org",
+            "https://*.example.org",
+            "ftp://example.org",
+            "https://user@example.org",
+            "https://example.org, https://example.com",
+        ] {
+            assert_eq!(text.parse::<Origin>(), Err(InvalidOrigin(text.to_owned())));
+        }
     }
 }

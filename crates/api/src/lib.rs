@@ -11,6 +11,7 @@ mod bars;
 mod client;
 mod coding;
 mod config;
+mod cors;
 mod form;
 mod gate;
 mod health;
@@ -31,7 +32,7 @@ mod subscribe;
 mod v1;
 
 pub use client::Rate;
-pub use config::{ApiConfig, Limits, StreamLimits};
+pub use config::{ApiConfig, Cors, InvalidOrigin, Limits, Origin, StreamLimits};
 pub use ipnet::IpNet;
 pub use openapi::openapi;
 
@@ -241,12 +242,14 @@ impl Api {
 
     /// All routes, with everything around them except the connection's own limits.
     pub fn router(&self) -> Router {
+        let around = axum::middleware::from_fn_with_state(self.clone(), layer::around);
         let (documented, _) = routes::documented().split_for_parts();
-        documented
-            .merge(routes::also())
-            .merge(routes::pages())
-            .layer(axum::middleware::from_fn_with_state(self.clone(), layer::around))
-            .with_state(self.clone())
+        let mut shared = documented.merge(routes::also()).layer(around.clone());
+        // Outside of everything: problems, too, may be read by who may read answers.
+        if let Some(cors) = cors::layer(&self.0.config.cors) {
+            shared = shared.layer(cors);
+        }
+        shared.merge(routes::pages().layer(around)).with_state(self.clone())
     }
 
     /// The tracked symbol a request means: its watchlist id.

@@ -140,7 +140,7 @@ pub(crate) async fn rankings(
         ("since" = Option<String>, Query, format = DateTime, description = "Only of bars that start then or later.",
             example = "2025-01-31T14:30:00Z"),
         ("limit" = Option<u16>, Query, minimum = 1, maximum = 1000, description = "Most entries of a page. Default: 100.", example = 100),
-        ("cursor" = Option<String>, Query, pattern = "^(-?[0-9]{1,9}\\\\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})?$", description = "`next_cursor` of the page before; empty: from the beginning."),
+        ("cursor" = Option<String>, Query, pattern = "^(-?[0-9]{1,9}\\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})?$", description = "`next_cursor` of the page before; empty: from the beginning."),
     ),
     responses(
         (status = 200, description = "A page of alerts", body = PageOut<AlertOut>),

@@ -14,7 +14,7 @@ use crate::source::Source;
 use crate::{key, summary};
 use anyhow::{Context as _, bail};
 use prometheus_client::registry::Registry;
-use qqq_api::{Api, ApiConfig, Limits, StreamLimits};
+use qqq_api::{Api, ApiConfig, Cors, Limits, StreamLimits};
 use qqq_core::{Calendar, Clock, FeedMode, Watchlist};
 use qqq_notify::{Deliver, Mail, MailConfig, WebhooksConfig};
 use qqq_store::{Sequence, Store, StoreError, WorkerLock};
@@ -274,6 +274,7 @@ impl App {
         let mut config = ApiConfig::new(self.config.public_url()?);
         config.confirm = self.config.subscriptions.confirm;
         config.trusted_proxies = section.trusted_proxies.iter().map(|proxy| proxy.0.0).collect();
+        config.cors = Cors(section.cors_origins.iter().map(|origin| origin.0.clone()).collect());
         config.outbox_hint = Arc::clone(kick);
         config.rule = self.config.rule();
         config.version = env!("CARGO_PKG_VERSION");

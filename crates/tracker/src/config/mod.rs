@@ -7,6 +7,7 @@ mod value;
 pub use load::{ConfigError, PREFIX, Sources, load};
 pub use value::{Network, Period, Secret, Text};
 
+use qqq_api::Origin;
 use qqq_core::calendar::{Calendar, Market};
 use qqq_core::rule::Ratio;
 use qqq_core::watchlist::DEFAULT_SYMBOLS;
@@ -296,6 +297,8 @@ pub struct ServerConfig {
     pub public_url: String,
     /// Addresses or networks of reverse proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Text<Network>>,
+    /// Origins whose pages may call the API from a browser: `["https://example.org"]`, or `["*"]`.
+    pub cors_origins: Vec<Text<Origin>>,
     /// Connections at once.
     pub max_connections: usize,
     /// Connections at once from one address.
@@ -315,6 +318,7 @@ impl Default for ServerConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             public_url: "http://127.0.0.1:8080".to_owned(),
             trusted_proxies: Vec::new(),
+            cors_origins: Vec::new(),
             max_connections: 4096,
             max_connections_per_client: 64,
             max_streams: 1000,

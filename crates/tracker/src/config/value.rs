@@ -55,6 +55,12 @@ impl FromStr for Network {
 #[error("`{0}` is not an address: it must look like 10.0.0.1 or 10.0.0.0/8")]
 pub struct InvalidNetwork(String);
 
+impl Serialize for Text<qqq_api::Origin> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
 impl Serialize for Text<Network> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0.0)
