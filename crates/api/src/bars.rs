@@ -104,9 +104,12 @@ pub(crate) async fn bars(
     let ticker = Arc::clone(api.snapshot().tickers.get(id).ok_or_else(Problem::internal)?);
     let newest = ticker.newest().map(|newest| newest.bar.start.plus(1));
     let window = Minute::PER_DAY * usual_days(interval);
-    // Without either, the newest bars; where there is none, there is nothing to begin with.
-    let from = from.or_else(|| to.or(newest).map(|end| end.plus(-window))).unwrap_or(Minute::MAX);
-    let from = cursor.map_or(from, |cursor| cursor.max(from));
+    let from = match (from, cursor) {
+        (Some(from), Some(cursor)) => from.max(cursor),
+        (Some(from), None) | (None, Some(from)) => from,
+        // The newest bars; where there is none, there is nothing to begin with.
+        (None, None) => to.or(newest).map_or(Minute::MAX, |end| end.plus(-window)),
+    };
     let wanted = Wanted { symbol, interval, from, to: to.unwrap_or(Minute::MAX), limit };
     let make = || async {
         let (rows, next) = read(&*api.0.store, &api.0.calendar, wanted).await?;

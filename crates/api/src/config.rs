@@ -75,8 +75,11 @@ impl FromStr for Origin {
         if text == "*" {
             return Ok(Self::Any);
         }
-        let is_origin =
-            |url: Url| matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == text;
+        // `*` is a character of host names to the parser, and nobody's wildcard.
+        let is_origin = |url: Url| {
+            let plain = matches!(url.scheme(), "http" | "https") && !text.contains('*');
+            plain && url.origin().ascii_serialization() == text
+        };
         let exactly = Url::parse(text).is_ok_and(is_origin).then(|| Self::Exactly(text.to_owned()));
         exactly.ok_or_else(|| InvalidOrigin(text.to_owned()))
     }

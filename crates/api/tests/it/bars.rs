@@ -227,7 +227,8 @@ async fn csv_has_the_columns_of_an_import_and_its_next_page_in_a_header() {
         .await;
     let router = world.router().await;
     let accept = [("accept", "text/csv, application/json;q=0.5")];
-    let reply = get_with(&router, &format!("{BARS}?limit=2&interval=1m"), &accept).await;
+    let query = "limit=2&interval=1m&from=2000-01-01T00:00:00Z&to=2100-01-01T00:00:00Z";
+    let reply = get_with(&router, &format!("{BARS}?{query}"), &accept).await;
     assert_eq!(reply.header("content-type"), "text/csv; charset=utf-8; header=present");
     assert_eq!(
         reply.text(),
@@ -236,7 +237,10 @@ async fn csv_has_the_columns_of_an_import_and_its_next_page_in_a_header() {
          AAPL,2025-01-31T19:58:00Z,229,229,229,229,0,,\n"
     );
     let link = reply.header("link").strip_prefix('<').unwrap().strip_suffix(">; rel=\"next\"").unwrap();
-    assert!(link.starts_with("/v1/symbols/AAPL/bars?interval=1m&limit=2&cursor="), "{link}");
+    assert!(
+        link.starts_with("/v1/symbols/AAPL/bars?to=2100-01-01T00%3A00%3A00Z&interval=1m&limit=2&cursor="),
+        "{link}"
+    );
     let next = get_with(&router, link, &accept).await;
     assert!(
         next.text().ends_with("trades\nAAPL,2025-01-31T19:59:00Z,230,230,230,230,7,,\n"),
@@ -244,7 +248,7 @@ async fn csv_has_the_columns_of_an_import_and_its_next_page_in_a_header() {
         next.text()
     );
     assert_eq!(next.header("link"), "");
-    let json = get_with(&router, &format!("{BARS}?limit=2&interval=1m"), &[("accept", "*/*")]).await;
+    let json = get_with(&router, &format!("{BARS}?{query}"), &[("accept", "*/*")]).await;
     assert_eq!(json.header("content-type"), "application/json");
     assert_ne!(json.header("etag"), reply.header("etag"));
 }

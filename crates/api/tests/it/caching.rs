@@ -145,6 +145,19 @@ async fn short_answers_travel_as_they_are() {
 }
 
 #[tokio::test]
+async fn the_description_is_kept_and_compressed_too() {
+    let world = World::new().await;
+    let router = world.router().await;
+    for path in ["/openapi.json", "/docs"] {
+        let packed = get_with(&router, path, &[("accept-encoding", "br")]).await;
+        assert_eq!(packed.header("content-encoding"), "br", "{path}");
+        assert!(packed.body.len() < 16 * 1024, "{path}");
+        let held = get_with(&router, path, &[("if-none-match", packed.header("etag"))]).await;
+        assert_eq!(held.status, StatusCode::NOT_MODIFIED, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn two_servers_over_one_store_give_the_same_tags() {
     let world = market().await;
     let (one, two) = (world.router().await, world.router().await);

@@ -6,6 +6,8 @@
 mod bars;
 mod caching;
 mod contract;
+mod cors;
+mod description;
 mod errors;
 mod faulty;
 mod follow;

@@ -106,8 +106,8 @@ async fn the_metrics_count_requests_by_route_and_hold_no_path_of_a_client() {
     assert!(reply.header("content-type").starts_with("application/openmetrics-text"));
     let text = reply.text();
     for line in [
-        r#"qqq_http_requests_total{method="GET",route="/{ticker}/{metric}",status="2xx"} 2"#,
-        r#"qqq_http_requests_total{method="GET",route="/{ticker}/{metric}",status="4xx"} 1"#,
+        r#"qqq_http_requests_total{method="GET",route="/{ticker}/price",status="2xx"} 1"#,
+        r#"qqq_http_requests_total{method="GET",route="/{ticker}/price",status="4xx"} 1"#,
         r#"qqq_http_requests_total{method="GET",route="unmatched",status="4xx"} 1"#,
         "qqq_cache_symbols 10",
         "qqq_cache_sequence 0",

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)] // tests
 
 mod apart;
+mod bars;
 mod cli;
 mod description;
 mod flow;
