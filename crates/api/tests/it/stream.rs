@@ -9,6 +9,7 @@ use axum::http::{Request, StatusCode};
 use futures_util::StreamExt;
 use qqq_api::Api;
 use qqq_core::alert::Occurrence;
+use qqq_core::watchlist::DEFAULT_SYMBOLS;
 use qqq_core::{Alert, FeedMode, Metric, Minute, Symbol};
 use qqq_store::{AlertChange, BarRecord, Batch, Key, Place, Row, Sequence, Stamped};
 use serde_json::{Value, json};
@@ -304,6 +305,28 @@ async fn a_client_cut_off_at_random_sees_what_the_store_holds_and_no_id_twice() 
             assert_eq!(difference(&heard, &expected), None, "{path}, ring {ring}");
         }
     }
+}
+
+#[tokio::test]
+async fn what_was_missed_is_read_in_pages_that_may_end_within_a_commit() {
+    let world = World::new().await;
+    let start = at("2025-01-31T15:00:00Z");
+    let names = DEFAULT_SYMBOLS.map(symbol);
+    let bars = |minutes: std::ops::Range<i32>| -> Vec<_> {
+        minutes.flat_map(|n| names.map(|name| bar(name.as_str(), start.plus(n), "1", 1))).collect()
+    };
+    world.commit_bars(&bars(0..100)).await;
+    for n in 100..140 {
+        world.commit_bars(&bars(n..n + 1)).await;
+    }
+    let router = world.router().await;
+    let mut seen = Seen::default();
+    let mut client = Client::open(&router, "/v1/stream", Some("0")).await;
+    while seen.rows.len() < 1_400 {
+        seen.take(&client.expect().await);
+    }
+    let status = client.expect().await;
+    assert_eq!((status.event.as_str(), status.id.as_deref()), ("status", Some("41")));
 }
 
 #[tokio::test]
