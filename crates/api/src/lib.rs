@@ -2,8 +2,9 @@
 //!
 //! Readers are answered from memory (`model`, `snapshot`): the store is read once at start and then only
 //! for what was committed since, so an answer never says more than the store does, and costs it nothing.
-//! Subscriptions, old alerts and what a stream's client has missed go to the store itself. `serve` owns the
-//! connections and their limits; `layer` gives every answer its request id, its deadline and its headers.
+//! Subscriptions, old alerts and what the client of a stream has missed go to the store itself. `stream` sends on
+//! what is committed; `serve` owns the connections and their limits; `layer` gives every answer its request id,
+//! its deadline and its headers.
 
 mod accept;
 mod answer;

@@ -7,7 +7,7 @@
 use crate::Api;
 use crate::client::{Network, Peer};
 use crate::gate::{Gate, Seat};
-use crate::stream::Stopping;
+use crate::stream::{Endless, Stopping};
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
@@ -19,6 +19,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -30,6 +32,8 @@ const BUFFER: usize = 16 * 1024;
 /// Bytes the kernel keeps for a peer before they are sent (`TCP_NOTSENT_LOWAT`).
 #[cfg(target_os = "linux")]
 const UNSENT: u32 = 64 * 1024;
+/// For the last words of a stream when the server stops; whoever does not take them goes without.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 /// After a failure to accept that will not pass at once (no file descriptors left).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
@@ -114,9 +118,15 @@ impl Connection {
             return;
         }
         let (router, stopping) = (self.router, Stopping(self.stop.clone()));
+        let streams = Arc::new(AtomicBool::new(false));
+        let is_streaming = Arc::clone(&streams);
         let service = service_fn(move |request: Request<Incoming>| {
-            let (router, stopping) = (router.clone(), stopping.clone());
-            async move { Ok::<_, Infallible>(answer(router, request, peer, stopping).await) }
+            let (router, stopping, streams) = (router.clone(), stopping.clone(), Arc::clone(&streams));
+            async move {
+                let response = answer(router, request, peer, stopping).await;
+                streams.store(response.extensions().get::<Endless>().is_some(), Ordering::Relaxed);
+                Ok::<_, Infallible>(response)
+            }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -134,6 +144,7 @@ impl Connection {
                     biased;
                     () = self.abort.cancelled() => return,
                     ended = connection.as_mut() => ended,
+                    () = tokio::time::sleep(LAST_WORDS), if is_streaming.load(Ordering::Relaxed) => return,
                 }
             }
             ended = connection.as_mut() => ended,

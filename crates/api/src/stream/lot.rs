@@ -18,7 +18,7 @@ pub(super) const LOT: usize = 16 * 1024;
 /// Some events in the order of their places, ready to be sent.
 #[derive(Debug)]
 pub(crate) struct Lot {
-    events: Vec<Event>,
+    events: Box<[Event]>,
     frames: Bytes,
     /// The place of the last of them.
     pub(super) end: Place,
@@ -54,7 +54,9 @@ impl Filter {
 impl Lot {
     fn of(events: Vec<Event>, frames: Vec<u8>, published_at: Instant) -> Option<Self> {
         let end = events.last()?.place;
-        Some(Self { events, frames: frames.into(), end, published_at })
+        // Held for long, and counted by its length.
+        let (events, frames) = (events.into_boxed_slice(), frames.into_boxed_slice().into());
+        Some(Self { events, frames, end, published_at })
     }
 
     /// The events after a place that pass the filter; `None` where there are none.

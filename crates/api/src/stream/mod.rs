@@ -47,6 +47,10 @@ const POSITION: HeaderName = HeaderName::from_static("stream-position");
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stopping(pub(crate) CancellationToken);
 
+/// Put into answers that end only when their stream does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Endless;
+
 /// What all streams share.
 pub(crate) struct Streams {
     ring: Mutex<Ring>,
@@ -92,6 +96,7 @@ pub(crate) async fn stream(State(api): State<Api>, request: Request) -> Result<R
     let stop = request.extensions().get::<Stopping>().cloned().unwrap_or_default();
     let reader = Reader::new(api, filter, start, seat, stop.0);
     let mut response = Response::new(Body::from_stream(reader.chunks()));
+    response.extensions_mut().insert(Endless);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -783,6 +783,30 @@ async fn a_client_that_reads_nothing_is_given_up_while_others_go_on() {
 }
 
 #[tokio::test]
+async fn stopping_does_not_wait_for_a_client_that_reads_nothing() {
+    let mut world = World::new().await;
+    world.config.limits.drain = Duration::from_secs(60);
+    world.config.limits.write_stall = Duration::from_secs(60);
+    let names: Vec<Symbol> = (0..1_000).map(|n| symbol(&format!("T{n}"))).collect();
+    world.watchlist = qqq_core::Watchlist::new(names.iter().copied(), []).unwrap().into();
+    let following = Following::start(world.api().await);
+    let router = following.api.router();
+    let mut server = Server::start(following.api.clone()).await;
+    let _stalled = connect(&server, Some(4_096)).await;
+    until(|| async { open(&router).await == 1 }).await;
+    // More than both ends keep.
+    for n in 0..5 {
+        let start = at("2025-01-31T15:00:00Z").plus(n);
+        let bars: Vec<_> = names.iter().map(|name| bar(name.as_str(), start, "1", 1)).collect();
+        following.has_seen(world.commit_bars(&bars).await).await;
+    }
+    let started = Instant::now();
+    server.stop.cancel();
+    tokio::time::timeout(Duration::from_secs(10), &mut server.task).await.unwrap().unwrap().unwrap();
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_frees_its_place() {
     let world = World::new().await;
     let api: Api = world.api().await;
