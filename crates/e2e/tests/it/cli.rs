@@ -54,7 +54,7 @@ fn a_command_line_nobody_understands_ends_with_2() {
 }
 
 /// A key, a value it does not take, and what the message says is allowed.
-const REFUSED: [(&str, &str, &str); 20] = [
+const REFUSED: [(&str, &str, &str); 22] = [
     ("rules.ratio", "0.5", "above 1"),
     ("rules.ratio", "much", "must be a number"),
     ("rules.window", "13h", "1m to 12h"),
@@ -63,6 +63,8 @@ const REFUSED: [(&str, &str, &str); 20] = [
     ("rules.cooldown", "soon", "60s"),
     ("rules.max_alert_age", "0s", "1m to 1d"),
     ("market.calendar", "NYSE", "XNYS"),
+    ("webhooks.allow_networks", "10.0.0.0/33", "10.0.0.0/8"),
+    ("webhooks.timeout", "2m", "1s to 1m"),
     ("market.extended_hours", "maybe", "true"),
     ("watchlist.symbols", "A B", "symbol"),
     ("feed.provider", "bloomberg", "alpaca"),
