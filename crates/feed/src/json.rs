@@ -98,7 +98,7 @@ fn greatest_common_divisor(mut a: u64, mut b: u64) -> u64 {
 }
 
 /// Refuses what is valid JSON but no number, with a word about what it is.
-fn number(name: &str, raw: &RawValue) -> Result<(), String> {
+pub(crate) fn number(name: &str, raw: &RawValue) -> Result<(), String> {
     let what = match raw.get().bytes().next() {
         Some(b'-' | b'0'..=b'9') => return Ok(()),
         Some(b'"') => "a text",

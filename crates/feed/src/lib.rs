@@ -11,15 +11,18 @@ mod breaker;
 mod budget;
 pub mod csv_file;
 mod error;
+pub mod finnhub;
 pub mod http;
 pub mod iex;
 mod json;
 pub mod replay;
 pub mod sim;
+mod websocket;
 pub mod yahoo;
 
 pub use alpaca::{Alpaca, AlpacaConfig};
 pub use error::{FeedError, FeedErrorKind};
+pub use finnhub::{Finnhub, FinnhubConfig};
 pub use iex::{Iex, IexConfig};
 pub use replay::{Replay, ReplaySpeed};
 pub use sim::{Sim, SimConfig};
@@ -66,6 +69,12 @@ pub trait Provider: Send + Sync {
     async fn splits(&self, symbols: &[Symbol], days: RangeInclusive<Date>) -> Result<Vec<Split>, FeedError> {
         let _ = (symbols, days);
         Ok(Vec::new())
+    }
+
+    /// Whether bars can be asked for. Where not, [`bars`](Self::bars) answers none, and what the stream missed
+    /// stays missing.
+    fn has_history(&self) -> bool {
+        true
     }
 
     /// Starts streaming bars of `symbols` as they form, where the provider can. The stream reconnects by

@@ -9,6 +9,7 @@ pub mod parse;
 mod stream;
 
 use crate::http::{self, Caller, Manners, Timeouts};
+use crate::websocket::Line;
 use crate::{FeedError, FeedErrorKind, Fetched, Provider, StreamEvent};
 use async_trait::async_trait;
 use client::Client;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-pub use stream::Pace;
+pub use crate::websocket::Pace;
 
 /// How to reach Alpaca.
 #[derive(Clone)]
@@ -130,11 +131,15 @@ impl Alpaca {
         };
         let caller = Caller::new(manners, &config.base_url, clock.clone())?;
         let stream = config.stream.then(|| stream::Settings {
-            url: stream_url,
+            line: Line {
+                provider: "alpaca",
+                url: stream_url,
+                pace,
+                secrets: vec![config.secret_key.clone(), config.key_id.clone()],
+            },
             key_id: config.key_id,
             secret_key: config.secret_key,
             feed: label,
-            pace,
             clock: clock.clone(),
         });
         let info = FeedInfo {

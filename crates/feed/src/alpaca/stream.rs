@@ -1,33 +1,21 @@
 //! Alpaca's WebSocket stream of minute bars.
 //!
-//! One connection at a time, which greets, is authenticated, subscribed, and then read until it ends. It has
-//! no sequence numbers and replays nothing, so every (re)connection is told to the receiver, who refills by
-//! REST. A slow receiver stops the reading; nothing is buffered beyond a bounded channel.
+//! A connection greets, is authenticated, subscribed, and then read until it ends. What it missed is refilled by
+//! REST.
 
 use super::parse::{self, Message};
-use crate::backoff::Backoff;
-use crate::http::{self, excerpt};
-use crate::{FeedError, FeedErrorKind, Reject, StreamEvent};
-use futures_util::{SinkExt as _, StreamExt as _};
+use crate::http::excerpt;
+use crate::websocket::{self, Comeback, Connection, Ended, Line};
+use crate::{FeedErrorKind, Reject, StreamEvent};
 use jiff::SignedDuration;
 use qqq_core::{Clock, FeedLabel, Symbol};
-use reqwest::Url;
 use std::collections::{BTreeSet, HashSet};
 use std::convert::Infallible;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout, timeout_at};
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{self, Message as Frame};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio::time::Instant;
 
-/// Largest frame and message that is read.
-const MAX_MESSAGE: usize = 1 << 20;
-/// Events that wait for a slow receiver.
-const CHANNEL: usize = 1024;
 /// Symbols in one subscribe message.
 const SUBSCRIBE: usize = 500;
 /// Symbols of the free plan, by its description.
@@ -36,86 +24,35 @@ const FREE_PLAN: usize = 30;
 const LIMIT_EXCEEDED: u16 = 405;
 /// How far ahead of the wall clock a bar may start before it is nonsense.
 const MAX_AHEAD: SignedDuration = SignedDuration::from_mins(2);
-
-/// The stream's time-outs and pauses.
-#[derive(Debug, Clone, Copy)]
-pub struct Pace {
-    /// To connect, and for each of greeting, authentication and subscription. Alpaca allows 10 s.
-    pub handshake: Duration,
-    /// After so much silence a ping is sent.
-    pub ping: Duration,
-    /// After a ping, so much silence ends the connection.
-    pub pong: Duration,
-    /// First pause before connecting again.
-    pub first_pause: Duration,
-    /// Longest pause.
-    pub max_pause: Duration,
-    /// First pause after a refusal that only time can mend, such as a second connection of the same key.
-    pub slow_pause: Duration,
-}
-
-impl Default for Pace {
-    fn default() -> Self {
-        Self {
-            handshake: Duration::from_secs(10),
-            ping: Duration::from_secs(10),
-            pong: Duration::from_secs(10),
-            first_pause: Duration::from_millis(500),
-            max_pause: Duration::from_secs(60),
-            slow_pause: Duration::from_secs(30),
-        }
-    }
-}
+/// A live connection waits for ever; its silence is noticed by pings.
+const FOREVER: Duration = Duration::from_secs(3600);
 
 /// Everything a connection needs.
 #[derive(Clone)]
 pub(super) struct Settings {
-    pub(super) url: Url,
+    pub(super) line: Line,
     pub(super) key_id: String,
     pub(super) secret_key: String,
     pub(super) feed: FeedLabel,
-    pub(super) pace: Pace,
     pub(super) clock: Arc<dyn Clock>,
 }
 
 /// Starts a task that streams bars of `symbols` until the receiver is dropped or an error is final. `None`
 /// for no symbols, and outside a tokio runtime.
 pub(super) fn start(settings: &Settings, symbols: &[Symbol]) -> Option<mpsc::Receiver<StreamEvent>> {
-    let runtime = tokio::runtime::Handle::try_current().ok()?;
     let symbols: BTreeSet<Symbol> = symbols.iter().copied().collect();
     if symbols.is_empty() {
         return None;
     }
-    http::install_tls();
-    let (events, receiver) = mpsc::channel(CHANNEL);
-    let session = Session {
-        settings: settings.clone(),
-        symbols: symbols.iter().copied().collect(),
-        wanted: symbols.into_iter().collect(),
-        events,
-    };
-    runtime.spawn(async move {
-        let events = session.events.clone();
-        tokio::select! {
-            () = events.closed() => {}
-            () = session.run() => {}
-        }
-    });
-    Some(receiver)
-}
-
-/// Why a connection ended.
-struct Ended {
-    error: FeedError,
-    /// Whether to come back only after a long pause.
-    slow: bool,
-}
-
-impl Ended {
-    fn transient(message: impl fmt::Display) -> Self {
-        let message = format!("alpaca's stream {message}");
-        Self { error: FeedError::new(FeedErrorKind::Transient, message), slow: false }
-    }
+    websocket::start(|events| {
+        let session = Session {
+            settings: settings.clone(),
+            symbols: symbols.iter().copied().collect(),
+            wanted: symbols.into_iter().collect(),
+            events,
+        };
+        async move { session.run().await }
+    })
 }
 
 /// How far a connection has come.
@@ -157,8 +94,6 @@ impl Subscription {
     }
 }
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
-
 struct Session {
     settings: Settings,
     symbols: HashSet<Symbol>,
@@ -169,97 +104,55 @@ struct Session {
 impl Session {
     /// Connects again and again, until an error is final or the receiver is gone.
     async fn run(&self) {
-        let pace = self.settings.pace;
-        let mut backoff = Backoff::new(pace.first_pause, pace.max_pause);
-        let mut slow_backoff = Backoff::new(pace.slow_pause, pace.slow_pause * 10);
+        let mut comeback = Comeback::new(self.settings.line.pace);
         loop {
             let (ended, live) = self.connection().await;
-            backoff.worked_for(live);
-            slow_backoff.worked_for(live);
-            let is_final = ended.error.is_final();
-            if self.events.send(StreamEvent::Disconnected(ended.error)).await.is_err() || is_final {
+            if !comeback.after(ended, live, &self.events).await {
                 return;
             }
-            let pause = if ended.slow { slow_backoff.pause() } else { backoff.pause() };
-            tokio::time::sleep(pause).await;
         }
     }
 
     /// One connection, from dialling to its end, and how long it was live.
     async fn connection(&self) -> (Ended, Duration) {
-        let mut socket = match self.connect().await {
-            Ok(socket) => socket,
+        let mut connection = match self.settings.line.dial().await {
+            Ok(connection) => connection,
             Err(ended) => return (ended, Duration::ZERO),
         };
         let mut live_since = None;
-        let Err(ended) = self.converse(&mut socket, &mut live_since).await;
+        let Err(ended) = self.converse(&mut connection, &mut live_since).await;
         let live = live_since.map_or(Duration::ZERO, |since: Instant| since.elapsed());
-        // Polite, but not at any price: the other side may be gone.
-        let _ = timeout(Duration::from_millis(200), socket.close(None)).await;
+        connection.close().await;
         (ended, live)
-    }
-
-    async fn connect(&self) -> Result<Socket, Ended> {
-        let config = WebSocketConfig::default()
-            .max_message_size(Some(MAX_MESSAGE))
-            .max_frame_size(Some(MAX_MESSAGE))
-            .max_write_buffer_size(4 * MAX_MESSAGE);
-        let dialling = connect_async_with_config(self.settings.url.as_str(), Some(config), true);
-        match timeout(self.settings.pace.handshake, dialling).await {
-            Ok(Ok((socket, _))) => Ok(socket),
-            Ok(Err(tungstenite::Error::Http(response))) => Err(refused(response.status().as_u16())),
-            Ok(Err(error)) => Err(Ended::transient(format_args!("cannot be reached: {}", self.show(&error)))),
-            Err(_) => Err(Ended::transient("cannot be reached: connecting took too long")),
-        }
     }
 
     /// Everything said on an open connection, until it ends.
     async fn converse(
         &self,
-        socket: &mut Socket,
+        connection: &mut Connection<'_>,
         live_since: &mut Option<Instant>,
     ) -> Result<Infallible, Ended> {
-        let pace = self.settings.pace;
+        let line = &self.settings.line;
         let mut phase = Phase::Greeting;
-        let mut deadline = Instant::now() + pace.handshake;
-        let mut pinged = false;
+        let mut deadline = Instant::now() + line.pace.handshake;
         loop {
             let until = match phase {
-                Phase::Live => Instant::now() + if pinged { pace.pong } else { pace.ping },
+                Phase::Live => Instant::now() + FOREVER,
                 _ => deadline,
             };
-            let frame = match timeout_at(until, socket.next()).await {
-                Ok(Some(Ok(frame))) => frame,
-                Ok(Some(Err(error))) => {
-                    return Err(Ended::transient(format_args!("broke off: {}", self.show(&error))));
-                }
-                Ok(None) => return Err(Ended::transient("was closed")),
-                Err(_) => match phase {
-                    Phase::Live if !pinged => {
-                        pinged = true;
-                        self.say(socket, Frame::Ping(Vec::new().into())).await?;
-                        continue;
-                    }
-                    Phase::Live => return Err(Ended::transient("has gone silent: it answers no ping")),
-                    Phase::Greeting => return Err(Ended::transient("did not greet in time")),
+            let Some(frame) = connection.hear(until).await? else {
+                match phase {
+                    Phase::Live => continue,
+                    Phase::Greeting => return Err(line.broken("did not greet in time")),
                     Phase::Authenticating => {
-                        return Err(Ended::transient("did not answer the authentication in time"));
+                        return Err(line.broken("did not answer the authentication in time"));
                     }
                     Phase::Subscribing(_) => {
-                        return Err(Ended::transient("did not answer the subscription in time"));
+                        return Err(line.broken("did not answer the subscription in time"));
                     }
-                },
-            };
-            pinged = false;
-            let messages = match &frame {
-                Frame::Text(text) => self.parse(text.as_bytes()).await,
-                Frame::Binary(bytes) => self.parse(bytes).await,
-                Frame::Close(reason) => {
-                    let reason = reason.as_ref().map(|close| excerpt(&close.reason)).unwrap_or_default();
-                    return Err(Ended::transient(format_args!("was closed by the server: `{reason}`")));
                 }
-                Frame::Ping(_) | Frame::Pong(_) | Frame::Frame(_) => continue,
             };
+            let messages = self.parse(&frame);
             for message in messages {
                 match (message, &mut phase) {
                     (Message::Bar(bar), _) => self.bar(bar).await,
@@ -272,14 +165,16 @@ impl Session {
                     ) => {
                         match message {
                             Message::Subscribed(names) => subscription.present = names,
-                            Message::Error { message, .. } if !subscription.limit(self.redact(&message)) => {
+                            Message::Error { message, .. }
+                                if !subscription.limit(self.settings.line.redact(&message)) =>
+                            {
                                 return Err(self.error(LIMIT_EXCEEDED, &message));
                             }
                             _ => {}
                         }
                         if subscription.sent < subscription.until {
-                            self.subscribe(socket, subscription).await?;
-                            deadline = Instant::now() + pace.handshake;
+                            self.subscribe(connection, subscription).await?;
+                            deadline = Instant::now() + line.pace.handshake;
                         } else {
                             *live_since = Some(Instant::now());
                             self.go_live(subscription).await;
@@ -296,15 +191,15 @@ impl Session {
                         let auth = serde_json::json!({
                             "action": "auth", "key": self.settings.key_id, "secret": self.settings.secret_key,
                         });
-                        self.say(socket, Frame::text(auth.to_string())).await?;
+                        connection.tell(&auth).await?;
                         phase = Phase::Authenticating;
-                        deadline = Instant::now() + pace.handshake;
+                        deadline = Instant::now() + line.pace.handshake;
                     }
                     (Message::Success(text), Phase::Authenticating) if text == "authenticated" => {
                         let mut subscription = Subscription::of(self.wanted.len());
-                        self.subscribe(socket, &mut subscription).await?;
+                        self.subscribe(connection, &mut subscription).await?;
                         phase = Phase::Subscribing(subscription);
-                        deadline = Instant::now() + pace.handshake;
+                        deadline = Instant::now() + line.pace.handshake;
                     }
                     (Message::Success(_) | Message::Subscribed(_), _) => {}
                 }
@@ -312,23 +207,27 @@ impl Session {
         }
     }
 
-    async fn parse(&self, body: &[u8]) -> Vec<Message> {
+    fn parse(&self, body: &[u8]) -> Vec<Message> {
         match parse::frame(body, |symbol| self.symbols.contains(&symbol), self.settings.feed) {
             Ok(messages) => messages,
             Err(error) => {
                 let place = "the stream".to_owned();
-                vec![Message::Reject(Reject { place, reason: self.redact(&error.message) })]
+                vec![Message::Reject(Reject { place, reason: self.settings.line.redact(&error.message) })]
             }
         }
     }
 
     /// Subscribes as many of the next symbols as one message takes.
-    async fn subscribe(&self, socket: &mut Socket, subscription: &mut Subscription) -> Result<(), Ended> {
+    async fn subscribe(
+        &self,
+        connection: &mut Connection<'_>,
+        subscription: &mut Subscription,
+    ) -> Result<(), Ended> {
         let next = subscription.until.min(subscription.sent + SUBSCRIBE);
         let names: Vec<&str> = self.wanted[subscription.sent..next].iter().map(Symbol::as_str).collect();
         let subscribe = serde_json::json!({ "action": "subscribe", "bars": names, "updatedBars": names });
         subscription.sent = next;
-        self.say(socket, Frame::text(subscribe.to_string())).await
+        connection.tell(&subscribe).await
     }
 
     /// Tells that bars may come now, and of which symbols none will.
@@ -372,14 +271,6 @@ impl Session {
         let _ = self.events.send(event).await;
     }
 
-    async fn say(&self, socket: &mut Socket, frame: Frame) -> Result<(), Ended> {
-        match timeout(self.settings.pace.handshake, socket.send(frame)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Ended::transient(format_args!("broke off: {}", self.show(&error)))),
-            Err(_) => Err(Ended::transient("takes no data")),
-        }
-    }
-
     /// What Alpaca's error codes mean.
     fn error(&self, code: u16, message: &str) -> Ended {
         let (kind, slow) = match code {
@@ -389,26 +280,7 @@ impl Session {
             406 => (FeedErrorKind::RateLimited { retry_after: None }, true),
             _ => (FeedErrorKind::Transient, false),
         };
-        let message = format!("alpaca's stream answered error {code}: {}", self.redact(message));
-        Ended { error: FeedError::new(kind, message), slow }
+        let message = self.settings.line.redact(message);
+        self.settings.line.ended(kind, slow, format_args!("answered error {code}: {message}"))
     }
-
-    fn show(&self, error: &tungstenite::Error) -> String {
-        self.redact(&excerpt(&error.to_string()))
-    }
-
-    fn redact(&self, text: &str) -> String {
-        text.replace(&self.settings.secret_key, "[redacted]").replace(&self.settings.key_id, "[redacted]")
-    }
-}
-
-/// What a refusal of the WebSocket handshake means.
-fn refused(status: u16) -> Ended {
-    let (kind, slow) = match status {
-        401 | 403 => (FeedErrorKind::Auth, false),
-        429 => (FeedErrorKind::RateLimited { retry_after: None }, true),
-        500..=599 => (FeedErrorKind::Transient, false),
-        _ => (FeedErrorKind::BadRequest, true),
-    };
-    Ended { error: FeedError::new(kind, format!("alpaca's stream answered status {status}")), slow }
 }

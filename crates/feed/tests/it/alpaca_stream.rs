@@ -1,22 +1,17 @@
 //! Alpaca's stream, against a server that speaks its protocol, well or badly.
 
 use crate::given::{self, symbol, symbols};
+use crate::peer::{DEADLINE, Peer, next, serve};
 use futures_util::future::join_all;
 use futures_util::{SinkExt, StreamExt};
 use qqq_feed::alpaca::Pace;
 use qqq_feed::{Alpaca, FeedErrorKind, Provider, StreamEvent};
 use serde_json::{Value, json};
-use std::future::Future;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{WebSocketStream, accept_async};
 use url::Url;
-
-/// No test waits longer for what must come.
-const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Comes back soon; what must come has time.
 const QUICK: Pace = Pace {
@@ -31,30 +26,7 @@ const QUICK: Pace = Pace {
 /// Soon notices that nothing comes.
 const WATCHFUL: Pace = Pace { pong: Duration::from_secs(1), ..QUICK };
 
-/// One accepted connection, seen from the server.
-struct Peer {
-    socket: WebSocketStream<TcpStream>,
-}
-
 impl Peer {
-    async fn say(&mut self, message: Value) {
-        self.socket.send(Message::text(message.to_string())).await.expect("a client that listens");
-    }
-
-    async fn say_text(&mut self, text: &str) {
-        self.socket.send(Message::text(text)).await.expect("a client that listens");
-    }
-
-    /// The next thing the client says.
-    async fn hear(&mut self) -> Value {
-        loop {
-            let message = timeout(DEADLINE, self.socket.next()).await.expect("in time").expect("a message");
-            if let Message::Text(text) = message.expect("a message") {
-                return serde_json::from_str(&text).expect("JSON");
-            }
-        }
-    }
-
     /// Greets, authenticates and acknowledges the subscription, which it returns.
     async fn welcome(&mut self) -> Value {
         self.say(json!([{"T": "success", "msg": "connected"}])).await;
@@ -66,37 +38,11 @@ impl Peer {
         self.say(json!([{"T": "subscription", "trades": [], "bars": bars, "updatedBars": updated}])).await;
         subscribe
     }
-
-    /// Keeps the connection open, answering pings, until the client is gone.
-    async fn stay(mut self) {
-        while let Some(Ok(_)) = self.socket.next().await {}
-    }
-}
-
-/// Serves connection after connection by `talk`, which gets the number of the connection.
-async fn serve<F: Future<Output = ()> + Send>(
-    talk: impl Fn(usize, Peer) -> F + Send + Sync + 'static,
-) -> Url {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let url = format!("http://{}/", listener.local_addr().expect("an address")).parse().expect("a URL");
-    tokio::spawn(async move {
-        for number in 0.. {
-            let Ok((stream, _)) = listener.accept().await else { return };
-            if let Ok(socket) = accept_async(stream).await {
-                talk(number, Peer { socket }).await;
-            }
-        }
-    });
-    url
 }
 
 fn stream(url: &Url, pace: Pace, of: &str) -> mpsc::Receiver<StreamEvent> {
     let alpaca = Alpaca::with_pace(given::alpaca_config(url), given::clock(), pace).expect("a provider");
     alpaca.stream(&symbols(of)).expect("a stream")
-}
-
-async fn next(events: &mut mpsc::Receiver<StreamEvent>) -> StreamEvent {
-    timeout(DEADLINE, events.recv()).await.expect("in time").expect("an event")
 }
 
 fn bar(kind: &str, symbol: &str, minute: &str, close: f64) -> Value {

@@ -1,0 +1,157 @@
+//! Finnhub's WebSocket stream of trades, made into bars.
+//!
+//! The key is in the address; each symbol is subscribed by a message of its own, and nothing is acknowledged.
+//! One connection of a key is allowed: a second one refuses or ends the first, which then comes back ever more
+//! rarely.
+
+use super::aggregate::Aggregator;
+use super::parse;
+use crate::websocket::{self, Comeback, Connection, Ended, Line};
+use crate::{FeedErrorKind, Reject, StreamEvent};
+use jiff::{SignedDuration, Timestamp};
+use qqq_core::{Clock, FeedLabel, Symbol};
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// How often bars that are due are looked for.
+const TICK: Duration = Duration::from_millis(250);
+
+/// Everything a connection needs.
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub(super) line: Line,
+    pub(super) feed: FeedLabel,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+/// Starts a task that streams bars of `symbols` until the receiver is dropped or an error is final. `None` for
+/// no symbols, and outside a tokio runtime.
+pub(super) fn start(settings: &Settings, symbols: &[Symbol]) -> Option<mpsc::Receiver<StreamEvent>> {
+    let symbols: BTreeSet<Symbol> = symbols.iter().copied().collect();
+    if symbols.is_empty() {
+        return None;
+    }
+    websocket::start(|events| {
+        let aggregator = Aggregator::new(settings.feed);
+        let session = Session { settings: settings.clone(), symbols, events };
+        async move { session.run(aggregator).await }
+    })
+}
+
+struct Session {
+    settings: Settings,
+    symbols: BTreeSet<Symbol>,
+    events: mpsc::Sender<StreamEvent>,
+}
+
+impl Session {
+    /// Connects again and again, until an error is final or the receiver is gone.
+    async fn run(&self, mut aggregator: Aggregator) {
+        let mut comeback = Comeback::new(self.settings.line.pace);
+        loop {
+            let (ended, live) = self.connection(&mut aggregator).await;
+            aggregator.disconnected();
+            if !comeback.after(ended, live, &self.events).await {
+                return;
+            }
+        }
+    }
+
+    /// One connection, from dialling to its end, and how long it was live.
+    async fn connection(&self, aggregator: &mut Aggregator) -> (Ended, Duration) {
+        let mut connection = match self.settings.line.dial().await {
+            Ok(connection) => connection,
+            Err(ended) => return (ended, Duration::ZERO),
+        };
+        let mut live_since = None;
+        let Err(ended) = self.listen(&mut connection, aggregator, &mut live_since).await;
+        let live = live_since.map_or(Duration::ZERO, |since: Instant| since.elapsed());
+        connection.close().await;
+        (ended, live)
+    }
+
+    /// Subscribes, then hears trades and hands out bars, until the connection ends.
+    async fn listen(
+        &self,
+        connection: &mut Connection<'_>,
+        aggregator: &mut Aggregator,
+        live_since: &mut Option<Instant>,
+    ) -> Result<Infallible, Ended> {
+        for symbol in &self.symbols {
+            let subscribe = serde_json::json!({ "type": "subscribe", "symbol": symbol.as_str() });
+            connection.tell(&subscribe).await?;
+        }
+        *live_since = Some(Instant::now());
+        aggregator.connected(self.settings.clock.now());
+        self.tell(StreamEvent::Connected).await;
+        loop {
+            let frame = connection.hear(Instant::now() + TICK).await?;
+            let mut complete = self.heard(connection);
+            if let Some(frame) = frame {
+                self.take(&frame, aggregator).await?;
+                // More may wait behind it, if nobody read for a while.
+                complete = complete.min(aggregator.newest());
+            }
+            for event in aggregator.due(complete) {
+                self.tell(event).await;
+            }
+        }
+    }
+
+    async fn take(&self, frame: &[u8], aggregator: &mut Aggregator) -> Result<(), Ended> {
+        let line = &self.settings.line;
+        let told = match parse::message(frame, |symbol| self.symbols.contains(&symbol)) {
+            Ok(told) => told,
+            Err(error) => {
+                self.reject(line.redact(&error.message)).await;
+                return Ok(());
+            }
+        };
+        let now = self.settings.clock.now();
+        let late = told.trades.iter().filter_map(|trade| aggregator.take(trade, now).err());
+        let rejects: Vec<Reject> = told.rejects.into_iter().chain(late).collect();
+        for reject in rejects {
+            self.tell(StreamEvent::Rejected(reject)).await;
+        }
+        let Some(said) = told.error else { return Ok(()) };
+        let said = line.redact(&said);
+        match complaint(&said) {
+            Some(kind) => Err(line.ended(kind, false, format_args!("answered: {said}"))),
+            None => {
+                // It may concern one symbol. What concerns the connection ends it.
+                self.reject(format!("the server complains: {said}")).await;
+                Ok(())
+            }
+        }
+    }
+
+    /// When the connection was last heard, by the wall clock. What was sent before has arrived: a connection that
+    /// died unnoticed hides trades, and minutes it may hide some of are not handed out.
+    fn heard(&self, connection: &Connection<'_>) -> Timestamp {
+        let ago = SignedDuration::try_from(connection.heard().elapsed()).unwrap_or_default();
+        let now = self.settings.clock.now();
+        now.checked_sub(ago).unwrap_or(now)
+    }
+
+    async fn reject(&self, reason: String) {
+        self.tell(StreamEvent::Rejected(Reject { place: "the stream".to_owned(), reason })).await;
+    }
+
+    /// Waits until the receiver has room. Where it is gone, the whole task is about to be dropped.
+    async fn tell(&self, event: StreamEvent) {
+        let _ = self.events.send(event).await;
+    }
+}
+
+/// The complaints that are known to be final, by the texts of the REST interface.
+fn complaint(said: &str) -> Option<FeedErrorKind> {
+    match said.to_ascii_lowercase() {
+        said if said.contains("api key") => Some(FeedErrorKind::Auth),
+        said if said.contains("don't have access") => Some(FeedErrorKind::NotEntitled),
+        _ => None,
+    }
+}
