@@ -98,6 +98,15 @@ impl Detector {
         Observed { arrival, revision: 0 }
     }
 
+    /// Takes a bar into the windows and judges nothing: for minutes that another feed's bars were judged by.
+    pub fn learn(&mut self, symbol: usize, bar: &Bar) -> Observed {
+        let arrival = self.windows.insert(symbol, bar.start, Values::new(bar.close, bar.volume));
+        if let Arrival::Revised(_) = arrival {
+            self.count_revision(symbol, bar.start);
+        }
+        Observed { arrival, revision: self.revision(symbol, bar.start) }
+    }
+
     /// The figures of a symbol at its newest bar.
     #[inline]
     pub fn statistics(&self, symbol: usize) -> Option<Statistics> {
@@ -140,8 +149,7 @@ impl Detector {
     ) -> Observed {
         match arrival {
             Arrival::Revised(old) => {
-                *self.revisions.entry(symbol).or_default().entry(start).or_default() += 1;
-                self.forget_the_past(symbol);
+                self.count_revision(symbol, start);
                 for metric in Metric::ALL {
                     if old.of(metric) != values.of(metric) {
                         self.judge_again(symbol, metric, start, values, clock, changes);
@@ -194,13 +202,13 @@ impl Detector {
         clock: Timestamp,
         changes: &mut Vec<AlertChange>,
     ) {
-        let rule = self.rule;
+        let (rule, feed) = (self.rule, self.feed);
         let revision = self.revision(symbol, start);
         let known = self.alerts.entry((symbol, metric)).or_default();
         let occurrence = Occurrence { start, value: values.of(metric) };
 
         if let Some(counted) = known.iter_mut().find(|alert| alert.counts(start)) {
-            if counted.count(occurrence) {
+            if counted.feed == feed && counted.count(occurrence) {
                 changes.push(AlertChange::Counted(counted.clone()));
             }
             return;
@@ -216,8 +224,11 @@ impl Detector {
             }
         };
         if let Some(open) = known.iter_mut().rev().find(|alert| cools(alert)) {
-            open.count(occurrence);
-            changes.push(AlertChange::Counted(open.clone()));
+            // An alert of another feed keeps the silence; its values are of another measure.
+            if open.feed == feed {
+                open.count(occurrence);
+                changes.push(AlertChange::Counted(open.clone()));
+            }
             return;
         }
         let max_age = SignedDuration::from_secs(i64::from(rule.max_alert_age_seconds));
@@ -256,8 +267,11 @@ impl Detector {
         clock: Timestamp,
         changes: &mut Vec<AlertChange>,
     ) {
+        let feed = self.feed;
         let Some(known) = self.alerts.get_mut(&(symbol, metric)) else { return };
-        let Some(alert) = known.iter_mut().find(|alert| alert.counts(start)) else { return };
+        // What another feed saw is not refuted by this one.
+        let mut mine = known.iter_mut().filter(|alert| alert.feed == feed);
+        let Some(alert) = mine.find(|alert| alert.counts(start)) else { return };
         if alert.start != start {
             alert.occurrences.retain(|occurrence| occurrence.start != start);
             changes.push(AlertChange::Counted(alert.clone()));
@@ -291,6 +305,11 @@ impl Detector {
         if let Some(revisions) = self.revisions.get_mut(&symbol) {
             *revisions = revisions.split_off(&newest.plus(1 - Minute::PER_DAY));
         }
+    }
+
+    fn count_revision(&mut self, symbol: usize, start: Minute) {
+        *self.revisions.entry(symbol).or_default().entry(start).or_default() += 1;
+        self.forget_the_past(symbol);
     }
 
     fn revision(&self, symbol: usize, start: Minute) -> u32 {

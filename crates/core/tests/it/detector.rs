@@ -332,3 +332,51 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_alert_of_another_feed_keeps_its_minute_and_its_silence_and_is_not_changed() {
+    let rule = SpikeRule::default();
+    let mut before = Tracked::calm(rule);
+    assert_eq!(before.on_time(0, 60, 10_000, 5_000).len(), 1, "the alert of the feed before");
+    let alerts: Vec<Alert> = before.alerts.into_values().collect();
+
+    // The other feed sees a hundred times the volume.
+    let other: FeedLabel = "other".parse().unwrap();
+    let mut detector = Detector::new(&symbols(), other, rule);
+    detector.restore([], alerts.into_iter().map(|alert| (0, alert)));
+    let of_other = |minute, volume| Bar { feed: other, ..bar(0, minute, 10_000, volume) };
+    for minute in 0..60 {
+        assert_eq!(detector.learn(0, &of_other(minute, 100_000)).arrival, Arrival::New);
+    }
+    let mut changes = Vec::new();
+    let mut observe = |minute, volume| {
+        let bar = of_other(minute, volume);
+        detector.observe(0, &bar, bar.start.end(), &mut changes);
+        std::mem::take(&mut changes)
+    };
+    assert_eq!(observe(60, 500_000), [], "its own minute, unusual here too");
+    assert_eq!(observe(60, 100_000), [], "its own minute, usual here: no retraction");
+    assert_eq!(observe(61, 500_000), [], "within its cool-down: neither raised nor counted");
+    for minute in 62..120 {
+        observe(minute, 100_000);
+    }
+    let raised = observe(120, 1_000_000);
+    assert!(matches!(&raised[..], [AlertChange::Raised(alert)] if alert.feed == other), "{raised:?}");
+}
+
+#[test]
+fn what_is_learned_is_in_the_windows_as_if_it_had_been_observed_and_raises_nothing() {
+    let rule = SpikeRule { cooldown_seconds: 0, ..SpikeRule::default() };
+    let mut observed = Tracked::new(rule);
+    let mut learned = Detector::new(&symbols(), feed(), rule);
+    let volumes = |minute: i32| if minute % 17 == 16 { 9_000 } else { 1_000 };
+    for minute in (0..200).chain([150, 3, 150]) {
+        let bar = bar(0, minute, 10_000, volumes(minute));
+        let (arrival, _) = observed.observe(0, bar, bar.start.end());
+        assert_eq!(learned.learn(0, &bar).arrival, arrival);
+    }
+    assert!(!observed.alerts.is_empty());
+    assert_eq!(learned.windows(), observed.detector.windows());
+    assert_eq!(learned.statistics(0), observed.detector.statistics(0));
+    assert_eq!(learned.learn(0, &bar(0, 3, 10_000, 7)).revision, 1);
+}

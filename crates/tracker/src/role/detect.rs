@@ -1,4 +1,8 @@
 //! Detect: takes steps from ingest, observes their bars, and commits what comes of them.
+//!
+//! A detector holds bars of one feed. Where a step comes of another, the windows are rebuilt of what the store has
+//! of that feed. A minute is judged by one feed only: up to the newest bar of another one, bars fill the windows and
+//! raise, count and retract nothing.
 
 use super::patiently;
 use crate::metrics::Metrics;
@@ -7,10 +11,10 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use qqq_core::window::Arrival;
 use qqq_core::{
-    AlertChange, Bar, Calendar, Clock, Detector, FeedInfo, FeedStatus, Metric, SpikeRule, Split, Symbol,
-    Watchlist,
+    AlertChange, Bar, Calendar, Clock, Detector, FeedInfo, FeedLabel, FeedStatus, Metric, Minute, SpikeRule,
+    Split, Symbol, Watchlist,
 };
-use qqq_store::{AlertQuery, BarRecord, Batch, SplitRecord, Store};
+use qqq_store::{AlertQuery, BarRecord, Batch, SplitRecord, Store, StoreError};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -24,6 +28,8 @@ pub struct Step {
     pub splits: Vec<Split>,
     /// New, repeated or corrected bars.
     pub bars: Vec<Bar>,
+    /// Whether past prices of this feed are in today's units already.
+    pub split_adjusted: bool,
     /// How the feed is doing, with its clock.
     pub feed: FeedStatus,
 }
@@ -43,9 +49,11 @@ pub struct Detect {
     calendar: Arc<Calendar>,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
+    rule: SpikeRule,
+    feed: FeedLabel,
     detector: Detector,
-    /// Whether the feed's past prices are in today's units already.
-    split_adjusted: bool,
+    /// By symbol, the newest minute that another feed was judged by.
+    judged_before: HashMap<usize, Minute>,
     /// By symbol and first day in the new units: one of each, as in the store.
     splits: BTreeMap<(Symbol, Date), Split>,
     /// Bars with an absurd price that no other bar has confirmed yet, at most one of each symbol.
@@ -63,14 +71,43 @@ impl Detect {
         rule: SpikeRule,
         feed: &FeedInfo,
     ) -> anyhow::Result<Self> {
-        let mut detector = Detector::new(watchlist.symbols(), feed.label, rule);
-        let bars = store.recent_bars(watchlist.symbols(), qqq_core::Minute::PER_DAY).await?;
+        let splits = store.splits().await?;
+        let mut detect = Self {
+            detector: Detector::new(watchlist.symbols(), feed.label, rule),
+            store,
+            watchlist,
+            calendar,
+            clock,
+            metrics,
+            rule,
+            feed: feed.label,
+            judged_before: HashMap::new(),
+            splits: splits.into_iter().map(|record| (key(&record.split), record.split)).collect(),
+            withheld: HashMap::new(),
+        };
+        detect.switch(feed.label).await?;
+        Ok(detect)
+    }
+
+    /// Goes on with a feed: with its bars in the store, and the alerts of all.
+    async fn switch(&mut self, feed: FeedLabel) -> anyhow::Result<()> {
+        let rebuilt = patiently(|| self.rebuilt(feed)).await;
+        (self.detector, self.judged_before) = rebuilt.context("the windows could not be rebuilt")?;
+        self.feed = feed;
+        self.withheld.clear();
+        Ok(())
+    }
+
+    /// A detector of one feed as the store has it, and by symbol the newest minute of any other.
+    async fn rebuilt(&self, feed: FeedLabel) -> Result<(Detector, HashMap<usize, Minute>), StoreError> {
+        let Self { store, watchlist, calendar, .. } = self;
+        let mut detector = Detector::new(watchlist.symbols(), feed, self.rule);
+        let bars = store.recent_bars(watchlist.symbols(), Minute::PER_DAY).await?;
         let oldest = bars.iter().map(|record| record.bar.start).min();
-        let count = bars.len();
         let mut alerts = Vec::new();
         if let Some(oldest) = oldest {
             // Everything that a bar of any symbol could still touch.
-            let since = oldest.plus(qqq_core::Minute::PER_DAY - detector.memory_minutes());
+            let since = oldest.plus(Minute::PER_DAY - detector.memory_minutes());
             let mut query = AlertQuery { since: Some(since), limit: 1_000, ..AlertQuery::default() };
             loop {
                 let page = store.alerts(query).await?;
@@ -82,27 +119,22 @@ impl Detect {
                 }
             }
         }
+        let known: Vec<(usize, Bar, u32)> = bars
+            .iter()
+            .filter(|record| calendar.counts(record.bar.start))
+            .filter_map(|record| Some((watchlist.id(record.bar.symbol)?, record.bar, record.revision)))
+            .collect();
+        let mut judged_before = HashMap::new();
+        for (symbol, bar, _) in known.iter().filter(|(_, bar, _)| bar.feed != feed) {
+            let newest = judged_before.entry(*symbol).or_insert(bar.start);
+            *newest = bar.start.max(*newest);
+        }
         detector.restore(
-            bars.iter()
-                .filter(|record| calendar.counts(record.bar.start))
-                .filter_map(|record| Some((watchlist.id(record.bar.symbol)?, record.bar, record.revision))),
+            known,
             alerts.into_iter().filter_map(|alert| Some((watchlist.id(alert.symbol)?, alert))),
         );
-        let splits =
-            store.splits().await?.into_iter().map(|record| (key(&record.split), record.split)).collect();
-        info!(bars = count, "windows rebuilt from the store");
-        let split_adjusted = feed.split_adjusted;
-        Ok(Self {
-            store,
-            watchlist,
-            calendar,
-            clock,
-            metrics,
-            detector,
-            split_adjusted,
-            splits,
-            withheld: HashMap::new(),
-        })
+        info!(bars = bars.len(), %feed, "windows rebuilt from the store");
+        Ok((detector, judged_before))
     }
 
     /// The detector as it stands.
@@ -132,8 +164,18 @@ impl Detect {
         Ok(())
     }
 
-    /// Observes the bars of some steps, in order, and commits the outcome as one.
+    /// Observes the bars of some steps, in order, and commits the outcome: as one, but for a change of the feed.
     pub async fn take(&mut self, steps: &[Step]) -> anyhow::Result<()> {
+        for steps in steps.chunk_by(|one, next| one.feed.label == next.feed.label) {
+            if let Some(step) = steps.first().filter(|step| step.feed.label != self.feed) {
+                self.switch(step.feed.label).await?;
+            }
+            self.take_of_one_feed(steps).await?;
+        }
+        Ok(())
+    }
+
+    async fn take_of_one_feed(&mut self, steps: &[Step]) -> anyhow::Result<()> {
         let (batch, history) = self.observe(steps);
         let now = self.clock.now();
         // What the detector has seen must reach the store, or the process must end: it never goes on with
@@ -159,8 +201,15 @@ impl Detect {
             }
             for bar in &step.bars {
                 let Some(symbol) = self.watchlist.id(bar.symbol) else { continue };
-                for bar in self.believed(symbol, self.in_todays_units(bar)) {
-                    let observed = self.detector.observe(symbol, &bar, step.feed.clock, &mut batch.alerts);
+                let bar = if step.split_adjusted { *bar } else { self.in_todays_units(bar) };
+                for bar in self.believed(symbol, bar) {
+                    let was_judged =
+                        self.judged_before.get(&symbol).is_some_and(|&newest| bar.start <= newest);
+                    let observed = if was_judged {
+                        self.detector.learn(symbol, &bar)
+                    } else {
+                        self.detector.observe(symbol, &bar, step.feed.clock, &mut batch.alerts)
+                    };
                     self.metrics.bar(observed.arrival);
                     if observed.arrival == Arrival::TooOld {
                         history.push(bar);
@@ -230,9 +279,6 @@ impl Detect {
 
     /// A bar of a feed that tells raw prices, brought over every split since.
     fn in_todays_units(&self, bar: &Bar) -> Bar {
-        if self.split_adjusted || self.splits.is_empty() {
-            return *bar;
-        }
         self.splits
             .values()
             .filter(|split| split.symbol == bar.symbol && bar.start < self.calendar.midnight(split.ex_date))

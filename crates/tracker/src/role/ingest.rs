@@ -65,7 +65,7 @@ impl Ingest {
             self.reject(&tick.rejects);
             let bars = self.admit(tick.bars, tick.clock);
             let feed = status(&info, tick.clock, Some(self.clock.now()), None);
-            if self.hand_on(Vec::new(), bars, &feed).await.is_err() {
+            if self.hand_on(Vec::new(), bars, &info, &feed).await.is_err() {
                 return Ok(());
             }
         }
@@ -76,14 +76,19 @@ impl Ingest {
         &self,
         splits: Vec<Split>,
         bars: Vec<Bar>,
+        info: &FeedInfo,
         feed: &qqq_core::FeedStatus,
     ) -> Result<(), mpsc::error::SendError<Step>> {
         let mut splits = Some(splits);
         let mut chunks = bars.chunks(STEP_BARS);
         let first = chunks.next().unwrap_or_default();
         for chunk in std::iter::once(first).chain(chunks) {
-            let step =
-                Step { splits: splits.take().unwrap_or_default(), bars: chunk.to_vec(), feed: feed.clone() };
+            let step = Step {
+                splits: splits.take().unwrap_or_default(),
+                bars: chunk.to_vec(),
+                split_adjusted: info.split_adjusted,
+                feed: feed.clone(),
+            };
             self.steps.send(step).await?;
         }
         Ok(())
@@ -383,7 +388,7 @@ impl Poller {
         self.newest = self.newest.max(bars.last().map(|bar| bar.start));
         let feed = status(&self.info, now, self.answered_at, self.problem.clone());
         // Nobody takes steps any more only while the process ends.
-        let _ = self.ingest.hand_on(splits, bars, &feed).await;
+        let _ = self.ingest.hand_on(splits, bars, &self.info, &feed).await;
     }
 
     /// Tells a dead feed from a closed market: minutes of an open session without any bar.

@@ -39,7 +39,7 @@ fn feed(clock: Minute) -> FeedStatus {
 
 fn step(bars: Vec<Bar>) -> Step {
     let clock = bars.iter().map(|bar| bar.start.plus(1)).max().unwrap();
-    Step { splits: Vec::new(), bars, feed: feed(clock) }
+    Step { splits: Vec::new(), bars, split_adjusted: false, feed: feed(clock) }
 }
 
 const BASE: &str = "2025-01-27T00:00:00Z";
@@ -138,7 +138,7 @@ async fn a_split_rescales_history_once_and_raw_bars_that_come_late() {
     detect.take(&[step(before)]).await.unwrap();
 
     let split = Split::new(symbol("NVDA"), "2025-01-28".parse().unwrap(), 10, 1).unwrap();
-    let splits = Step { splits: vec![split], bars: Vec::new(), feed: feed(ex) };
+    let splits = Step { splits: vec![split], bars: Vec::new(), split_adjusted: false, feed: feed(ex) };
     let after: Vec<Bar> = (0..100).map(|m| bar("NVDA", ex.plus(m), 12_000, 10_000)).collect();
     for _ in 0..2 {
         detect.take(&[splits.clone(), step(after.clone())]).await.unwrap();
@@ -198,7 +198,8 @@ async fn a_split_told_with_other_terms_later_is_not_applied_again() {
     let world = World::new(Market::Always).await;
     let ex = world.calendar.midnight("2025-01-28".parse().unwrap());
     let split = |new| Split::new(symbol("NVDA"), "2025-01-28".parse().unwrap(), new, 1).unwrap();
-    let told = |new| Step { splits: vec![split(new)], bars: Vec::new(), feed: feed(ex) };
+    let told =
+        |new| Step { splits: vec![split(new)], bars: Vec::new(), split_adjusted: false, feed: feed(ex) };
     let mut detect = restore(&world, false).await;
     let before: Vec<Bar> = (-100..0).map(|m| bar("NVDA", ex.plus(m), 120_000, 1_000)).collect();
     detect.take(&[step(before), told(10)]).await.unwrap();
@@ -226,4 +227,85 @@ async fn simulated_and_real_bars_are_kept_apart() {
     for part in ["sqlite://x.db", "simulated", "real", "store.url"] {
         assert!(error.contains(part), "{error}");
     }
+}
+
+/// A feed that sees a hundred times the volume.
+fn of_another_feed(bars: Vec<Bar>) -> Step {
+    let other = "other".parse().unwrap();
+    let bars = bars.into_iter().map(|bar| {
+        let volume = qqq_core::Volume::from_shares(bar.volume.shares() * 100).unwrap();
+        Bar { volume, feed: other, ..bar }
+    });
+    let step = step(bars.collect());
+    Step { feed: FeedStatus { label: other, provider: "other".to_owned(), ..step.feed }, ..step }
+}
+
+#[tokio::test]
+async fn a_change_of_the_feed_mixes_no_window_and_raises_no_alert_twice() {
+    let world = World::new(Market::Always).await;
+    let mut detect = restore(&world, false).await;
+    let at = |m| minute(BASE).plus(m);
+    let tape = |minutes: std::ops::Range<i32>| -> Vec<Bar> {
+        let volume = |m| if m == 65 || m == 90 { 10_000 } else { 1_000 };
+        minutes.map(|m| bar("AAPL", at(m), 10_000, volume(m))).collect()
+    };
+    for bar in tape(0..70) {
+        detect.take(&[step(vec![bar])]).await.unwrap();
+    }
+    let (_, before, _) = outcome(&world).await;
+    assert_eq!(before.len(), 1, "{before:?}");
+
+    // The other feed brings its own history, which was judged already, and goes on.
+    let history = of_another_feed(tape(10..72));
+    detect.take(&[step(vec![bar("NVDA", at(69), 1, 1)]), history.clone()]).await.unwrap();
+    let (bars, alerts, statistics) = outcome(&world).await;
+    assert_eq!(alerts, before, "neither raised again, nor counted, nor taken back");
+    let figures = statistics.iter().find(|one| one.symbol == symbol("AAPL")).unwrap();
+    assert_eq!((figures.feed, figures.start), ("other".parse().unwrap(), at(71)));
+    let hour = [59.0 * 100_000.0, 1_000_000.0].iter().sum::<f64>() / 60.0;
+    assert_eq!(figures.volume.trailing_average, Some(hour), "only bars of the other feed");
+    assert_eq!(figures.volume.window_bars, 60);
+    let own = bars.iter().filter(|record| record.bar.feed == label() && record.bar.symbol == symbol("AAPL"));
+    assert_eq!(own.count(), 10, "what the other feed does not have stays");
+
+    // What is new is judged by it; a restart changes nothing.
+    for bar in tape(72..95) {
+        detect.take(&[of_another_feed(vec![bar])]).await.unwrap();
+    }
+    let (_, alerts, _) = outcome(&world).await;
+    assert_eq!(alerts.len(), 2, "{alerts:?}");
+    assert_eq!((alerts[0].start, alerts[0].feed), (at(90), "other".parse().unwrap()));
+    let mut again = restore(&world, false).await;
+    again.take(&[of_another_feed(tape(94..95))]).await.unwrap();
+    detect.take(&[of_another_feed(tape(94..95))]).await.unwrap();
+    assert_eq!(again.detector().windows(), detect.detector().windows());
+
+    // And back: its own history is told again, part of it without the hour before, and nothing comes of that.
+    let raised = outcome(&world).await.1;
+    detect.take(&[step(tape(60..97))]).await.unwrap();
+    let (_, alerts, statistics) = outcome(&world).await;
+    assert_eq!(alerts, raised);
+    let figures = statistics.iter().find(|one| one.symbol == symbol("AAPL")).unwrap();
+    assert_eq!((figures.feed, figures.volume.window_bars), (label(), 36));
+    for bar in tape(97..130).into_iter().chain([bar("AAPL", at(130), 10_000, 50_000)]) {
+        detect.take(&[step(vec![bar])]).await.unwrap();
+    }
+    assert_eq!(outcome(&world).await.1.len(), 3, "alerts go on");
+}
+
+#[tokio::test]
+async fn the_silence_after_an_alert_outlasts_a_change_of_the_feed() {
+    let world = World::new(Market::Always).await;
+    let mut detect = restore(&world, false).await;
+    let at = |m| minute(BASE).plus(m);
+    let calm: Vec<Bar> = (0..60).map(|m| bar("AAPL", at(m), 10_000, 1_000)).collect();
+    detect.take(&[step(calm.clone()), step(vec![bar("AAPL", at(60), 10_000, 9_000)])]).await.unwrap();
+    let before = outcome(&world).await.1;
+    assert_eq!(before.len(), 1);
+    // Ten minutes of silence, by the rule of these tests.
+    let later = |m, volume| of_another_feed(vec![bar("AAPL", at(m), 10_000, volume)]);
+    detect.take(&[of_another_feed(calm), later(61, 9_000), later(69, 9_000)]).await.unwrap();
+    assert_eq!(outcome(&world).await.1, before);
+    detect.take(&[later(70, 9_000)]).await.unwrap();
+    assert_eq!(outcome(&world).await.1.len(), 2);
 }
