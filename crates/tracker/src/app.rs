@@ -8,11 +8,14 @@ use crate::config::{Config, ConfigError};
 use crate::metrics::Metrics;
 use crate::role::detect::Detect;
 use crate::role::dispatch::Dispatch;
+use crate::role::failover::Patience;
 use crate::role::ingest::{Ingest, Poller, QUEUE};
+use crate::role::relay::Relay;
 use crate::role::retain;
-use crate::source::Source;
+use crate::source::{Feed, Source};
 use crate::{key, summary};
 use anyhow::{Context as _, bail};
+use jiff::SignedDuration;
 use prometheus_client::registry::Registry;
 use qqq_api::{Api, ApiConfig, Cors, Limits, StreamLimits};
 use qqq_core::{Calendar, Clock, FeedMode, Watchlist};
@@ -121,10 +124,7 @@ impl App {
                     (ingest.play(tape, stop.clone()), tokio::time::sleep(Duration::from_secs(3)));
                 tokio::select! { result = round => result, () = enough => Ok(()) }
             }
-            Source::Provider { provider, .. } => {
-                let mut poller = self.poller(ingest.clone(), provider).await?;
-                poller.poll(&stop).await.map_err(anyhow::Error::from)
-            }
+            Source::Feeds(feeds) => self.poll_once(&ingest, feeds, &stop).await,
         };
         drop(ingest);
         detecting.await??;
@@ -135,6 +135,33 @@ impl App {
         self.store.close().await;
         drop(lock);
         polled
+    }
+
+    /// Asks the first feed that answers, once.
+    async fn poll_once(
+        &self,
+        ingest: &Ingest,
+        feeds: Vec<Feed>,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        let mut failures = Vec::new();
+        for Feed { provider, .. } in feeds {
+            let info = provider.info().clone();
+            if !provider.has_history() {
+                failures.push(format!("{} only streams: one round brings no bars of it", info.provider));
+                continue;
+            }
+            let section = &self.config.feed;
+            let (interval, backfill) = (section.poll_interval.duration(), section.backfill.duration());
+            let mut poller = Poller::new(ingest.clone(), provider, &*self.store, interval, backfill).await?;
+            match poller.poll(stop).await {
+                Ok(()) => return Ok(()),
+                // The windows take bars of one feed: what it left out is not another one's to bring.
+                Err(error) if poller.has_answered() => return Err(error.into()),
+                Err(error) => failures.push(error.to_string()),
+            }
+        }
+        bail!(failures.join("; "))
     }
 
     async fn listen(&self) -> anyhow::Result<TcpListener> {
@@ -194,12 +221,6 @@ impl App {
         }
     }
 
-    async fn poller(&self, ingest: Ingest, provider: Arc<dyn qqq_feed::Provider>) -> anyhow::Result<Poller> {
-        let feed = &self.config.feed;
-        Poller::new(ingest, provider, &*self.store, feed.poll_interval.duration(), feed.backfill.duration())
-            .await
-    }
-
     fn dispatch(&self) -> Dispatch {
         Dispatch::new(
             Arc::clone(&self.store),
@@ -226,10 +247,15 @@ impl App {
                 let stop = stop.clone();
                 playing.spawn(async move { ("ingest", ingest.play(tape, stop).await) });
             }
-            Source::Provider { provider, stream } => {
-                let poller = self.poller(ingest, provider).await?;
-                let stop = stop.clone();
-                playing.spawn(async move { ("ingest", poller.run(stream, stop).await) });
+            Source::Feeds(feeds) => {
+                let section = &self.config.feed;
+                let patience = Patience {
+                    after: SignedDuration::try_from(section.failover_after.duration())?,
+                    back: SignedDuration::try_from(section.failback_after.duration())?,
+                };
+                let polls = (section.poll_interval.duration(), section.backfill.duration());
+                let relay = Relay::start(ingest, &feeds, patience, &*self.store, polls, stop.clone()).await?;
+                playing.spawn(async move { ("ingest", relay.run().await) });
             }
         }
         {

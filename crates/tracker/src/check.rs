@@ -3,7 +3,7 @@
 use crate::app::{mail_config, open_store};
 use crate::config::Config;
 use crate::key;
-use crate::source::{Source, refusal};
+use crate::source::{Feed, Source, refusal};
 use qqq_core::token::TokenKey;
 use qqq_core::{Calendar, Clock, Minute};
 use qqq_notify::{Deliver as _, Mail};
@@ -52,7 +52,14 @@ pub async fn run(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<bool>
         }
     };
 
-    line("feed", feed(config, &watchlist, &calendar, Arc::clone(&clock)).await);
+    match feeds(config, &watchlist, &calendar, Arc::clone(&clock)).await {
+        Ok(checked) => {
+            for (number, result) in checked.into_iter().enumerate() {
+                line(if number == 0 { "feed" } else { "fallback" }, result);
+            }
+        }
+        Err(error) => line("feed", Err(error)),
+    }
     line("mail", mail(config, mail_key, clock).await);
     if let Some(store) = store {
         store.close().await;
@@ -74,27 +81,33 @@ fn today(calendar: &Calendar, now: Minute) -> String {
     }
 }
 
-async fn feed(
+/// What the feed says, and who stands in for it.
+async fn feeds(
     config: &Config,
     watchlist: &Arc<qqq_core::Watchlist>,
     calendar: &Calendar,
     clock: Arc<dyn Clock>,
-) -> anyhow::Result<String> {
+) -> anyhow::Result<Vec<anyhow::Result<String>>> {
     let (config, watchlist, calendar) = (config.clone(), Arc::clone(watchlist), calendar.clone());
     let first = watchlist.symbols()[0];
     let source = tokio::task::spawn_blocking(move || {
         Source::open(&config, &watchlist, &calendar, clock, &HashMap::new())
     })
     .await??;
-    match source {
-        Source::Tape(tape) => Ok(format!("{}: {}", tape.info().provider, tape.info().coverage)),
-        Source::Provider { provider, .. } => {
-            provider.check(first).await.map_err(|error| match error.is_final() {
-                true => refusal(provider.info().provider, &error),
-                false => error.into(),
-            })
+    let feeds = match source {
+        Source::Tape(tape) => {
+            return Ok(vec![Ok(format!("{}: {}", tape.info().provider, tape.info().coverage))]);
         }
+        Source::Feeds(feeds) => feeds,
+    };
+    let mut checked = Vec::new();
+    for Feed { provider, .. } in feeds {
+        checked.push(provider.check(first).await.map_err(|error| match error.is_final() {
+            true => refusal(provider.info().provider, &error),
+            false => error.into(),
+        }));
     }
+    Ok(checked)
 }
 
 async fn mail(config: &Config, key: TokenKey, clock: Arc<dyn Clock>) -> anyhow::Result<String> {

@@ -39,6 +39,8 @@ pub struct Metrics {
     attempts: Family<AttemptLabel, Counter>,
     feed_clock: Gauge,
     feed_problem: Gauge,
+    feed_changes: Counter,
+    feed_stands_in: Gauge,
 }
 
 impl Metrics {
@@ -68,7 +70,23 @@ impl Metrics {
             "1 while something is wrong with the feed",
             metrics.feed_problem.clone(),
         );
+        registry.register(
+            "feed_changes",
+            "How often another feed took over, or the preferred one came back",
+            metrics.feed_changes.clone(),
+        );
+        registry.register(
+            "feed_stands_in",
+            "0 while the preferred feed runs, else the place in feed.fallback of the one that does",
+            metrics.feed_stands_in.clone(),
+        );
         metrics
+    }
+
+    /// Another feed runs, by its place in the order.
+    pub fn feed_changed(&self, running: usize) {
+        self.feed_changes.inc();
+        self.feed_stands_in.set(running as i64);
     }
 
     /// A bar met its window.

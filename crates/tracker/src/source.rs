@@ -1,11 +1,11 @@
-//! The configured feed, set up.
+//! The configured feeds, set up.
 
 use crate::config::{Config, ConfigError, ProviderName, parse_url};
 use jiff::Timestamp;
 use qqq_core::{Calendar, Clock, FeedInfo, FeedLabel, Minute, Watchlist};
 use qqq_feed::{
-    Alpaca, AlpacaConfig, FeedError, FeedErrorKind, Iex, IexConfig, Provider, Replay, ReplaySpeed, Sim,
-    SimConfig, Tape, Yahoo, YahooConfig,
+    Alpaca, AlpacaConfig, FeedError, FeedErrorKind, Finnhub, FinnhubConfig, Iex, IexConfig, Provider, Replay,
+    ReplaySpeed, Sim, SimConfig, Tape, Yahoo, YahooConfig,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,25 +21,35 @@ const REPLAY_LABEL: &str = "replay";
 pub enum Source {
     /// Plays by its own clock.
     Tape(Box<dyn Tape>),
-    /// Is asked.
-    Provider {
-        /// Whom to ask.
-        provider: Arc<dyn Provider>,
-        /// Whether to stream beside the polls.
-        stream: bool,
-    },
+    /// Are asked: the first, and those that stand in for it, in their order. Never empty.
+    Feeds(Vec<Feed>),
+}
+
+/// A provider that is asked.
+#[derive(Clone)]
+pub struct Feed {
+    /// Whom to ask.
+    pub provider: Arc<dyn Provider>,
+    /// Whether to stream beside the polls.
+    pub stream: bool,
+}
+
+impl Feed {
+    fn new(provider: impl Provider + 'static, stream: bool) -> Self {
+        Self { provider: Arc::new(provider), stream }
+    }
 }
 
 impl Source {
-    /// What this feed is.
+    /// What this feed is: the first one.
     pub fn info(&self) -> &FeedInfo {
         match self {
             Self::Tape(tape) => tape.info(),
-            Self::Provider { provider, .. } => provider.info(),
+            Self::Feeds(feeds) => feeds[0].provider.info(),
         }
     }
 
-    /// Sets up the configured feed. `newest` says of each feed where the store's bars end: there a simulated
+    /// Sets up the configured feeds. `newest` says of each feed where the store's bars end: there a simulated
     /// market or a recording goes on. Blocks on the disk for recordings.
     pub fn open(
         config: &Config,
@@ -49,7 +59,6 @@ impl Source {
         newest: &HashMap<FeedLabel, Minute>,
     ) -> anyhow::Result<Self> {
         let feed = &config.feed;
-        let provider = |provider: Arc<dyn Provider>, stream| Self::Provider { provider, stream };
         Ok(match feed.provider {
             ProviderName::Sim => {
                 let simulated = FeedLabel::new(FeedLabel::SIMULATED)?;
@@ -84,54 +93,96 @@ impl Source {
                     None => replay,
                 }))
             }
-            ProviderName::Alpaca => {
-                let section = &feed.alpaca;
-                for (key, secret) in
-                    [("feed.alpaca.key_id", &section.key_id), ("feed.alpaca.secret_key", &section.secret_key)]
-                {
-                    if secret.is_empty() {
-                        let what = "is empty: a free key comes with an account at alpaca.markets (set it in the file, the environment, or KEY_file)";
-                        return Err(ConfigError::value(key, what).into());
-                    }
-                }
-                let alpaca = Alpaca::new(
-                    AlpacaConfig {
-                        base_url: parse_url("feed.alpaca.base_url", &section.base_url)?,
-                        stream_url: stream_url(&section.stream_url)?,
-                        key_id: section.key_id.expose().to_owned(),
-                        secret_key: section.secret_key.expose().to_owned(),
-                        feed: section.feed.clone(),
-                        requests_per_minute: section.requests_per_minute,
-                        timeout: REQUEST_TIMEOUT,
-                        stream: section.stream,
-                    },
-                    clock,
-                );
-                let alpaca = settled("feed.alpaca", alpaca)?;
-                provider(Arc::new(alpaca), section.stream)
-            }
-            ProviderName::Yahoo => {
-                let yahoo = YahooConfig {
-                    base_url: parse_url("feed.yahoo.base_url", &feed.yahoo.base_url)?,
-                    requests_per_minute: feed.yahoo.requests_per_minute,
-                    timeout: REQUEST_TIMEOUT,
-                };
-                provider(Arc::new(settled("feed.yahoo", Yahoo::new(yahoo, clock))?), false)
-            }
-            ProviderName::Iex => {
-                if feed.iex.base_url.is_empty() {
-                    let what = "is empty: it must name a server of the IEX Cloud batch form (IEX Cloud itself is gone)";
-                    return Err(ConfigError::value("feed.iex.base_url", what).into());
-                }
-                let iex = IexConfig {
-                    base_url: parse_url("feed.iex.base_url", &feed.iex.base_url)?,
-                    token: feed.iex.token.expose().to_owned(),
-                    requests_per_minute: feed.iex.requests_per_minute,
-                    timeout: REQUEST_TIMEOUT,
-                };
-                provider(Arc::new(settled("feed.iex", Iex::new(iex, clock))?), false)
+            _ => {
+                let feeds = feed.names().map(|name| open_feed(name, config, watchlist, Arc::clone(&clock)));
+                Self::Feeds(feeds.collect::<Result<_, _>>()?)
             }
         })
+    }
+}
+
+/// Sets up one provider.
+fn open_feed(
+    name: ProviderName,
+    config: &Config,
+    watchlist: &Watchlist,
+    clock: Arc<dyn Clock>,
+) -> Result<Feed, ConfigError> {
+    let feed = &config.feed;
+    match name {
+        ProviderName::Sim | ProviderName::Replay => {
+            Err(ConfigError::value("feed.fallback", format!("`{name}` is no provider that can be asked")))
+        }
+        ProviderName::Alpaca => {
+            let section = &feed.alpaca;
+            for (key, secret) in
+                [("feed.alpaca.key_id", &section.key_id), ("feed.alpaca.secret_key", &section.secret_key)]
+            {
+                if secret.is_empty() {
+                    let what = "is empty: a free key comes with an account at alpaca.markets (set it in the file, the environment, or KEY_file)";
+                    return Err(ConfigError::value(key, what));
+                }
+            }
+            let alpaca = AlpacaConfig {
+                base_url: parse_url("feed.alpaca.base_url", &section.base_url)?,
+                stream_url: match section.stream_url.as_str() {
+                    "" => None,
+                    text => Some(stream_url("feed.alpaca.stream_url", text)?),
+                },
+                key_id: section.key_id.expose().to_owned(),
+                secret_key: section.secret_key.expose().to_owned(),
+                feed: section.feed.clone(),
+                requests_per_minute: section.requests_per_minute,
+                timeout: REQUEST_TIMEOUT,
+                stream: section.stream,
+            };
+            Ok(Feed::new(settled("feed.alpaca", Alpaca::new(alpaca, clock))?, section.stream))
+        }
+        ProviderName::Finnhub => {
+            let section = &feed.finnhub;
+            if section.token.is_empty() {
+                let what = "is empty: a free key comes with an account at finnhub.io (set it in the file, the environment, or token_file)";
+                return Err(ConfigError::value("feed.finnhub.token", what));
+            }
+            let (symbols, most) = (watchlist.symbols().len(), section.max_symbols);
+            if symbols > most {
+                let what = format!(
+                    "is {most}, and {symbols} symbols are watched: the free plan takes about {} on its one                      connection; watch fewer, or set what your plan takes",
+                    FinnhubConfig::MAX_SYMBOLS
+                );
+                return Err(ConfigError::value("feed.finnhub.max_symbols", what));
+            }
+            let finnhub = FinnhubConfig {
+                base_url: parse_url("feed.finnhub.base_url", &section.base_url)?,
+                stream_url: stream_url("feed.finnhub.stream_url", &section.stream_url)?,
+                token: section.token.expose().to_owned(),
+                max_symbols: most,
+                timeout: REQUEST_TIMEOUT,
+            };
+            Ok(Feed::new(settled("feed.finnhub", Finnhub::new(finnhub, clock))?, true))
+        }
+        ProviderName::Yahoo => {
+            let yahoo = YahooConfig {
+                base_url: parse_url("feed.yahoo.base_url", &feed.yahoo.base_url)?,
+                requests_per_minute: feed.yahoo.requests_per_minute,
+                timeout: REQUEST_TIMEOUT,
+            };
+            Ok(Feed::new(settled("feed.yahoo", Yahoo::new(yahoo, clock))?, false))
+        }
+        ProviderName::Iex => {
+            if feed.iex.base_url.is_empty() {
+                let what =
+                    "is empty: it must name a server of the IEX Cloud batch form (IEX Cloud itself is gone)";
+                return Err(ConfigError::value("feed.iex.base_url", what));
+            }
+            let iex = IexConfig {
+                base_url: parse_url("feed.iex.base_url", &feed.iex.base_url)?,
+                token: feed.iex.token.expose().to_owned(),
+                requests_per_minute: feed.iex.requests_per_minute,
+                timeout: REQUEST_TIMEOUT,
+            };
+            Ok(Feed::new(settled("feed.iex", Iex::new(iex, clock))?, false))
+        }
     }
 }
 
@@ -139,6 +190,7 @@ impl Source {
 pub fn refusal(provider: &str, error: &FeedError) -> anyhow::Error {
     let settings = match (error.kind, provider) {
         (FeedErrorKind::Auth, "alpaca") => " (see feed.alpaca.key_id and feed.alpaca.secret_key)",
+        (FeedErrorKind::Auth, "finnhub") => " (see feed.finnhub.token)",
         (FeedErrorKind::Auth, "iex") => " (see feed.iex.token)",
         _ => "",
     };
@@ -170,15 +222,12 @@ fn sim_start(text: &str) -> Result<Option<Timestamp>, ConfigError> {
     })
 }
 
-fn stream_url(text: &str) -> Result<Option<Url>, ConfigError> {
-    if text.is_empty() {
-        return Ok(None);
-    }
+fn stream_url(key: &str, text: &str) -> Result<Url, ConfigError> {
     match Url::parse(text) {
-        Ok(url) if matches!(url.scheme(), "ws" | "wss") => Ok(Some(url)),
+        Ok(url) if matches!(url.scheme(), "ws" | "wss") => Ok(url),
         _ => {
             let what = format!("`{text}` is not a stream's address: it must begin with wss://");
-            Err(ConfigError::value("feed.alpaca.stream_url", what))
+            Err(ConfigError::value(key, what))
         }
     }
 }

@@ -34,7 +34,16 @@ fn text(
         let _ = writeln!(text, "  {name:<9}{what}");
     };
     match feed {
-        Some(feed) => line("market", &format!("{} ({}): {}", feed.provider, feed.mode, feed.coverage)),
+        Some(feed) => {
+            line("market", &format!("{} ({}): {}", feed.provider, feed.mode, feed.coverage));
+            let others: Vec<String> = config.feed.fallback.iter().map(ToString::to_string).collect();
+            if !others.is_empty() {
+                line(
+                    "",
+                    &format!("where it fails for {}: {}", config.feed.failover_after, others.join(", ")),
+                );
+            }
+        }
         None => line("market", "read from the store; a worker elsewhere writes it"),
     }
     let symbols: Vec<String> = config.watchlist.symbols.iter().map(|symbol| symbol.0.to_string()).collect();

@@ -10,8 +10,14 @@ const DEFAULT_FILE: &str = "qqq-tracker.toml";
 /// What environment variables begin with; `__` separates levels.
 pub const PREFIX: &str = "QQQ_TRACKER__";
 /// Settings that are also read from the file named by the same key with `_file` (`_FILE`) behind it.
-const SECRETS: [&str; 5] =
-    ["feed.alpaca.key_id", "feed.alpaca.secret_key", "feed.iex.token", "email.smtp_url", "server.secret_key"];
+const SECRETS: [&str; 6] = [
+    "feed.alpaca.key_id",
+    "feed.alpaca.secret_key",
+    "feed.finnhub.token",
+    "feed.iex.token",
+    "email.smtp_url",
+    "server.secret_key",
+];
 /// A table whose keys are free.
 const FREE: &str = "watchlist.aliases";
 
@@ -285,6 +291,7 @@ mod tests {
             ("MARKET__EXTENDED_HOURS", "true"),
             ("MARKET__EXTRA_CLOSURES", "[\"2025-01-09\"]"),
             ("FEED__PROVIDER", "yahoo"),
+            ("FEED__FALLBACK", "finnhub, iex"),
             ("RULES__RATIO", "4"),
             ("SERVER__LISTEN", "0.0.0.0:80"),
         ])
@@ -292,6 +299,7 @@ mod tests {
         assert_eq!(config.watchlist().unwrap().symbols().len(), 2);
         assert!(config.market.extended_hours);
         assert_eq!(config.feed.provider, ProviderName::Yahoo);
+        assert_eq!(config.feed.fallback, [ProviderName::Finnhub, ProviderName::Iex]);
         assert_eq!(config.server.listen.port(), 80);
     }
 
@@ -322,6 +330,21 @@ mod tests {
         says(file("[watchlist]\nsymbols = [\"A B\"]"), &["watchlist.symbols", "A B"]);
         says(file("[watchlist]\nsymbols = []"), &["watchlist", "empty"]);
         says(file("[feed]\nprovider = \"bloomberg\""), &["feed.provider", "bloomberg", "alpaca"]);
+        let alpaca = |fallback| file(&format!("[feed]\nprovider = \"alpaca\"\nfallback = [{fallback}]"));
+        says(alpaca("\"yahooo\""), &["feed.fallback", "yahooo", "`yahoo`"]);
+        says(alpaca("\"yahoo\", \"yahoo\""), &["feed.fallback", "`yahoo` is there twice"]);
+        says(alpaca("\"alpaca\""), &["feed.fallback", "`alpaca` is there twice"]);
+        says(alpaca("\"sim\""), &["feed.fallback", "`sim` cannot stand in"]);
+        says(alpaca("\"replay\""), &["feed.fallback", "`replay` cannot stand in"]);
+        says(file("[feed]\nfallback = [\"yahoo\"]"), &["feed.fallback", "nobody stands in for `sim`"]);
+        says(file("[feed]\nfailover_after = \"5s\""), &["feed.failover_after", "5s", "10s to 1h"]);
+        says(file("[feed]\nfailback_after = \"2d\""), &["feed.failback_after", "2d", "10s to 1d"]);
+        says(
+            file(
+                "[feed]\nprovider = \"yahoo\"\nfallback = [\"alpaca\"]\n[feed.alpaca]\nfeed = \"delayed_sip\"",
+            ),
+            &["rules.max_alert_age", "15m", "17m old"],
+        );
         says(file("[feed]\npoll_interval = \"1s\""), &["feed.poll_interval", "1s", "10s to 1h"]);
         says(
             file("[feed]\nprovider = \"alpaca\"\n[feed.alpaca]\nfeed = \"delayed_sip\""),
@@ -362,6 +385,8 @@ mod tests {
         assert_eq!(config.feed.alpaca.secret_key.expose(), "s3cret");
         let config = file(&format!("[feed.iex]\ntoken_file = {path:?}")).unwrap();
         assert_eq!(config.feed.iex.token.expose(), "s3cret");
+        let config = environment(&[("FEED__FINNHUB__TOKEN_FILE", path), ("FEED__FALLBACK", "")]).unwrap();
+        assert_eq!(config.feed.finnhub.token.expose(), "s3cret");
         says(environment(&[("EMAIL__SMTP_URL_FILE", "/nowhere/x")]), &["email.smtp_url_file", "/nowhere/x"]);
         says(environment(&[("RULES__RATIO_FILE", path)]), &["rules.ratio_file"]);
     }

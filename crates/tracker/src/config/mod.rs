@@ -12,8 +12,10 @@ use qqq_core::calendar::{Calendar, Market};
 use qqq_core::rule::Ratio;
 use qqq_core::watchlist::DEFAULT_SYMBOLS;
 use qqq_core::{SpikeRule, Symbol, Watchlist};
+use qqq_feed::FinnhubConfig;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use url::Url;
@@ -96,14 +98,35 @@ pub enum ProviderName {
     Yahoo,
     /// A server of the IEX Cloud batch form.
     Iex,
+    /// Finnhub's stream of trades.
+    Finnhub,
+}
+
+impl fmt::Display for ProviderName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sim => "sim",
+            Self::Replay => "replay",
+            Self::Alpaca => "alpaca",
+            Self::Yahoo => "yahoo",
+            Self::Iex => "iex",
+            Self::Finnhub => "finnhub",
+        })
+    }
 }
 
 /// `[feed]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FeedConfig {
-    /// `sim`, `replay`, `alpaca`, `yahoo`, `iex`.
+    /// `sim`, `replay`, `alpaca`, `yahoo`, `iex`, `finnhub`.
     pub provider: ProviderName,
+    /// Who stands in while the provider fails, in this order.
+    pub fallback: Vec<ProviderName>,
+    /// How long a feed must fail before another takes over.
+    pub failover_after: Period,
+    /// How long a feed before the running one must be well before it is taken back.
+    pub failback_after: Period,
     /// How often a provider is asked while the market is open, aligned to the minute.
     pub poll_interval: Period,
     /// How much market before now is fetched at start and after a gap.
@@ -114,6 +137,8 @@ pub struct FeedConfig {
     pub iex: IexSection,
     /// `[feed.yahoo]`
     pub yahoo: YahooSection,
+    /// `[feed.finnhub]`
+    pub finnhub: FinnhubSection,
     /// `[feed.replay]`
     pub replay: ReplaySection,
     /// `[feed.sim]`
@@ -124,11 +149,15 @@ impl Default for FeedConfig {
     fn default() -> Self {
         Self {
             provider: ProviderName::Sim,
+            fallback: Vec::new(),
+            failover_after: Period::seconds(3 * 60),
+            failback_after: Period::seconds(10 * 60),
             poll_interval: Period::seconds(60),
             backfill: Period::seconds(24 * 60 * 60),
             alpaca: AlpacaSection::default(),
             iex: IexSection::default(),
             yahoo: YahooSection::default(),
+            finnhub: FinnhubSection::default(),
             replay: ReplaySection::default(),
             sim: SimSection::default(),
         }
@@ -200,6 +229,31 @@ pub struct YahooSection {
 impl Default for YahooSection {
     fn default() -> Self {
         Self { base_url: "https://query1.finance.yahoo.com".to_owned(), requests_per_minute: 60 }
+    }
+}
+
+/// `[feed.finnhub]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FinnhubSection {
+    /// Key. Secret.
+    pub token: Secret,
+    /// Address of the stream.
+    pub stream_url: String,
+    /// Address of the REST interface.
+    pub base_url: String,
+    /// Symbols the plan takes on its one connection.
+    pub max_symbols: usize,
+}
+
+impl Default for FinnhubSection {
+    fn default() -> Self {
+        Self {
+            token: Secret::default(),
+            stream_url: "wss://ws.finnhub.io".to_owned(),
+            base_url: "https://finnhub.io/api/v1".to_owned(),
+            max_symbols: FinnhubConfig::MAX_SYMBOLS,
+        }
     }
 }
 
@@ -485,7 +539,9 @@ impl Config {
         }
         within("rules.cooldown", self.rules.cooldown, 0, SpikeRule::MAX_COOLDOWN_SECONDS.into(), "0s to 7d")?;
         within("rules.max_alert_age", self.rules.max_alert_age, MINUTE, DAY, "1m to 1d")?;
-        let delayed = self.feed.provider == ProviderName::Alpaca && self.feed.alpaca.feed == "delayed_sip";
+        self.check_fallback()?;
+        let asks_alpaca = self.feed.names().any(|name| name == ProviderName::Alpaca);
+        let delayed = asks_alpaca && self.feed.alpaca.feed == "delayed_sip";
         let delay = if delayed { 16 * MINUTE } else { 0 };
         let oldest = delay + self.feed.poll_interval.as_secs();
         if self.rules.max_alert_age.as_secs() < oldest {
@@ -498,6 +554,8 @@ impl Config {
             return Err(ConfigError::value("rules.max_alert_age", what));
         }
         within("feed.poll_interval", self.feed.poll_interval, 10, HOUR, "10s to 1h")?;
+        within("feed.failover_after", self.feed.failover_after, 10, HOUR, "10s to 1h")?;
+        within("feed.failback_after", self.feed.failback_after, 10, DAY, "10s to 1d")?;
         within("feed.backfill", self.feed.backfill, HOUR, 7 * DAY, "1h to 7d")?;
         within("store.bars_retention", self.store.bars_retention, 2 * DAY, 36_500 * DAY, "2d or more")?;
         within("webhooks.timeout", self.webhooks.timeout, 1, MINUTE, "1s to 1m")?;
@@ -514,6 +572,37 @@ impl Config {
             }
         }
         Ok(())
+    }
+}
+
+impl Config {
+    fn check_fallback(&self) -> Result<(), ConfigError> {
+        let refuse = |what: String| Err(ConfigError::value("feed.fallback", what));
+        let plays = |name: ProviderName| matches!(name, ProviderName::Sim | ProviderName::Replay);
+        let section = &self.feed;
+        if let Some(name) = section.fallback.iter().find(|&&name| plays(name)) {
+            return refuse(format!(
+                "`{name}` cannot stand in for a provider: its bars are not the market's; it must be alpaca, yahoo, \
+                 iex or finnhub"
+            ));
+        }
+        if plays(section.provider) && !section.fallback.is_empty() {
+            return refuse(format!("nobody stands in for `{}`: it does not fail", section.provider));
+        }
+        let names: Vec<ProviderName> = section.names().collect();
+        for (index, name) in names.iter().enumerate() {
+            if names[..index].contains(name) {
+                return refuse(format!("`{name}` is there twice, feed.provider included"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FeedConfig {
+    /// The provider, and who stands in for it.
+    pub fn names(&self) -> impl Iterator<Item = ProviderName> {
+        std::iter::once(self.provider).chain(self.fallback.iter().copied())
     }
 }
 

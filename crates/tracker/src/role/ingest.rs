@@ -3,11 +3,13 @@
 //! A tape plays; a provider is polled while the market is open, aligned to the minute, and may stream
 //! beside that. Every poll asks again for the last minutes; after any gap, whoever's fault it was, the poll
 //! begins where the last good one ended. What was seen is not remembered here but in the store.
+//!
+//! A provider that only streams is not asked: it is well while its stream stands, and what that missed stays missing.
 
 use super::detect::{Step, status};
+use super::failover::Duty;
 use super::schedule;
 use crate::metrics::Metrics;
-use crate::source::refusal;
 use jiff::{SignedDuration, Timestamp};
 use qqq_core::{Bar, Calendar, Clock, FeedInfo, Minute, Split, Symbol, Watchlist};
 use qqq_feed::{FeedError, FeedErrorKind, Fetched, Provider, Reject, StreamEvent, Tape};
@@ -15,7 +17,7 @@ use qqq_store::Store;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -33,6 +35,20 @@ const NAP: Duration = Duration::from_secs(60);
 const GATHER: Duration = Duration::from_millis(50);
 /// Without any bar for so long while the market is open, a feed counts as dead.
 const DEAD_AFTER: SignedDuration = SignedDuration::from_mins(5);
+
+/// How long after a streamed bar a stream counts as bringing bars, whatever becomes of the polls beside it.
+const STREAMED: SignedDuration = SignedDuration::from_secs(90);
+/// Symbols that a feed on standby is asked for.
+const PROBED: usize = 3;
+
+/// How a feed is, after every poll.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Report {
+    /// It answers, and has bars while the market is open.
+    Well,
+    /// It fails, or refuses.
+    Failing(FeedError),
+}
 
 /// What both kinds of source need.
 #[derive(Clone)]
@@ -139,6 +155,20 @@ pub struct Poller {
     reconciled: Option<Minute>,
     answered_at: Option<Timestamp>,
     problem: Option<String>,
+    /// Whether what it gets is wanted.
+    on_air: bool,
+    /// Whether it has to start over with its history once it is on air: other feeds have run meanwhile.
+    is_behind: bool,
+    /// Whether any symbol was answered for in the latest poll.
+    answered: bool,
+    /// Of a provider that only streams: since when it is listened to.
+    listens_since: Option<Minute>,
+    /// When the stream last brought a bar.
+    streamed_at: Option<Timestamp>,
+    /// Why there is no stream, of a provider that only streams.
+    lost: Option<FeedError>,
+    /// Whether a provider that only streams has accepted the key.
+    accepted: bool,
 }
 
 impl Poller {
@@ -182,20 +212,69 @@ impl Poller {
             reconciled: None,
             answered_at: None,
             problem: None,
+            on_air: true,
+            is_behind: false,
+            answered: false,
+            listens_since: None,
+            streamed_at: None,
+            lost: None,
+            accepted: false,
         })
     }
 
-    /// Polls (and listens) until `stop`. A refusal of the very first question ends it: the operator is there
-    /// to read why.
-    pub async fn run(mut self, stream: bool, stop: CancellationToken) -> anyhow::Result<()> {
+    /// Does its duty until `stop`, and reports after every poll how the feed is.
+    pub async fn run(
+        mut self,
+        stream: bool,
+        mut duty: watch::Receiver<Duty>,
+        report: (usize, mpsc::Sender<(usize, Report)>),
+        stop: CancellationToken,
+    ) -> anyhow::Result<()> {
+        let mut events = None;
+        loop {
+            let told = *duty.borrow_and_update();
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                changed = duty.changed() => {
+                    if changed.is_err() {
+                        return Ok(());
+                    }
+                }
+                () = self.serve(told, stream, &mut events, &report) => return Ok(()),
+            }
+        }
+    }
+
+    /// Polls and listens as its duty is, until nobody takes steps any more. May be dropped at any await: what it
+    /// was doing is done again, or not wanted any more.
+    async fn serve(
+        &mut self,
+        duty: Duty,
+        stream: bool,
+        events: &mut Option<mpsc::Receiver<StreamEvent>>,
+        report: &(usize, mpsc::Sender<(usize, Report)>),
+    ) {
+        self.on_air = duty == Duty::OnAir;
+        match duty {
+            Duty::Idle => {
+                self.is_behind = true;
+                *events = None;
+                return std::future::pending().await;
+            }
+            Duty::Standby => self.is_behind = true,
+            Duty::OnAir if self.is_behind => self.start_over(),
+            Duty::OnAir => {}
+        }
+        let only_streams = !self.provider.has_history();
+        if only_streams {
+            self.listens_since = Some(schedule::complete_until(self.market_time()));
+        } else {
+            *events = None;
+        }
         let symbols = self.ingest.watchlist.symbols().to_vec();
-        let mut due = match self.poll(&stop).await {
-            Err(error) if error.is_final() => return Err(refusal(self.info.provider, &error)),
-            Err(_) => self.in_future(SignedDuration::from_secs(self.interval)),
-            Ok(()) => self.next_poll(),
-        };
-        let mut events = if stream { self.provider.stream(&symbols) } else { None };
-        let mut before = self.ingest.clock.now();
+        let mut streams = stream && (self.on_air || only_streams);
+        let mut due = self.ingest.clock.now();
+        let mut before = due;
         loop {
             let now = self.ingest.clock.now();
             if now < before {
@@ -203,41 +282,74 @@ impl Poller {
                 due = self.next_poll();
             }
             before = now;
-            // Long waits are cut: a machine that slept, or a clock that was set, is noticed within a minute.
-            let wait = Duration::try_from(due.duration_since(now)).unwrap_or(Duration::ZERO).min(NAP);
-            tokio::select! {
-                () = stop.cancelled() => return Ok(()),
-                () = tokio::time::sleep(wait) => {
-                    if self.ingest.clock.now() >= due {
-                        due = match self.poll(&stop).await {
-                            Err(error) if error.is_final() => self.in_future(AFTER_REFUSAL),
-                            // Also while the market is closed: a failure must not wait for the next session.
-                            Err(_) => self.next_poll().min(self.in_future(SignedDuration::from_secs(self.interval))),
-                            Ok(()) => self.next_poll(),
-                        };
-                    }
+            if now >= due {
+                let result = self.ask().await;
+                // Nobody listens only while the process ends.
+                let _ = report.1.send((report.0, self.standing(&result))).await;
+                let soon = self.in_future(SignedDuration::from_secs(self.interval));
+                due = match &result {
+                    Err(error) if error.is_final() => self.in_future(AFTER_REFUSAL),
+                    // Also while the market is closed: a failure must not wait for the next session.
+                    Err(_) => self.next_poll().min(soon),
+                    Ok(()) => self.next_poll(),
+                };
+                let refused = result.is_err_and(|error| error.is_final());
+                if streams && !refused && events.is_none() {
+                    *events = self.provider.stream(&symbols);
+                    // One that ended for good is opened again only where there is nothing else.
+                    streams = only_streams;
                 }
-                event = next_event(&mut events) => match event {
+            }
+            if self.ingest.steps.is_closed() {
+                return;
+            }
+            // Long waits are cut: a machine that slept, or a clock that was set, is noticed within a minute.
+            let wait = due.duration_since(self.ingest.clock.now());
+            let wait = Duration::try_from(wait).unwrap_or(Duration::ZERO).min(NAP);
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                event = next_event(events) => match event {
                     Some(event) => {
-                        if self.take_event(event, &mut events).await {
+                        if self.take_event(event, events).await {
                             // Bars of the time without a connection may be missing.
                             due = self.ingest.clock.now();
                         }
                     }
-                    None => events = None,
+                    None => *events = None,
                 },
-            }
-            if self.ingest.steps.is_closed() {
-                return Ok(());
             }
         }
     }
 
+    /// Takes up as if nothing of this feed were known: bars of others lie where its own did.
+    fn start_over(&mut self) {
+        let start = schedule::take_up(None, self.market_time(), self.backfill, &self.ingest.calendar);
+        self.from.values_mut().for_each(|from| *from = start);
+        (self.reconciled, self.splits_asked_on, self.is_behind) = (None, None, false);
+    }
+
     /// One poll: from where each symbol's last good one ended, to now.
     pub async fn poll(&mut self, stop: &CancellationToken) -> Result<(), FeedError> {
-        let result = tokio::select! {
-            result = self.poll_all() => result,
-            () = stop.cancelled() => return Ok(()),
+        tokio::select! {
+            result = self.ask() => result,
+            () = stop.cancelled() => Ok(()),
+        }
+    }
+
+    /// Whether any symbol was answered for in the latest poll.
+    pub fn has_answered(&self) -> bool {
+        self.answered
+    }
+
+    /// Asks what its duty wants to know, and tells how that went.
+    async fn ask(&mut self) -> Result<(), FeedError> {
+        self.answered = false;
+        let result = if !self.provider.has_history() {
+            self.ask_for_the_stream().await
+        } else if self.on_air {
+            self.poll_all().await
+        } else {
+            self.probe().await
         };
         match &result {
             Ok(()) => self.problem = self.dead_feed(),
@@ -249,6 +361,54 @@ impl Poller {
         }
         self.hand_on(Vec::new(), Vec::new()).await;
         result
+    }
+
+    /// What a poll says of the feed. Trouble with some symbols alone, or beside a stream that brings bars, is none
+    /// of the feed.
+    fn standing(&self, result: &Result<(), FeedError>) -> Report {
+        let now = self.ingest.clock.now();
+        let streams = self.streamed_at.is_some_and(|at| now.duration_since(at) < STREAMED);
+        let serves = self.answered || (streams && self.provider.has_history());
+        match result {
+            Err(error) if error.is_final() => Report::Failing(error.clone()),
+            Err(error) if !serves => Report::Failing(error.clone()),
+            _ => match self.dead_feed() {
+                Some(problem) => Report::Failing(FeedError::new(FeedErrorKind::Transient, problem)),
+                None => Report::Well,
+            },
+        }
+    }
+
+    /// Whether a feed on standby has the last minutes of a few symbols.
+    async fn probe(&mut self) -> Result<(), FeedError> {
+        let until = schedule::complete_until(self.market_time());
+        let symbols = self.ingest.watchlist.symbols();
+        let symbols = &symbols[..symbols.len().min(PROBED)];
+        let fetched = self.provider.bars(symbols, until.plus(-schedule::RE_ASK)..until).await?;
+        self.newest = self.newest.max(fetched.bars.iter().map(|bar| bar.start).max());
+        match fetched.failed.into_iter().next() {
+            Some((_, error)) if fetched.bars.is_empty() && error.is_retryable() => Err(error),
+            _ => {
+                self.answered = true;
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether a provider that only streams accepts the key, and its stream stands.
+    async fn ask_for_the_stream(&mut self) -> Result<(), FeedError> {
+        if let Some(error) = self.lost.clone() {
+            // After a final one there is no stream any more: the next question is the first one again.
+            if error.is_final() {
+                (self.lost, self.accepted) = (None, false);
+            }
+            return Err(error);
+        }
+        if !self.accepted {
+            self.provider.check(self.ingest.watchlist.symbols()[0]).await?;
+            self.accepted = true;
+        }
+        Ok(())
     }
 
     async fn poll_all(&mut self) -> Result<(), FeedError> {
@@ -300,6 +460,7 @@ impl Poller {
     /// others that asking again may mend, if any.
     async fn take(&mut self, fetched: Fetched, answered: &[Symbol], until: Minute) -> Option<FeedError> {
         self.answered_at = Some(self.ingest.clock.now());
+        self.answered |= !answered.is_empty();
         self.ingest.reject(&fetched.rejects);
         for &symbol in answered {
             self.from.insert(symbol, until.plus(-schedule::RE_ASK));
@@ -361,13 +522,15 @@ impl Poller {
             match event {
                 StreamEvent::Connected => {
                     info!(provider = self.info.provider, "stream connected");
+                    self.lost = None;
                     missed = true;
                 }
                 StreamEvent::Bar(bar) => bars.push(bar),
                 StreamEvent::Rejected(reject) => self.ingest.reject(&[reject]),
                 StreamEvent::Disconnected(error) => {
-                    warn!(provider = self.info.provider, %error, "stream lost; polls go on");
+                    warn!(provider = self.info.provider, %error, "stream lost");
                     self.problem = Some(error.to_string());
+                    self.lost = Some(error);
                 }
             }
             if bars.is_empty() || bars.len() >= STEP_BARS {
@@ -377,6 +540,7 @@ impl Poller {
         }
         if !bars.is_empty() {
             self.answered_at = Some(self.ingest.clock.now());
+            self.streamed_at = self.answered_at;
             self.hand_on(Vec::new(), bars).await;
         }
         missed
@@ -386,6 +550,9 @@ impl Poller {
         let now = self.ingest.clock.now();
         let bars = self.ingest.admit(bars, now);
         self.newest = self.newest.max(bars.last().map(|bar| bar.start));
+        if !self.on_air {
+            return;
+        }
         let feed = status(&self.info, now, self.answered_at, self.problem.clone());
         // Nobody takes steps any more only while the process ends.
         let _ = self.ingest.hand_on(splits, bars, &self.info, &feed).await;
@@ -395,13 +562,16 @@ impl Poller {
     fn dead_feed(&self) -> Option<String> {
         let complete = schedule::complete_until(self.market_time());
         let session = self.ingest.calendar.tracked_until(complete)?;
-        let last = self.newest.unwrap_or(session.start).max(session.start);
+        let last = self.newest.max(self.listens_since).unwrap_or(session.start).max(session.start);
         let silent = self.ingest.calendar.counting_minutes(last.plus(1)..complete);
         (i64::from(silent) * 60 >= DEAD_AFTER.as_secs())
             .then(|| format!("no bar for {silent} minutes of an open market: the feed may be dead"))
     }
 
     fn next_poll(&self) -> Timestamp {
+        if !self.on_air {
+            return self.in_future(SignedDuration::from_secs(self.interval));
+        }
         let next = schedule::next_poll(self.market_time(), self.interval, &self.ingest.calendar);
         next.checked_add(delay(&self.info)).unwrap_or(Timestamp::MAX)
     }

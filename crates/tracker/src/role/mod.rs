@@ -3,7 +3,9 @@
 
 pub mod detect;
 pub mod dispatch;
+pub mod failover;
 pub mod ingest;
+pub mod relay;
 pub mod retain;
 pub mod schedule;
 

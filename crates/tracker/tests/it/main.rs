@@ -7,4 +7,5 @@ mod detect;
 mod dispatch;
 mod edges;
 mod ingest;
+mod relay;
 mod world;

@@ -14,7 +14,7 @@ use qqq_tracker::metrics::Metrics;
 use qqq_tracker::role::detect::Step;
 use qqq_tracker::role::ingest::Ingest;
 use std::ops::{Range, RangeInclusive};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -82,6 +82,9 @@ pub(crate) struct FakeProvider {
     pub(crate) splits_failure: Mutex<Option<FeedError>>,
     pub(crate) hangs: AtomicBool,
     pub(crate) stream: Mutex<Option<mpsc::Receiver<StreamEvent>>>,
+    /// How often a stream was wanted.
+    pub(crate) streams: AtomicUsize,
+    has_history: bool,
 }
 
 impl FakeProvider {
@@ -97,11 +100,25 @@ impl FakeProvider {
         Self::of(0, true)
     }
 
+    /// Of another name, which is its label, too.
+    pub(crate) fn named(name: &'static str) -> Arc<Self> {
+        Arc::new(Self::new_of(name, 0, false, true))
+    }
+
+    /// One that only streams.
+    pub(crate) fn streaming(name: &'static str) -> Arc<Self> {
+        Arc::new(Self::new_of(name, 0, false, false))
+    }
+
     fn of(delay_minutes: i32, split_adjusted: bool) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new(Self::new_of("fake", delay_minutes, split_adjusted, true))
+    }
+
+    fn new_of(name: &'static str, delay_minutes: i32, split_adjusted: bool, has_history: bool) -> Self {
+        Self {
             info: FeedInfo {
-                provider: "fake",
-                label: label(),
+                provider: name,
+                label: name.parse().unwrap(),
                 mode: FeedMode::Live,
                 coverage: "everything".to_owned(),
                 split_adjusted,
@@ -115,7 +132,14 @@ impl FakeProvider {
             splits_failure: Mutex::default(),
             hangs: AtomicBool::new(false),
             stream: Mutex::default(),
-        })
+            streams: AtomicUsize::new(0),
+            has_history,
+        }
+    }
+
+    /// Fails every question from now on, or none.
+    pub(crate) fn fail(&self, error: Option<FeedError>) {
+        *self.failure.lock().unwrap() = error;
     }
 
     /// What was asked for since the last look.
@@ -160,12 +184,20 @@ impl Provider for FakeProvider {
             .collect())
     }
 
+    fn has_history(&self) -> bool {
+        self.has_history
+    }
+
     fn stream(&self, _: &[Symbol]) -> Option<mpsc::Receiver<StreamEvent>> {
+        self.streams.fetch_add(1, Ordering::SeqCst);
         self.stream.lock().unwrap().take()
     }
 
     async fn check(&self, _: Symbol) -> Result<String, FeedError> {
-        Ok("fake".to_owned())
+        match self.failure.lock().unwrap().clone() {
+            Some(error) => Err(error),
+            None => Ok("fake".to_owned()),
+        }
     }
 }
 

@@ -1,0 +1,154 @@
+//! The relay: several feeds in order of preference, one of which is on air.
+//!
+//! Every feed has a poller of its own. What they hand on comes here; only what the running one says goes on to
+//! detect, so bars of two feeds never take turns.
+
+use super::detect::Step;
+use super::failover::{Duty, Failover, Health, Patience};
+use super::ingest::{Ingest, Poller, QUEUE, Report};
+use crate::source::{Feed, refusal};
+use qqq_feed::FeedError;
+use qqq_store::Store;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+/// How often it is looked whether a feed's time has come.
+const LOOK: Duration = Duration::from_secs(1);
+/// Reports that wait to be read.
+const REPORTS: usize = 16;
+
+/// Several feeds, one of which brings bars.
+pub struct Relay {
+    ingest: Ingest,
+    failover: Failover,
+    feeds: Vec<Place>,
+    reports: mpsc::Receiver<(usize, Report)>,
+    pollers: JoinSet<anyhow::Result<()>>,
+    stop: CancellationToken,
+    /// What readers are told while it is not the preferred feed that runs.
+    stands_in: Option<String>,
+}
+
+/// A feed's place in the order.
+struct Place {
+    provider: &'static str,
+    duty: watch::Sender<Duty>,
+    steps: mpsc::Receiver<Step>,
+    /// What it last failed with.
+    problem: Option<FeedError>,
+}
+
+impl Relay {
+    /// Sets up the pollers, which take up where the store stops, and starts them: the first feed on air.
+    pub async fn start(
+        ingest: Ingest,
+        feeds: &[Feed],
+        patience: Patience,
+        store: &dyn Store,
+        (poll_interval, backfill): (Duration, Duration),
+        stop: CancellationToken,
+    ) -> anyhow::Result<Self> {
+        let failover = Failover::new(feeds.len(), patience);
+        let (report, reports) = mpsc::channel(REPORTS);
+        let (mut places, mut pollers) = (Vec::new(), JoinSet::new());
+        for (number, feed) in feeds.iter().enumerate() {
+            let (steps, taken) = mpsc::channel(QUEUE);
+            let own = Ingest { steps, ..ingest.clone() };
+            let poller = Poller::new(own, feed.provider.clone(), store, poll_interval, backfill).await?;
+            let (duty, told) = watch::channel(failover.duty(number));
+            let (stream, report, stop) = (feed.stream, report.clone(), stop.clone());
+            pollers.spawn(poller.run(stream, told, (number, report), stop));
+            let provider = feed.provider.info().provider;
+            places.push(Place { provider, duty, steps: taken, problem: None });
+        }
+        Ok(Self { ingest, failover, feeds: places, reports, pollers, stop, stands_in: None })
+    }
+
+    /// Hands on what the running feed brings, until told to stop. A refusal of every feed from its first question
+    /// on ends it: the operator is there to read why.
+    pub async fn run(mut self) -> anyhow::Result<()> {
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return Ok(()),
+                Some((feed, report)) = self.reports.recv() => self.take(feed, report)?,
+                (feed, step) = next_step(&mut self.feeds) => {
+                    if feed == self.failover.running() && self.hand_on(step).await.is_err() {
+                        return Ok(());
+                    }
+                }
+                Some(ended) = self.pollers.join_next() => return ended?,
+                () = tokio::time::sleep(LOOK) => {
+                    let changed = self.failover.decide(self.ingest.clock.now());
+                    self.changed(changed);
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, feed: usize, report: Report) -> anyhow::Result<()> {
+        let (health, problem) = match report {
+            Report::Well => (Health::Well, None),
+            Report::Failing(error) if error.is_final() => (Health::Refused, Some(error)),
+            Report::Failing(error) => (Health::Failing, Some(error)),
+        };
+        if let Some(place) = self.feeds.get_mut(feed) {
+            place.problem = problem.or(place.problem.take());
+        }
+        let changed = self.failover.report(feed, health, self.ingest.clock.now());
+        if self.failover.is_hopeless() {
+            return Err(self.refusals());
+        }
+        self.changed(changed);
+        Ok(())
+    }
+
+    /// Tells everybody his duty; `changed` is the feed that runs from now on, where that is another one.
+    fn changed(&mut self, changed: Option<usize>) {
+        if let Some(running) = changed {
+            let (preferred, now) = (&self.feeds[0], &self.feeds[running]);
+            let reason = preferred.problem.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+            if running == 0 {
+                info!(provider = now.provider, "the preferred feed runs again");
+                self.stands_in = None;
+            } else {
+                warn!(provider = now.provider, "this feed stands in for {}{reason}", preferred.provider);
+                self.stands_in = Some(format!("stands in for {}{reason}", preferred.provider));
+            }
+            self.ingest.metrics.feed_changed(running);
+        }
+        for (number, place) in self.feeds.iter().enumerate() {
+            let duty = self.failover.duty(number);
+            place.duty.send_if_modified(|told| std::mem::replace(told, duty) != duty);
+        }
+    }
+
+    async fn hand_on(&self, mut step: Step) -> Result<(), mpsc::error::SendError<Step>> {
+        if let Some(stands_in) = &self.stands_in {
+            step.feed.coverage = format!("{}; {stands_in}", step.feed.coverage);
+        }
+        self.ingest.steps.send(step).await
+    }
+
+    /// What every feed refused with.
+    fn refusals(&self) -> anyhow::Error {
+        let refused = |place: &Place| Some(refusal(place.provider, place.problem.as_ref()?).to_string());
+        anyhow::anyhow!(self.feeds.iter().filter_map(refused).collect::<Vec<_>>().join("; "))
+    }
+}
+
+/// The next step that any feed hands on.
+async fn next_step(feeds: &mut [Place]) -> (usize, Step) {
+    std::future::poll_fn(|context| {
+        for (number, place) in feeds.iter_mut().enumerate() {
+            if let Poll::Ready(Some(step)) = place.steps.poll_recv(context) {
+                return Poll::Ready((number, step));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
