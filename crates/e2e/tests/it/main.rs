@@ -6,6 +6,7 @@ mod apart;
 mod bars;
 mod cli;
 mod description;
+mod failover;
 mod flow;
 mod kill;
 mod mail;

@@ -13,10 +13,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// For what takes a moment, on a slow machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// For what waits for the next minute, and a provider that is left alone for a while besides.
-const MINUTES: Duration = Duration::from_secs(180);
-const STOP: Duration = Duration::from_secs(20);
+pub(crate) const MINUTES: Duration = Duration::from_secs(180);
+pub(crate) const STOP: Duration = Duration::from_secs(20);
 /// The shortest interval there is.
 const INTERVAL_SECONDS: i64 = 10;
 const KEY_ID: &str = "CANARYKEYID0000000001";
@@ -154,7 +154,7 @@ fn a_key_that_is_refused_at_the_start_ends_the_process_and_is_named() {
 }
 
 /// A tracker that asks `alpaca`, around the clock.
-fn asking(alpaca: &Alpaca, backfill: &str) -> Tracker {
+pub(crate) fn asking(alpaca: &Alpaca, backfill: &str) -> Tracker {
     let mut tracker = Tracker::new();
     tracker.set("feed.provider", "alpaca").set("feed.alpaca.base_url", format!("http://{}", alpaca.address));
     tracker.set("feed.alpaca.key_id", KEY_ID).set("feed.alpaca.secret_key", SECRET);
@@ -167,14 +167,14 @@ fn asking(alpaca: &Alpaca, backfill: &str) -> Tracker {
 }
 
 /// The minute of a symbol's newest bar.
-fn newest(tracker: &Tracker, symbol: &str) -> Option<i64> {
+pub(crate) fn newest(tracker: &Tracker, symbol: &str) -> Option<i64> {
     let shown = tracker.http().get(&format!("/v1/symbols/{symbol}")).json();
     Some(minute(shown["bar"]["start"].as_str()?))
 }
 
 /// What the original endpoint lists of 24 hours, and the minute of the last of it.
 #[track_caller]
-fn series(tracker: &Tracker, symbol: &str, metric: &str) -> (i64, Vec<f64>) {
+pub(crate) fn series(tracker: &Tracker, symbol: &str, metric: &str) -> (i64, Vec<f64>) {
     let key = if metric == "price" { "prices" } else { metric };
     wait_for("two answers of one moment", PATIENCE, || {
         let before = newest(tracker, symbol)?;
@@ -185,7 +185,7 @@ fn series(tracker: &Tracker, symbol: &str, metric: &str) -> (i64, Vec<f64>) {
 }
 
 /// Minutes since 1970.
-fn minute(text: &str) -> i64 {
+pub(crate) fn minute(text: &str) -> i64 {
     text.parse::<Timestamp>().expect("a time").as_second() / 60
 }
 
@@ -202,11 +202,11 @@ fn new_york_day(minute: i64) -> (i64, String) {
 }
 
 /// The tape: every minute of every symbol has a bar, and these are its close, in cents, and its volume.
-fn cents(minute: i64) -> i64 {
+pub(crate) fn cents(minute: i64) -> i64 {
     10_000 + minute.rem_euclid(7) * 2
 }
 
-fn shares(minute: i64) -> i64 {
+pub(crate) fn shares(minute: i64) -> i64 {
     1_000 + minute.rem_euclid(100)
 }
 
@@ -232,13 +232,13 @@ fn assert_polls_are_aligned(alpaca: &Alpaca) {
 }
 
 /// An answer that is not what was asked for, once.
-struct Fault {
+pub(crate) struct Fault {
     status: &'static str,
     header: &'static str,
 }
 
 /// A request for bars: its first page.
-struct Asked {
+pub(crate) struct Asked {
     at: Timestamp,
     /// The newest minute asked for.
     last: i64,
@@ -246,12 +246,12 @@ struct Asked {
 }
 
 #[derive(Default)]
-struct State {
+pub(crate) struct State {
     faults: VecDeque<Fault>,
     /// The answer to everything, while set.
-    broken: Option<&'static str>,
+    pub(crate) broken: Option<&'static str>,
     /// Volumes told instead of the tape's, by minute, of AAPL.
-    corrections: BTreeMap<i64, i64>,
+    pub(crate) corrections: BTreeMap<i64, i64>,
     /// The ex-date of a split of AAPL, two for one.
     split: Option<String>,
     asked: Vec<Asked>,
@@ -260,13 +260,13 @@ struct State {
 }
 
 /// A server of Alpaca's form over an endless tape. It ends with the test.
-struct Alpaca {
-    address: SocketAddr,
+pub(crate) struct Alpaca {
+    pub(crate) address: SocketAddr,
     state: Arc<Mutex<State>>,
 }
 
 impl Alpaca {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("an address");
         let address = listener.local_addr().expect("its address");
         let state = Arc::new(Mutex::new(State::default()));
@@ -281,12 +281,12 @@ impl Alpaca {
         Self { address, state }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         locked(&self.state)
     }
 }
 
-fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
+pub(crate) fn locked<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -368,7 +368,7 @@ fn actions(state: &State) -> Value {
     json!({ "corporate_actions": { "forward_splits": splits }, "next_page_token": null })
 }
 
-fn decoded(text: &str) -> String {
+pub(crate) fn decoded(text: &str) -> String {
     let mut pieces = text.split('%');
     let mut decoded = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {

@@ -573,9 +573,8 @@ impl Config {
         }
         Ok(())
     }
-}
 
-impl Config {
+    /// Holds the fallbacks to providers of the real market, each once.
     fn check_fallback(&self) -> Result<(), ConfigError> {
         let refuse = |what: String| Err(ConfigError::value("feed.fallback", what));
         let plays = |name: ProviderName| matches!(name, ProviderName::Sim | ProviderName::Replay);
