@@ -558,11 +558,14 @@ impl Poller {
         let _ = self.ingest.hand_on(splits, bars, &self.info, &feed).await;
     }
 
-    /// Tells a dead feed from a closed market: minutes of an open session without any bar.
+    /// Tells a dead feed from a closed market: minutes of an open session without any bar. On standby only the last
+    /// minutes are known.
     fn dead_feed(&self) -> Option<String> {
         let complete = schedule::complete_until(self.market_time());
         let session = self.ingest.calendar.tracked_until(complete)?;
-        let last = self.newest.max(self.listens_since).unwrap_or(session.start).max(session.start);
+        let begin =
+            if self.on_air { session.start } else { session.start.max(complete.plus(-1 - schedule::RE_ASK)) };
+        let last = self.newest.max(self.listens_since).unwrap_or(begin).max(begin);
         let silent = self.ingest.calendar.counting_minutes(last.plus(1)..complete);
         (i64::from(silent) * 60 >= DEAD_AFTER.as_secs())
             .then(|| format!("no bar for {silent} minutes of an open market: the feed may be dead"))

@@ -41,7 +41,12 @@ struct Running {
 
 impl Running {
     async fn of(feeds: &[&Arc<FakeProvider>]) -> Self {
-        let world = World::new(Market::Always).await;
+        Self::at(Market::Always, MONDAY, feeds).await
+    }
+
+    async fn at(market: Market, now: &str, feeds: &[&Arc<FakeProvider>]) -> Self {
+        let world = World::new(market).await;
+        world.clock.set(at(now));
         let (ingest, steps) = world.ingest();
         let feeds: Vec<Feed> =
             feeds.iter().map(|&feed| Feed { provider: Arc::clone(feed) as _, stream: true }).collect();
@@ -49,7 +54,7 @@ impl Running {
         let polls = (INTERVAL, DAY);
         let relay = Relay::start(ingest, &feeds, PATIENCE, &*world.store, polls, stop.clone()).await.unwrap();
         tokio::time::pause();
-        Self { world, steps, now: at(MONDAY), task: tokio::spawn(relay.run()), stop }
+        Self { world, steps, now: at(now), task: tokio::spawn(relay.run()), stop }
     }
 
     /// Lets so much time pass, bit by bit, and gives what was handed on meanwhile.
@@ -205,6 +210,27 @@ async fn a_refusal_at_the_start_hands_over_at_once() {
     first.asked();
     running.pass(600).await;
     assert_eq!(first.asked().len(), 0, "who refuses is asked rarely");
+    running.end().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_closed_market_is_no_reason_not_to_stand_in() {
+    for now in ["2025-01-25T12:00:00Z", "2025-01-27T21:03:00Z", "2025-01-27T10:00:00Z"] {
+        let (first, second) = (FakeProvider::named("one"), FakeProvider::named("two"));
+        first.fail(Some(refused()));
+        let mut running = Running::at(Market::Xnas, now, &[&first, &second]).await;
+        let steps = running.pass(5).await;
+        assert_eq!(labels(&steps).last().map(String::as_str), Some("two"), "{now}");
+        running.end().await.unwrap();
+        tokio::time::resume();
+    }
+    // While it is open, a feed without bars does not stand in.
+    let (first, second) = (FakeProvider::named("one"), FakeProvider::named("two"));
+    first.fail(Some(refused()));
+    let mut running = Running::at(Market::Xnas, MONDAY, &[&first, &second]).await;
+    assert_eq!(labels(&running.pass(300).await), ["one"]);
+    with_tape(&second, "two");
+    assert_eq!(labels(&running.pass(70).await).last().map(String::as_str), Some("two"));
     running.end().await.unwrap();
 }
 
