@@ -231,3 +231,53 @@ fn stream_url(key: &str, text: &str) -> Result<Url, ConfigError> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::config::{Sources, load};
+
+    fn open(settings: &[(&str, &str)]) -> anyhow::Result<Source> {
+        let flags = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let config = load(&Sources { flags, ..Sources::default() })?;
+        let (watchlist, calendar) = (config.watchlist()?, config.calendar());
+        Source::open(&config, &watchlist, &calendar, Arc::new(SystemClock), &HashMap::new())
+    }
+
+    fn refused(settings: &[(&str, &str)]) -> String {
+        open(settings).err().unwrap().to_string()
+    }
+
+    #[test]
+    fn the_provider_comes_first_and_then_who_stands_in_for_it() {
+        let key = [("feed.alpaca.key_id", "K"), ("feed.alpaca.secret_key", "S"), ("feed.finnhub.token", "T")];
+        let named = [("feed.provider", "alpaca"), ("feed.fallback", "yahoo,finnhub")];
+        let Source::Feeds(feeds) = open(&[&key[..], &named].concat()).unwrap() else { panic!("feeds") };
+        let names: Vec<_> =
+            feeds.iter().map(|feed| (feed.provider.info().label.to_string(), feed.stream)).collect();
+        let expected = [("iex", true), ("yahoo", false), ("finnhub", true)];
+        assert_eq!(names, expected.map(|(label, stream)| (label.to_owned(), stream)));
+    }
+
+    #[test]
+    fn what_a_feed_cannot_do_is_refused_by_the_name_of_its_setting() {
+        let finnhub = ("feed.provider", "finnhub");
+        let error = refused(&[finnhub]);
+        assert!(error.starts_with("feed.finnhub.token: is empty"), "{error}");
+        let symbols: Vec<String> = (0..51).map(|number| format!("S{number}")).collect();
+        let many = ("watchlist.symbols", symbols.join(","));
+        let token = ("feed.finnhub.token", "T");
+        let error = refused(&[finnhub, token, (many.0, &many.1), ("watchlist.aliases", "{}")]);
+        for part in ["feed.finnhub.max_symbols", "is 50", "51 symbols", "free plan"] {
+            assert!(error.contains(part), "{error}");
+        }
+        let plan = ("feed.finnhub.max_symbols", "51");
+        assert!(open(&[finnhub, token, plan, (many.0, &many.1), ("watchlist.aliases", "{}")]).is_ok());
+        let error = refused(&[finnhub, token, ("feed.finnhub.stream_url", "https://x")]);
+        assert!(error.starts_with("feed.finnhub.stream_url: `https://x`"), "{error}");
+        // Who stands in must be able to, before he is needed.
+        let error = refused(&[("feed.provider", "yahoo"), ("feed.fallback", "alpaca")]);
+        assert!(error.starts_with("feed.alpaca.key_id: is empty"), "{error}");
+    }
+}
