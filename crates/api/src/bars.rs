@@ -29,6 +29,8 @@ const BARS_PER_PAGE: usize = 1_000;
 const MOST_READ: usize = 30_000;
 /// One-minute bars read in one go, at least: some may not count.
 const LEAST_READ: usize = 1_000;
+/// One-minute bars of a regular session.
+const BARS_OF_A_DAY: usize = 390;
 
 const PARAMETERS: [&str; 5] = ["from", "to", "interval", "limit", "cursor"];
 
@@ -151,10 +153,12 @@ async fn read(
     let Wanted { symbol, interval, from, to, limit } = wanted;
     // The last bucket may begin before `to` and end after it.
     let end = interval.bucket(calendar, to.plus(-1)).map_or(to, |bucket| bucket.end);
+    // Usually enough, so that one read does it: one bucket more than asked for tells that there is a next page.
+    let usual = (limit + 1) * interval.minutes().map_or(BARS_OF_A_DAY, |minutes| minutes as usize);
     let mut records: Vec<BarRecord> = Vec::new();
     let mut next = from;
     loop {
-        let room = (limit + 1).max(LEAST_READ).min(MOST_READ - records.len());
+        let room = usual.max(LEAST_READ).min(MOST_READ - records.len());
         let more = store.bars(symbol, next..end, room).await?;
         let exhausted = more.len() < room;
         next = more.last().map_or(next, |last| last.bar.start.plus(1));

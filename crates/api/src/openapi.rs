@@ -28,7 +28,8 @@ use utoipa::{OpenApi as _, PartialSchema, ToSchema};
         description = "Watches the price and volume of stocks and tells people when something unusual happens.\n\n\
             Times are RFC 3339, UTC. Prices are dollars and volumes shares, written as exact decimal numbers. A value \
             that does not exist is `null`. Errors are `application/problem+json` (RFC 9457). Tickers are understood \
-            in any case, former symbols too: `FB` is META. Query parameters that a path does not know are refused.\n\n\
+            in any case, former symbols too: `FB` is META. Query parameters that a path under `/v1` does not know are \
+            refused.\n\n\
             Answers for readers carry an `ETag`: ask again with `If-None-Match` and an unchanged answer costs a 304. \
             They are compressed with `br`, `zstd` or `gzip`, as `Accept-Encoding` likes best.",
         license(name = "MIT OR Apache-2.0"),

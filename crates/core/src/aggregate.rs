@@ -37,8 +37,9 @@ impl Interval {
         }
     }
 
-    /// The longest a bucket can be, minutes. A day is as long as its session.
-    const fn minutes(self) -> Option<i32> {
+    /// How long a bucket is, minutes, unless the session ends before. `None` for the day, which is as long as what
+    /// counts of it.
+    pub const fn minutes(self) -> Option<i32> {
         match self {
             Self::OneMinute => Some(1),
             Self::FiveMinutes => Some(5),
