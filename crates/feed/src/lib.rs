@@ -7,13 +7,15 @@
 pub mod alpaca;
 mod answer;
 mod backoff;
+pub mod bar_file;
 mod breaker;
 mod budget;
-pub mod csv_file;
+mod csv_text;
 mod error;
 pub mod finnhub;
 pub mod http;
 pub mod iex;
+pub mod invesco;
 mod json;
 pub mod replay;
 pub mod sim;

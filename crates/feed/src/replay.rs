@@ -1,6 +1,6 @@
-//! Plays recorded bars: a [`Tape`] over CSV files.
+//! Plays recorded bars: a [`Tape`] over files of bars.
 
-use crate::csv_file::{self, Row};
+use crate::bar_file::{self, Row};
 use crate::{FeedError, FeedErrorKind, Reject, Tape, Tick};
 use async_trait::async_trait;
 use qqq_core::{Bar, Calendar, FeedInfo, FeedLabel, FeedMode, Minute, Watchlist};
@@ -95,7 +95,7 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// Reads a file, or all CSV files of a folder, and sorts their bars by time. A later bar of the same
+    /// Reads a file, or all files of bars in a folder, and sorts their bars by time. A later bar of the same
     /// symbol and minute is a revision and stays behind the earlier one.
     ///
     /// `label` is what the bars will carry. Blocks on the disk. It is an error if there is no bar of a
@@ -108,8 +108,8 @@ impl Replay {
         label: FeedLabel,
     ) -> Result<Self, FeedError> {
         let (mut bars, mut rejects, mut rejected, mut not_tracked) = (Vec::new(), Vec::new(), 0_usize, 0);
-        for file in csv_file::files(path)? {
-            for row in csv_file::open(&file, label)?.tracked_by(watchlist, calendar) {
+        for file in bar_file::files(path)? {
+            for row in bar_file::open(&file, label)?.tracked_by(watchlist, calendar) {
                 match row? {
                     Row::Bar(_) if bars.len() == MAX_BARS => {
                         let what =

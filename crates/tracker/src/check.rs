@@ -1,53 +1,86 @@
 //! `qqq-tracker check`: one line for each thing that must work, with the remedy where it doesn't.
 
 use crate::app::{mail_config, open_store};
-use crate::config::Config;
+use crate::config::{Config, Sources};
 use crate::key;
 use crate::source::{Feed, Source, refusal};
 use qqq_core::token::TokenKey;
-use qqq_core::{Calendar, Clock, Minute};
-use qqq_notify::{Deliver as _, Mail};
+use qqq_core::{Calendar, Clock, Minute, Symbol};
+use qqq_feed::{FeedError, FeedErrorKind};
+use qqq_notify::{Deliver as _, DeliveryError, Mail};
+use qqq_store::StoreError;
 use std::collections::HashMap;
 use std::io::Write as _;
 use std::sync::Arc;
 
+/// Something that does not work, and what to do about it.
+struct Failure {
+    what: anyhow::Error,
+    /// Empty where the error itself says what is allowed.
+    remedy: String,
+}
+
+impl Failure {
+    fn new(what: impl Into<anyhow::Error>, remedy: impl Into<String>) -> Self {
+        Self { what: what.into(), remedy: remedy.into() }
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(what: anyhow::Error) -> Self {
+        Self::new(what, "")
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Whatever a provider or the system says, it stays on one line.
+        let what = format!("{:#}", self.what).replace(['\n', '\r'], " ");
+        match self.remedy.as_str() {
+            "" => f.write_str(&what),
+            remedy => write!(f, "{}. Remedy: {remedy}", what.trim_end_matches('.')),
+        }
+    }
+}
+
 /// Checks everything. True where all of it works.
-pub async fn run(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<bool> {
+pub async fn run(config: &Config, sources: &Sources, clock: Arc<dyn Clock>) -> anyhow::Result<bool> {
     let mut sound = true;
-    let mut line = |name: &str, result: anyhow::Result<String>| {
+    let mut line = |name: &str, result: Result<String, Failure>| {
         let mut out = std::io::stdout().lock();
         let _ = match result {
             Ok(what) => writeln!(out, "ok      {name:<10}{what}"),
-            Err(error) => {
+            Err(failure) => {
                 sound = false;
-                writeln!(out, "FAILED  {name:<10}{error:#}")
+                writeln!(out, "FAILED  {name:<10}{failure}")
             }
         };
     };
     let watchlist = Arc::new(config.watchlist()?);
     let calendar = config.calendar();
-    line(
-        "settings",
-        Ok(format!("{} symbols, provider {:?}", watchlist.symbols().len(), config.feed.provider)),
-    );
+    let symbols = watchlist.symbols().len();
+    let provider = config.feed.provider;
+    line("settings", Ok(format!("{}: {symbols} symbols, provider {provider}", sources.describe())));
     line("calendar", Ok(today(&calendar, Minute::containing(clock.now()))));
 
     let (mail_key, store) = match open_store(config).await {
         Ok(store) => {
             let key = key::token_key(config, store.as_ref()).await;
             let sound = store.check().await;
-            line("store", sound.map(|()| store.describe()).map_err(Into::into));
+            line("store", sound.map(|()| store.describe()).map_err(|error| store_failure(error.into())));
             let mail_key = match key {
                 Ok(key) => key,
                 Err(error) => {
-                    line("key", Err(error));
+                    let remedy =
+                        "let this user read and write the key beside the store, or set server.secret_key";
+                    line("key", Err(Failure::new(error, remedy)));
                     TokenKey::new([0; 32])
                 }
             };
             (mail_key, Some(store))
         }
         Err(error) => {
-            line("store", Err(error));
+            line("store", Err(store_failure(error)));
             (TokenKey::new([0; 32]), None)
         }
     };
@@ -67,6 +100,18 @@ pub async fn run(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<bool>
     Ok(sound)
 }
 
+fn store_failure(error: anyhow::Error) -> Failure {
+    let remedy = match error.downcast_ref::<StoreError>() {
+        Some(StoreError::Open { .. }) => "name a place in store.url that this user can read and write",
+        Some(StoreError::Busy) => "end the program that holds it, and try again",
+        Some(StoreError::Corrupt { .. } | StoreError::Backend(_)) => {
+            "bring back a copy of it, or name another place in store.url"
+        }
+        _ => "",
+    };
+    Failure::new(error, remedy)
+}
+
 /// What the calendar says of now.
 fn today(calendar: &Calendar, now: Minute) -> String {
     let phase = calendar.phase(now).as_str();
@@ -81,19 +126,21 @@ fn today(calendar: &Calendar, now: Minute) -> String {
     }
 }
 
-/// What the feed says, and who stands in for it.
+/// Whether each feed's provider answers with its key, and what it sees of the market: the preferred one and those
+/// that stand in for it.
 async fn feeds(
     config: &Config,
     watchlist: &Arc<qqq_core::Watchlist>,
     calendar: &Calendar,
     clock: Arc<dyn Clock>,
-) -> anyhow::Result<Vec<anyhow::Result<String>>> {
-    let (config, watchlist, calendar) = (config.clone(), Arc::clone(watchlist), calendar.clone());
+) -> Result<Vec<Result<String, Failure>>, Failure> {
+    let (settings, watchlist, calendar) = (config.clone(), Arc::clone(watchlist), calendar.clone());
     let first = watchlist.symbols()[0];
     let source = tokio::task::spawn_blocking(move || {
-        Source::open(&config, &watchlist, &calendar, clock, &HashMap::new())
+        Source::open(&settings, &watchlist, &calendar, clock, &HashMap::new())
     })
-    .await??;
+    .await
+    .map_err(anyhow::Error::from)??;
     let feeds = match source {
         Source::Tape(tape) => {
             return Ok(vec![Ok(format!("{}: {}", tape.info().provider, tape.info().coverage))]);
@@ -102,14 +149,59 @@ async fn feeds(
     };
     let mut checked = Vec::new();
     for Feed { provider, .. } in feeds {
-        checked.push(provider.check(first).await.map_err(|error| match error.is_final() {
-            true => refusal(provider.info().provider, &error),
-            false => error.into(),
-        }));
+        let info = provider.info();
+        checked.push(match provider.check(first).await {
+            Ok(said) => Ok(format!("{said}; {}", info.coverage)),
+            Err(error) => {
+                let remedy = remedy(info.provider, &error, first);
+                let what = if error.is_final() { refusal(info.provider, &error) } else { error.into() };
+                Err(Failure::new(what, remedy))
+            }
+        });
     }
     Ok(checked)
 }
 
-async fn mail(config: &Config, key: TokenKey, clock: Arc<dyn Clock>) -> anyhow::Result<String> {
-    Ok(Mail::new(mail_config(config)?, key, clock)?.check().await?)
+/// What to do about a provider's answer.
+fn remedy(provider: &str, error: &FeedError, asked: Symbol) -> String {
+    match (error.kind, provider) {
+        (FeedErrorKind::Auth, "alpaca") => {
+            "make a new key in Alpaca's dashboard and set feed.alpaca.key_id and feed.alpaca.secret_key"
+                .to_owned()
+        }
+        (FeedErrorKind::Auth, _) => format!("set a valid feed.{provider}.token"),
+        (FeedErrorKind::NotEntitled, "alpaca") => {
+            "set feed.alpaca.feed to \"iex\", which every key includes, or take the plan that has this feed"
+                .to_owned()
+        }
+        (FeedErrorKind::NotEntitled, _) => "take the plan that includes this".to_owned(),
+        (FeedErrorKind::RateLimited { .. }, _) => {
+            format!("wait a minute; if it stays so, lower feed.{provider}.requests_per_minute")
+        }
+        (FeedErrorKind::NotFound, _) => {
+            format!("is {asked} in watchlist.symbols spelt as the provider does?")
+        }
+        (FeedErrorKind::BadRequest, _) => format!("correct feed.{provider}.base_url"),
+        (FeedErrorKind::Transient, _) => {
+            format!(
+                "is feed.{provider}.base_url right, and can it be reached from here? Else try again later"
+            )
+        }
+        (FeedErrorKind::File, _) => "correct feed.replay.path".to_owned(),
+    }
+}
+
+async fn mail(config: &Config, key: TokenKey, clock: Arc<dyn Clock>) -> Result<String, Failure> {
+    let mail = Mail::new(mail_config(config)?, key, clock).map_err(anyhow::Error::from)?;
+    let folder = config.email.smtp_url.expose().is_empty();
+    mail.check().await.map_err(|error| {
+        let remedy = match &error {
+            _ if folder => "name a folder in email.folder that this user can write",
+            DeliveryError::Retry(_) | DeliveryError::RetryAfter(..) => {
+                "are host, port and tls in email.smtp_url right, and does the server run? Else try again later"
+            }
+            DeliveryError::GiveUp(_) | DeliveryError::Gone(_) => "correct user and password in email.smtp_url, and email.from",
+        };
+        Failure::new(error, remedy)
+    })
 }

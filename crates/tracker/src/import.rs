@@ -1,17 +1,19 @@
-//! `qqq-tracker import`: bars from CSV files into the store.
+//! `qqq-tracker import`: bars from files into the store, batch by batch. However it ends (a signal, a power cut, a
+//! damaged file), the store holds whole batches, and the same import again goes on where it is needed.
 
 use crate::app::{keep_apart, open_store};
 use crate::cli::ImportArgs;
 use crate::config::Config;
+use crate::progress;
 use anyhow::Context as _;
-use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar};
 use qqq_core::{Bar, Calendar, FeedLabel, Watchlist};
 use qqq_feed::Reject;
-use qqq_feed::csv_file::{self, Row};
+use qqq_feed::bar_file::{self, Labels, Row};
 use qqq_store::{Imported, Store};
 use std::fs::File;
-use std::io::{BufWriter, IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 const BATCH: usize = 5_000;
 /// Rejected rows shown on the terminal; the count tells of the rest.
 const SHOWN: u64 = 10;
+/// The label of bars whose file says none.
+const UNLABELLED: &str = "import";
 
 /// What became of the rows.
 #[derive(Debug, Default)]
@@ -42,19 +46,19 @@ struct Chunk {
 
 /// Imports the files. Stops between two batches when asked to: importing again goes on harmlessly.
 pub async fn run(config: &Config, args: &ImportArgs, stop: CancellationToken) -> anyhow::Result<()> {
-    let feed = args.feed;
+    let labels = match args.feed {
+        Some(label) => Labels::All(label),
+        None => Labels::Own { otherwise: FeedLabel::new(UNLABELLED)? },
+    };
     let mut files = Vec::new();
     for path in &args.files {
-        files.extend(csv_file::files(path)?);
+        files.extend(bar_file::files(path)?);
     }
     let mut total = 0;
     for file in &files {
         total += std::fs::metadata(file).with_context(|| format!("cannot read {}", file.display()))?.len();
     }
-    let mut rejects = args.rejects.as_ref().map(|path| {
-        let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-        anyhow::Ok(BufWriter::new(file))
-    });
+    let mut rejects = args.rejects.as_deref().map(Rejects::create).transpose()?;
     let store = open_store(config).await?;
     // A running worker keeps windows in memory that would not notice.
     let lock = store.lock_worker().await.context("an import needs the store for itself")?;
@@ -64,42 +68,41 @@ pub async fn run(config: &Config, args: &ImportArgs, stop: CancellationToken) ->
     let (chunks, mut read) = mpsc::channel::<anyhow::Result<Chunk>>(2);
     let (watchlist, calendar) = (config.watchlist()?, config.calendar());
     let reading = tokio::task::spawn_blocking(move || {
-        if let Err(error) = read_files(&files, feed, &watchlist, &calendar, &chunks) {
+        if let Err(error) = read_files(&files, labels, &watchlist, &calendar, &chunks) {
             let _ = chunks.blocking_send(Err(error));
         }
     });
-    let progress = progress(total);
+    let progress = progress::of_bytes(total);
     let mut report = Report::default();
-    let mut outcome = Ok(());
-    while let Some(chunk) = read.recv().await {
-        let taken = match chunk {
-            Ok(chunk) => take(chunk, store.as_ref(), &mut report, rejects.as_mut(), &progress).await,
-            Err(error) => Err(error),
+    let outcome = loop {
+        let chunk = tokio::select! {
+            biased;
+            () = stop.cancelled() => break Err(anyhow::anyhow!("stopped before the end")),
+            chunk = read.recv() => chunk,
         };
-        if taken.is_err() || stop.is_cancelled() {
-            outcome = taken;
-            break;
+        let taken = match chunk {
+            None => break reading.await.context("the files could not be read to their end"),
+            Some(Ok(chunk)) => take(chunk, store.as_ref(), &mut report, rejects.as_mut(), &progress).await,
+            Some(Err(error)) => Err(error),
+        };
+        if taken.is_err() {
+            break taken;
         }
-    }
-    drop(read);
-    let outcome = outcome.and(reading.await.context("the files could not be read to their end"));
+    };
     progress.finish_and_clear();
-    if let Some(Ok(file)) = rejects.as_mut() {
-        file.flush()?;
-    }
+    let written = rejects.map_or(Ok(()), Rejects::finish);
     print(&report, stop.is_cancelled());
     store.close().await;
     drop(lock);
-    outcome?;
-    anyhow::ensure!(!stop.is_cancelled(), "stopped before the end");
-    Ok(())
+    outcome.and(written)
 }
 
+/// Puts one batch into the store, all of it or nothing, and tells what was not in it.
 async fn take(
     chunk: Chunk,
     store: &dyn Store,
     report: &mut Report,
-    rejects: Option<&mut anyhow::Result<BufWriter<File>>>,
+    rejects: Option<&mut Rejects>,
     progress: &ProgressBar,
 ) -> anyhow::Result<()> {
     if !chunk.bars.is_empty() {
@@ -116,14 +119,8 @@ async fn take(
         }
         report.rejected += 1;
     }
-    match rejects {
-        Some(Ok(file)) => {
-            for reject in &chunk.rejects {
-                writeln!(file, "{}: {}", reject.place, reject.reason)?;
-            }
-        }
-        Some(Err(error)) => anyhow::bail!("{error:#}"),
-        None => {}
+    if let Some(rejects) = rejects {
+        rejects.write(&chunk.rejects)?;
     }
     report.rows += chunk.rows;
     report.not_tracked += chunk.not_tracked;
@@ -132,17 +129,41 @@ async fn take(
     Ok(())
 }
 
+/// The file that every rejected row goes to: `PLACE: REASON`, one a line.
+struct Rejects {
+    path: PathBuf,
+    file: BufWriter<File>,
+}
+
+impl Rejects {
+    fn create(path: &Path) -> anyhow::Result<Self> {
+        let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(Self { path: path.to_owned(), file: BufWriter::new(file) })
+    }
+
+    fn write(&mut self, rejects: &[Reject]) -> anyhow::Result<()> {
+        rejects
+            .iter()
+            .try_for_each(|reject| writeln!(self.file, "{}: {}", reject.place, reject.reason))
+            .with_context(|| format!("cannot write {}", self.path.display()))
+    }
+
+    fn finish(mut self) -> anyhow::Result<()> {
+        self.file.flush().with_context(|| format!("cannot write {}", self.path.display()))
+    }
+}
+
 /// Reads all files into chunks. Ends early where nobody takes them any more.
 fn read_files(
     files: &[PathBuf],
-    feed: FeedLabel,
+    labels: Labels,
     watchlist: &Watchlist,
     calendar: &Calendar,
     chunks: &mpsc::Sender<anyhow::Result<Chunk>>,
 ) -> anyhow::Result<()> {
     let mut before = 0;
     for file in files {
-        let mut rows = csv_file::open(file, feed)?.tracked_by(watchlist, calendar);
+        let mut rows = bar_file::open(file, labels)?.tracked_by(watchlist, calendar);
         loop {
             let mut chunk = Chunk {
                 bars: Vec::with_capacity(BATCH),
@@ -177,17 +198,6 @@ fn read_files(
         before += rows.bytes_total();
     }
     Ok(())
-}
-
-fn progress(total: u64) -> ProgressBar {
-    let target = if std::io::stderr().is_terminal() {
-        ProgressDrawTarget::stderr()
-    } else {
-        ProgressDrawTarget::hidden()
-    };
-    let style = ProgressStyle::with_template("{bar:40} {bytes} of {total_bytes}, {eta} left")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::with_draw_target(Some(total), target).with_style(style)
 }
 
 fn print(report: &Report, stopped: bool) {

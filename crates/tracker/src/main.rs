@@ -5,7 +5,7 @@ use qqq_tracker::app::{App, Roles};
 use qqq_tracker::cli::{Cli, Command};
 use qqq_tracker::clock::SystemClock;
 use qqq_tracker::config::{ConfigError, PREFIX, Sources, load};
-use qqq_tracker::{check, import, telemetry};
+use qqq_tracker::{check, export, import, manual, telemetry, watchlist};
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -31,9 +31,15 @@ fn main() -> ExitCode {
 
 fn run() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
-    if matches!(cli.command, Command::Openapi) {
-        std::io::stdout().write_all(qqq_api::openapi().as_bytes())?;
-        return Ok(ExitCode::SUCCESS);
+    // These say what the program is, whatever the settings are.
+    match &cli.command {
+        Command::Completions { shell } => return manual::completions(*shell).map(|()| ExitCode::SUCCESS),
+        Command::Man(args) => return manual::man(args).map(|()| ExitCode::SUCCESS),
+        Command::Openapi => {
+            std::io::stdout().write_all(qqq_api::openapi().as_bytes())?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        _ => {}
     }
     let mut flags = cli.settings.set;
     if let Command::Run(args) | Command::Server(args) = &cli.command
@@ -41,7 +47,8 @@ fn run() -> anyhow::Result<ExitCode> {
     {
         flags.push(("server.listen".to_owned(), listen.clone()));
     }
-    let config = load(&Sources { file: cli.settings.config, environment: environment()?, flags })?;
+    let sources = Sources { file: cli.settings.config, environment: environment()?, flags };
+    let config = load(&sources)?;
     telemetry::start(&config.log)?;
     // One TLS for everything; a second call finds it installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -57,9 +64,12 @@ fn run() -> anyhow::Result<ExitCode> {
             Command::Worker(args) if args.once => App::open(config, clock).await?.once(stop).await?,
             Command::Worker(_) => App::open(config, clock).await?.run(roles(true, false), stop).await?,
             Command::Import(args) => import::run(&config, &args, stop).await?,
-            Command::Openapi => {}
+            Command::Export(args) => export::run(&config, &args, stop).await?,
+            Command::Watchlist(command) => watchlist::run(&config, &sources, &command)?,
+            // Answered above.
+            Command::Completions { .. } | Command::Man(_) | Command::Openapi => {}
             Command::Check => {
-                let sound = check::run(&config, clock).await?;
+                let sound = check::run(&config, &sources, clock).await?;
                 return anyhow::Ok(if sound { ExitCode::SUCCESS } else { ExitCode::from(FAILURE) });
             }
         }

@@ -76,7 +76,7 @@ impl Source {
                 if feed.replay.path.as_os_str().is_empty() {
                     return Err(ConfigError::value(
                         "feed.replay.path",
-                        "is empty: it must name a CSV file or a folder of them",
+                        "is empty: it must name a CSV or Parquet file, or a folder of them",
                     )
                     .into());
                 }

@@ -1,7 +1,8 @@
 //! What the tests take as given: symbols, times, clocks, configurations.
 
 use jiff::Timestamp;
-use qqq_core::{Clock, Minute, Symbol};
+use proptest::prelude::*;
+use qqq_core::{Bar, Clock, FeedLabel, Minute, Price, Symbol, Volume};
 use qqq_feed::{Alpaca, AlpacaConfig, Iex, IexConfig, Yahoo, YahooConfig};
 use std::ops::Range;
 use std::sync::Arc;
@@ -77,4 +78,33 @@ pub(crate) fn yahoo(base_url: &Url) -> Yahoo {
 
 pub(crate) fn iex(base_url: &Url) -> Iex {
     Iex::new(iex_config(base_url), clock()).expect("a provider")
+}
+
+/// Whatever can be a bar.
+pub(crate) fn any_bar(feed: FeedLabel) -> impl Strategy<Value = Bar> {
+    let price = 1..=Price::MAX.nanos();
+    (
+        "[A-Z][A-Z0-9.-]{0,11}",
+        Minute::MIN.index()..Minute::MAX.index(),
+        [price.clone(), price.clone(), price.clone(), price.clone()],
+        0..=Volume::MAX.shares(),
+        proptest::option::of(price),
+        proptest::option::of(any::<u32>()),
+    )
+        .prop_map(move |(symbol, start, mut prices, volume, vwap, trades)| {
+            prices.sort_unstable();
+            let [low, open, close, high] = prices.map(|nanos| Price::from_nanos(nanos).expect("a price"));
+            Bar {
+                symbol: self::symbol(&symbol),
+                start: Minute::from_index(start),
+                open,
+                high,
+                low,
+                close,
+                volume: Volume::from_shares(volume).expect("a volume"),
+                vwap: vwap.map(|nanos| Price::from_nanos(nanos).expect("a price")),
+                trades,
+                feed,
+            }
+        })
 }

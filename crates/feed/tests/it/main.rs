@@ -5,13 +5,15 @@
 mod alpaca;
 mod alpaca_stream;
 mod captured;
-mod csv_file;
 mod finnhub;
 mod finnhub_bars;
 mod finnhub_stream;
+mod csv;
 mod given;
 mod hostile;
 mod iex;
+mod invesco;
+mod parquet;
 mod parsers;
 mod peer;
 mod replay;

@@ -32,6 +32,86 @@ pub struct Sources {
     pub flags: Vec<(String, String)>,
 }
 
+impl Sources {
+    /// The configuration file that is read, if one is.
+    pub fn file(&self) -> Option<&Path> {
+        match &self.file {
+            Some(path) => Some(path),
+            None if Path::new(DEFAULT_FILE).exists() => Some(Path::new(DEFAULT_FILE)),
+            None => None,
+        }
+    }
+
+    /// The configuration file to write settings into: the one that is read, or the one that would be.
+    pub fn file_to_write(&self) -> &Path {
+        self.file().unwrap_or(Path::new(DEFAULT_FILE))
+    }
+
+    /// Where a key that can be used has its value from.
+    pub fn origin(&self, key: &str) -> Origin {
+        if self.flags.iter().any(|(flag, _)| flag == key) {
+            return Origin::CommandLine;
+        }
+        let name = format!("{PREFIX}{}", key.to_uppercase().replace('.', "__"));
+        if self.environment.iter().any(|(known, _)| known.eq_ignore_ascii_case(&name)) {
+            return Origin::Environment(name);
+        }
+        let has_key = |table: &Table| {
+            let (path, last) = key.rsplit_once('.').unwrap_or(("", key));
+            let mut levels = path.split('.').filter(|level| !level.is_empty());
+            levels.try_fold(table, |table, level| table.get(level)?.as_table())?.get(last).map(|_| ())
+        };
+        match read_file(self) {
+            Ok(Some((path, text))) if text.parse().is_ok_and(|table: Table| has_key(&table).is_some()) => {
+                Origin::File(path)
+            }
+            _ => Origin::BuiltIn,
+        }
+    }
+
+    /// All of them in a phrase: `qqq-tracker.toml, 2 settings of the environment`.
+    pub fn describe(&self) -> String {
+        let of_environment = self.environment.iter().filter(|(name, _)| name.starts_with(PREFIX)).count();
+        let settings =
+            |count: usize| if count == 1 { "1 setting".to_owned() } else { format!("{count} settings") };
+        let mut parts = vec![match self.file() {
+            Some(path) => path.display().to_string(),
+            None => "no configuration file".to_owned(),
+        }];
+        if of_environment > 0 {
+            parts.push(format!("{} of the environment", settings(of_environment)));
+        }
+        if !self.flags.is_empty() {
+            parts.push(format!("{} of the command line", settings(self.flags.len())));
+        }
+        parts.join(", ")
+    }
+}
+
+/// Where a setting comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody set it.
+    BuiltIn,
+    /// A configuration file.
+    File(PathBuf),
+    /// The environment variable of this name.
+    Environment(String),
+    /// `--set`, or a flag that stands for one.
+    CommandLine,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BuiltIn => f.write_str("built in"),
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Environment(name) => write!(f, "the environment ({name})"),
+            Self::CommandLine => f.write_str("the command line"),
+        }
+    }
+}
+
 /// A setting that cannot be used. Says which, where it was set, and what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError(String);
@@ -56,7 +136,7 @@ pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
     let known = Table::try_from(Config::default())
         .map_err(|error| ConfigError(format!("the defaults cannot be written down: {error}")))?;
     let mut table = known.clone();
-    if let Some((path, text)) = read_file(sources.file.as_deref())? {
+    if let Some((path, text)) = read_file(sources)? {
         let place = path.display().to_string();
         let file: Table = text.parse().map_err(|error: toml::de::Error| {
             // Without the line itself, which may hold a secret.
@@ -85,12 +165,8 @@ pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
     Ok(config)
 }
 
-fn read_file(named: Option<&Path>) -> Result<Option<(PathBuf, String)>, ConfigError> {
-    let path = match named {
-        Some(path) => path,
-        None if Path::new(DEFAULT_FILE).exists() => Path::new(DEFAULT_FILE),
-        None => return Ok(None),
-    };
+fn read_file(sources: &Sources) -> Result<Option<(PathBuf, String)>, ConfigError> {
+    let Some(path) = sources.file() else { return Ok(None) };
     let text = std::fs::read_to_string(path)
         .map_err(|error| ConfigError(format!("cannot read the configuration {}: {error}", path.display())))?;
     Ok(Some((path.to_owned(), text)))
@@ -301,6 +377,34 @@ mod tests {
         assert_eq!(config.feed.provider, ProviderName::Yahoo);
         assert_eq!(config.feed.fallback, [ProviderName::Finnhub, ProviderName::Iex]);
         assert_eq!(config.server.listen.port(), 80);
+    }
+
+    #[test]
+    fn a_key_tells_where_it_was_set() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.toml");
+        std::fs::write(&path, "watchlist.symbols = [\"AAPL\"]\n[rules]\nratio = 2\nwindow = \"30m\"\n")
+            .unwrap();
+        let sources = Sources {
+            file: Some(path.clone()),
+            environment: vec![
+                (format!("{PREFIX}RULES__WINDOW"), "20m".to_owned()),
+                ("PATH".to_owned(), String::new()),
+            ],
+            flags: vec![("rules.cooldown".to_owned(), "7m".to_owned())],
+        };
+        for (key, origin) in [
+            ("watchlist.symbols", Origin::File(path.clone())),
+            ("rules.ratio", Origin::File(path.clone())),
+            ("rules.window", Origin::Environment("QQQ_TRACKER__RULES__WINDOW".to_owned())),
+            ("rules.cooldown", Origin::CommandLine),
+            ("rules.min_bars", Origin::BuiltIn),
+        ] {
+            assert_eq!(sources.origin(key), origin, "{key}");
+        }
+        let told = format!("{}, 1 setting of the environment, 1 setting of the command line", path.display());
+        assert_eq!(sources.describe(), told);
+        assert_eq!(Sources::default().describe(), "no configuration file");
     }
 
     #[test]

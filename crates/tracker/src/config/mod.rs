@@ -4,10 +4,9 @@
 mod load;
 mod value;
 
-pub use load::{ConfigError, PREFIX, Sources, load};
+pub use load::{ConfigError, Origin, PREFIX, Sources, load};
 pub use value::{Network, Period, Secret, Text};
 
-use qqq_api::Origin;
 use qqq_core::calendar::{Calendar, Market};
 use qqq_core::rule::Ratio;
 use qqq_core::watchlist::DEFAULT_SYMBOLS;
@@ -261,7 +260,7 @@ impl Default for FinnhubSection {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReplaySection {
-    /// A CSV or CSV.gz file, or a folder of them.
+    /// A CSV, CSV.gz or Parquet file, or a folder of them.
     pub path: PathBuf,
     /// `max`, or a multiple of real time: `1x`, `60x`.
     pub speed: String,
@@ -352,7 +351,7 @@ pub struct ServerConfig {
     /// Addresses or networks of reverse proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Text<Network>>,
     /// Origins whose pages may call the API from a browser: `["https://example.org"]`, or `["*"]`.
-    pub cors_origins: Vec<Text<Origin>>,
+    pub cors_origins: Vec<Text<qqq_api::Origin>>,
     /// Connections at once.
     pub max_connections: usize,
     /// Connections at once from one address.

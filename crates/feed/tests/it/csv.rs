@@ -1,11 +1,12 @@
 //! Bars from CSV files.
 
+use crate::given::any_bar;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use proptest::prelude::*;
 use qqq_core::calendar::Market;
-use qqq_core::{Bar, Calendar, FeedLabel, Minute, Price, Symbol, Volume, Watchlist};
-use qqq_feed::csv_file::{self, CsvBars, Row};
+use qqq_core::{Bar, Calendar, FeedLabel, Minute, Volume, Watchlist};
+use qqq_feed::bar_file::{self, BarFile, Row};
 use qqq_feed::{FeedError, FeedErrorKind, Reject};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -32,7 +33,7 @@ fn gzip(content: &[u8]) -> Vec<u8> {
 }
 
 fn rows(path: &Path) -> Vec<Row> {
-    csv_file::open(path, label()).unwrap().map(Result::unwrap).collect()
+    bar_file::open(path, label()).unwrap().map(Result::unwrap).collect()
 }
 
 fn read(content: impl AsRef<[u8]>) -> Vec<Row> {
@@ -52,7 +53,7 @@ fn bars(rows: Vec<Row>) -> Vec<Bar> {
 fn open_error(content: impl AsRef<[u8]>) -> FeedError {
     let folder = folder();
     let path = write(&folder, "bars.csv", content);
-    let error = csv_file::open(&path, label()).err().unwrap();
+    let error = bar_file::open(&path, label()).err().unwrap();
     assert_eq!(error.kind, FeedErrorKind::File);
     assert!(error.message.contains("bars.csv"), "{error}");
     error
@@ -172,9 +173,9 @@ fn bytes_that_are_no_text_cost_one_row() {
 #[test]
 fn a_long_row_costs_one_row_and_no_memory() {
     let long = format!("AAPL,{}\n", "9".repeat(5_000_000));
-    let edge = format!("{}{}\n", GOOD.trim_end(), " ".repeat(csv_file::MAX_ROW - GOOD.len()));
-    assert_eq!(edge.len(), csv_file::MAX_ROW);
-    let beyond = format!("{}{}\n", GOOD.trim_end(), " ".repeat(csv_file::MAX_ROW - GOOD.len() + 1));
+    let edge = format!("{}{}\n", GOOD.trim_end(), " ".repeat(bar_file::MAX_ROW - GOOD.len()));
+    assert_eq!(edge.len(), bar_file::MAX_ROW);
+    let beyond = format!("{}{}\n", GOOD.trim_end(), " ".repeat(bar_file::MAX_ROW - GOOD.len() + 1));
     let many = format!("{}\n", ",".repeat(1000));
     let unended = "x".repeat(200_000);
     let rows = read(gzip(format!("{HEADER}{long}{edge}{beyond}{many}{GOOD}{unended}").as_bytes()));
@@ -193,14 +194,14 @@ fn a_long_row_costs_one_row_and_no_memory() {
 
 #[test]
 fn a_header_that_does_not_fit_is_an_error_that_says_which_one_does() {
-    let expected = "symbol,start,open,high,low,close,volume[,vwap,trades]";
+    let expected = "symbol,start,open,high,low,close,volume[,vwap,trades,feed]";
     for (content, what) in [
         (String::new(), "no header"),
         ("\n\r\n".to_owned(), "no header"),
         ("symbol,start,open,high,low,close\n".to_owned(), "does not name the column volume"),
         (GOOD.to_owned(), "does not name the columns symbol, start, open"),
         ("symbol,start,time_utc,open,high,low,close,volume\n".to_owned(), "the column start twice"),
-        ("PAR1\u{15}\u{4}".to_owned(), "does not name"),
+        ("{\"symbol\":1}".to_owned(), "does not name"),
         ("x".repeat(100_000), "the first line is no header"),
         (format!("{HEADER:,<4000}"), "more than 256 fields"),
     ] {
@@ -214,7 +215,7 @@ fn a_header_that_does_not_fit_is_an_error_that_says_which_one_does() {
 fn an_unreadable_file_is_an_error_that_names_it() {
     let folder = folder();
     for path in [folder.path().join("missing.csv"), folder.path().to_owned()] {
-        let error = csv_file::open(&path, label()).err().unwrap();
+        let error = bar_file::open(&path, label()).err().unwrap();
         assert_eq!(error.kind, FeedErrorKind::File);
         assert!(error.message.starts_with(&format!("{}: cannot be read: ", path.display())), "{error}");
     }
@@ -230,7 +231,7 @@ fn gzip_is_told_by_content_whatever_the_name() {
 }
 
 /// Rows up to the first error, and the error.
-fn read_on(bars: CsvBars<'_>) -> (usize, Option<FeedError>) {
+fn read_on(bars: BarFile<'_>) -> (usize, Option<FeedError>) {
     let mut good = 0;
     let mut bars = bars;
     for row in bars.by_ref() {
@@ -265,7 +266,7 @@ fn a_cut_off_or_damaged_gzip_file_never_looks_like_its_end() {
         ("with garbage behind", [&whole[..], b"garbage"].concat()),
     ] {
         let path = write(&folder, "broken.csv.gz", bytes);
-        let (good, error) = read_on(csv_file::open(&path, label()).unwrap());
+        let (good, error) = read_on(bar_file::open(&path, label()).unwrap());
         let error = error.unwrap_or_else(|| panic!("a file {name} read {good} rows and ended"));
         assert!(good > 1_000, "{name}: {good}");
         assert_eq!(error.kind, FeedErrorKind::File);
@@ -282,7 +283,7 @@ fn the_bytes_read_grow_to_the_size_of_the_file_on_the_disk() {
     }
     for bytes in [content.as_bytes().to_vec(), gzip(content.as_bytes())] {
         let path = write(&folder, "bars.csv", &bytes);
-        let mut rows = csv_file::open(&path, label()).unwrap();
+        let mut rows = bar_file::open(&path, label()).unwrap();
         assert_eq!(rows.bytes_total(), bytes.len() as u64);
         let (mut last, mut steps) = (rows.bytes_read(), 0);
         while rows.next().is_some() {
@@ -312,7 +313,7 @@ fn labels_are_resolved_on_the_day_of_the_bar() {
     .concat();
     let folder = folder();
     let path = write(&folder, "bars.csv", content);
-    let rows: Vec<Row> = csv_file::open(&path, label())
+    let rows: Vec<Row> = bar_file::open(&path, label())
         .unwrap()
         .tracked_by(&watchlist, &calendar)
         .map(Result::unwrap)
@@ -339,54 +340,28 @@ fn labels_are_resolved_on_the_day_of_the_bar() {
 }
 
 #[test]
-fn a_folder_means_its_csv_files_by_name() {
+fn a_folder_means_its_files_of_bars_by_name() {
     let folder = folder();
     let write = |name: &str| write(&folder, name, "");
-    let (b, a, c) = (write("b.csv"), write("a.CSV.gz"), write("c.csv.gz"));
+    let (b, a, c, p) = (write("b.csv"), write("a.CSV.gz"), write("c.csv.gz"), write("d.parquet"));
     write("notes.txt");
+    write("notparquet");
+    write("old.csv.bak");
     write("csv");
     write(".hidden.csv");
-    std::fs::create_dir(folder.path().join("d.csv")).unwrap();
-    assert_eq!(csv_file::files(folder.path()).unwrap(), [a, b.clone(), c]);
-    assert_eq!(csv_file::files(&b).unwrap(), [b]);
+    std::fs::create_dir(folder.path().join("e.csv")).unwrap();
+    assert_eq!(bar_file::files(folder.path()).unwrap(), [a, b.clone(), c, p]);
+    assert_eq!(bar_file::files(&b).unwrap(), [b]);
 }
 
 #[test]
-fn a_folder_without_csv_files_and_a_missing_path_are_errors() {
+fn a_folder_without_files_of_bars_and_a_missing_path_are_errors() {
     let folder = folder();
-    let error = csv_file::files(folder.path()).unwrap_err();
+    let error = bar_file::files(folder.path()).unwrap_err();
     assert_eq!(error.kind, FeedErrorKind::File);
-    assert!(error.message.contains("holds no *.csv or *.csv.gz"), "{error}");
-    let error = csv_file::files(&folder.path().join("missing")).unwrap_err();
+    assert!(error.message.contains("holds no *.csv, *.csv.gz or *.parquet"), "{error}");
+    let error = bar_file::files(&folder.path().join("missing")).unwrap_err();
     assert!(error.message.contains("missing: cannot be read"), "{error}");
-}
-
-fn any_bar() -> impl Strategy<Value = Bar> {
-    let price = 1..=Price::MAX.nanos();
-    (
-        "[A-Z][A-Z0-9.-]{0,11}",
-        Minute::MIN.index()..Minute::MAX.index(),
-        [price.clone(), price.clone(), price.clone(), price.clone()],
-        0..=Volume::MAX.shares(),
-        proptest::option::of(price),
-        proptest::option::of(any::<u32>()),
-    )
-        .prop_map(|(symbol, start, mut prices, volume, vwap, trades)| {
-            prices.sort_unstable();
-            let [low, open, close, high] = prices.map(|nanos| Price::from_nanos(nanos).unwrap());
-            Bar {
-                symbol: symbol.parse::<Symbol>().unwrap(),
-                start: Minute::from_index(start),
-                open,
-                high,
-                low,
-                close,
-                volume: Volume::from_shares(volume).unwrap(),
-                vwap: vwap.map(|nanos| Price::from_nanos(nanos).unwrap()),
-                trades,
-                feed: label(),
-            }
-        })
 }
 
 fn cells(bar: &Bar) -> [String; 9] {
@@ -408,7 +383,7 @@ proptest! {
 
     #[test]
     fn whatever_bars_are_written_however_are_read_back(
-        expected in proptest::collection::vec(any_bar(), 0..40),
+        expected in proptest::collection::vec(any_bar(label()), 0..40),
         order in Just((0..9).collect::<Vec<usize>>()).prop_shuffle(),
         quoted in any::<bool>(),
         end in prop_oneof![Just("\n"), Just("\r\n"), Just("\n\n")],
@@ -461,7 +436,7 @@ proptest! {
         let folder = folder();
         content.splice(0..0, [0x1f, 0x8b]);
         let path = write(&folder, "bars.csv", &content);
-        prop_assert!(csv_file::open(&path, label()).is_err());
+        prop_assert!(bar_file::open(&path, label()).is_err());
     }
 }
 

@@ -1,0 +1,71 @@
+//! The Parquet files we write: types that lose nothing and that every reader knows.
+//!
+//! | column | type |
+//! |---|---|
+//! | `symbol`, `feed` | text |
+//! | `start` | timestamp, UTC, microseconds |
+//! | `open high low close`, `vwap` (nullable) | `DECIMAL(18, 9)` in 64 bits: a [`Price`](qqq_core::Price) as it is |
+//! | `volume` | 64-bit integer |
+//! | `trades` (nullable) | unsigned 32-bit integer |
+//!
+//! Rows are sorted by (symbol, start), as stores hold them: a reader that wants one symbol skips the others by the
+//! statistics, and neighbours are alike, so they take little room.
+
+use super::column::Column;
+use parquet::basic::{
+    Compression, ConvertedType, Encoding, LogicalType, Repetition, TimeUnit, Type as Physical, ZstdLevel,
+};
+use parquet::errors::Result;
+use parquet::file::metadata::SortingColumn;
+use parquet::file::properties::WriterProperties;
+use parquet::schema::types::{ColumnPath, Type};
+use qqq_core::Price;
+use std::sync::Arc;
+
+/// Digits of a price: what 64 bits hold. [`Price::MAX`] has sixteen.
+const DIGITS: i32 = 18;
+
+/// The columns, in the order of [`Column::ALL`].
+pub(super) fn schema() -> Result<Type> {
+    let columns = Column::ALL.into_iter().map(|column| type_of(column).map(Arc::new));
+    Type::group_type_builder("bars").with_fields(columns.collect::<Result<_>>()?).build()
+}
+
+fn type_of(column: Column) -> Result<Type> {
+    let of = |physical| Type::primitive_type_builder(column.name(), physical);
+    let scale = Price::PLACES as i32;
+    let builder = match column {
+        Column::Symbol | Column::Feed => {
+            of(Physical::BYTE_ARRAY).with_logical_type(Some(LogicalType::String))
+        }
+        Column::Start => {
+            of(Physical::INT64).with_logical_type(Some(LogicalType::timestamp(true, TimeUnit::MICROS)))
+        }
+        Column::Open | Column::High | Column::Low | Column::Close | Column::Vwap => of(Physical::INT64)
+            .with_logical_type(Some(LogicalType::decimal(scale, DIGITS)))
+            .with_precision(DIGITS)
+            .with_scale(scale),
+        Column::Volume => of(Physical::INT64),
+        Column::Trades => of(Physical::INT32).with_converted_type(ConvertedType::UINT_32),
+    };
+    let nullable = matches!(column, Column::Vwap | Column::Trades);
+    builder.with_repetition(if nullable { Repetition::OPTIONAL } else { Repetition::REQUIRED }).build()
+}
+
+/// How it is encoded.
+pub(super) fn properties() -> Result<WriterProperties> {
+    let ascending =
+        |column: Column| SortingColumn { column_idx: column as i32, descending: false, nulls_first: false };
+    let [symbol, feed, start] =
+        [Column::Symbol, Column::Feed, Column::Start].map(|column| ColumnPath::from(column.name()));
+    let properties = WriterProperties::builder()
+        .set_created_by(format!("qqq-tracker {}", env!("CARGO_PKG_VERSION")))
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
+        .set_sorting_columns(Some(vec![ascending(Column::Symbol), ascending(Column::Start)]))
+        // Prices seldom repeat: as they are, compressed, they take the least room.
+        .set_dictionary_enabled(false)
+        .set_column_dictionary_enabled(symbol, true)
+        .set_column_dictionary_enabled(feed, true)
+        .set_column_encoding(start, Encoding::DELTA_BINARY_PACKED);
+    Ok(properties.build())
+}

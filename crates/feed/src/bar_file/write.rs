@@ -1,0 +1,171 @@
+//! Writes bars to a file of any format.
+
+use super::Format;
+use super::column::Column;
+use super::parquet_schema::{properties, schema};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use parquet::column::writer::{ColumnWriter, ColumnWriterImpl};
+use parquet::data_type::{ByteArray, DataType};
+use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::file::writer::SerializedFileWriter;
+use qqq_core::{Bar, Price};
+use std::io::{self, Write};
+use std::sync::Arc;
+
+/// Rows of a row group: what lies in memory until it is written, about 20 MB.
+const ROW_GROUP: usize = 100_000;
+
+/// Writes bars, in the order they come. A Parquet file says of itself that it is sorted by (symbol, start): bars
+/// must come in that order.
+pub struct BarWriter<W: Write + Send>(Sink<W>);
+
+enum Sink<W: Write + Send> {
+    Csv(W),
+    CsvGz(GzEncoder<W>),
+    Parquet { file: Box<SerializedFileWriter<W>>, waiting: Vec<Bar> },
+}
+
+impl<W: Write + Send> BarWriter<W> {
+    /// Begins a file. `out` should be buffered.
+    pub fn new(format: Format, mut out: W) -> io::Result<Self> {
+        Ok(Self(match format {
+            Format::Csv => {
+                write_header(&mut out)?;
+                Sink::Csv(out)
+            }
+            Format::CsvGz => {
+                let mut encoder = GzEncoder::new(out, Compression::default());
+                write_header(&mut encoder)?;
+                Sink::CsvGz(encoder)
+            }
+            Format::Parquet => {
+                let file =
+                    (|| SerializedFileWriter::new(out, Arc::new(schema()?), Arc::new(properties()?)))();
+                Sink::Parquet { file: Box::new(file.map_err(as_io)?), waiting: Vec::new() }
+            }
+        }))
+    }
+
+    /// Writes bars behind those before.
+    pub fn write(&mut self, bars: &[Bar]) -> io::Result<()> {
+        match &mut self.0 {
+            Sink::Csv(out) => write_rows(out, bars),
+            Sink::CsvGz(out) => write_rows(out, bars),
+            Sink::Parquet { file, waiting } => {
+                waiting.extend_from_slice(bars);
+                while waiting.len() >= ROW_GROUP {
+                    write_group(file, &waiting[..ROW_GROUP]).map_err(as_io)?;
+                    waiting.drain(..ROW_GROUP);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Ends the file, and answers what it was written to, flushed.
+    pub fn finish(self) -> io::Result<W> {
+        let mut out = match self.0 {
+            Sink::Csv(out) => out,
+            Sink::CsvGz(out) => out.finish()?,
+            Sink::Parquet { mut file, waiting } => {
+                if !waiting.is_empty() {
+                    write_group(&mut file, &waiting).map_err(as_io)?;
+                }
+                file.into_inner().map_err(as_io)?
+            }
+        };
+        out.flush()?;
+        Ok(out)
+    }
+}
+
+fn write_header(out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "{}", Column::ALL.map(Column::name).join(","))
+}
+
+fn write_rows(out: &mut impl Write, bars: &[Bar]) -> io::Result<()> {
+    for bar in bars {
+        let Bar { symbol, start, open, high, low, close, volume, vwap, trades, feed } = bar;
+        write!(out, "{symbol},{start},{open},{high},{low},{close},{volume},")?;
+        if let Some(vwap) = vwap {
+            write!(out, "{vwap}")?;
+        }
+        out.write_all(b",")?;
+        if let Some(trades) = trades {
+            write!(out, "{trades}")?;
+        }
+        writeln!(out, ",{feed}")?;
+    }
+    Ok(())
+}
+
+fn write_group<W: Write + Send>(file: &mut SerializedFileWriter<W>, bars: &[Bar]) -> ParquetResult<()> {
+    let mut group = file.next_row_group()?;
+    for column in Column::ALL {
+        let Some(mut writer) = group.next_column()? else { break };
+        let price = |of: fn(&Bar) -> Price| move |bar: &Bar| Some(of(bar).nanos());
+        match (column, writer.untyped()) {
+            (Column::Symbol, ColumnWriter::ByteArrayColumnWriter(to)) => {
+                put(to, bars, |bar| Some(ByteArray::from(bar.symbol.as_str())))
+            }
+            (Column::Feed, ColumnWriter::ByteArrayColumnWriter(to)) => {
+                put(to, bars, |bar| Some(ByteArray::from(bar.feed.as_str())))
+            }
+            (Column::Start, ColumnWriter::Int64ColumnWriter(to)) => {
+                put(to, bars, |bar| Some(bar.start.start().as_microsecond()))
+            }
+            (Column::Open, ColumnWriter::Int64ColumnWriter(to)) => put(to, bars, price(|bar| bar.open)),
+            (Column::High, ColumnWriter::Int64ColumnWriter(to)) => put(to, bars, price(|bar| bar.high)),
+            (Column::Low, ColumnWriter::Int64ColumnWriter(to)) => put(to, bars, price(|bar| bar.low)),
+            (Column::Close, ColumnWriter::Int64ColumnWriter(to)) => put(to, bars, price(|bar| bar.close)),
+            (Column::Volume, ColumnWriter::Int64ColumnWriter(to)) => {
+                put(to, bars, |bar| Some(bar.volume.shares()))
+            }
+            (Column::Vwap, ColumnWriter::Int64ColumnWriter(to)) => {
+                put_nullable(to, bars, |bar| bar.vwap.map(Price::nanos))
+            }
+            // The bits of an unsigned number, as the format has it.
+            (Column::Trades, ColumnWriter::Int32ColumnWriter(to)) => {
+                put_nullable(to, bars, |bar| bar.trades.map(u32::cast_signed))
+            }
+            (column, _) => Err(ParquetError::General(format!("no writer for the column {}", column.name()))),
+        }?;
+        writer.close()?;
+    }
+    group.close()?;
+    Ok(())
+}
+
+/// Writes a column without nulls.
+fn put<T: DataType>(
+    to: &mut ColumnWriterImpl<'_, T>,
+    bars: &[Bar],
+    value: impl Fn(&Bar) -> Option<T::T>,
+) -> ParquetResult<()> {
+    let values: Vec<T::T> = bars.iter().filter_map(value).collect();
+    to.write_batch(&values, None, None).map(|_| ())
+}
+
+/// Writes a column with a level for each row: 1 where there is a value.
+fn put_nullable<T: DataType>(
+    to: &mut ColumnWriterImpl<'_, T>,
+    bars: &[Bar],
+    value: impl Fn(&Bar) -> Option<T::T>,
+) -> ParquetResult<()> {
+    let cells: Vec<Option<T::T>> = bars.iter().map(value).collect();
+    let levels: Vec<i16> = cells.iter().map(|cell| i16::from(cell.is_some())).collect();
+    let values: Vec<T::T> = cells.into_iter().flatten().collect();
+    to.write_batch(&values, Some(&levels), None).map(|_| ())
+}
+
+/// Keeps a failure of the disk what it is.
+fn as_io(error: ParquetError) -> io::Error {
+    match error {
+        ParquetError::External(cause) => match cause.downcast::<io::Error>() {
+            Ok(error) => *error,
+            Err(cause) => io::Error::other(cause),
+        },
+        error => io::Error::other(error),
+    }
+}

@@ -1,0 +1,162 @@
+//! `qqq-tracker watchlist`: the tracked symbols, shown, or taken from the holdings of QQQ.
+
+mod edit;
+
+use crate::cli::{WatchlistCommand, WatchlistImportArgs};
+use crate::config::{Config, ConfigError, Origin, Sources, load};
+use anyhow::ensure;
+use qqq_core::watchlist::FormerSymbol;
+use qqq_core::{Symbol, Watchlist};
+use qqq_feed::invesco::{self, Holding, Holdings};
+use serde_json::json;
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+/// The key that holds the list.
+const SYMBOLS: &str = "watchlist.symbols";
+/// The key that holds former names.
+const ALIASES: &str = "watchlist.aliases";
+/// Dropped lines told one by one; the count tells of the rest.
+const SHOWN: usize = 20;
+
+/// Does what was asked.
+pub fn run(config: &Config, sources: &Sources, command: &WatchlistCommand) -> anyhow::Result<()> {
+    match command {
+        WatchlistCommand::Show { json } => {
+            let (watchlist, from) = (config.watchlist()?, Origins::of(config, sources));
+            let text = if *json { as_json(&watchlist, &from)? } else { as_table(&watchlist, &from) };
+            Ok(std::io::stdout().write_all(text.as_bytes())?)
+        }
+        WatchlistCommand::Import(args) => import(config, sources, args),
+    }
+}
+
+/// Where the list and the former names on it were set.
+struct Origins {
+    symbols: Origin,
+    aliases: Origin,
+    configured: Vec<Symbol>,
+}
+
+impl Origins {
+    fn of(config: &Config, sources: &Sources) -> Self {
+        Self {
+            symbols: sources.origin(SYMBOLS),
+            aliases: sources.origin(ALIASES),
+            configured: config.watchlist.aliases.keys().map(|alias| alias.0).collect(),
+        }
+    }
+
+    /// Renames that are known anyway are built in, whether or not somebody set them again.
+    fn of_former(&self, former: &FormerSymbol) -> &Origin {
+        let is_set = former.since.is_none() && self.configured.contains(&former.former);
+        if is_set { &self.aliases } else { &Origin::BuiltIn }
+    }
+}
+
+fn as_table(watchlist: &Watchlist, from: &Origins) -> String {
+    let mut rows = vec![["symbol", "name", "former names", "from"].map(str::to_owned)];
+    for &symbol in watchlist.symbols() {
+        let former: Vec<String> = watchlist
+            .former_symbols(symbol)
+            .map(|former| match former.since {
+                Some(since) => format!("{} until {since}", former.former),
+                None => format!("{} ({})", former.former, from.of_former(former)),
+            })
+            .collect();
+        let name = watchlist.name(symbol).unwrap_or_default().to_owned();
+        rows.push([symbol.to_string(), name, former.join(", "), from.symbols.to_string()]);
+    }
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let widths = [width(0), width(1), width(2)];
+    let mut text = String::new();
+    for [symbol, name, former, from] in &rows {
+        let [first, second, third] = widths;
+        let _ = writeln!(text, "{symbol:first$}  {name:second$}  {former:third$}  {from}");
+    }
+    text
+}
+
+fn as_json(watchlist: &Watchlist, from: &Origins) -> anyhow::Result<String> {
+    let items: Vec<_> = watchlist
+        .symbols()
+        .iter()
+        .map(|&symbol| {
+            let former: Vec<_> = watchlist
+                .former_symbols(symbol)
+                .map(|former| {
+                    json!({
+                        "symbol": former.former.as_str(),
+                        "until": former.since.map(|since| since.to_string()),
+                        "from": from.of_former(former).to_string(),
+                    })
+                })
+                .collect();
+            json!({
+                "symbol": symbol.as_str(),
+                "name": watchlist.name(symbol),
+                "former_symbols": former,
+                "from": from.symbols.to_string(),
+            })
+        })
+        .collect();
+    Ok(serde_json::to_string_pretty(&json!({ "items": items }))? + "\n")
+}
+
+fn import(config: &Config, sources: &Sources, args: &WatchlistImportArgs) -> anyhow::Result<()> {
+    let holdings = invesco::open(&args.file)?;
+    let largest = &holdings.lines[..args.top.min(holdings.lines.len())];
+    tell(&holdings, largest);
+    ensure!(
+        !largest.is_empty(),
+        "{}: none of its {} lines can be tracked",
+        args.file.display(),
+        holdings.dropped.len()
+    );
+    let symbols: Vec<Symbol> = largest.iter().map(|line| line.symbol).collect();
+    // With the aliases there are, it must be a watchlist.
+    let aliases = config.watchlist.aliases.iter().map(|(former, current)| (former.0, current.0));
+    Watchlist::new(symbols.iter().copied(), aliases)
+        .map_err(|error| ConfigError::value("watchlist", error))?;
+    let mut out = std::io::stdout();
+    if !args.write {
+        return Ok(out.write_all(edit::lines(&symbols).as_bytes())?);
+    }
+    let path = sources.file_to_write();
+    edit::write(path, &symbols)?;
+    writeln!(out, "{} symbols written to {}: a restart takes them up", symbols.len(), path.display())?;
+    // The file is not the last word.
+    let origin = sources.origin(SYMBOLS);
+    if load(sources)?.watchlist != config.watchlist || matches!(origin, Origin::File(_)) {
+        return Ok(());
+    }
+    writeln!(std::io::stderr(), "but {SYMBOLS} is also set by {origin}, which wins")?;
+    Ok(())
+}
+
+/// What was taken and what was left, for whoever looks.
+fn tell(holdings: &Holdings, largest: &[Holding]) {
+    let mut text = match holdings.as_of {
+        Some(day) => format!("holdings of {day}: "),
+        None => "holdings: ".to_owned(),
+    };
+    let _ = writeln!(text, "the largest {} of {}", largest.len(), holdings.lines.len());
+    for line in largest {
+        let _ = writeln!(text, "  {:<8}{:>14}  {}", line.symbol.as_str(), line.weight.to_string(), line.name);
+    }
+    if let (Some(last), Some(next)) = (largest.last(), holdings.lines.get(largest.len()))
+        && last.weight == next.weight
+    {
+        let _ = writeln!(text, "  {} weighs as much and comes later by name", next.symbol);
+    }
+    if !holdings.dropped.is_empty() {
+        let _ = writeln!(text, "{} lines dropped:", holdings.dropped.len());
+    }
+    for dropped in holdings.dropped.iter().take(SHOWN) {
+        let _ = writeln!(text, "  {} {}: {}", dropped.place, dropped.what, dropped.reason);
+    }
+    if holdings.dropped.len() > SHOWN {
+        let _ = writeln!(text, "  and {} more", holdings.dropped.len() - SHOWN);
+    }
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
