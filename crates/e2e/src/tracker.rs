@@ -197,6 +197,12 @@ impl Tracker {
         self.signal(Signal::TERM);
     }
 
+    /// Sends SIGINT, as Ctrl-C does, and does not wait.
+    #[track_caller]
+    pub fn interrupt(&self) {
+        self.signal(Signal::INT);
+    }
+
     /// Stops the process where it stands (SIGSTOP).
     #[track_caller]
     pub fn freeze(&self) {

@@ -13,7 +13,7 @@
 
 use super::column::Column;
 use parquet::basic::{
-    Compression, ConvertedType, Encoding, LogicalType, Repetition, TimeUnit, Type as Physical, ZstdLevel,
+    Compression, ConvertedType, Encoding, GzipLevel, LogicalType, Repetition, TimeUnit, Type as Physical,
 };
 use parquet::errors::Result;
 use parquet::file::metadata::SortingColumn;
@@ -60,7 +60,8 @@ pub(super) fn properties() -> Result<WriterProperties> {
         [Column::Symbol, Column::Feed, Column::Start].map(|column| ColumnPath::from(column.name()));
     let properties = WriterProperties::builder()
         .set_created_by(format!("qqq-tracker {}", env!("CARGO_PKG_VERSION")))
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
+        // Its pages carry a checksum. The library writes none of its own, and a wrong price is worse than none.
+        .set_compression(Compression::GZIP(GzipLevel::default()))
         .set_sorting_columns(Some(vec![ascending(Column::Symbol), ascending(Column::Start)]))
         // Prices seldom repeat: as they are, compressed, they take the least room.
         .set_dictionary_enabled(false)

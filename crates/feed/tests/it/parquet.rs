@@ -443,6 +443,35 @@ proptest! {
     }
 }
 
+/// Where the footer of a file begins: its length stands before the last four bytes.
+fn footer(content: &[u8]) -> usize {
+    let at = content.len() - 8;
+    let length = u32::from_le_bytes(content[at..at + 4].try_into().unwrap());
+    at - length as usize
+}
+
+#[test]
+fn a_changed_bit_of_a_price_is_noticed() {
+    let bars: Vec<Bar> = (0..300).map(|n| Bar { start: good().start.plus(n), ..good() }).collect();
+    let expected: Vec<Row> = bars.iter().copied().map(Row::Bar).collect();
+    let whole = written(Format::Parquet, &bars);
+    let folder = tempfile::tempdir().unwrap();
+    let (mut wrong, mut noticed) = (0, 0);
+    for at in 4..footer(&whole) {
+        let mut content = whole.clone();
+        content[at] ^= 1 << (at % 8);
+        let path = write(&folder, "bars.parquet", &content);
+        let rows: Result<Vec<Row>, FeedError> = bar_file::open(&path, OWN()).unwrap().collect();
+        match rows {
+            Err(_) => noticed += 1,
+            // What no reader needs, such as statistics.
+            Ok(rows) => wrong += usize::from(rows != expected),
+        }
+    }
+    assert_eq!(wrong, 0, "{noticed} were noticed");
+    assert!(noticed > 100, "{noticed}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
