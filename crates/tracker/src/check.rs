@@ -16,7 +16,6 @@ use std::sync::Arc;
 /// Something that does not work, and what to do about it.
 struct Failure {
     what: anyhow::Error,
-    /// Empty where the error itself says what is allowed.
     remedy: String,
 }
 
@@ -26,9 +25,10 @@ impl Failure {
     }
 }
 
+/// A setting that cannot be used: the error names it, and what is allowed.
 impl From<anyhow::Error> for Failure {
     fn from(what: anyhow::Error) -> Self {
-        Self::new(what, "")
+        Self::new(what, "correct this setting, in the configuration file, the environment or by --set")
     }
 }
 
@@ -36,10 +36,7 @@ impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Whatever a provider or the system says, it stays on one line.
         let what = format!("{:#}", self.what).replace(['\n', '\r'], " ");
-        match self.remedy.as_str() {
-            "" => f.write_str(&what),
-            remedy => write!(f, "{}. Remedy: {remedy}", what.trim_end_matches('.')),
-        }
+        write!(f, "{}. Remedy: {}", what.trim_end_matches('.'), self.remedy)
     }
 }
 
@@ -107,7 +104,7 @@ fn store_failure(error: anyhow::Error) -> Failure {
         Some(StoreError::Corrupt { .. } | StoreError::Backend(_)) => {
             "bring back a copy of it, or name another place in store.url"
         }
-        _ => "",
+        _ => "correct store.url",
     };
     Failure::new(error, remedy)
 }

@@ -238,6 +238,7 @@ fn check_says_what_works_and_what_does_not() {
         assert!(said.lines().any(|line| line.starts_with("ok ") && line.contains(name)), "{name}: {said}");
     }
     assert!(!said.contains("FAILED"), "{said}");
+    assert!(said.contains("no configuration file, ") && said.contains("not the market"), "{said}");
 
     // Nobody listens on the discard port.
     tracker.set("email.smtp_url", "smtp://ops:hunter2@127.0.0.1:9?tls=required");
@@ -247,6 +248,7 @@ fn check_says_what_works_and_what_does_not() {
         failed.len() == 1 && failed[0].contains("mail") && failed[0].contains("127.0.0.1:9"),
         "{failed:?}"
     );
+    assert!(failed[0].contains("Remedy: ") && failed[0].contains("email.smtp_url"), "{failed:?}");
     assert!(!said.out.contains("hunter2") && !said.err.contains("hunter2"), "{}", said.out);
 
     let mut tracker = Tracker::new();
@@ -257,12 +259,14 @@ fn check_says_what_works_and_what_does_not() {
         failed.len() == 1 && failed[0].contains("feed") && failed[0].contains("nowhere.csv"),
         "{failed:?}"
     );
+    assert!(failed[0].contains("Remedy: ") && failed[0].contains("feed.replay.path"), "{failed:?}");
 
     let mut tracker = Tracker::new();
     fs::write(tracker.folder().join("file"), "").expect("a file");
     tracker.set("store.url", "sqlite://file/qqq-tracker.db");
     let said = run(&tracker, &["check"], 1).out;
-    assert!(said.lines().any(|line| line.starts_with("FAILED") && line.contains("store")), "{said}");
+    let failed = said.lines().find(|line| line.starts_with("FAILED") && line.contains("store"));
+    assert!(failed.is_some_and(|line| line.contains("Remedy: ") && line.contains("store.url")), "{said}");
 }
 
 #[test]

@@ -348,6 +348,26 @@ fn an_export_needs_nobody_to_stop_and_simulated_bars_stay_what_they_are() {
 }
 
 #[test]
+fn long_commands_show_how_far_they_have_come_on_a_terminal_and_nowhere_else() {
+    let Some(python) = python() else { return };
+    let tracker = anywhere();
+    let path = |name: &str| tracker.folder().join(name).display().to_string();
+    invent(&tracker.folder().join("year.csv"), 12_000);
+    let store = format!("store.url=sqlite://{}", path("data/bars.db"));
+    let program = qqq_e2e::binary().display().to_string();
+    let settings = ["--set", &store, "--set", "market.calendar=always"];
+    for (command, shown) in
+        [(["import", &path("year.csv")], " left"), (["export", &path("bars.parquet")], " of 10 symbols")]
+    {
+        let arguments: Vec<&str> = [&program, command[0], command[1]].into_iter().chain(settings).collect();
+        let said = python::run(&python, "on_a_terminal.py", &arguments);
+        assert!(said.contains(shown), "{command:?}: {said}");
+    }
+    let output = tracker.output(&[&["import", "year.csv"], &settings[..]].concat(), PATIENCE);
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[test]
 fn a_damaged_parquet_file_ends_an_import_with_1_and_changes_nothing() {
     let tracker = anywhere();
     invent(&tracker.folder().join("year.csv"), 2_000);

@@ -151,6 +151,16 @@ fn a_key_that_is_refused_at_the_start_ends_the_process_and_is_named() {
     assert_eq!(checked.status.code(), Some(1));
     let failed: Vec<_> = said.lines().filter(|line| line.starts_with("FAILED")).collect();
     assert!(failed.len() == 1 && failed[0].contains("feed") && failed[0].contains("401"), "{said}");
+    assert!(failed[0].contains("Remedy: make a new key"), "{said}");
+
+    // A good key that does not include the feed is another matter.
+    alpaca.state().broken = Some(NOT_ENTITLED);
+    tracker.set("feed.alpaca.feed", "sip");
+    let checked = tracker.output(&["check"], PATIENCE);
+    let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+    let failed: Vec<_> = said.lines().filter(|line| line.starts_with("FAILED")).collect();
+    assert!(failed.len() == 1 && failed[0].contains("403"), "{said}");
+    assert!(failed[0].contains("Remedy: set feed.alpaca.feed to \"iex\""), "{said}");
 }
 
 /// A tracker that asks `alpaca`, around the clock.
@@ -230,6 +240,9 @@ fn assert_polls_are_aligned(alpaca: &Alpaca) {
     let on_time = calm.iter().filter(|second| (3..6).contains(&second.rem_euclid(INTERVAL_SECONDS))).count();
     assert!(on_time * 2 > calm.len(), "{on_time} of {} on time: {calm:?}", calm.len());
 }
+
+/// How Alpaca refuses a feed that a good key's plan does not include.
+const NOT_ENTITLED: &str = "403 Forbidden";
 
 /// An answer that is not what was asked for, once.
 pub(crate) struct Fault {
@@ -321,6 +334,9 @@ fn answer(mut stream: &TcpStream, state: &Mutex<State>) -> io::Result<()> {
         state.asked.push(Asked { at: now(), last, refused: fault.is_some() });
     }
     let (status, header, body) = match (fault, path) {
+        (Some(Fault { status: status @ NOT_ENTITLED, header }), _) => {
+            (status, header, json!({ "message": "subscription does not permit querying recent SIP data" }))
+        }
         (Some(Fault { status, header }), _) => (status, header, json!({ "message": "not now" })),
         (None, "/v2/stocks/bars") => ("200 OK", "", bars(&query, &state)),
         (None, "/v1/corporate-actions") => ("200 OK", "", actions(&state)),
