@@ -5,8 +5,10 @@
 //! That the stream uses the numbers of the sheet for tick data is what its users find, not what it promises.
 //! What each condition may change is the consolidated processing of the SIPs (CTS output specification and UTP
 //! output specification, "sale condition matrix"), as Polygon's condition glossary and Alpaca's page on minute
-//! bars have it; several conditions allow what all of them allow (CTS specification). Where sources differ, the
-//! stricter one holds, and a number that is not on the list is counted and changes no price.
+//! bars have it, read in copies; several conditions allow what all of them allow (CTS specification). Auction prints
+//! and "sold last" set prices, as in Polygon's table, though the tape lets some of them do so only under conditions
+//! that one trade does not tell. Elsewhere the stricter of two sources holds, and a number that is not on the list is
+//! counted and changes no price.
 
 /// What one trade may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
