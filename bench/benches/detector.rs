@@ -6,7 +6,7 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark")]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use qqq_core::{Bar, Detector, FeedLabel, Minute, Price, SpikeRule, Symbol, Volume};
+use qqq_core::{Bar, Calendar, Detector, FeedLabel, Minute, Price, SpikeRule, Symbol, Volume, calendar};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -71,8 +71,12 @@ fn detector(criterion: &mut Criterion) {
         group.throughput(Throughput::Elements(symbols as u64));
         group.bench_function(BenchmarkId::from_parameter(symbols), |bencher| {
             let mut market = Market::new(symbols);
-            let mut detector =
-                Detector::new(&market.symbols(), FeedLabel::new("bench").unwrap(), SpikeRule::default());
+            let mut detector = Detector::new(
+                &market.symbols(),
+                FeedLabel::new("bench").unwrap(),
+                &Calendar::new(calendar::Market::Always, false, []),
+                SpikeRule::default(),
+            );
             let mut changes = Vec::new();
             // Two days to fill the windows; then what is measured is the steady state.
             for _ in 0..2 * SESSION {

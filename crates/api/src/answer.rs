@@ -16,6 +16,8 @@ const WORTH_COMPRESSING: usize = 256;
 
 /// `no-cache`: may be kept, must be asked about before use. The `ETag` makes asking cheap.
 pub(crate) const REVALIDATE: &str = "no-cache";
+/// For what is made for one request.
+pub(crate) const NOT_KEPT: &str = "no-store";
 /// For addresses that carry their content's hash.
 pub(crate) const FOREVER: &str = "public, max-age=31536000, immutable";
 

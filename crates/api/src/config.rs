@@ -3,6 +3,7 @@
 use crate::client::Rate;
 use ipnet::IpNet;
 use qqq_core::SpikeRule;
+use qqq_core::channel::WebhookUrl;
 use qqq_store::SignUpLimits;
 use std::fmt;
 use std::num::NonZeroU32;
@@ -25,6 +26,8 @@ pub struct ApiConfig {
     pub cors: Cors,
     /// How many confirmation mails may go out.
     pub sign_up: SignUpLimits,
+    /// Says why nothing would ever be sent to a webhook's address, if so.
+    pub admit: Arc<dyn Fn(&WebhookUrl) -> Result<(), String> + Send + Sync>,
     /// Notified after a sign-up: a confirmation mail may be owed.
     pub outbox_hint: Arc<Notify>,
     /// The rule alerts were raised by: for the words and the scale on the pages.
@@ -46,6 +49,7 @@ impl ApiConfig {
             trusted_proxies: Vec::new(),
             cors: Cors::default(),
             sign_up: SignUpLimits::default(),
+            admit: Arc::new(|_| Ok(())),
             outbox_hint: Arc::default(),
             rule: SpikeRule::default(),
             stale_after: Duration::from_secs(3 * 60 + 30),

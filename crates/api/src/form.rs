@@ -4,15 +4,19 @@
 
 use crate::Api;
 use crate::answer::HTML;
+use crate::fields::Fields;
 use crate::page::{Message, Tone};
 use crate::problem::Problem;
+use crate::subscribe::ORIGINAL;
 use axum::extract::{RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use jiff::{SignedDuration, Timestamp};
+use qqq_core::ChannelKind;
+use qqq_core::calendar::new_york;
 use qqq_core::subscription::{Subscription, SubscriptionStatus};
 use qqq_core::token::{Purpose, Token};
-use qqq_store::Confirmed;
-use serde_json::Value;
+use qqq_store::{Amended, Confirmed, SubscriptionChange};
 use url::Url;
 
 /// `POST /subscribe/form`: the form of the overview. The same rules and limits as `POST /subscribe`.
@@ -35,10 +39,7 @@ async fn sign_up(api: &Api, request: Request) -> Result<Response, Problem> {
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
     }
     let body = api.read_body(request.into_body()).await?;
-    let fields: Vec<(String, Value)> = url::form_urlencoded::parse(&body)
-        .map(|(name, value)| (name.into_owned(), Value::String(value.into_owned())))
-        .collect();
-    let wanted = api.wanted(&fields)?;
+    let wanted = api.wanted(Fields::of_form(&body, &ORIGINAL))?;
     let status = api.sign_up(client, &wanted).await?;
     let about = format!("{} {}", wanted.symbol, wanted.metric);
     let message = match status {
@@ -78,10 +79,12 @@ pub(crate) async fn confirm_page(State(api): State<Api>, RawQuery(query): RawQue
         Ok(Some((_, subscription))) => match subscription.status {
             SubscriptionStatus::Pending => {
                 let title = format!("Alerts for {}?", about(subscription));
-                Message::new(Tone::Plain, &title, &what_comes(subscription)).ask("Yes, mail me")
+                Message::new(Tone::Plain, &title, &what_comes(subscription)).ask(yes(subscription))
             }
             SubscriptionStatus::Active => already_confirmed(subscription),
-            SubscriptionStatus::Unsubscribed => return ended(&api, subscription),
+            SubscriptionStatus::Unsubscribed | SubscriptionStatus::Disabled => {
+                return ended(&api, subscription);
+            }
         },
     };
     api.message_page(StatusCode::OK, &message)
@@ -148,19 +151,25 @@ pub(crate) async fn confirm(State(api): State<Api>, RawQuery(query): RawQuery, r
     operation_id = "unsubscribePage",
     summary = "The page that every mail links to",
     description = "Asks, and changes nothing.",
-    params(("token" = String, Query, description = "From the mail.", example = "kq2m")),
+    params(
+        ("token" = String, Query, description = "From the mail.", example = "kq2m"),
+        ("all" = Option<bool>, Query, description = "Every subscription of the same receiver."),
+    ),
     responses(
         (status = 200, description = "A page with a button", body = String, content_type = "text/html"),
         (status = 404, description = "No subscription has this token"),
     ),
 )]
 pub(crate) async fn unsubscribe_page(State(api): State<Api>, RawQuery(query): RawQuery) -> Response {
+    let all = wants_all(query.as_deref());
     let found = find(&api, Purpose::Unsubscribe, query.as_deref(), None).await;
     let message = match &found {
         Err(problem) => return api.problem_page(problem),
         Ok(None) => return unknown_link(&api),
-        Ok(Some((_, subscription))) if subscription.status == SubscriptionStatus::Unsubscribed => {
-            unsubscribed(subscription)
+        Ok(Some((_, subscription))) if subscription.status.has_ended() && !all => unsubscribed(subscription),
+        Ok(Some(_)) if all => {
+            let text = "Every subscription of this address or webhook ends, whatever it is about.";
+            Message::new(Tone::Plain, "No more alerts at all?", text).ask("Unsubscribe from everything")
         }
         Ok(Some((_, subscription))) => {
             let title = format!("No more alerts for {}?", about(subscription));
@@ -181,7 +190,10 @@ pub(crate) async fn unsubscribe_page(State(api): State<Api>, RawQuery(query): Ra
     operation_id = "unsubscribe",
     summary = "End a subscription",
     description = "At once, without a login. Also the one-click address of RFC 8058: a body is read and need not be there.",
-    params(("token" = String, Query, description = "From the mail.", example = "kq2m")),
+    params(
+        ("token" = String, Query, description = "From the mail.", example = "kq2m"),
+        ("all" = Option<bool>, Query, description = "Every subscription of the same receiver."),
+    ),
     responses(
         (status = 200, description = "A page that says so", body = String, content_type = "text/html"),
         (status = 404, description = "No subscription has this token"),
@@ -194,6 +206,7 @@ pub(crate) async fn unsubscribe(
     RawQuery(query): RawQuery,
     request: Request,
 ) -> Response {
+    let all = wants_all(query.as_deref());
     // Found by a read first: guesses never reach the writer.
     let found = find(&api, Purpose::Unsubscribe, query.as_deref(), Some(request)).await;
     let token = match found {
@@ -201,11 +214,99 @@ pub(crate) async fn unsubscribe(
         Ok(None) => return unknown_link(&api),
         Ok(Some((token, _))) => token,
     };
-    match api.0.store.unsubscribe(&token.hash(), api.0.clock.now()).await {
+    match api.0.store.unsubscribe(&token.hash(), all, api.0.clock.now()).await {
+        Ok(Some(_)) if all => {
+            let text = "No more alerts will be sent to this address or webhook.";
+            api.message_page(StatusCode::OK, &Message::new(Tone::Good, "You are unsubscribed", text))
+        }
         Ok(Some(subscription)) => api.message_page(StatusCode::OK, &unsubscribed(&subscription)),
         Ok(None) => unknown_link(&api),
         Err(error) => api.problem_page(&error.into()),
     }
+}
+
+/// `GET /v1/subscriptions/manage?token=`: shows a subscription and what can be done with it, and changes nothing.
+#[utoipa::path(
+    get,
+    path = "/v1/subscriptions/manage",
+    tag = "subscriptions",
+    operation_id = "managePage",
+    summary = "The page that pauses, snoozes and resumes",
+    description = "Shows, and changes nothing. The token is the one that the API takes as a bearer token.",
+    params(("token" = String, Query, description = "From the mail.", example = "kq2m")),
+    responses(
+        (status = 200, description = "A page with buttons", body = String, content_type = "text/html"),
+        (status = 404, description = "No subscription has this token"),
+        (status = 410, description = "The subscription has ended"),
+    ),
+)]
+pub(crate) async fn manage_page(State(api): State<Api>, RawQuery(query): RawQuery) -> Response {
+    match find(&api, Purpose::Manage, query.as_deref(), None).await {
+        Err(problem) => api.problem_page(&problem),
+        Ok(None) => unknown_link(&api),
+        Ok(Some((_, subscription))) if subscription.status.has_ended() => ended(&api, &subscription),
+        Ok(Some((_, subscription))) => api.message_page(StatusCode::OK, &api.managed(&subscription)),
+    }
+}
+
+/// `POST /v1/subscriptions/manage?token=` with `action`: does it.
+#[utoipa::path(
+    post,
+    path = "/v1/subscriptions/manage",
+    tag = "subscriptions",
+    operation_id = "manage",
+    summary = "Pause, snooze or resume a subscription",
+    description = "What the page's buttons send: the field `action`, `pause`, `resume`, `hour` or `day`.",
+    params(("token" = String, Query, description = "From the mail.", example = "kq2m")),
+    responses(
+        (status = 200, description = "A page that says so", body = String, content_type = "text/html"),
+        (status = 404, description = "No subscription has this token"),
+        (status = 408),
+        (status = 410, description = "The subscription has ended"),
+        (status = 413, description = "The body is over 16 KiB"),
+        (status = 422, description = "The form holds no known `action`"),
+        (status = 429),
+    ),
+)]
+pub(crate) async fn manage(State(api): State<Api>, RawQuery(query): RawQuery, request: Request) -> Response {
+    match managed(&api, query.as_deref(), request).await {
+        Ok(response) => response,
+        Err(problem) => api.problem_page(&problem),
+    }
+}
+
+async fn managed(api: &Api, query: Option<&str>, request: Request) -> Result<Response, Problem> {
+    api.0.posts.check(api.client(&request))?;
+    let body = api.read_body(request.into_body()).await?;
+    let Some((token, _)) = find(api, Purpose::Manage, query, None).await? else {
+        return Ok(unknown_link(api));
+    };
+    let mut fields = Fields::of_form(&body, &["action", "token"]);
+    let now = api.0.clock.now();
+    let until = |hours| now.checked_add(SignedDuration::from_hours(hours)).unwrap_or(Timestamp::MAX);
+    let paused = fields.text("action").and_then(|action| match action.as_str() {
+        "pause" => Some(Some(Timestamp::MAX)),
+        "hour" => Some(Some(until(1))),
+        "day" => Some(Some(until(24))),
+        "resume" => Some(None),
+        _ => {
+            fields.wrong("action", "must be `pause`, `hour`, `day` or `resume`");
+            None
+        }
+    });
+    let change =
+        SubscriptionChange { paused_until: Some(fields.finish(paused)?), ..SubscriptionChange::default() };
+    match api.0.store.amend(&token.hash(), &change, now).await? {
+        Amended::Changed(subscription) => Ok(api.message_page(StatusCode::OK, &api.managed(&subscription))),
+        Amended::Ended(subscription) => Ok(ended(api, &subscription)),
+        Amended::Conflict | Amended::Unknown => Ok(unknown_link(api)),
+    }
+}
+
+/// Whether `all=true` (or `1`) is asked for.
+fn wants_all(query: Option<&str>) -> bool {
+    url::form_urlencoded::parse(query.unwrap_or_default().as_bytes())
+        .any(|(name, value)| name == "all" && (value == "true" || value == "1"))
 }
 
 /// The subscription a request's token opens. The token stands in the query, or in the form of a POST.
@@ -263,8 +364,40 @@ fn about(subscription: &Subscription) -> String {
     format!("{} {}", subscription.symbol, subscription.metric)
 }
 
+fn yes(subscription: &Subscription) -> &'static str {
+    match subscription.channel.kind() {
+        ChannelKind::Email => "Yes, mail me",
+        ChannelKind::Webhook => "Yes, post alerts there",
+    }
+}
+
 fn what_comes(subscription: &Subscription) -> String {
-    format!("You will get a mail when the {} of {} is unusual.", subscription.metric, subscription.symbol)
+    let Subscription { metric, symbol, .. } = subscription;
+    match subscription.channel.kind() {
+        ChannelKind::Email => format!("You will get a mail when the {metric} of {symbol} is unusual."),
+        ChannelKind::Webhook => format!("The webhook is told when the {metric} of {symbol} is unusual."),
+    }
+}
+
+impl Api {
+    /// Where a subscription stands, and what can be done.
+    fn managed(&self, subscription: &Subscription) -> Message {
+        let what = what_comes(subscription);
+        if !subscription.is_paused(self.0.clock.now()) {
+            let title = format!("Alerts for {}", about(subscription));
+            let choices = [("Snooze for an hour", "hour"), ("Snooze for a day", "day"), ("Pause", "pause")];
+            return Message::new(Tone::Plain, &title, &what).offer(&choices);
+        }
+        let until = match subscription.paused_until {
+            Some(until) if until < Timestamp::MAX => {
+                format!("until {}", until.to_zoned_datetime(new_york()).strftime("%B %-d, %H:%M %Z"))
+            }
+            _ => "until you resume them".to_owned(),
+        };
+        let title = format!("Alerts for {} are paused", about(subscription));
+        let text = format!("Nothing is sent {until}, nor told afterwards.");
+        Message::new(Tone::Good, &title, &text).offer(&[("Resume", "resume")])
+    }
 }
 
 fn already_confirmed(subscription: &Subscription) -> Message {

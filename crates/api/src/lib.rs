@@ -8,11 +8,13 @@
 
 mod accept;
 mod answer;
+mod backtests;
 mod bars;
 mod client;
 mod coding;
 mod config;
 mod cors;
+mod fields;
 mod form;
 mod gate;
 mod health;
@@ -25,13 +27,16 @@ mod page;
 mod problem;
 mod query;
 mod routes;
+mod rule;
 mod serve;
 mod shape;
 mod snapshot;
 mod stream;
 mod subscribe;
+mod subscriptions;
 mod v1;
 
+pub use backtests::{BacktestOut, BacktestQuery, backtest, metrics_of, summary};
 pub use client::Rate;
 pub use config::{ApiConfig, Cors, InvalidOrigin, Limits, Origin, StreamLimits};
 pub use ipnet::IpNet;
@@ -89,6 +94,7 @@ struct Inner {
     /// The same, for people.
     docs: Answer,
     streams: Streams,
+    turns: backtests::Turns,
     /// All POSTs of a network.
     posts: Limiter,
     /// Sign-ups that would reach the store.
@@ -150,6 +156,7 @@ impl Api {
             docs,
             pages,
             streams,
+            turns: backtests::Turns::default(),
             posts,
             sign_ups,
             sign_ups_per_hour,

@@ -8,17 +8,20 @@ use crate::Api;
 use crate::answer::Answer;
 use crate::problem::Document;
 use crate::routes;
+use crate::rule::RuleShape;
 use crate::snapshot::Figured;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
+use qqq_core::channel::{ChannelKind, WebhookFormat};
 use qqq_core::{AlertState, Interval, Metric, Phase};
 use std::borrow::Cow;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response as Described, ResponseBuilder};
-use utoipa::{OpenApi as _, PartialSchema, ToSchema};
+use utoipa::{Modify, OpenApi as _, PartialSchema, ToSchema};
 
 /// What stands at the head of the description.
 #[derive(utoipa::OpenApi)]
@@ -38,13 +41,30 @@ use utoipa::{OpenApi as _, PartialSchema, ToSchema};
     tags(
         (name = "symbols", description = "Symbols, their bars and rankings"),
         (name = "alerts", description = "What was unusual"),
-        (name = "subscriptions", description = "Mail about it"),
+        (name = "subscriptions", description = "Mails and webhooks about it"),
+        (name = "backtests", description = "What a rule would have told"),
         (name = "original", description = "The first endpoints, kept for good"),
         (name = "service", description = "The server about itself"),
     ),
-    components(schemas(Document<'static>, MetricWord, RankedByWord, IntervalWord, TickerText)),
+    components(schemas(Document<'static>, MetricWord, RankedByWord, IntervalWord, TickerText, RuleShape)),
+    modifiers(&Security),
 )]
 struct Head;
+
+/// Names the bearer token of a subscription.
+struct Security;
+
+impl Modify for Security {
+    fn modify(&self, document: &mut OpenApi) {
+        let mut bearer = Http::new(HttpAuthScheme::Bearer);
+        bearer.description =
+            Some("The token of one subscription, from the message that asked to confirm it.".to_owned());
+        document
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("subscription", SecurityScheme::Http(bearer));
+    }
+}
 
 /// The description of all routes.
 pub(crate) fn document() -> OpenApi {
@@ -128,8 +148,16 @@ words! {
         [Phase::Closed, Phase::Pre, Phase::Regular, Phase::Post].map(Phase::as_str);
     /// Whether an alert stands.
     AlertStateWord = "AlertState", [AlertState::Raised, AlertState::Retracted].map(AlertState::as_str);
-    /// `pending` until the address is confirmed.
+    /// `pending` until the receiver has confirmed.
     SubscriptionStatusWord = "SubscriptionStatus", ["pending", "active"];
+    /// Where a subscription stands: `unsubscribed` and `disabled` ones have ended for good.
+    SubscriptionStateWord = "SubscriptionState", ["pending", "active", "unsubscribed", "disabled"];
+    /// How alerts are told.
+    ChannelWord = "Channel", ChannelKind::ALL.map(ChannelKind::as_str);
+    /// In whose words a webhook is told: signed JSON for programs (Standard Webhooks), or those of a service.
+    WebhookFormatWord = "WebhookFormat", WebhookFormat::ALL.map(WebhookFormat::as_str);
+    /// The kind of a rule.
+    RuleKindWord = "RuleKind", ["spike", "zscore", "move", "cross", "time_of_day"];
 }
 
 /// A ticker in a path or query.
@@ -153,16 +181,19 @@ fn text(pattern: &str, description: &str, example: &str) -> RefOr<Schema> {
 }
 
 /// Statuses that mean the same wherever they have no words of their own: name, meaning.
-const USUAL: [(&str, &str, &str); 11] = [
+const USUAL: [(&str, &str, &str); 14] = [
     ("304", "NotModified", "`If-None-Match` names this answer: it has not changed"),
     (
         "400",
         "BadRequest",
         "The request cannot be understood: a parameter is unknown, given twice, or out of range",
     ),
+    ("401", "Unauthorized", "The request carries no token, or the wrong one"),
     ("404", "NotFound", "There is no such thing"),
     ("406", "NotAcceptable", "`Accept` or `Accept-Encoding` allows no form of this answer"),
     ("408", "RequestTimeout", "The body did not arrive in time"),
+    ("409", "Conflict", "What is asked for contradicts what is there"),
+    ("410", "Gone", "It was there, and has ended"),
     ("413", "ContentTooLarge", "The body is too long"),
     ("415", "UnsupportedMediaType", "The body is of another type than this path reads"),
     (

@@ -13,7 +13,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use minijinja::{Environment, UndefinedBehavior};
 use qqq_core::calendar::{Market, new_york};
-use qqq_core::{Alert, AlertState, Calendar, FeedMode, Metric, Minute, Phase, SpikeRule, sentence};
+use qqq_core::{Alert, AlertState, Calendar, FeedMode, Metric, Minute, Phase, RuleName, SpikeRule, sentence};
 use serde::Serialize;
 use std::sync::Arc;
 use utoipa::openapi::OpenApi;
@@ -96,23 +96,36 @@ pub(crate) enum Tone {
     Bad,
 }
 
-/// A page that says one thing, and may ask for one.
+/// A button that posts to the page's own address.
+#[derive(Debug, Serialize)]
+pub(crate) struct Button {
+    caption: &'static str,
+    /// What it asks for, where a page has several.
+    action: Option<&'static str>,
+}
+
+/// A page that says one thing, and may ask for one of a few.
 #[derive(Debug, Serialize)]
 pub(crate) struct Message {
     tone: Tone,
     title: String,
     text: String,
-    /// The caption of the one button, which posts to the page's own address.
-    button: Option<&'static str>,
+    buttons: Vec<Button>,
 }
 
 impl Message {
     pub(crate) fn new(tone: Tone, title: &str, text: &str) -> Self {
-        Self { tone, title: title.to_owned(), text: text.to_owned(), button: None }
+        Self { tone, title: title.to_owned(), text: text.to_owned(), buttons: Vec::new() }
     }
 
-    pub(crate) fn ask(self, button: &'static str) -> Self {
-        Self { button: Some(button), ..self }
+    pub(crate) fn ask(self, caption: &'static str) -> Self {
+        Self { buttons: vec![Button { caption, action: None }], ..self }
+    }
+
+    /// Offers a choice of (caption, action).
+    pub(crate) fn offer(self, choices: &[(&'static str, &'static str)]) -> Self {
+        let button = |&(caption, action)| Button { caption, action: Some(action) };
+        Self { buttons: choices.iter().map(button).collect(), ..self }
     }
 }
 
@@ -410,7 +423,7 @@ impl AlertLine {
             symbol: alert.symbol.to_string(),
             start: alert.start.to_string(),
             when: day_and_time(alert.start),
-            text: sentence::sentence(alert, rule.window),
+            text: sentence::sentence(alert, &alert.rule.rule(rule)),
             retracted: alert.state == AlertState::Retracted,
             also,
         }
@@ -474,11 +487,11 @@ fn headline(snapshot: &Snapshot, calendar: &Calendar, rule: SpikeRule, unusual_n
 fn told(alert: &Alert, rule: SpikeRule) -> String {
     let Alert { symbol, metric, start, .. } = alert;
     let at = clock_time(*start);
-    match sentence::ratio(alert) {
-        Some(ratio) => {
+    match (alert.rule, sentence::ratio(alert)) {
+        (RuleName::House, Some(ratio)) => {
             format!("{symbol}: {metric} {ratio} times its last {}, at {at}", sentence::span(rule.window))
         }
-        None => format!("{symbol}: {metric}, at {at}"),
+        _ => format!("{}, at {at}", sentence::headline(alert, &alert.rule.rule(rule))),
     }
 }
 

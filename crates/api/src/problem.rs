@@ -19,6 +19,7 @@ pub(crate) struct Problem {
     pub(crate) reasons: Vec<Reason>,
     pub(crate) retry_after: Option<Duration>,
     pub(crate) closes: bool,
+    pub(crate) challenges: bool,
 }
 
 /// What is wrong with one field of a body.
@@ -87,6 +88,7 @@ impl Problem {
             reasons: Vec::new(),
             retry_after: None,
             closes: false,
+            challenges: false,
         }
     }
 
@@ -140,6 +142,11 @@ impl Problem {
         Self::new(status, code, detail)
     }
 
+    /// Says how to be let in (RFC 6750 section 3).
+    pub(crate) fn challenging(self) -> Self {
+        Self { challenges: true, ..self }
+    }
+
     /// Ends the connection: what is left of the request must not be taken for the next one.
     pub(crate) fn closing(self) -> Self {
         Self { closes: true, ..self }
@@ -179,7 +186,9 @@ impl Problem {
     pub(crate) fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
         let wait = self.retry_after.map(|wait| (header::RETRY_AFTER, HeaderValue::from(whole_seconds(wait))));
         let close = self.closes.then_some((header::CONNECTION, HeaderValue::from_static("close")));
-        wait.into_iter().chain(close)
+        let bearer =
+            self.challenges.then_some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+        wait.into_iter().chain(close).chain(bearer)
     }
 }
 

@@ -3,7 +3,8 @@
 use crate::problem::Problem;
 use jiff::Timestamp;
 use qqq_core::aggregate::InvalidInterval;
-use qqq_core::{AlertId, Interval, Metric, Minute};
+use qqq_core::rule::InvalidRule;
+use qqq_core::{AlertId, Interval, Metric, Minute, RuleName};
 
 /// Longest page.
 const MOST_ITEMS: usize = 1_000;
@@ -51,6 +52,11 @@ impl Query {
                     .map_err(|error| Problem::bad_request("unknown_metric", error.to_string()))
             })
             .transpose()
+    }
+
+    pub(crate) fn rule(&self) -> Result<Option<RuleName>, Problem> {
+        let Some(text) = self.get("rule") else { return Ok(None) };
+        text.parse().map(Some).map_err(|error: InvalidRule| invalid("rule", &error.to_string()))
     }
 
     /// How many entries a page may have: 1 to 1000.

@@ -1,7 +1,9 @@
 //! All routes. One that programs call is described where it is handled (`#[utoipa::path]`) and listed in
 //! [`documented`]: so it is served, in `/openapi.json` and on `/docs`.
 
-use crate::{Api, bars, form, health, openapi, original, page, stream, subscribe, v1};
+use crate::{
+    Api, backtests, bars, form, health, openapi, original, page, stream, subscribe, subscriptions, v1,
+};
 use axum::Router;
 use axum::routing::{get, post};
 use utoipa_axum::router::OpenApiRouter;
@@ -18,6 +20,12 @@ pub(crate) fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(v1::alert))
         .routes(routes!(form::confirm_page, form::confirm))
         .routes(routes!(form::unsubscribe_page, form::unsubscribe))
+        .routes(routes!(form::manage_page, form::manage))
+        .routes(routes!(subscriptions::create))
+        .routes(routes!(subscriptions::get, subscriptions::change, subscriptions::end))
+        .routes(routes!(subscriptions::rotate))
+        .routes(routes!(backtests::run))
+        .routes(routes!(stream::stream))
         .routes(routes!(subscribe::subscribe))
         .routes(routes!(original::price))
         .routes(routes!(original::prices))
@@ -33,7 +41,6 @@ pub(crate) fn documented() -> OpenApiRouter<Api> {
 pub(crate) fn also() -> Router<Api> {
     Router::new()
         .route("/subscribe/", post(subscribe::subscribe))
-        .route("/v1/stream", get(stream::stream))
         // The ticker `S` exists, and the original endpoints take any case.
         .route("/s/price", get(original::price_of_s))
         .route("/s/prices", get(original::price_of_s))

@@ -2,10 +2,10 @@
 //! double; what has no value is `null`.
 
 use crate::bars::Row;
-use crate::openapi::{AlertStateWord, MetricWord, RankedByWord, SessionWord};
+use crate::openapi::{AlertStateWord, MetricWord, RankedByWord, RuleKindWord, SessionWord};
 use crate::snapshot::{Figured, Snapshot, Ticker};
 use jiff::Timestamp;
-use qqq_core::{Alert, Bar, Figures, Metric, Statistics, Watchlist};
+use qqq_core::{Alert, Bar, Evidence, Figures, Metric, Statistics, Watchlist};
 use qqq_store::BarRecord;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -384,17 +384,20 @@ impl RankedOut {
 /// An alert with its evidence.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Alert, example = json!({
-    "id": "f781bcc6-15b4-57da-b522-3b1126688157", "rule": "spike", "symbol": "META", "metric": "volume",
+    "id": "f781bcc6-15b4-57da-b522-3b1126688157", "rule": "spike", "kind": "spike", "symbol": "META", "metric": "volume",
     "start": "2025-01-31T20:59:00Z", "value": 151234, "average": 21034.5, "ratio": 7.19, "window_bars": 60,
     "feed": "iex", "revision": 0, "state": "raised", "raised_at": "2025-01-31T21:00:04.120Z", "occurrences": 1,
-    "peak": 151234
+    "peak": 151234, "evidence": {"type": "average", "sum": 1262070, "bars": 60}
 }))]
 pub(crate) struct AlertOut {
     /// Derived from rule, symbol, metric and minute: the same bar seen again is the same alert.
     #[schema(format = "uuid")]
     id: String,
-    /// The rule that fired.
+    /// The rule that fired: `spike`, the server's own, or the text of one in the grammar of rules.
     rule: String,
+    /// Its kind.
+    #[schema(value_type = RuleKindWord)]
+    kind: &'static str,
     /// The ticker as listed today.
     symbol: String,
     /// What was unusual.
@@ -406,13 +409,14 @@ pub(crate) struct AlertOut {
     /// The bar's value, exact: dollars or shares.
     #[schema(value_type = f64, minimum = 0)]
     value: Option<Box<RawValue>>,
-    /// Its trailing average before the bar, in the same unit.
+    /// What it was held against, in the same unit: the trailing average before the bar, or the earlier price, the level
+    /// or the median that the rule is about.
     #[schema(required = true, minimum = 0)]
     average: Option<f64>,
     /// `value` over `average`, no unit.
     #[schema(required = true, minimum = 0)]
     ratio: Option<f64>,
-    /// Bars the average was made of.
+    /// Bars (or sessions) the average was made of.
     window_bars: u16,
     /// The feed the bar came from.
     feed: String,
@@ -429,27 +433,130 @@ pub(crate) struct AlertOut {
     /// The largest value of these, in the same unit.
     #[schema(value_type = f64, minimum = 0)]
     peak: Option<Box<RawValue>>,
+    /// What the value was compared with, exact: enough to compute the verdict again.
+    evidence: EvidenceOut,
+}
+
+/// What an alert's value was compared with. Sums and values are exact, in dollars or shares.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Evidence)]
+#[serde(untagged)]
+enum EvidenceOut {
+    /// `spike`: the value is at least `ratio` times `sum / bars`.
+    Average {
+        /// `average`.
+        #[schema(pattern = "^average$")]
+        r#type: &'static str,
+        /// Of the values in the trailing window.
+        #[schema(value_type = f64)]
+        sum: Option<Box<RawValue>>,
+        /// How many.
+        bars: u16,
+    },
+    /// `zscore`: the value is at least `z` sample standard deviations from `sum / bars`.
+    Deviation {
+        /// `deviation`.
+        #[schema(pattern = "^deviation$")]
+        r#type: &'static str,
+        /// Of the values in the trailing window.
+        #[schema(value_type = f64)]
+        sum: Option<Box<RawValue>>,
+        /// Of their squares.
+        #[schema(value_type = f64)]
+        sum_of_squares: Option<Box<RawValue>>,
+        /// How many.
+        bars: u16,
+        /// Their sample standard deviation, rounded once.
+        #[schema(required = true)]
+        stdev: Option<f64>,
+    },
+    /// `move`: the value is at least `percent` away from an earlier one.
+    Origin {
+        /// `origin`.
+        #[schema(pattern = "^origin$")]
+        r#type: &'static str,
+        /// The earlier price.
+        #[schema(value_type = f64)]
+        value: Option<Box<RawValue>>,
+        /// The minute it is of, UTC.
+        #[schema(format = DateTime)]
+        start: String,
+    },
+    /// `cross`: the value is at or beyond `level`, the one before was not.
+    Crossing {
+        /// `crossing`.
+        #[schema(pattern = "^crossing$")]
+        r#type: &'static str,
+        /// The level.
+        #[schema(value_type = f64)]
+        level: Option<Box<RawValue>>,
+        /// The latest value that was on its other side.
+        #[schema(value_type = f64)]
+        before: Option<Box<RawValue>>,
+    },
+    /// `time_of_day`: the value is at least `ratio` times `median`.
+    Median {
+        /// `median`.
+        #[schema(pattern = "^median$")]
+        r#type: &'static str,
+        /// Of the same minute in earlier sessions.
+        #[schema(value_type = f64)]
+        median: Option<Box<RawValue>>,
+        /// How many of them had a bar there.
+        sessions: u16,
+    },
+}
+
+impl EvidenceOut {
+    fn new(metric: Metric, evidence: &Evidence) -> Self {
+        let shown = |value: i64| exact(metric.show(value));
+        match *evidence {
+            Evidence::Average { sum, bars } => Self::Average { r#type: "average", sum: shown(sum), bars },
+            Evidence::Deviation { sum, squares, bars } => Self::Deviation {
+                r#type: "deviation",
+                sum: shown(sum),
+                sum_of_squares: exact(metric.show_square(squares)),
+                bars,
+                stdev: evidence.stdev().map(|stdev| stdev / metric.units() as f64),
+            },
+            Evidence::Origin { value, start } => {
+                Self::Origin { r#type: "origin", value: shown(value), start: start.to_string() }
+            }
+            Evidence::Crossing { level, before } => {
+                Self::Crossing { r#type: "crossing", level: shown(level), before: shown(before) }
+            }
+            Evidence::Median { twice, sessions } => {
+                let half = if twice % 2 == 0 { "" } else { ".5" };
+                Self::Median {
+                    r#type: "median",
+                    median: exact(format_args!("{}{half}", twice / 2)),
+                    sessions,
+                }
+            }
+        }
+    }
 }
 
 impl From<&Alert> for AlertOut {
     fn from(alert: &Alert) -> Self {
-        let finite = |number: f64| number.is_finite().then_some(number);
         Self {
             id: alert.id.to_string(),
-            rule: alert.rule.clone(),
+            rule: alert.rule.to_string(),
+            kind: alert.rule.kind(),
             symbol: alert.symbol.to_string(),
             metric: alert.metric.as_str(),
             start: alert.start.to_string(),
             value: exact(alert.metric.show(alert.value)),
-            average: finite(alert.average()),
-            ratio: finite(alert.ratio()),
-            window_bars: alert.window_bars,
+            average: alert.baseline(),
+            ratio: alert.ratio(),
+            window_bars: alert.evidence.bars(),
             feed: alert.feed.to_string(),
             revision: alert.revision,
             state: alert.state.as_str(),
             raised_at: alert.raised_at.to_string(),
             occurrences: alert.occurrences.len(),
             peak: exact(alert.metric.show(alert.peak())),
+            evidence: EvidenceOut::new(alert.metric, &alert.evidence),
         }
     }
 }

@@ -236,7 +236,7 @@ impl Snapshot {
     /// The alerts a query asks for, newest first, where those in memory are enough to answer it like the
     /// store would. As many as there are, so more than the query's limit where there is another page.
     pub(crate) fn alerts_of(&self, query: &AlertQuery) -> Option<Vec<&Arc<Alert>>> {
-        let AlertQuery { symbol, metric, since, after, limit } = *query;
+        let AlertQuery { symbol, metric, rule, since, after, limit } = *query;
         let found: Vec<_> = self
             .alerts
             .iter()
@@ -244,6 +244,7 @@ impl Snapshot {
             .take_while(|alert| since.is_none_or(|since| alert.start >= since))
             .filter(|alert| symbol.is_none_or(|symbol| alert.symbol == symbol))
             .filter(|alert| metric.is_none_or(|metric| alert.metric == metric))
+            .filter(|alert| rule.is_none_or(|rule| alert.rule == rule))
             .collect();
         // Older ones than the oldest held are in the store alone, some of the oldest's minute among them.
         let all_held = self.alerts.len() < ALERTS_KEPT;

@@ -1,28 +1,30 @@
-//! Sign-ups: `POST /subscribe`, and what it shares with the form on the page.
+//! Sign-ups: `POST /subscribe`, and what it shares with `POST /v1/subscriptions` and the form on the page.
 
 use crate::Api;
+use crate::fields::{Fields, must_be_json};
 use crate::openapi::{MetricWord, SubscriptionStatusWord, TickerText};
-use crate::problem::{FieldError, Problem};
+use crate::problem::Problem;
+use crate::rule::rule_of;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body as _;
+use qqq_core::channel::{ChannelKind, Webhook, WebhookFormat, WebhookUrl};
+use qqq_core::quiet::QuietHours;
 use qqq_core::subscription::{EmailAddress, SubscriptionId};
-use qqq_core::{Metric, Symbol};
+use qqq_core::{Channel, Metric, RuleName, Symbol};
 use qqq_store::SignUp;
-use serde::de::{IgnoredAny, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::fmt;
 use std::net::IpAddr;
 use utoipa::ToSchema;
 
-/// The fields of a sign-up, in the order their errors are told.
-const FIELDS: [&str; 3] = ["email", "metric", "ticker"];
+/// The fields of the original sign-up.
+pub(crate) const ORIGINAL: [&str; 3] = ["email", "metric", "ticker"];
 
 /// A sign-up.
 #[derive(Deserialize, ToSchema)]
@@ -69,9 +71,11 @@ struct SubscribedOut {
 /// A sign-up in the domain's terms.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
-    pub(crate) email: EmailAddress,
+    pub(crate) channel: Channel,
     pub(crate) metric: Metric,
     pub(crate) symbol: Symbol,
+    pub(crate) rule: RuleName,
+    pub(crate) quiet: Option<QuietHours>,
 }
 
 /// `POST /subscribe`.
@@ -97,17 +101,17 @@ pub(crate) struct Wanted {
 pub(crate) async fn subscribe(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
     let client = api.client(&request);
     api.0.posts.check(client)?;
-    if !is_json(request.headers()) {
-        let detail = "the body must be JSON, sent with `content-type: application/json`";
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
-    }
+    must_be_json(request.headers())?;
     let body = api.read_body(request.into_body()).await?;
-    let wanted = api.wanted(&fields_of_json(&body)?)?;
+    let wanted = api.wanted(Fields::of_json(&body, &ORIGINAL)?)?;
     let status = api.sign_up(client, &wanted).await?;
     let subscribed = SubscribedOut {
         ticker: wanted.symbol.to_string(),
         metric: wanted.metric.as_str(),
-        email: wanted.email.expose().to_owned(),
+        email: match &wanted.channel {
+            Channel::Email(address) => address.expose().to_owned(),
+            Channel::Webhook(_) => String::new(),
+        },
         status,
     };
     Ok((StatusCode::CREATED, Json(subscribed)).into_response())
@@ -137,44 +141,59 @@ impl Api {
     }
 
     /// Takes a sign-up's fields for what they mean, or says of each what is wrong.
-    pub(crate) fn wanted(&self, fields: &[(String, Value)]) -> Result<Wanted, Problem> {
-        let mut errors = Vec::new();
-        let mut wrong = |field: &str, detail: String| {
-            let field = field.chars().take(64).collect();
-            errors.push(FieldError { field, detail });
-        };
-        let mut texts = [None, None, None];
-        for (text, name) in texts.iter_mut().zip(FIELDS) {
-            let mut given = fields.iter().filter(|(field, _)| field == name).map(|(_, value)| value);
-            match (given.next(), given.next()) {
-                (Some(Value::String(value)), None) => *text = Some(value.as_str()),
-                (Some(_), None) => wrong(name, "must be a text".to_owned()),
-                (Some(_), Some(_)) => wrong(name, "is given twice".to_owned()),
-                (None, _) => wrong(name, "is missing".to_owned()),
-            }
-        }
-        for (field, _) in fields.iter().filter(|(field, _)| !FIELDS.contains(&field.as_str())) {
-            wrong(field, format!("is not known here; the fields are {}", FIELDS.join(", ")));
-        }
-        let [email, metric, ticker] = texts;
-        let email = email.and_then(|text| {
-            text.trim().parse::<EmailAddress>().map_err(|error| wrong("email", error.to_string())).ok()
-        });
-        let metric = metric
-            .and_then(|text| text.parse::<Metric>().map_err(|error| wrong("metric", error.to_string())).ok());
-        let symbol = ticker.and_then(|text| {
-            let found = self.tracked(text).map(|(_, symbol)| symbol);
+    pub(crate) fn wanted(&self, mut fields: Fields) -> Result<Wanted, Problem> {
+        let fields = &mut fields;
+        let channel = self.channel(fields);
+        let metric = fields.text("metric").and_then(|text| fields.parsed("metric", text.parse::<Metric>()));
+        let symbol = fields.text("ticker").and_then(|text| {
+            let found = self.tracked(&text).map(|(_, symbol)| symbol);
             if found.is_none() {
                 let shown: String = text.chars().take(32).collect();
-                wrong("ticker", format!("`{shown}` is not tracked; /v1/symbols lists what is"));
+                fields.wrong("ticker", format!("`{shown}` is not tracked; /v1/symbols lists what is"));
             }
             found
         });
-        match (email, metric, symbol) {
-            (Some(email), Some(metric), Some(symbol)) if errors.is_empty() => {
-                Ok(Wanted { email, metric, symbol })
+        let rule = rule_of(fields, "rule", metric, self.0.calendar.tracks_extended_hours());
+        let quiet = quiet_hours(fields);
+        let read = match (channel, metric, symbol, rule, quiet) {
+            (Some(channel), Some(metric), Some(symbol), Some(rule), Some(quiet)) => {
+                Some(Wanted { channel, metric, symbol, rule, quiet })
             }
-            _ => Err(Problem::unprocessable(errors)),
+            _ => None,
+        };
+        std::mem::take(fields).finish(read)
+    }
+
+    /// Where the messages are to go: by mail where nothing else is said.
+    fn channel(&self, fields: &mut Fields) -> Option<Channel> {
+        let kind = match fields.text_if_given("channel") {
+            Some(text) => fields.parsed("channel", text.parse::<ChannelKind>())?,
+            None => ChannelKind::Email,
+        };
+        let others: &[&str] = match kind {
+            ChannelKind::Email => &["url", "format"],
+            ChannelKind::Webhook => &["email"],
+        };
+        for other in others {
+            if fields.value(other).is_some_and(|value| !value.is_null()) {
+                fields.wrong(other, format!("does not go with the channel `{kind}`"));
+            }
+        }
+        match kind {
+            ChannelKind::Email => {
+                let text = fields.text("email")?;
+                fields.parsed("email", text.trim().parse::<EmailAddress>()).map(Channel::Email)
+            }
+            ChannelKind::Webhook => {
+                let format = match fields.text_if_given("format") {
+                    Some(text) => fields.parsed("format", text.parse::<WebhookFormat>())?,
+                    None => WebhookFormat::Standard,
+                };
+                let text = fields.text("url")?;
+                let url = fields.parsed("url", text.parse::<WebhookUrl>())?;
+                fields.parsed("url", (self.0.config.admit)(&url))?;
+                Some(Channel::Webhook(Webhook { url, format }))
+            }
         }
     }
 
@@ -187,9 +206,11 @@ impl Api {
         let (id, nonce) = (SubscriptionId::from_random(random()?), random()?);
         let sign_up = SignUp {
             id,
-            email: wanted.email.clone(),
+            channel: wanted.channel.clone(),
             symbol: wanted.symbol,
             metric: wanted.metric,
+            rule: wanted.rule,
+            quiet: wanted.quiet.clone(),
             nonce,
             hashes: inner.tokens.hashes(id, &nonce),
             confirm: inner.config.confirm,
@@ -212,105 +233,27 @@ fn random() -> Result<[u8; 16], Problem> {
     Ok(bytes)
 }
 
-/// `application/json`, with or without parameters.
-fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
-}
-
-/// The members of a JSON object in the order given, repeated ones included.
-///
-/// The whole text is checked first: what is not JSON is a 400 whatever it begins with.
-fn fields_of_json(body: &[u8]) -> Result<Vec<(String, Value)>, Problem> {
-    let not_json = |error: serde_json::Error| {
-        Problem::bad_request("not_json", format!("the body is not JSON: {}", what_and_where(&error)))
+/// The field `quiet_hours`: absent or `null`, none; else `{"from","to","zone"}`.
+pub(crate) fn quiet_hours(fields: &mut Fields) -> Option<Option<QuietHours>> {
+    const FIELD: &str = "quiet_hours";
+    let parts = match fields.value(FIELD) {
+        None | Some(Value::Null) => return Some(None),
+        Some(Value::Object(parts)) => parts,
+        Some(_) => {
+            fields.wrong(FIELD, "must be an object of `from`, `to` and `zone`, or null");
+            return None;
+        }
     };
-    let not_utf8 = |_| Problem::bad_request("not_json", "the body is not JSON: it is not UTF-8");
-    let text = std::str::from_utf8(body).map_err(not_utf8)?;
-    serde_json::from_str::<IgnoredAny>(text).map_err(not_json)?;
-    match serde_json::from_str::<Fields>(text) {
-        Ok(Fields(fields)) => Ok(fields),
-        Err(error) if error.is_data() => {
-            let detail = format!("must be an object with the fields {}", FIELDS.join(", "));
-            Err(Problem::unprocessable(vec![FieldError { field: "(body)".to_owned(), detail }]))
-        }
-        Err(error) => Err(not_json(error)),
+    if let Some(unknown) = parts.keys().find(|name| !["from", "to", "zone"].contains(&name.as_str())) {
+        fields.wrong(&format!("{FIELD}.{unknown}"), "is not known here; the fields are from, to, zone");
+        return None;
     }
-}
-
-/// The parser's words without what it quotes of the body.
-fn what_and_where(error: &serde_json::Error) -> String {
-    let what = if error.is_eof() { "it ends too early" } else { "it makes no sense" };
-    format!("{what} at line {} column {}", error.line(), error.column())
-}
-
-struct Fields(Vec<(String, Value)>);
-
-impl<'de> Deserialize<'de> for Fields {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-        impl<'de> Visitor<'de> for Members {
-            type Value = Fields;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Fields(members))
-            }
-        }
-        deserializer.deserialize_map(Members)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn status(body: &[u8]) -> u16 {
-        fields_of_json(body).map_or_else(|problem| problem.status.as_u16(), |_| 200)
-    }
-
-    #[test]
-    fn what_is_not_json_is_400_and_what_is_no_object_is_422() {
-        for body in [
-            &b""[..],
-            b"{",
-            b"{\"a\":1",
-            b"{} x",
-            b"\xff",
-            b"{\"a\":\"\xff\"}",
-            b"{\"email\":1, nonsense",
-            b"{'a':1}",
-        ] {
-            assert_eq!(status(body), 400, "{body:?}");
-        }
-        for body in [&b"[]"[..], b"1", b"null", b"\"email\"", b"true"] {
-            assert_eq!(status(body), 422, "{body:?}");
-        }
-        assert_eq!(status(b"{}"), 200);
-        let deep = [b"[".repeat(8_000), b"]".repeat(8_000)].concat();
-        assert_eq!(status(&deep), 422);
-        assert_eq!(status(&[b"{\"email\":", &deep[..], b"}"].concat()), 400, "deeper than anybody reads");
-        assert_eq!(status(br#"{"a":"\ud800"}"#), 400, "half a character");
-    }
-
-    #[test]
-    fn repeated_members_are_kept_apart() {
-        let fields = fields_of_json(br#"{"a":1,"a":2}"#).unwrap();
-        assert_eq!(fields.len(), 2);
-    }
-
-    proptest! {
-        #[test]
-        fn no_body_panics(body: Vec<u8>) {
-            let _ = fields_of_json(&body);
+    let text = |name: &str| parts.get(name).and_then(Value::as_str).unwrap_or_default();
+    match QuietHours::new(text("from"), text("to"), text("zone")) {
+        Ok(hours) => Some(Some(hours)),
+        Err(error) => {
+            fields.wrong(&format!("{FIELD}.{}", error.field), error.reason);
+            None
         }
     }
 }

@@ -137,6 +137,7 @@ pub(crate) async fn rankings(
     params(
         ("symbol" = Option<TickerText>, Query, description = "Only of this ticker.", example = "META"),
         ("metric" = Option<MetricWord>, Query, description = "Only of this metric.", example = "volume"),
+        ("rule" = Option<String>, Query, max_length = 300, description = "Only by this rule: `spike`, or the text of one.", example = "spike"),
         ("since" = Option<String>, Query, format = DateTime, description = "Only of bars that start then or later.",
             example = "2025-01-31T14:30:00Z"),
         ("limit" = Option<u16>, Query, minimum = 1, maximum = 1000, description = "Most entries of a page. Default: 100.", example = 100),
@@ -153,18 +154,19 @@ pub(crate) async fn alerts(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let query = Query::parse(query.as_deref(), &["symbol", "metric", "since", "cursor", "limit"])?;
+    let query = Query::parse(query.as_deref(), &["symbol", "metric", "rule", "since", "cursor", "limit"])?;
     let symbol =
         query.get("symbol").map(|text| api.tracked(text).ok_or_else(|| not_tracked(text))).transpose()?;
     let wanted = AlertQuery {
         symbol: symbol.map(|(_, symbol)| symbol),
         metric: query.metric()?,
+        rule: query.rule()?,
         since: query.time("since")?,
         after: query.alert_cursor()?,
         limit: query.limit(ALERTS_PER_PAGE)?,
     };
     let snapshot = api.snapshot();
-    let of_all = wanted.symbol.is_none() && wanted.metric.is_none();
+    let of_all = wanted.symbol.is_none() && wanted.metric.is_none() && wanted.rule.is_none();
     if of_all && wanted.since.is_none() && wanted.after.is_none() && wanted.limit == ALERTS_PER_PAGE {
         let render = || json(&alert_page(&snapshot.alerts, ALERTS_PER_PAGE));
         let response = snapshot.alerts_page.get_or_init(render).respond(&headers);

@@ -1,5 +1,6 @@
 //! Alerts: what was unusual, and the evidence for it.
 
+use crate::rule::{Evidence, Rule, RuleName};
 use crate::{FeedLabel, Minute, Price, Symbol};
 use jiff::Timestamp;
 use std::fmt;
@@ -35,9 +36,21 @@ impl Metric {
         }
     }
 
+    /// How many units of a crossing's level make one dollar or one share.
+    pub const CROSSING_UNIT: i64 = 1_000_000_000;
+
     /// The exact decimal text of a value of this metric: `689.1` dollars, `51234` shares.
     pub fn show(self, value: i64) -> Shown {
         Shown { metric: self, value }
+    }
+
+    /// The exact decimal text of a square, or a sum of squares, of values of this metric.
+    pub fn show_square(self, square: u128) -> String {
+        let unit = u128::from(self.units().unsigned_abs());
+        let (whole, part) = (square / (unit * unit), square % (unit * unit));
+        let places = 2 * self.units().ilog10() as usize;
+        let fraction = if part == 0 { String::new() } else { format!(".{part:0places$}") };
+        format!("{whole}{}", fraction.trim_end_matches('0'))
     }
 }
 
@@ -88,8 +101,8 @@ pub struct AlertId(Uuid);
 pub(crate) const NAMESPACE: Uuid = Uuid::from_u128(0x7d1c_3e5a_90b4_4f6e_8a27_51c6_e0f3_9b42);
 
 impl AlertId {
-    /// Derives the identity.
-    pub fn derive(rule: &str, symbol: Symbol, metric: Metric, start: Minute) -> Self {
+    /// Derives the identity. `rule` is a [`RuleName`], or its text.
+    pub fn derive(rule: impl fmt::Display, symbol: Symbol, metric: Metric, start: Minute) -> Self {
         let name = format!("alert|{rule}|{symbol}|{metric}|{}", start.index());
         Self(Uuid::new_v5(&NAMESPACE, name.as_bytes()))
     }
@@ -163,8 +176,8 @@ pub struct Occurrence {
 pub struct Alert {
     /// Derived from rule, symbol, metric and start.
     pub id: AlertId,
-    /// Name of the rule: `spike`.
-    pub rule: String,
+    /// The rule it was raised by.
+    pub rule: RuleName,
     /// The ticker.
     pub symbol: Symbol,
     /// What the rule looked at.
@@ -173,10 +186,8 @@ pub struct Alert {
     pub start: Minute,
     /// The bar's value when judged: 1e-9 dollars or shares.
     pub value: i64,
-    /// Sum of the trailing window when judged, same unit. With `window_bars`, the exact average.
-    pub window_sum: i64,
-    /// Bars in the trailing window when judged.
-    pub window_bars: u16,
+    /// What the value was compared with when judged.
+    pub evidence: Evidence,
     /// The feed of the bar.
     pub feed: FeedLabel,
     /// How often the bar had been revised when judged.
@@ -190,14 +201,22 @@ pub struct Alert {
 }
 
 impl Alert {
-    /// The trailing average, in dollars or shares.
-    pub fn average(&self) -> f64 {
-        self.window_sum as f64 / (f64::from(self.window_bars) * self.metric.units() as f64)
+    /// What the value was held against, in dollars or shares: the trailing average, an earlier price, a level, a
+    /// median. `None` of an empty window.
+    pub fn baseline(&self) -> Option<f64> {
+        let (value, parts) = self.evidence.baseline()?;
+        Some(value as f64 / (f64::from(parts) * self.metric.units() as f64))
     }
 
-    /// The value over the trailing average.
-    pub fn ratio(&self) -> f64 {
-        (self.value as f64 * f64::from(self.window_bars)) / self.window_sum as f64
+    /// The value over its baseline. `None` where that is 0 or absent.
+    pub fn ratio(&self) -> Option<f64> {
+        let (value, parts) = self.evidence.baseline().filter(|&(value, _)| value > 0)?;
+        Some(self.value as f64 * f64::from(parts) / value as f64)
+    }
+
+    /// Whether `rule`, the one it was raised by, comes to the same verdict by the evidence kept.
+    pub fn holds(&self, rule: &Rule) -> bool {
+        rule.condition.holds(self.metric, self.value, &self.evidence, rule.condition.threshold())
     }
 
     /// The largest value among the occurrences, in the metric's units.
@@ -251,6 +270,10 @@ mod tests {
 
     #[test]
     fn values_show_exactly() {
+        assert_eq!(Metric::Volume.show_square(35), "35");
+        assert_eq!(Metric::Price.show_square(2_250_000_000_000_000_000), "2.25");
+        assert_eq!(Metric::Price.show_square(3_000_000_000_000_000_001), "3.000000000000000001");
+        assert_eq!(Metric::Price.show_square(0), "0");
         assert_eq!(Metric::Price.show(118_580_000_000).to_string(), "118.58");
         assert_eq!(Metric::Volume.show(9_637_512).to_string(), "9637512");
     }

@@ -131,6 +131,11 @@ impl Calendar {
         self.market
     }
 
+    /// Whether bars outside the regular session can count: where every minute does, too.
+    pub fn tracks_extended_hours(&self) -> bool {
+        self.extended_hours || self.market == Market::Always
+    }
+
     /// The session of a New York date, or `None` where the market is shut. With [`Market::Always`], the
     /// whole day.
     pub fn session_on(&self, day: Date) -> Option<Session> {

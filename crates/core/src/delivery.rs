@@ -20,6 +20,11 @@ impl DeliveryId {
         Self(Uuid::new_v5(&NAMESPACE, name.as_bytes()))
     }
 
+    /// The message that brings together alerts that had to wait, the first of them `first`.
+    pub fn of_digest(first: DeliveryId) -> Self {
+        Self(Uuid::new_v5(&NAMESPACE, format!("delivery|digest|{}", first.0).as_bytes()))
+    }
+
     /// The `sequence`-th confirmation mail of a subscription.
     pub fn of_confirmation(subscription: SubscriptionId, sequence: u32) -> Self {
         let name = format!("delivery|confirmation|{}|{sequence}", subscription.uuid());
@@ -50,22 +55,27 @@ pub enum DeliveryKind {
     Alert,
     /// What we told you was taken back by a correction of the data.
     Retraction,
+    /// Alerts that had to wait, in one message.
+    Digest,
 }
 
 impl DeliveryKind {
-    /// `confirmation`, `alert` or `retraction`.
+    const ALL: [Self; 4] = [Self::Confirmation, Self::Alert, Self::Retraction, Self::Digest];
+
+    /// `confirmation`, `alert`, `retraction` or `digest`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Confirmation => "confirmation",
             Self::Alert => "alert",
             Self::Retraction => "retraction",
+            Self::Digest => "digest",
         }
     }
 
     /// How long after it was owed a mail is still worth sending, in seconds: old alerts are not news.
     pub const fn lifetime_seconds(self) -> i64 {
         match self {
-            Self::Alert | Self::Retraction => 4 * 60 * 60,
+            Self::Alert | Self::Retraction | Self::Digest => 4 * 60 * 60,
             Self::Confirmation => 24 * 60 * 60,
         }
     }
@@ -86,7 +96,7 @@ impl FromStr for DeliveryKind {
     type Err = InvalidDeliveryKind;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [Self::Confirmation, Self::Alert, Self::Retraction]
+        Self::ALL
             .into_iter()
             .find(|kind| kind.as_str() == text)
             .ok_or_else(|| InvalidDeliveryKind(text.to_owned()))
@@ -107,8 +117,10 @@ pub struct Delivery {
     pub kind: DeliveryKind,
     /// To whom. For alerts and retractions it was active when claimed.
     pub subscription: Subscription,
-    /// Of what. `None` for confirmations.
+    /// Of what. `None` for confirmations and digests.
     pub alert: Option<Alert>,
+    /// What a digest brings together, oldest first, without what was retracted meanwhile; empty for all else.
+    pub digest: Vec<Alert>,
     /// Which attempt this is, from 1.
     pub attempt: u32,
     /// When the delivery came to be owed, wall clock.
@@ -132,6 +144,8 @@ pub enum Outcome {
     RetryAt(Timestamp, String),
     /// Never: the receiver refused for good.
     Failed(String),
+    /// Never, nor anything else: the receiver is gone. Ends the subscription.
+    Gone(String),
 }
 
 /// Seconds to wait after the n-th failed attempt of a mail, before jitter. The last one repeats until expiry.

@@ -1,16 +1,21 @@
 //! The detector: takes bars in whatever order they come, answers with statistics and alerts.
 //!
-//! Statistics depend on the set of bars alone. Alerts are judged once, when their bar arrives: same bars in
-//! the same order, same alerts, however they were batched and whether or not the process was restarted in
-//! between ([`Detector::restore`]).
+//! The house rule is judged on both metrics of every bar; further rules on the symbols and metrics they are
+//! [watched](Detector::watch) for. Statistics depend on the set of bars alone. Alerts are judged once, when
+//! their bar arrives: same bars in the same order, same alerts, however they were batched and whether or not the
+//! process was restarted in between ([`Detector::restore`]).
 
-use crate::alert::{Alert, AlertChange, AlertId, AlertState, Metric, Occurrence};
-use crate::rule::SpikeRule;
+use crate::alert::{Alert, AlertChange, InvalidMetric, Metric};
+use crate::docket::{Case, Docket, Terms};
+use crate::rule::{Condition, Evidence, Hours, InvalidRule, Origin, Rule, RuleName, SpikeRule, Trigger};
+use crate::sessions::Sessions;
 use crate::statistics::Statistics;
 use crate::window::{Arrival, Trailing, Values, Windows};
-use crate::{Bar, FeedLabel, Minute, Split, Symbol};
-use jiff::{SignedDuration, Timestamp};
+use crate::{Bar, Calendar, FeedLabel, Minute, Split, Symbol};
+use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::str::FromStr;
 
 /// What became of a bar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,35 +26,88 @@ pub struct Observed {
     pub revision: u32,
 }
 
-/// Windows and the spike rule over the symbols of a watchlist, by dense id. Bars are of one feed:
-/// volumes of different feeds are not comparable.
+/// A further rule on one metric of a symbol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Watch {
+    /// The rule.
+    pub rule: Rule,
+    /// What of a bar it looks at.
+    pub metric: Metric,
+}
+
+impl fmt::Display for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.metric, self.rule)
+    }
+}
+
+impl FromStr for Watch {
+    type Err = InvalidRule;
+
+    /// A metric and a rule that goes with it: `volume time_of_day ratio=4`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (metric, rule) = text.trim().split_once(' ').unwrap_or((text, ""));
+        let metric: Metric = metric.parse().map_err(|error: InvalidMetric| InvalidRule {
+            field: "metric".to_owned(),
+            reason: error.to_string(),
+        })?;
+        let rule: Rule = rule.parse()?;
+        rule.suits(metric).map(|()| Self { rule, metric })
+    }
+}
+
+/// Windows and rules over the symbols of a watchlist, by dense id. Bars are of one feed: volumes of different
+/// feeds are not comparable.
 #[derive(Clone)]
 pub struct Detector {
     symbols: Vec<Symbol>,
     feed: FeedLabel,
-    rule: SpikeRule,
+    house: Option<SpikeRule>,
+    /// A bar that ended longer before the feed's clock raises nothing. Seconds.
+    max_alert_age_seconds: u32,
     windows: Windows,
+    sessions: Sessions,
+    /// By symbol; as long as the watchlist once there is any.
+    watches: Vec<Vec<Watch>>,
     /// Minutes of the last day whose values have been replaced, and how often.
     revisions: HashMap<usize, BTreeMap<Minute, u32>>,
-    /// Alerts that can still matter, by minute: those within the cool-down or a day of the newest bar.
-    alerts: HashMap<(usize, Metric), Vec<Alert>>,
+    /// Alerts that can still matter: those within their rule's cool-down or a day of the newest bar.
+    dockets: HashMap<(RuleName, usize, Metric), Docket>,
 }
 
 impl Detector {
-    /// Makes a detector that has seen nothing.
-    pub fn new(symbols: &[Symbol], feed: FeedLabel, rule: SpikeRule) -> Self {
+    /// Makes a detector that has seen nothing and judges the house rule.
+    pub fn new(symbols: &[Symbol], feed: FeedLabel, calendar: &Calendar, house: SpikeRule) -> Self {
+        let without =
+            Self::without_house_rule(symbols, feed, calendar, house.max_alert_age_seconds, &[house.window]);
+        Self { house: Some(house), ..without }
+    }
+
+    /// Makes a detector that judges nothing but what it is told to watch. `spans` are trailing windows, in minutes,
+    /// to be kept up bar by bar: for rules that are judged on every bar of long histories.
+    pub fn without_house_rule(
+        symbols: &[Symbol],
+        feed: FeedLabel,
+        calendar: &Calendar,
+        max_alert_age_seconds: u32,
+        spans: &[u16],
+    ) -> Self {
         Self {
             symbols: symbols.to_vec(),
             feed,
-            rule,
-            windows: Windows::new(symbols.len(), &[rule.window]),
+            house: None,
+            max_alert_age_seconds,
+            windows: Windows::new(symbols.len(), spans),
+            sessions: Sessions::new(calendar.clone()),
+            watches: Vec::new(),
             revisions: HashMap::new(),
-            alerts: HashMap::new(),
+            dockets: HashMap::new(),
         }
     }
 
     /// Takes up where an earlier detector stopped: its bars (with their revisions) and alerts as stored.
-    /// Nothing is judged again. Bars of other feeds and alerts of other rules are passed over.
+    /// Nothing is judged again. Bars of other feeds and alerts of rules that are not judged are passed over, so
+    /// rules are to be [watched](Self::watch) before.
     pub fn restore(
         &mut self,
         bars: impl IntoIterator<Item = (usize, Bar, u32)>,
@@ -58,18 +116,57 @@ impl Detector {
         for (symbol, bar, revision) in bars {
             if bar.feed == self.feed {
                 self.windows.insert(symbol, bar.start, Values::new(bar.close, bar.volume));
+                self.sessions.insert(symbol, &bar);
                 if revision > 0 {
                     self.revisions.entry(symbol).or_default().insert(bar.start, revision);
                 }
             }
         }
+        let mut by_rule: HashMap<_, Vec<Alert>> = HashMap::new();
         for (symbol, alert) in alerts {
-            if alert.rule == SpikeRule::NAME {
-                self.alerts.entry((symbol, alert.metric)).or_default().push(alert);
+            if self.judges(symbol, alert.rule, alert.metric) {
+                by_rule.entry((alert.rule, symbol, alert.metric)).or_default().push(alert);
             }
         }
-        for alerts in self.alerts.values_mut() {
-            alerts.sort_by_key(|alert| alert.start);
+        for (key, alerts) in by_rule {
+            self.dockets.entry(key).or_default().restore(alerts);
+        }
+    }
+
+    /// Judges a further rule on a metric of a symbol from now on. True where it has to know more of earlier sessions
+    /// than is known: then the bars since [`reach`](Self::reach) are to be [recalled](Self::recall).
+    pub fn watch(&mut self, symbol: usize, watch: Watch) -> bool {
+        self.watches.resize(self.symbols.len(), Vec::new());
+        if !self.watches[symbol].contains(&watch) {
+            self.watches[symbol].push(watch);
+        }
+        self.sessions.follow(symbol, watch.rule.sessions())
+    }
+
+    /// Judges a rule no more on a metric of a symbol.
+    pub fn unwatch(&mut self, symbol: usize, watch: Watch) {
+        if let Some(watches) = self.watches.get_mut(symbol) {
+            watches.retain(|known| *known != watch);
+            self.dockets.remove(&(RuleName::Own(watch.rule), symbol, watch.metric));
+        }
+    }
+
+    /// The further rules of a symbol.
+    pub fn watches(&self, symbol: usize) -> &[Watch] {
+        self.watches.get(symbol).map_or(&[], Vec::as_slice)
+    }
+
+    /// Since when the rules of a symbol have to know its bars. `None` where a day is enough, or where it has none.
+    pub fn reach(&self, symbol: usize) -> Option<Minute> {
+        let sessions = self.watches(symbol).iter().map(|watch| watch.rule.sessions()).max()?;
+        let newest = self.windows.newest(symbol).filter(|_| sessions > 0)?;
+        Some(self.sessions.reach(newest, sessions))
+    }
+
+    /// Lets in bars of earlier sessions that a rule has to know; the windows stay as they are.
+    pub fn recall<'a>(&mut self, symbol: usize, bars: impl IntoIterator<Item = &'a Bar>) {
+        for bar in bars.into_iter().filter(|bar| bar.feed == self.feed) {
+            self.sessions.insert(symbol, bar);
         }
     }
 
@@ -85,15 +182,33 @@ impl Detector {
     ) -> Observed {
         let values = Values::new(bar.close, bar.volume);
         let arrival = self.windows.insert(symbol, bar.start, values);
+        if !self.sessions.is_empty() {
+            self.sessions.insert(symbol, bar);
+        }
         if arrival != Arrival::New {
             return self.observe_again(symbol, bar.start, values, arrival, clock, changes);
         }
-        if let Some(trailing) = self.windows.trailing(symbol, bar.start, self.rule.window) {
+        if let Some(house) = self.house
+            && let Some(trailing) = self.windows.trailing(symbol, bar.start, house.window)
+        {
             for metric in Metric::ALL {
-                if self.fires(values, &trailing, metric) {
-                    self.qualify(symbol, metric, bar.start, values, &trailing, clock, changes);
+                if house.fires(values.of(metric), trailing.sum(metric), trailing.bars) {
+                    let evidence = average(&trailing, metric);
+                    self.qualify(
+                        RuleName::House,
+                        symbol,
+                        metric,
+                        bar.start,
+                        values,
+                        evidence,
+                        clock,
+                        changes,
+                    );
                 }
             }
+        }
+        if !self.watches.is_empty() {
+            self.judge_watches(symbol, bar.start, values, clock, changes);
         }
         Observed { arrival, revision: 0 }
     }
@@ -101,6 +216,7 @@ impl Detector {
     /// Takes a bar into the windows and judges nothing: for minutes that another feed's bars were judged by.
     pub fn learn(&mut self, symbol: usize, bar: &Bar) -> Observed {
         let arrival = self.windows.insert(symbol, bar.start, Values::new(bar.close, bar.volume));
+        self.sessions.insert(symbol, bar);
         if let Arrival::Revised(_) = arrival {
             self.count_revision(symbol, bar.start);
         }
@@ -125,6 +241,11 @@ impl Detector {
         &self.windows
     }
 
+    /// The feed whose bars these are.
+    pub fn feed(&self) -> FeedLabel {
+        self.feed
+    }
+
     /// The minute of a symbol's newest bar.
     pub fn newest(&self, symbol: usize) -> Option<Minute> {
         self.windows.newest(symbol)
@@ -134,6 +255,14 @@ impl Detector {
     pub fn apply_split(&mut self, symbol: usize, split: &Split, from: Minute) {
         self.windows
             .rescale(symbol, from, |price, volume| Values::new(split.price(price), split.volume(volume)));
+        self.sessions.rescale(symbol, from, |price| split.price(price), |volume| split.volume(volume));
+    }
+
+    /// How far before a symbol's newest bar its alerts must be known to go on exactly, in minutes.
+    pub fn memory_minutes(&self) -> i32 {
+        let house = self.house.map(|house| house.cooldown_seconds);
+        let further = self.watches.iter().flatten().map(|watch| watch.rule.cooldown_seconds);
+        memory(house.into_iter().chain(further).max().unwrap_or(0))
     }
 
     /// A bar of a minute that is not the newest, or of one that was known.
@@ -147,26 +276,37 @@ impl Detector {
         clock: Timestamp,
         changes: &mut Vec<AlertChange>,
     ) -> Observed {
-        match arrival {
+        let metrics = match arrival {
             Arrival::Revised(old) => {
                 self.count_revision(symbol, start);
-                for metric in Metric::ALL {
-                    if old.of(metric) != values.of(metric) {
-                        self.judge_again(symbol, metric, start, values, clock, changes);
-                    }
-                }
+                Metric::ALL.map(|metric| (old.of(metric) != values.of(metric)).then_some(metric))
             }
-            Arrival::Late => {
-                for metric in Metric::ALL {
-                    self.judge_again(symbol, metric, start, values, clock, changes);
-                }
-            }
-            Arrival::New | Arrival::Unchanged | Arrival::TooOld => {}
+            Arrival::Late => Metric::ALL.map(Some),
+            Arrival::New | Arrival::Unchanged | Arrival::TooOld => [None, None],
+        };
+        for metric in metrics.into_iter().flatten() {
+            self.judge_again(symbol, metric, start, values, clock, changes);
         }
         Observed { arrival, revision: self.revision(symbol, start) }
     }
 
-    /// Judges a late or corrected bar by the window before it as known now.
+    fn judge_watches(
+        &mut self,
+        symbol: usize,
+        start: Minute,
+        values: Values,
+        clock: Timestamp,
+        changes: &mut Vec<AlertChange>,
+    ) {
+        for index in 0..self.watches[symbol].len() {
+            let Watch { rule, metric } = self.watches[symbol][index];
+            if let Some((true, evidence)) = self.verdict(&rule, symbol, metric, start, values) {
+                self.qualify(RuleName::Own(rule), symbol, metric, start, values, evidence, clock, changes);
+            }
+        }
+    }
+
+    /// Judges a late or corrected bar by what was before it as known now, by every rule on the metric.
     fn judge_again(
         &mut self,
         symbol: usize,
@@ -176,130 +316,215 @@ impl Detector {
         clock: Timestamp,
         changes: &mut Vec<AlertChange>,
     ) {
-        // Without the whole window there is no verdict, and none is taken back.
-        let Some(trailing) = self.windows.trailing(symbol, start, self.rule.window) else { return };
-        if self.fires(values, &trailing, metric) {
-            self.qualify(symbol, metric, start, values, &trailing, clock, changes);
-        } else {
-            self.disqualify(symbol, metric, start, clock, changes);
+        let house = self.house.map(|_| RuleName::House);
+        let further = self.watches(symbol).iter().filter(|watch| watch.metric == metric);
+        let rules: Vec<RuleName> =
+            house.into_iter().chain(further.map(|watch| RuleName::Own(watch.rule))).collect();
+        for rule in rules {
+            self.judge_once_more(rule, symbol, metric, start, values, clock, changes);
         }
     }
 
-    fn fires(&self, values: Values, trailing: &Trailing, metric: Metric) -> bool {
-        self.rule.fires(values.of(metric), trailing.sum(metric), trailing.bars)
-    }
-
-    /// A bar reaches the ratio: it is counted on the alert whose cool-down it falls into, or raises one.
-    #[cold]
-    #[expect(clippy::too_many_arguments, reason = "the verdict and its evidence, passed once")]
-    fn qualify(
+    #[expect(clippy::too_many_arguments, reason = "one bar and one rule, passed once")]
+    fn judge_once_more(
         &mut self,
+        name: RuleName,
         symbol: usize,
         metric: Metric,
         start: Minute,
         values: Values,
-        trailing: &Trailing,
         clock: Timestamp,
         changes: &mut Vec<AlertChange>,
     ) {
-        let (rule, feed) = (self.rule, self.feed);
-        let revision = self.revision(symbol, start);
-        let known = self.alerts.entry((symbol, metric)).or_default();
-        let occurrence = Occurrence { start, value: values.of(metric) };
-
-        if let Some(counted) = known.iter_mut().find(|alert| alert.counts(start)) {
-            if counted.feed == feed && counted.count(occurrence) {
-                changes.push(AlertChange::Counted(counted.clone()));
+        let Some(rule) = self.rule(name) else { return };
+        // Without the whole window there is no verdict, and none is taken back.
+        let Some((qualifies, evidence)) = self.verdict(&rule, symbol, metric, start, values) else { return };
+        if qualifies {
+            self.qualify(name, symbol, metric, start, values, evidence, clock, changes);
+            return;
+        }
+        let Some(docket) = self.dockets.get_mut(&(name, symbol, metric)) else { return };
+        for minute in docket.disqualify(start, self.feed, changes) {
+            if let Some(values) = self.windows.values(symbol, minute) {
+                self.judge_once_more(name, symbol, metric, minute, values, clock, changes);
             }
-            return;
         }
-        // A minute whose alert was retracted never raises another.
-        if known.iter().any(|alert| alert.start == start) {
-            return;
-        }
-        let cools = |alert: &Alert| {
-            alert.state == AlertState::Raised && {
-                let seconds = i64::from(start.since(alert.start)).abs() * 60;
-                seconds < i64::from(rule.cooldown_seconds)
-            }
-        };
-        if let Some(open) = known.iter_mut().rev().find(|alert| cools(alert)) {
-            // An alert of another feed keeps the silence; its values are of another measure.
-            if open.feed == feed {
-                open.count(occurrence);
-                changes.push(AlertChange::Counted(open.clone()));
-            }
-            return;
-        }
-        let max_age = SignedDuration::from_secs(i64::from(rule.max_alert_age_seconds));
-        if clock.duration_since(start.end()) > max_age {
-            return;
-        }
-        let name = self.symbols[symbol];
-        let alert = Alert {
-            id: AlertId::derive(SpikeRule::NAME, name, metric, start),
-            rule: SpikeRule::NAME.to_owned(),
-            symbol: name,
-            metric,
-            start,
-            value: values.of(metric),
-            window_sum: trailing.sum(metric),
-            window_bars: trailing.bars,
-            feed: self.feed,
-            revision,
-            state: AlertState::Raised,
-            raised_at: clock,
-            occurrences: vec![occurrence],
-        };
-        let place = known.partition_point(|other| other.start < start);
-        known.insert(place, alert.clone());
-        changes.push(AlertChange::Raised(alert));
-        self.forget_the_past(symbol);
     }
 
-    /// A bar does not reach the ratio (any more): it is taken off the alert it was counted on, and an alert
-    /// of its own is retracted. What that alert had counted beside it stands for itself again.
-    fn disqualify(
-        &mut self,
+    /// Whether a bar in the window qualifies by a rule, and by what evidence. `None` where what the rule looks at is
+    /// not known.
+    fn verdict(
+        &self,
+        rule: &Rule,
         symbol: usize,
         metric: Metric,
         start: Minute,
+        values: Values,
+    ) -> Option<(bool, Evidence)> {
+        if !self.is_judged(rule, start) {
+            return None;
+        }
+        let evidence = self.evidence(&rule.condition, symbol, metric, start)?;
+        let holds = rule.condition.holds(metric, values.of(metric), &evidence, rule.condition.threshold());
+        match rule.trigger {
+            Trigger::Level => Some((holds, evidence)),
+            Trigger::Edge { rearm } if holds => match self.quiet_before(rule, rearm, symbol, metric, start) {
+                Some(before) => Some((true, before.map_or(evidence, |before| crossing(evidence, before)))),
+                None => Some((false, evidence)),
+            },
+            Trigger::Edge { .. } => Some((false, evidence)),
+        }
+    }
+
+    fn is_judged(&self, rule: &Rule, start: Minute) -> bool {
+        rule.hours == Hours::All || rule.hours.contain(self.sessions.phase(start))
+    }
+
+    /// What a condition compares the value of a bar in the window with.
+    fn evidence(
+        &self,
+        condition: &Condition,
+        symbol: usize,
+        metric: Metric,
+        start: Minute,
+    ) -> Option<Evidence> {
+        match *condition {
+            Condition::Spike { window, .. } => {
+                Some(average(&self.windows.trailing(symbol, start, window)?, metric))
+            }
+            Condition::ZScore { window, .. } => {
+                let (sum, squares, bars) = self.windows.moments(symbol, start, window, metric)?;
+                Some(Evidence::Deviation { sum, squares, bars })
+            }
+            Condition::Move { from: Origin::Minutes(over), .. } => {
+                let minutes = i32::from(over);
+                let (start, values) =
+                    self.windows.newest_in(symbol, start.plus(1 - 2 * minutes)..start.plus(1 - minutes))?;
+                Some(Evidence::Origin { value: values.of(metric), start })
+            }
+            Condition::Move { from: Origin::PreviousClose, .. } => {
+                let (start, price) = self.sessions.previous_close(symbol, start)?;
+                Some(Evidence::Origin { value: price.nanos(), start })
+            }
+            Condition::Move { from: Origin::Open, .. } => {
+                let (start, price) = self.sessions.open(symbol, start)?;
+                Some(Evidence::Origin { value: price.nanos(), start })
+            }
+            Condition::Cross { level, .. } => {
+                let level = level / (Metric::CROSSING_UNIT / metric.units());
+                Some(Evidence::Crossing { level, before: level })
+            }
+            Condition::TimeOfDay { sessions, .. } => {
+                let (twice, sessions) = self.sessions.median(symbol, start, sessions)?;
+                Some(Evidence::Median { twice, sessions })
+            }
+        }
+    }
+
+    /// Whether the measure was quiet since it last held, before the bar of `start`: `None` where it was not. The
+    /// bar that says so is the latest, judged by its own evidence, that is either quiet (below `rearm`) or not
+    /// (at the threshold); with neither in a day, it was quiet, but for a crossing, which must be seen to
+    /// cross. The verdict depends on no other rule: what others have sessions remembered for is not looked at. Answers the quiet value where a crossing wants it.
+    fn quiet_before(
+        &self,
+        rule: &Rule,
+        rearm: i64,
+        symbol: usize,
+        metric: Metric,
+        start: Minute,
+    ) -> Option<Option<i64>> {
+        let condition = &rule.condition;
+        let is_crossing = matches!(condition, Condition::Cross { .. });
+        let quiet = |value: i64, evidence: &Evidence| {
+            if !condition.holds(metric, value, evidence, rearm) {
+                return Some(true);
+            }
+            condition.holds(metric, value, evidence, condition.threshold()).then_some(false)
+        };
+        // What is measured from a day's own marks begins anew with the day.
+        let since = if is_crossing || rule.sessions() == 0 {
+            Minute::MIN
+        } else {
+            self.sessions.begin_of_day(symbol, start)?
+        };
+        for (minute, values) in self.windows.before(symbol, start) {
+            if minute < since {
+                break;
+            }
+            if !self.is_judged(rule, minute) {
+                continue;
+            }
+            let Some(evidence) = self.evidence(condition, symbol, metric, minute) else { continue };
+            match quiet(values.of(metric), &evidence) {
+                Some(true) => return Some(is_crossing.then(|| values.of(metric))),
+                Some(false) => return None,
+                None => {}
+            }
+        }
+        if !is_crossing {
+            return Some(None);
+        }
+        // Over a night or a weekend, the price before is the last close.
+        let (_, close) = self.sessions.previous_close(symbol, start).filter(|_| metric == Metric::Price)?;
+        let evidence = self.evidence(condition, symbol, metric, start)?;
+        (quiet(close.nanos(), &evidence) == Some(true)).then_some(Some(close.nanos()))
+    }
+
+    /// A bar reaches its rule's threshold.
+    #[cold]
+    #[expect(clippy::too_many_arguments, reason = "the verdict and its evidence, passed once")]
+    fn qualify(
+        &mut self,
+        name: RuleName,
+        symbol: usize,
+        metric: Metric,
+        start: Minute,
+        values: Values,
+        evidence: Evidence,
         clock: Timestamp,
         changes: &mut Vec<AlertChange>,
     ) {
-        let feed = self.feed;
-        let Some(known) = self.alerts.get_mut(&(symbol, metric)) else { return };
-        // What another feed saw is not refuted by this one.
-        let mut mine = known.iter_mut().filter(|alert| alert.feed == feed);
-        let Some(alert) = mine.find(|alert| alert.counts(start)) else { return };
-        if alert.start != start {
-            alert.occurrences.retain(|occurrence| occurrence.start != start);
-            changes.push(AlertChange::Counted(alert.clone()));
-            return;
+        let Some(rule) = self.rule(name) else { return };
+        let terms = Terms {
+            rule: name,
+            symbol: self.symbols[symbol],
+            metric,
+            cooldown_seconds: rule.cooldown_seconds,
+            max_age_seconds: self.max_alert_age_seconds,
+        };
+        let revision = self.revision(symbol, start);
+        let case = Case { start, value: values.of(metric), evidence, feed: self.feed, revision, clock };
+        let docket = self.dockets.entry((name, symbol, metric)).or_default();
+        if docket.qualify(terms, case, changes) {
+            self.forget_the_past(symbol);
         }
-        alert.state = AlertState::Retracted;
-        let others: Vec<Minute> = alert
-            .occurrences
-            .iter()
-            .map(|occurrence| occurrence.start)
-            .filter(|&minute| minute != start)
-            .collect();
-        alert.occurrences.retain(|occurrence| occurrence.start == start);
-        changes.push(AlertChange::Retracted(alert.clone()));
-        for minute in others {
-            if let Some(values) = self.windows.values(symbol, minute) {
-                self.judge_again(symbol, metric, minute, values, clock, changes);
-            }
+    }
+
+    /// The rule of a name, where it is judged here.
+    fn rule(&self, name: RuleName) -> Option<Rule> {
+        match name {
+            RuleName::House => self.house.map(Rule::from),
+            RuleName::Own(rule) => Some(rule),
+        }
+    }
+
+    fn judges(&self, symbol: usize, name: RuleName, metric: Metric) -> bool {
+        match name {
+            RuleName::House => self.house.is_some(),
+            RuleName::Own(rule) => self.watches(symbol).contains(&Watch { rule, metric }),
         }
     }
 
     /// Drops what no bar can touch any more. Late bars older than a day are not judged.
     fn forget_the_past(&mut self, symbol: usize) {
         let Some(newest) = self.windows.newest(symbol) else { return };
-        let reach = self.memory_minutes();
-        for metric in Metric::ALL {
-            if let Some(alerts) = self.alerts.get_mut(&(symbol, metric)) {
-                alerts.retain(|alert| newest.since(alert.start) < reach);
+        let house = self.house.map(|house| (RuleName::House, house.cooldown_seconds));
+        let house = house.into_iter().flat_map(|house| Metric::ALL.map(|metric| (house, metric)));
+        let further = self.watches.get(symbol).into_iter().flatten();
+        let further = further.map(|one| ((RuleName::Own(one.rule), one.rule.cooldown_seconds), one.metric));
+        for ((name, cooldown), metric) in house.chain(further) {
+            if let Some(docket) = self.dockets.get_mut(&(name, symbol, metric)) {
+                docket.forget(newest.plus(1 - memory(cooldown)));
             }
         }
         if let Some(revisions) = self.revisions.get_mut(&symbol) {
@@ -315,32 +540,21 @@ impl Detector {
     fn revision(&self, symbol: usize, start: Minute) -> u32 {
         self.revisions.get(&symbol).and_then(|revisions| revisions.get(&start)).copied().unwrap_or(0)
     }
-
-    /// How far before a symbol's newest bar its alerts must be known to go on exactly, in minutes.
-    pub fn memory_minutes(&self) -> i32 {
-        Minute::PER_DAY + (self.rule.cooldown_seconds / 60) as i32 + 1
-    }
 }
 
-impl Alert {
-    /// Whether the bar of `minute` is counted on this alert.
-    fn counts(&self, minute: Minute) -> bool {
-        self.state == AlertState::Raised
-            && self.occurrences.iter().any(|occurrence| occurrence.start == minute)
-    }
+/// How far before the newest bar an alert with this cool-down matters, in minutes.
+fn memory(cooldown_seconds: u32) -> i32 {
+    Minute::PER_DAY + (cooldown_seconds / 60) as i32 + 1
+}
 
-    /// Counts a bar, or corrects the value it is counted with. False where nothing changed.
-    fn count(&mut self, occurrence: Occurrence) -> bool {
-        match self.occurrences.binary_search_by_key(&occurrence.start, |known| known.start) {
-            Ok(place) if self.occurrences[place] == occurrence => false,
-            Ok(place) => {
-                self.occurrences[place] = occurrence;
-                true
-            }
-            Err(place) => {
-                self.occurrences.insert(place, occurrence);
-                true
-            }
-        }
+fn average(trailing: &Trailing, metric: Metric) -> Evidence {
+    Evidence::Average { sum: trailing.sum(metric), bars: trailing.bars }
+}
+
+/// A crossing's evidence with the value on the other side.
+fn crossing(evidence: Evidence, before: i64) -> Evidence {
+    match evidence {
+        Evidence::Crossing { level, .. } => Evidence::Crossing { level, before },
+        other => other,
     }
 }

@@ -1,11 +1,12 @@
 //! The domain of QQQ Tracker, pure: symbols, exact prices, bars, the market calendar, time-windowed
-//! statistics, the spike rule with its cool-down, subscriptions and delivery schedules.
+//! statistics, rules with their cool-down, backtests, subscriptions and delivery schedules.
 //!
 //! Nothing here reads a clock, a file or a socket, and nothing is a float while at rest: prices are
 //! integers of 1e-9 dollars, volumes integers of shares, window sums `i128`. Time arrives inside the data.
 
 pub mod aggregate;
 pub mod alert;
+pub mod backtest;
 pub mod bar;
 pub mod calendar;
 pub mod channel;
@@ -13,10 +14,13 @@ pub mod clock;
 pub mod decimal;
 pub mod delivery;
 pub mod detector;
+mod docket;
 pub mod label;
 pub mod price;
+pub mod quiet;
 pub mod rule;
 pub mod sentence;
+pub mod sessions;
 pub mod source;
 pub mod split;
 pub mod statistics;
@@ -36,7 +40,7 @@ pub use clock::Clock;
 pub use detector::Detector;
 pub use label::FeedLabel;
 pub use price::{Price, Volume};
-pub use rule::SpikeRule;
+pub use rule::{Evidence, Rule, RuleName, SpikeRule};
 pub use source::{FeedInfo, FeedMode, FeedStatus};
 pub use split::Split;
 pub use statistics::{Figures, Statistics};

@@ -4,38 +4,121 @@
 //! the alert.
 
 use crate::calendar::new_york;
-use crate::{Alert, Metric, Minute};
+use crate::rule::{Condition, Evidence, Origin, Side};
+use crate::{Alert, Metric, Minute, Rule};
 
 /// The alert in a few words, for subjects and titles: `NVDA volume 18.7x its last hour`.
 ///
-/// `window` is the length of the rule's trailing window, in minutes.
-pub fn headline(alert: &Alert, window: u16) -> String {
+/// `rule` is the one it was raised by.
+pub fn headline(alert: &Alert, rule: &Rule) -> String {
     let Alert { symbol, metric, value, .. } = alert;
-    match ratio(alert) {
-        Some(ratio) => format!("{symbol} {metric} {ratio}x its last {}", span(window)),
-        None => format!("{symbol} {metric} {}", amount(*metric, *value)),
+    let plain = || format!("{symbol} {metric} {}", amount(*metric, *value));
+    match rule.condition {
+        Condition::Spike { window, .. } => match ratio(alert) {
+            Some(ratio) => format!("{symbol} {metric} {ratio}x its last {}", span(window)),
+            None => plain(),
+        },
+        Condition::ZScore { window, .. } => match deviations(alert) {
+            Some((z, side)) => format!("{symbol} {metric} {z} deviations {side} its last {}", span(window)),
+            None => plain(),
+        },
+        Condition::Move { from, .. } => match percent(alert) {
+            Some((percent, way)) => format!("{symbol} {way} {percent} % {}", since(from)),
+            None => plain(),
+        },
+        Condition::Cross { side, .. } => {
+            let side = if side == Side::Above { "above" } else { "below" };
+            format!("{symbol} {metric} {side} {}", average(alert))
+        }
+        Condition::TimeOfDay { .. } => match ratio(alert) {
+            Some(ratio) => format!("{symbol} {metric} {ratio}x its usual {}", clock(alert.start)),
+            None => plain(),
+        },
     }
 }
 
 /// The alert in a sentence: `NVDA traded 9,637,512 shares at 13:57 New York time, 18.7 times its average of
 /// the last hour, 516,000.`
 ///
-/// `window` is the length of the rule's trailing window, in minutes.
-pub fn sentence(alert: &Alert, window: u16) -> String {
+/// `rule` is the one it was raised by.
+pub fn sentence(alert: &Alert, rule: &Rule) -> String {
     let value = amount(alert.metric, alert.value);
     let what = match (alert.metric, alert.value) {
         (Metric::Price, _) => format!("was at {value}"),
         (Metric::Volume, 1) => "traded 1 share".to_owned(),
         (Metric::Volume, _) => format!("traded {value} shares"),
     };
-    let when = alert.start.start().to_zoned_datetime(new_york()).strftime("%H:%M").to_string();
-    let compared = match ratio(alert) {
-        Some(ratio) => {
-            format!(", {ratio} times its average of the last {}, {}", span(window), average(alert))
+    let compared = compared(alert, rule).map_or_else(String::new, |compared| format!(", {compared}"));
+    format!("{} {what} at {} New York time{compared}.", alert.symbol, clock(alert.start))
+}
+
+/// What the value was compared with, and how it came off.
+fn compared(alert: &Alert, rule: &Rule) -> Option<String> {
+    let baseline = average(alert);
+    Some(match (rule.condition, alert.evidence) {
+        (Condition::Spike { window, .. }, _) => {
+            format!("{} times its average of the last {}, {baseline}", ratio(alert)?, span(window))
         }
-        None => String::new(),
-    };
-    format!("{} {what} at {when} New York time{compared}.", alert.symbol)
+        (Condition::ZScore { window, .. }, _) => {
+            let (z, side) = deviations(alert)?;
+            format!("{z} standard deviations {side} its average of the last {}, {baseline}", span(window))
+        }
+        (Condition::Move { from, .. }, _) => {
+            let (percent, way) = percent(alert)?;
+            let side = if way == "up" { "above" } else { "below" };
+            let than = match from {
+                Origin::Minutes(minutes) => format!("its price of {} before", minutes_in_words(minutes)),
+                Origin::PreviousClose => "its previous close".to_owned(),
+                Origin::Open => "its opening price".to_owned(),
+            };
+            format!("{percent} % {side} {than}, {baseline}")
+        }
+        (Condition::Cross { side, .. }, Evidence::Crossing { before, .. }) => {
+            let reached = if side == Side::Above { "risen to" } else { "fallen to" };
+            format!("having {reached} {baseline} or beyond from {}", amount(alert.metric, before))
+        }
+        (Condition::TimeOfDay { .. }, Evidence::Median { sessions, .. }) => format!(
+            "{} times the median of that minute in {sessions} earlier sessions, {baseline}",
+            ratio(alert)?
+        ),
+        _ => return None,
+    })
+}
+
+/// `in 15 minutes`, `since the previous close`, `since the open`.
+fn since(from: Origin) -> String {
+    match from {
+        Origin::Minutes(minutes) => format!("in {}", minutes_in_words(minutes)),
+        Origin::PreviousClose => "since the previous close".to_owned(),
+        Origin::Open => "since the open".to_owned(),
+    }
+}
+
+fn minutes_in_words(minutes: u16) -> String {
+    match span(minutes).as_str() {
+        one @ ("minute" | "hour") => format!("1 {one}"),
+        many => many.to_owned(),
+    }
+}
+
+/// How many standard deviations from the mean, and on which side.
+fn deviations(alert: &Alert) -> Option<(String, &'static str)> {
+    let (sum, bars) = alert.evidence.baseline()?;
+    let stdev = alert.evidence.stdev().filter(|&stdev| stdev > 0.0)?;
+    let z = (alert.value as f64 - sum as f64 / f64::from(bars)) / stdev;
+    Some((format!("{:.1}", z.abs()), if z < 0.0 { "below" } else { "above" }))
+}
+
+/// How many percent from the baseline, and which way.
+fn percent(alert: &Alert) -> Option<(String, &'static str)> {
+    let percent = (alert.ratio()? - 1.0) * 100.0;
+    let decimals = if percent.abs() < 10.0 { 2 } else { 1 };
+    Some((format!("{:.decimals$}", percent.abs()), if percent < 0.0 { "down" } else { "up" }))
+}
+
+/// A minute as New York's clocks show it: `13:57`.
+fn clock(minute: Minute) -> String {
+    minute.start().to_zoned_datetime(new_york()).strftime("%H:%M").to_string()
 }
 
 /// A value of a metric, exact and grouped: `9,637,512`, `$1,118.58`.
@@ -47,37 +130,39 @@ pub fn amount(metric: Metric, value: i64) -> String {
     }
 }
 
-/// The trailing average of an alert to three significant digits, prices to the cent: `516,000`, `$37.06`.
-/// `none` of an empty window.
+/// What an alert's value was held against, to three significant digits, prices to the cent: `516,000`, `$37.06`; a
+/// level or an earlier price as it is. `none` of an empty window.
 pub fn average(alert: &Alert) -> String {
-    let average = alert.average();
-    match alert.metric {
-        _ if alert.window_bars == 0 => "none".to_owned(),
-        Metric::Price => dollars(&rounded(average, Some(2))),
-        Metric::Volume => group(&rounded(average, None)),
+    let exact = match alert.evidence {
+        Evidence::Origin { value, .. } | Evidence::Crossing { level: value, .. } => Some(value),
+        _ => None,
+    };
+    match (exact, alert.baseline(), alert.metric) {
+        (Some(value), ..) => amount(alert.metric, value),
+        (None, None, _) => "none".to_owned(),
+        (None, Some(average), Metric::Price) => dollars(&rounded(average, Some(2))),
+        (None, Some(average), Metric::Volume) => group(&rounded(average, None)),
     }
 }
 
-/// The trailing average of an alert for a table of evidence: `515,888`, `$37.05625`. `none` of an empty
-/// window.
+/// The same for a table of evidence: `515,888`, `$37.05625`. `none` of an empty window.
 pub fn precise_average(alert: &Alert) -> String {
-    let average = alert.average();
-    match alert.metric {
-        _ if alert.window_bars == 0 => "none".to_owned(),
-        Metric::Price => dollars(format!("{average:.6}").trim_end_matches('0').trim_end_matches('.')),
-        Metric::Volume if average.abs() < 100.0 => format!("{average:.2}"),
-        Metric::Volume => group(&format!("{average:.0}")),
+    match (alert.baseline(), alert.metric) {
+        (None, _) => "none".to_owned(),
+        (Some(average), Metric::Price) => {
+            dollars(format!("{average:.6}").trim_end_matches('0').trim_end_matches('.'))
+        }
+        (Some(average), Metric::Volume) if average.abs() < 100.0 => format!("{average:.2}"),
+        (Some(average), Metric::Volume) => group(&format!("{average:.0}")),
     }
 }
 
-/// How many times its trailing average the alert's value was, to what matters: `18.7`, `1,204`. `None` where
-/// the average is not above zero.
+/// How many times its baseline the alert's value was, to what matters: `18.7`, `1,204`. `None` where the baseline is
+/// not above zero.
 pub fn ratio(alert: &Alert) -> Option<String> {
-    let ratio = alert.ratio();
-    (alert.window_sum > 0 && alert.window_bars > 0).then(|| {
-        let decimals = if ratio < 100.0 { 1 } else { 0 };
-        group(&format!("{ratio:.decimals$}"))
-    })
+    let ratio = alert.ratio()?;
+    let decimals = if ratio < 100.0 { 1 } else { 0 };
+    Some(group(&format!("{ratio:.decimals$}")))
 }
 
 /// A number of minutes as it follows "the last": `hour`, `30 minutes`, `2 hours`.
@@ -135,21 +220,33 @@ fn group(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{AlertId, AlertState, Price};
+    use crate::{AlertId, AlertState, Price, RuleName};
     use proptest::prelude::*;
 
-    fn alert(metric: Metric, value: i64, window_sum: i64, window_bars: u16) -> Alert {
+    fn alert(metric: Metric, value: i64, sum: i64, bars: u16) -> Alert {
+        with(metric, value, Evidence::Average { sum, bars })
+    }
+
+    fn spike(window: u16) -> Rule {
+        let condition = Condition::Spike { ratio: 3_000_000, window, min_bars: 1 };
+        Rule { condition, ..rule("spike") }
+    }
+
+    fn rule(text: &str) -> Rule {
+        text.parse().unwrap()
+    }
+
+    fn with(metric: Metric, value: i64, evidence: Evidence) -> Alert {
         let symbol = "NVDA".parse().unwrap();
         let start = Minute::containing("2025-01-27T18:57:00Z".parse().unwrap());
         Alert {
             id: AlertId::derive("spike", symbol, metric, start),
-            rule: "spike".to_owned(),
+            rule: RuleName::House,
             symbol,
             metric,
             start,
             value,
-            window_sum,
-            window_bars,
+            evidence,
             feed: "iex".parse().unwrap(),
             revision: 0,
             state: AlertState::Raised,
@@ -161,9 +258,9 @@ mod tests {
     #[test]
     fn a_volume_spike_in_words() {
         let alert = alert(Metric::Volume, 9_637_512, 515_888 * 60, 60);
-        assert_eq!(headline(&alert, 60), "NVDA volume 18.7x its last hour");
+        assert_eq!(headline(&alert, &spike(60)), "NVDA volume 18.7x its last hour");
         assert_eq!(
-            sentence(&alert, 60),
+            sentence(&alert, &spike(60)),
             "NVDA traded 9,637,512 shares at 13:57 New York time, 18.7 times its average of the last hour, \
              516,000."
         );
@@ -172,11 +269,66 @@ mod tests {
     #[test]
     fn a_price_spike_in_words() {
         let alert = alert(Metric::Price, 118_580_000_000, 37_056_250_000 * 40, 40);
-        assert_eq!(headline(&alert, 90), "NVDA price 3.2x its last 90 minutes");
+        assert_eq!(headline(&alert, &spike(90)), "NVDA price 3.2x its last 90 minutes");
         assert_eq!(
-            sentence(&alert, 120),
+            sentence(&alert, &spike(120)),
             "NVDA was at $118.58 at 13:57 New York time, 3.2 times its average of the last 2 hours, $37.06."
         );
+    }
+
+    #[test]
+    fn every_kind_of_rule_has_its_words() {
+        let minute = Minute::from_index(28_966_000);
+        let cents = |cents: i64| cents * 10_000_000;
+        let window = Evidence::Deviation { sum: 9, squares: 35, bars: 3 };
+        for (text, metric, value, evidence, few, more) in [
+            (
+                "zscore z=2 window=30m min_bars=2",
+                Metric::Volume,
+                8,
+                window,
+                "NVDA volume 2.5 deviations above its last 30 minutes",
+                "NVDA traded 8 shares at 13:57 New York time, 2.5 standard deviations above its average of the last 30 \
+                 minutes, 3.00.",
+            ),
+            (
+                "move percent=3 from=15m",
+                Metric::Price,
+                cents(9_500),
+                Evidence::Origin { value: cents(10_000), start: minute },
+                "NVDA down 5.00 % in 15 minutes",
+                "NVDA was at $95.00 at 13:57 New York time, 5.00 % below its price of 15 minutes before, $100.00.",
+            ),
+            (
+                "move percent=3 from=previous_close",
+                Metric::Price,
+                cents(11_250),
+                Evidence::Origin { value: cents(10_000), start: minute },
+                "NVDA up 12.5 % since the previous close",
+                "NVDA was at $112.50 at 13:57 New York time, 12.5 % above its previous close, $100.00.",
+            ),
+            (
+                "cross below=150.25",
+                Metric::Price,
+                cents(15_000),
+                Evidence::Crossing { level: cents(15_025), before: cents(15_100) },
+                "NVDA price below $150.25",
+                "NVDA was at $150.00 at 13:57 New York time, having fallen to $150.25 or beyond from $151.00.",
+            ),
+            (
+                "time_of_day",
+                Metric::Volume,
+                1_500,
+                Evidence::Median { twice: 601, sessions: 18 },
+                "NVDA volume 5.0x its usual 13:57",
+                "NVDA traded 1,500 shares at 13:57 New York time, 5.0 times the median of that minute in 18 earlier \
+                 sessions, 300.",
+            ),
+        ] {
+            let alert = with(metric, value, evidence);
+            assert_eq!(headline(&alert, &rule(text)), few);
+            assert_eq!(sentence(&alert, &rule(text)), more);
+        }
     }
 
     #[test]
@@ -188,8 +340,8 @@ mod tests {
     #[test]
     fn an_average_of_zero_or_of_nothing_makes_no_ratio() {
         for alert in [alert(Metric::Volume, 1, 0, 60), alert(Metric::Volume, 1, 9, 0)] {
-            assert_eq!(headline(&alert, 60), "NVDA volume 1");
-            assert_eq!(sentence(&alert, 60), "NVDA traded 1 share at 13:57 New York time.");
+            assert_eq!(headline(&alert, &spike(60)), "NVDA volume 1");
+            assert_eq!(sentence(&alert, &spike(60)), "NVDA traded 1 share at 13:57 New York time.");
         }
         for metric in Metric::ALL {
             let empty = alert(metric, 1, 0, 0);
@@ -244,8 +396,8 @@ mod tests {
         fn any_alert_can_be_told(value: i64, sum: i64, bars: u16, window: u16, of_price: bool) {
             let metric = if of_price { Metric::Price } else { Metric::Volume };
             let alert = alert(metric, value, sum, bars);
-            prop_assert!(headline(&alert, window).starts_with("NVDA "));
-            prop_assert!(sentence(&alert, window).ends_with('.'));
+            prop_assert!(headline(&alert, &spike(window)).starts_with("NVDA "));
+            prop_assert!(sentence(&alert, &spike(window)).ends_with('.'));
             prop_assert!(!average(&alert).is_empty() && !precise_average(&alert).is_empty());
         }
 
@@ -253,7 +405,7 @@ mod tests {
         fn an_average_is_told_within_half_a_percent(sum in 1_000_i64..9_000_000_000_000, bars in 1_u16..720) {
             let alert = alert(Metric::Volume, 1, sum, bars);
             let told: f64 = average(&alert).replace(',', "").parse().unwrap();
-            prop_assert!((told / alert.average() - 1.0).abs() <= 0.005_000_1, "{told}");
+            prop_assert!((told / alert.baseline().unwrap() - 1.0).abs() <= 0.005_000_1, "{told}");
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Who wants to hear of what.
 
-use crate::{Metric, Minute, Symbol};
+use crate::channel::Channel;
+use crate::quiet::QuietHours;
+use crate::{Metric, Minute, RuleName, Symbol};
 use jiff::Timestamp;
 use std::fmt;
 use std::str::FromStr;
@@ -115,18 +117,28 @@ pub enum SubscriptionStatus {
     Pending,
     /// Receives alerts.
     Active,
-    /// Ended for good; a new sign-up makes a new subscription.
+    /// Ended for good by its reader; a new sign-up makes a new subscription.
     Unsubscribed,
+    /// Ended for good by its receiver, who said to be gone, or by the operator.
+    Disabled,
 }
 
 impl SubscriptionStatus {
-    /// `pending`, `active` or `unsubscribed`.
+    const ALL: [Self; 4] = [Self::Pending, Self::Active, Self::Unsubscribed, Self::Disabled];
+
+    /// `pending`, `active`, `unsubscribed` or `disabled`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
             Self::Active => "active",
             Self::Unsubscribed => "unsubscribed",
+            Self::Disabled => "disabled",
         }
+    }
+
+    /// Whether it is over, whoever ended it.
+    pub const fn has_ended(self) -> bool {
+        matches!(self, Self::Unsubscribed | Self::Disabled)
     }
 }
 
@@ -134,7 +146,7 @@ impl FromStr for SubscriptionStatus {
     type Err = InvalidSubscriptionStatus;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [Self::Pending, Self::Active, Self::Unsubscribed]
+        Self::ALL
             .into_iter()
             .find(|status| status.as_str() == text)
             .ok_or_else(|| InvalidSubscriptionStatus(text.to_owned()))
@@ -143,29 +155,46 @@ impl FromStr for SubscriptionStatus {
 
 /// A text that names no status.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a subscription status: it must be `pending`, `active` or `unsubscribed`")]
+#[error("`{0}` is not a subscription status: it must be `pending`, `active`, `unsubscribed` or `disabled`")]
 pub struct InvalidSubscriptionStatus(pub String);
 
-/// One address that wants to hear of one metric of one symbol.
+/// One receiver that wants to hear of one metric of one symbol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {
     /// 128 random bits.
     pub id: SubscriptionId,
-    /// Where the mails go.
-    pub email: EmailAddress,
+    /// Where the messages go.
+    pub channel: Channel,
     /// The ticker, as listed today.
     pub symbol: Symbol,
     /// Price or volume.
     pub metric: Metric,
+    /// By which rule.
+    pub rule: RuleName,
     /// Where it stands.
     pub status: SubscriptionStatus,
     /// When it was asked for, wall clock.
     pub created_at: Timestamp,
-    /// Only bars that start here or later are mailed. `None` until active.
+    /// Only bars that start here or later are told of. `None` until active.
     pub active_from: Option<Minute>,
-    /// Random bytes that its tokens are derived from, together with the secret key
+    /// When alerts wait, to come as one message afterwards.
+    pub quiet: Option<QuietHours>,
+    /// Nothing is told of until then, nor afterwards of that time; [`Timestamp::MAX`]: until it is resumed.
+    pub paused_until: Option<Timestamp>,
+    /// How often the secret that signs its webhooks has been replaced.
+    pub secret_generation: u32,
+    /// When that was last: the secret before it signs for another while.
+    pub secret_rotated_at: Option<Timestamp>,
+    /// Random bytes that its tokens and its webhook secret are derived from, together with the secret key
     /// ([`TokenKey`](crate::token::TokenKey)).
     pub nonce: [u8; 16],
+}
+
+impl Subscription {
+    /// Whether it is paused at `now`, wall clock.
+    pub fn is_paused(&self, now: Timestamp) -> bool {
+        self.paused_until.is_some_and(|until| now < until)
+    }
 }
 
 #[cfg(test)]

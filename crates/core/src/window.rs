@@ -13,6 +13,7 @@ use crate::price::{Price, Volume};
 use crate::statistics::Figures;
 use crate::time::Minute;
 use std::fmt;
+use std::ops::Range;
 
 /// Minutes in the long window: `t - 24 h < start <= t`.
 const DAY: i32 = Minute::PER_DAY;
@@ -208,6 +209,47 @@ impl Windows {
         self.scan(symbol, start.index(), minutes)
     }
 
+    /// Sum, sum of squares and number of the bars in the trailing window before `start`, of one metric. `None` like
+    /// [`trailing`](Self::trailing). Looks at every minute.
+    pub fn moments(
+        &self,
+        symbol: usize,
+        start: Minute,
+        minutes: u16,
+        metric: Metric,
+    ) -> Option<(i64, u128, u16)> {
+        let from = start.plus(-i32::from(minutes));
+        self.knows(symbol, from).then(|| {
+            let bars = self.before(symbol, start).take_while(|(minute, _)| *minute >= from);
+            bars.fold((0, 0, 0), |(sum, squares, bars), (_, values)| {
+                let value = values.of(metric);
+                (sum + value, squares + square(value, 0), bars + 1)
+            })
+        })
+    }
+
+    /// The newest bar in a range of minutes. `None` where there is none, and where the range reaches back further
+    /// than a day before the newest bar.
+    pub fn newest_in(&self, symbol: usize, range: Range<Minute>) -> Option<(Minute, Values)> {
+        let known = self.knows(symbol, range.start);
+        self.before(symbol, range.end).next().filter(|(minute, _)| known && *minute >= range.start)
+    }
+
+    /// The bars before `start` in the window, newest first.
+    pub fn before(&self, symbol: usize, start: Minute) -> impl Iterator<Item = (Minute, Values)> {
+        let track = &self.tracks[symbol];
+        let range = if track.bars > 0 { track.oldest..start.index().min(track.newest + 1) } else { 0..0 };
+        range.rev().filter_map(move |minute| {
+            Some((Minute::from_index(minute), Values(self.present(symbol, minute)?)))
+        })
+    }
+
+    /// Whether everything since `from` is in the window.
+    fn knows(&self, symbol: usize, from: Minute) -> bool {
+        let track = &self.tracks[symbol];
+        track.bars == 0 || from.index() > track.newest - DAY
+    }
+
     /// The figures of contract section 2 for one metric at the newest bar; all absent without one.
     #[inline]
     pub fn figures(&self, symbol: usize, metric: Metric) -> Figures {
@@ -380,7 +422,7 @@ impl Windows {
     fn scan(&self, symbol: usize, minute: i32, minutes: u16) -> Option<Trailing> {
         let track = &self.tracks[symbol];
         let from = minute - i32::from(minutes);
-        if track.bars > 0 && from <= track.newest - DAY {
+        if !self.knows(symbol, Minute::from_index(from)) {
             return None;
         }
         let mut trailing = Trailing::default();

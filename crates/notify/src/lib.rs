@@ -2,11 +2,13 @@
 //!
 //! A channel does not decide when to try again or give up for good; it says which kind of failure it met.
 
+mod channels;
 mod links;
 mod mail;
 mod news;
 mod webhook;
 
+pub use channels::Channels;
 pub use ipnet::IpNet;
 pub use mail::{Deadlines, Mail, MailConfig};
 pub use webhook::{Refusal, Webhooks, WebhooksConfig};
@@ -22,12 +24,6 @@ pub trait Deliver: Send + Sync {
     ///
     /// Every attempt of a delivery carries the same stable id, so that a receiver can drop a repeat.
     async fn deliver(&self, delivery: &Delivery) -> Result<(), DeliveryError>;
-
-    /// Connects and authenticates without sending: for `qqq-tracker check`. Answers one line for the operator.
-    async fn check(&self) -> Result<String, DeliveryError>;
-
-    /// One line for the operator: what goes where. No secrets.
-    fn describe(&self) -> String;
 }
 
 /// Why a message was not accepted. The text names no address and no secret.
@@ -39,6 +35,9 @@ pub enum DeliveryError {
     /// Not now, and the receiver wants to be left alone for so long.
     #[error("{0}")]
     RetryAfter(String, Duration),
+    /// Not tried: the receiver kept failing, and is left alone for so long.
+    #[error("{0}")]
+    Paused(String, Duration),
     /// Never: the receiver refused for good.
     #[error("{0}")]
     GiveUp(String),

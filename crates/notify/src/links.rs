@@ -1,8 +1,9 @@
-//! Where the links in messages lead, and the tokens they carry.
+//! Where the links in messages lead, and what of a subscription is derived from the secret key.
 
+use jiff::Timestamp;
 use qqq_core::AlertId;
 use qqq_core::subscription::Subscription;
-use qqq_core::token::{Purpose, Token, TokenKey};
+use qqq_core::token::{Purpose, Token, TokenKey, WebhookSecret};
 use url::Url;
 
 /// Makes the links.
@@ -52,6 +53,12 @@ impl Links {
     /// The token that reads and changes a subscription over the API.
     pub(crate) fn manage(&self, subscription: &Subscription) -> Token {
         self.key.token(Purpose::Manage, subscription.id, &subscription.nonce)
+    }
+
+    /// The secrets that sign the requests of a webhook at `now`, the current one first.
+    pub(crate) fn secrets(&self, subscription: &Subscription, now: Timestamp) -> Vec<WebhookSecret> {
+        let Subscription { id, nonce, secret_generation, secret_rotated_at, .. } = subscription;
+        self.key.webhook_secrets(*id, nonce, *secret_generation, *secret_rotated_at, now)
     }
 
     fn with_token(&self, action: &str, purpose: Purpose, subscription: &Subscription) -> String {

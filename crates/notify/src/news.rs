@@ -21,10 +21,11 @@ impl<'a> News<'a> {
     pub(crate) fn of(delivery: &'a Delivery) -> Result<Self, DeliveryError> {
         let nothing = |why: &str| Err(DeliveryError::GiveUp(why.to_owned()));
         match (delivery.kind, delivery.subscription.status, &delivery.alert) {
-            (_, SubscriptionStatus::Unsubscribed, _) => nothing("the subscription has ended"),
+            (_, status, _) if status.has_ended() => nothing("the subscription has ended"),
             (DeliveryKind::Confirmation, _, _) => Ok(Self::Confirmation),
             (_, SubscriptionStatus::Pending, _) => nothing("the subscription is not confirmed"),
             (_, _, None) => nothing("the delivery has no alert to tell of"),
+            (DeliveryKind::Digest, _, Some(_)) => nothing("digests have no words yet"),
             (DeliveryKind::Alert, _, Some(alert)) => Ok(Self::Alert(alert)),
             (DeliveryKind::Retraction, _, Some(alert)) => Ok(Self::Retraction(alert)),
         }

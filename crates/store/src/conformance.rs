@@ -13,7 +13,8 @@
 use crate::*;
 use jiff::SignedDuration;
 use qqq_core::alert::{AlertState, Occurrence};
-use qqq_core::delivery::DeliveryKind;
+use qqq_core::channel::{Webhook, WebhookFormat};
+use qqq_core::rule::Evidence;
 use qqq_core::subscription::SubscriptionStatus;
 use qqq_core::token::TokenKey;
 use qqq_core::{FeedMode, Figures, Price, Volume};
@@ -32,6 +33,8 @@ macro_rules! store_conformance {
             a_batch_that_cannot_be_written_leaves_no_trace
             raising_an_alert_twice_keeps_the_first
             counting_changes_only_the_occurrences_of_a_stored_alert
+            alerts_come_back_with_any_rule_and_evidence
+            an_alert_concerns_only_subscriptions_of_its_own_rule
             a_claim_hands_out_everything_a_channel_needs
             a_claim_takes_the_oldest_first_and_no_more_than_asked
             a_delivery_under_way_is_not_handed_out_again
@@ -43,6 +46,17 @@ macro_rules! store_conformance {
             a_retry_past_its_expiry_is_expired
             what_was_not_claimed_in_time_is_expired
             releasing_leases_makes_deliveries_due_at_once
+            one_dead_receiver_does_not_block_the_others
+            quiet_hours_bring_alerts_together_when_they_end
+            a_single_alert_of_quiet_hours_comes_as_itself
+            who_ends_the_quiet_hours_early_is_told_at_once
+            the_budget_brings_alerts_together_when_there_is_room
+            a_digest_that_was_refused_for_now_tells_only_what_still_stands
+            a_retraction_follows_a_digest_that_may_have_arrived
+            a_digest_of_which_nothing_is_left_is_cancelled
+            a_digest_outlives_its_first_subscription
+            a_digest_has_its_limit_and_the_rest_comes_next
+            what_was_tried_is_put_off_alone
             unsubscribing_cancels_what_is_owed
             a_claim_hands_out_nothing_of_an_ended_subscription
             a_delivery_under_way_when_its_subscription_ends_may_still_settle
@@ -70,13 +84,34 @@ macro_rules! store_conformance {
             all_addresses_together_have_a_limit
             three_refusals_in_a_row_suppress_an_address_for_a_month
             only_refusals_in_a_row_suppress_an_address
+            a_receiver_that_is_gone_ends_its_subscription_only
+            a_retraction_does_not_follow_to_a_receiver_that_is_gone
+            a_webhook_is_subscribed_and_confirmed_like_an_address
+            a_webhook_is_tried_for_a_day
             without_confirmation_a_subscription_is_active_at_once
+            an_active_webhook_is_owed_the_message_that_tells_its_secret
+            one_of_a_recipients_subscriptions_ends_or_all_of_them
+            a_changed_rule_is_told_of_instead
+            a_rule_that_is_subscribed_already_is_a_conflict
+            quiet_hours_are_set_and_ended
+            a_pause_cancels_what_is_owed_and_nothing_of_it_is_told_later
+            a_pause_leaves_the_confirmation_and_what_is_under_way
+            a_secret_is_rotated_generation_by_generation
+            what_has_ended_cannot_be_changed
+            what_own_rules_watch_is_told_with_its_version
+            subscriptions_are_listed_in_pages
+            an_operator_disables_one_or_all_of_a_recipient
+            erasing_a_recipient_leaves_nothing_of_it
+            deliveries_are_listed_newest_first_with_their_reasons
+            what_failed_or_expired_is_owed_again_and_nothing_else
+            nothing_is_owed_again_to_what_has_ended
             on_a_live_feed_a_subscription_begins_with_the_next_minute
             on_a_simulated_feed_a_subscription_begins_with_the_feeds_clock
             whoever_comes_before_the_first_word_of_a_tape_begins_with_its_clock
             whoever_comes_before_the_first_word_of_a_live_feed_begins_by_the_wall_clock
             a_bar_is_replaced_by_its_revision
             bars_are_read_by_symbol_and_range
+            history_is_the_same_bars
             recent_bars_end_at_each_symbols_newest
             imports_tell_new_revised_and_unchanged
             statistics_come_back_bit_for_bit
@@ -146,13 +181,12 @@ pub fn bar(name: &str, start: Minute, cents: i64) -> BarRecord {
 pub fn alert(name: &str, start: Minute) -> Alert {
     Alert {
         id: AlertId::derive("spike", symbol(name), Metric::Volume, start),
-        rule: "spike".to_owned(),
+        rule: RuleName::House,
         symbol: symbol(name),
         metric: Metric::Volume,
         start,
         value: 151_234,
-        window_sum: 1_262_070,
-        window_bars: 60,
+        evidence: Evidence::Average { sum: 1_262_070, bars: 60 },
         feed: "test".parse().unwrap(),
         revision: 2,
         state: AlertState::Raised,
@@ -181,16 +215,23 @@ pub fn bars_of(bars: impl IntoIterator<Item = BarRecord>) -> Batch {
     Batch { bars: bars.into_iter().collect(), ..Batch::default() }
 }
 
-/// The sign-up with number `n`, for alerts on a volume.
-pub fn sign_up(n: u16, email: &str, name: &str) -> SignUp {
+/// The sign-up with number `n`, for alerts of the house rule on a volume, by mail, or by webhook where the receiver is
+/// a URL.
+pub fn sign_up(n: u16, receiver: &str, name: &str) -> SignUp {
     let mut bytes = [7; 16];
     bytes[..2].copy_from_slice(&n.to_be_bytes());
     let id = SubscriptionId::from_random(bytes);
+    let channel = match receiver.parse() {
+        Ok(url) => Channel::Webhook(Webhook { url, format: WebhookFormat::Ntfy }),
+        Err(_) => Channel::Email(receiver.parse().unwrap()),
+    };
     SignUp {
         id,
-        email: email.parse().unwrap(),
+        channel,
         symbol: symbol(name),
         metric: Metric::Volume,
+        rule: RuleName::House,
+        quiet: None,
         nonce: bytes,
         hashes: TokenKey::new([1; 32]).hashes(id, &bytes),
         confirm: true,
@@ -200,6 +241,9 @@ pub fn sign_up(n: u16, email: &str, name: &str) -> SignUp {
 /// Limits that limit nothing.
 pub const UNLIMITED: SignUpLimits =
     SignUpLimits { address_gap_seconds: 0, address_per_day: u32::MAX, total_per_hour: u32::MAX };
+
+/// A budget that nobody uses up.
+pub const PLENTY: Budget = Budget { messages: u32::MAX, per_seconds: 3600 };
 
 /// A feed's state.
 pub fn feed_status(mode: FeedMode, clock: Timestamp) -> FeedStatus {
@@ -237,7 +281,7 @@ async fn one_owed(store: &Shared) -> (Alert, SignUp) {
 }
 
 async fn claim_all(store: &Shared, now: Timestamp) -> Vec<Delivery> {
-    store.claim(now, now + SignedDuration::from_secs(30), 100).await.unwrap()
+    store.claim(now, now + SignedDuration::from_secs(30), 100, PLENTY).await.unwrap()
 }
 
 async fn claim_one(store: &Shared, now: Timestamp) -> Delivery {
@@ -374,7 +418,7 @@ pub async fn an_alert_comes_with_a_delivery_for_every_subscription_it_concerns(s
     store.subscribe(&sign_up(5, "s5@example.com", "TSLA"), UNLIMITED, now).await.unwrap();
     subscribed(&store, 6, "TSLA", MINUTE.start() + SignedDuration::from_secs(1)).await;
     let ended = subscribed(&store, 7, "TSLA", now).await;
-    store.unsubscribe(&ended.hashes.unsubscribe, now).await.unwrap().unwrap();
+    store.unsubscribe(&ended.hashes.unsubscribe, false, now).await.unwrap().unwrap();
     // Active from the very minute of the bar.
     let just = subscribed(&store, 8, "TSLA", MINUTE.start()).await;
 
@@ -407,7 +451,7 @@ pub async fn an_alert_and_its_retraction_reach_hundreds_once_each(store: Shared)
     for expected in [150, 0] {
         assert_eq!(store.commit(&batch, at(0)).await.unwrap().deliveries, expected);
     }
-    let claim = async |seconds: i64| store.claim(at(seconds), at(seconds + 30), 1000).await.unwrap();
+    let claim = async |seconds: i64| store.claim(at(seconds), at(seconds + 30), 1000, PLENTY).await.unwrap();
     let told = claim(1).await;
     let receivers = |deliveries: &[Delivery]| {
         deliveries.iter().map(|one| one.subscription.id).collect::<BTreeSet<SubscriptionId>>()
@@ -459,13 +503,66 @@ pub async fn counting_changes_only_the_occurrences_of_a_stored_alert(store: Shar
         Occurrence { start: MINUTE.plus(3), value: i64::MAX },
         Occurrence { start: Minute::MIN, value: i64::MIN },
     ];
-    let counted = Alert { value: 1, window_sum: 2, occurrences: occurrences.clone(), ..first.clone() };
+    let counted = Alert { value: 1, revision: 9, occurrences: occurrences.clone(), ..first.clone() };
     let unknown = alert("AAPL", MINUTE);
     let batch = alerts_of([AlertChange::Counted(counted), AlertChange::Counted(unknown.clone())]);
     let committed = store.commit(&batch, at(5)).await.unwrap();
     assert_eq!(committed, Committed { sequence: Sequence(2), deliveries: 0 });
     assert_eq!(store.alert(first.id).await.unwrap(), Some(Alert { occurrences, ..first }));
     assert_eq!(store.alert(unknown.id).await.unwrap(), None);
+}
+
+pub async fn alerts_come_back_with_any_rule_and_evidence(store: Shared) {
+    let cases: [(&str, Metric, Evidence); 6] = [
+        ("spike", Metric::Volume, Evidence::Average { sum: i64::MAX, bars: u16::MAX }),
+        ("spike ratio=4 window=30m", Metric::Price, Evidence::Average { sum: 0, bars: 0 }),
+        ("zscore z=4", Metric::Price, Evidence::Deviation { sum: i64::MIN, squares: u128::MAX, bars: 30 }),
+        ("move percent=2", Metric::Price, Evidence::Origin { value: 1, start: MINUTE.plus(-60) }),
+        ("cross above=200", Metric::Price, Evidence::Crossing { level: 200_000_000_000, before: -1 }),
+        ("time_of_day ratio=4", Metric::Volume, Evidence::Median { twice: 3, sessions: 20 }),
+    ];
+    let alerts = cases.map(|(rule, metric, evidence)| {
+        let rule: RuleName = rule.parse().unwrap();
+        let id = AlertId::derive(rule, symbol("TSLA"), metric, MINUTE);
+        Alert { id, rule, metric, evidence, ..alert("TSLA", MINUTE) }
+    });
+    let batch = alerts_of(alerts.iter().cloned().map(AlertChange::Raised));
+    let first = store.commit(&batch, at(0)).await.unwrap();
+    for alert in &alerts {
+        assert_eq!(store.alert(alert.id).await.unwrap().as_ref(), Some(alert));
+    }
+    assert_eq!(store.changes(Sequence(0), 100).await.unwrap().alerts.len(), alerts.len());
+    assert_eq!(store.commit(&batch, at(1)).await.unwrap(), Committed { deliveries: 0, ..first });
+}
+
+pub async fn an_alert_concerns_only_subscriptions_of_its_own_rule(store: Shared) {
+    let house = subscribed(&store, 1, "TSLA", at(-3600)).await;
+    let own = SignUp { rule: own_rule(), confirm: false, ..sign_up(2, "s1@example.com", "TSLA") };
+    store.subscribe(&own, UNLIMITED, at(-3600)).await.unwrap();
+    let other = SignUp {
+        rule: "zscore z=5".parse().unwrap(),
+        confirm: false,
+        ..sign_up(3, "s1@example.com", "TSLA")
+    };
+    store.subscribe(&other, UNLIMITED, at(-3600)).await.unwrap();
+    // The same settings written differently are the same wish.
+    let again = SignUp {
+        rule: "v1 zscore window=30m z=4.0".parse().unwrap(),
+        confirm: false,
+        ..sign_up(4, "s1@example.com", "TSLA")
+    };
+    store.subscribe(&again, UNLIMITED, at(-3600)).await.unwrap();
+    assert_eq!(status(&store, &again).await, None);
+
+    for (rule, to) in [(RuleName::House, &house), (own_rule(), &own)] {
+        let id = AlertId::derive(rule, symbol("TSLA"), Metric::Volume, MINUTE);
+        let raised = Alert { id, rule, ..alert("TSLA", MINUTE) };
+        let committed = store.commit(&alerts_of([AlertChange::Raised(raised.clone())]), at(0)).await.unwrap();
+        assert_eq!(committed.deliveries, 1);
+        let delivery = claim_one(&store, at(1)).await;
+        assert_eq!((delivery.subscription.id, delivery.subscription.rule), (to.id, rule));
+        assert_eq!(delivery.alert, Some(raised));
+    }
 }
 
 pub async fn a_claim_hands_out_everything_a_channel_needs(store: Shared) {
@@ -478,8 +575,11 @@ pub async fn a_claim_hands_out_everything_a_channel_needs(store: Shared) {
     assert_eq!(delivery.alert, Some(alert));
     let subscription = &delivery.subscription;
     assert_eq!(subscription.id, sign_up.id);
-    assert_eq!(subscription.email.expose(), sign_up.email.expose());
+    assert_eq!(subscription.channel, sign_up.channel);
     assert_eq!((subscription.symbol, subscription.metric), (sign_up.symbol, sign_up.metric));
+    assert_eq!((subscription.rule, &subscription.quiet), (sign_up.rule, &sign_up.quiet));
+    assert_eq!((subscription.paused_until, subscription.secret_rotated_at), (None, None));
+    assert_eq!(subscription.secret_generation, 0);
     assert_eq!(subscription.status, SubscriptionStatus::Active);
     assert_eq!(subscription.nonce, sign_up.nonce);
     assert_eq!(subscription.created_at, at(-3600));
@@ -487,21 +587,21 @@ pub async fn a_claim_hands_out_everything_a_channel_needs(store: Shared) {
 
 pub async fn a_claim_takes_the_oldest_first_and_no_more_than_asked(store: Shared) {
     subscribed(&store, 1, "TSLA", at(-3600)).await;
-    for n in [2, 0, 4, 1, 3] {
+    for n in [2, 0, 1, 3] {
         let batch = alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus(n)))]);
         store.commit(&batch, at(i64::from(n) * 60)).await.unwrap();
     }
     let mut order = Vec::new();
-    for (limit, expected) in [(0, 0), (2, 2), (100, 3), (100, 0)] {
-        let claimed = store.claim(at(600), at(630), limit).await.unwrap();
+    for (limit, expected) in [(0, 0), (2, 2), (100, 2), (100, 0)] {
+        let claimed = store.claim(at(600), at(630), limit, PLENTY).await.unwrap();
         assert_eq!(claimed.len(), expected);
         order.extend(claimed.into_iter().map(|delivery| delivery.created_at));
     }
-    assert!(order.is_sorted() && order.len() == 5, "{order:?}");
+    assert!(order.is_sorted() && order.len() == 4, "{order:?}");
     // What comes to be owed later than now is not due yet.
     let later = alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus(20)))]);
     store.commit(&later, at(700)).await.unwrap();
-    assert!(store.claim(at(629), at(640), 10).await.unwrap().is_empty());
+    assert!(store.claim(at(629), at(640), 10, PLENTY).await.unwrap().is_empty());
 }
 
 pub async fn a_delivery_under_way_is_not_handed_out_again(store: Shared) {
@@ -607,13 +707,256 @@ pub async fn releasing_leases_makes_deliveries_due_at_once(store: Shared) {
     assert_eq!((again.id, again.attempt), (lost.id, 2));
 }
 
+pub async fn one_dead_receiver_does_not_block_the_others(store: Shared) {
+    let dead = SignUp { confirm: false, ..sign_up(1, "dead@example.com", "TSLA") };
+    store.subscribe(&dead, UNLIMITED, at(-3600)).await.unwrap();
+    subscribed(&store, 2, "AAPL", at(-3600)).await;
+    subscribed(&store, 3, "AAPL", at(-3600)).await;
+    let queue = (0..10_000).map(|n| AlertChange::Raised(alert("TSLA", MINUTE.plus(n))));
+    assert_eq!(store.commit(&alerts_of(queue), at(0)).await.unwrap().deliveries, 10_000);
+    store.commit(&alerts_of([AlertChange::Raised(alert("AAPL", MINUTE))]), at(1)).await.unwrap();
+    let claimed = store.claim(at(2), at(32), 16, PLENTY).await.unwrap();
+    let of_dead = claimed.iter().filter(|one| one.subscription.id == dead.id).count();
+    assert_eq!((of_dead, claimed.len()), (4, 6));
+    assert!(store.claim(at(3), at(33), 16, PLENTY).await.unwrap().is_empty());
+    // One that ends makes room for one; and those that never end, when their leases run out.
+    let one = claimed.iter().find(|one| one.subscription.id == dead.id).unwrap();
+    assert!(settle(&store, one, Outcome::RetryAt(at(10), "timed out".to_owned()), at(4)).await);
+    assert_eq!(store.claim(at(5), at(35), 16, PLENTY).await.unwrap().len(), 1);
+    store.commit(&alerts_of([AlertChange::Raised(alert("AAPL", MINUTE.plus(1)))]), at(6)).await.unwrap();
+    assert_eq!(store.claim(at(7), at(37), 16, PLENTY).await.unwrap().len(), 2);
+    assert_eq!(store.claim(at(40), at(70), 16, PLENTY).await.unwrap().len(), 8);
+}
+
+/// Subscribes to TSLA and AAPL in hours of quiet that hold at [`MINUTE`] and end at the answered time.
+async fn quiet(store: &Shared) -> (Vec<SignUp>, Timestamp) {
+    let end = Timestamp::from_second(at(7200).as_second().div_euclid(3600) * 3600).unwrap();
+    let clock = |at: Timestamp| at.to_string()[11..16].to_owned();
+    let begin = clock(end - SignedDuration::from_hours(4));
+    let hours: QuietHours = format!("{begin}-{} UTC", clock(end)).parse().unwrap();
+    let mut asked = Vec::new();
+    for (n, name) in [(1, "TSLA"), (2, "AAPL")] {
+        let one =
+            SignUp { confirm: false, quiet: Some(hours.clone()), ..sign_up(n, "ada@example.com", name) };
+        store.subscribe(&one, UNLIMITED, at(-3600)).await.unwrap();
+        asked.push(one);
+    }
+    (asked, end)
+}
+
+async fn raise(store: &Shared, name: &str, n: i32, now: Timestamp) -> Alert {
+    let raised = alert(name, MINUTE.plus(n));
+    store.commit(&alerts_of([AlertChange::Raised(raised.clone())]), now).await.unwrap();
+    raised
+}
+
+/// `end` and so many seconds.
+fn after(end: Timestamp, seconds: i64) -> Timestamp {
+    end + SignedDuration::from_secs(seconds)
+}
+
+pub async fn quiet_hours_bring_alerts_together_when_they_end(store: Shared) {
+    let (asked, end) = quiet(&store).await;
+    let mut expected = Vec::new();
+    for (n, name) in [(3, "TSLA"), (1, "AAPL"), (2, "TSLA")] {
+        expected.push(raise(&store, name, n, at(i64::from(n))).await);
+        assert!(claim_all(&store, at(i64::from(n))).await.is_empty());
+    }
+    let gone = raise(&store, "TSLA", 5, at(5)).await;
+    assert!(claim_all(&store, after(end, -1)).await.is_empty());
+    retract(&store, &gone, after(end, -1)).await;
+    expected.sort_by_key(|one| one.start);
+    let digest = claim_one(&store, end).await;
+    assert_eq!((digest.kind, digest.alert.as_ref(), digest.attempt), (DeliveryKind::Digest, None, 1));
+    assert_eq!(digest.digest, expected, "oldest first");
+    assert_eq!(
+        (digest.created_at, digest.expires_at),
+        (end, after(end, DeliveryKind::Digest.lifetime_seconds()))
+    );
+    assert!(asked.iter().any(|one| one.id == digest.subscription.id));
+    let summary = store.outbox().await.unwrap();
+    assert_eq!((summary.pending, summary.bundled, summary.cancelled), (1, 3, 1));
+    assert!(settle(&store, &digest, Outcome::Sent, after(end, 1)).await);
+    assert!(claim_all(&store, after(end, 2)).await.is_empty());
+    // Its members say where they went, and are not owed again.
+    let query = DeliveryQuery { state: DeliveryState::Bundled, address: None, after: None, limit: 9 };
+    let members = store.deliveries(&query).await.unwrap();
+    assert!(members.len() == 3 && members.iter().all(|one| one.digest == Some(digest.id)));
+    let replayed = store.replay(members[0].id, after(end, 3)).await.unwrap();
+    assert_eq!(replayed, Replayed::Refused(DeliveryState::Bundled));
+    // They are forgotten with it.
+    forget(&store, 100 * DAY, 2).await;
+    assert_eq!(store.outbox().await.unwrap(), OutboxSummary::default());
+}
+
+pub async fn a_single_alert_of_quiet_hours_comes_as_itself(store: Shared) {
+    let (_, end) = quiet(&store).await;
+    let raised = raise(&store, "TSLA", 0, at(0)).await;
+    assert!(claim_all(&store, at(1)).await.is_empty());
+    let told = claim_one(&store, end).await;
+    assert_eq!((told.kind, told.alert.as_ref()), (DeliveryKind::Alert, Some(&raised)));
+    assert!(told.digest.is_empty());
+    assert_eq!(told.expires_at, after(end, DeliveryKind::Alert.lifetime_seconds()));
+    // What is taken back at night is told in the morning.
+    assert!(settle(&store, &told, Outcome::Sent, end).await);
+    let next_night = after(end, 22 * 3600);
+    assert_eq!(retract(&store, &raised, next_night).await, 1);
+    assert!(claim_all(&store, next_night).await.is_empty());
+    assert_eq!(claim_one(&store, after(end, DAY)).await.kind, DeliveryKind::Retraction);
+}
+
+pub async fn who_ends_the_quiet_hours_early_is_told_at_once(store: Shared) {
+    let (asked, end) = quiet(&store).await;
+    let raised = raise(&store, "TSLA", 0, at(0)).await;
+    raise(&store, "AAPL", 0, at(0)).await;
+    assert!(claim_all(&store, at(1)).await.is_empty());
+    let change = SubscriptionChange { quiet: Some(None), ..Default::default() };
+    amend(&store, &asked[0], change, at(2)).await;
+    assert_eq!(claim_one(&store, at(3)).await.alert, Some(raised));
+    assert_eq!(claim_all(&store, end).await.len(), 2, "the other, and the first, never heard of");
+}
+
+pub async fn the_budget_brings_alerts_together_when_there_is_room(store: Shared) {
+    let two_an_hour = Budget { messages: 2, per_seconds: 3600 };
+    subscribed(&store, 1, "TSLA", at(-3600)).await;
+    subscribed(&store, 2, "AAPL", at(-3600)).await;
+    let claim =
+        async |seconds: i64| store.claim(at(seconds), at(seconds + 30), 16, two_an_hour).await.unwrap();
+    for n in 0..5 {
+        raise(&store, "TSLA", n, at(i64::from(n) - 9)).await;
+    }
+    // Two are under way; the others wait, even where one of the two comes to nothing.
+    let first = claim(0).await;
+    assert_eq!(first.len(), 2);
+    assert!(settle(&store, &first[0], Outcome::Sent, at(10)).await);
+    assert!(settle(&store, &first[1], Outcome::Sent, at(20)).await);
+    raise(&store, "TSLA", 5, at(30)).await;
+    raise(&store, "AAPL", 6, at(30)).await;
+    let other = claim(30).await;
+    assert_eq!(other.len(), 1, "another recipient");
+    assert!(other[0].alert.as_ref().unwrap().symbol == symbol("AAPL"));
+    assert!(settle(&store, &other[0], Outcome::Sent, at(31)).await);
+    assert!(claim(3599).await.is_empty());
+    let mut told = Vec::new();
+    for seconds in [3610, 3620] {
+        for delivery in claim(seconds).await {
+            told.extend(delivery.digest.iter().chain(&delivery.alert).map(|one| one.start));
+            assert!(settle(&store, &delivery, Outcome::Sent, at(seconds)).await);
+        }
+    }
+    told.sort();
+    assert_eq!(told, [2, 3, 4, 5].map(|n| MINUTE.plus(n)));
+    assert_eq!(store.outbox().await.unwrap().pending, 0);
+}
+
+/// A digest of three alerts, handed out at the end of the quiet hours.
+async fn one_digest(store: &Shared) -> (Delivery, Vec<Alert>, Vec<SignUp>, Timestamp) {
+    let (asked, end) = quiet(store).await;
+    let mut alerts = Vec::new();
+    for (n, name) in [(0, "TSLA"), (1, "AAPL"), (2, "TSLA")] {
+        alerts.push(raise(store, name, n, at(i64::from(n))).await);
+    }
+    assert!(claim_all(store, at(9)).await.is_empty());
+    (claim_one(store, end).await, alerts, asked, end)
+}
+
+pub async fn a_digest_that_was_refused_for_now_tells_only_what_still_stands(store: Shared) {
+    let (digest, alerts, _, end) = one_digest(&store).await;
+    assert!(settle(&store, &digest, Outcome::RetryAt(after(end, 60), "451".to_owned()), after(end, 1)).await);
+    assert_eq!(retract(&store, &alerts[0], after(end, 2)).await, 1, "it may have arrived");
+    let again = claim_all(&store, after(end, 60)).await;
+    let [follow_up, again] = &again[..] else { panic!("{again:?}") };
+    assert_eq!(follow_up.kind, DeliveryKind::Retraction);
+    assert_eq!((again.id, again.attempt, &again.digest[..]), (digest.id, 2, &alerts[1..]));
+    assert!(settle(&store, again, Outcome::Sent, after(end, 61)).await);
+    assert!(!settle(&store, &digest, Outcome::Sent, after(end, 61)).await);
+}
+
+pub async fn a_retraction_follows_a_digest_that_may_have_arrived(store: Shared) {
+    let (digest, alerts, _, end) = one_digest(&store).await;
+    assert_eq!(retract(&store, &alerts[0], after(end, 1)).await, 0, "it is under way");
+    assert!(settle(&store, &digest, Outcome::Sent, after(end, 2)).await);
+    assert_eq!(retract(&store, &alerts[1], after(end, 3)).await, 1);
+    let follow_ups: BTreeSet<AlertId> =
+        claim_all(&store, after(end, 4)).await.iter().map(|one| one.alert.as_ref().unwrap().id).collect();
+    assert_eq!(follow_ups, [alerts[0].id, alerts[1].id].into());
+    // Who refused it for good at the first attempt knows nothing.
+    let next = after(end, 22 * 3600);
+    let refused = [raise(&store, "TSLA", 2000, next).await, raise(&store, "TSLA", 2001, next).await];
+    assert!(claim_all(&store, next).await.is_empty());
+    let digest =
+        claim_all(&store, after(end, DAY)).await.into_iter().find(|one| !one.digest.is_empty()).unwrap();
+    assert!(settle(&store, &digest, Outcome::Failed("550".to_owned()), after(end, DAY)).await);
+    assert_eq!(retract(&store, &refused[0], after(end, DAY + 1)).await, 0);
+}
+
+pub async fn a_digest_of_which_nothing_is_left_is_cancelled(store: Shared) {
+    let (digest, alerts, _, end) = one_digest(&store).await;
+    assert!(settle(&store, &digest, Outcome::RetryAt(after(end, 60), "451".to_owned()), after(end, 1)).await);
+    for alert in &alerts {
+        assert_eq!(retract(&store, alert, after(end, 2)).await, 1);
+    }
+    assert!(claim_all(&store, after(end, 60)).await.iter().all(|one| one.kind == DeliveryKind::Retraction));
+    let query = DeliveryQuery { state: DeliveryState::Cancelled, address: None, after: None, limit: 9 };
+    let cancelled = store.deliveries(&query).await.unwrap();
+    assert_eq!(cancelled.iter().map(|one| one.id).collect::<Vec<_>>(), [digest.id]);
+    assert!(cancelled[0].reason.is_some());
+}
+
+pub async fn a_digest_outlives_its_first_subscription(store: Shared) {
+    let (digest, alerts, asked, end) = one_digest(&store).await;
+    let (first, other): (Vec<&SignUp>, Vec<&SignUp>) =
+        asked.iter().partition(|one| one.id == digest.subscription.id);
+    assert!(settle(&store, &digest, Outcome::RetryAt(after(end, 60), "451".to_owned()), after(end, 1)).await);
+    store.unsubscribe(&first[0].hashes.unsubscribe, false, after(end, 2)).await.unwrap();
+    let again = claim_one(&store, after(end, 60)).await;
+    assert_eq!((again.id, again.subscription.id), (digest.id, other[0].id));
+    let expected: Vec<Alert> = alerts.into_iter().filter(|one| one.symbol == other[0].symbol).collect();
+    assert_eq!(again.digest, expected);
+    // Gone: all that it tells of.
+    assert!(settle(&store, &again, Outcome::Gone("410".to_owned()), after(end, 61)).await);
+    assert_eq!(status(&store, other[0]).await, Some(SubscriptionStatus::Disabled));
+    assert_eq!(status(&store, first[0]).await, Some(SubscriptionStatus::Unsubscribed));
+}
+
+pub async fn a_digest_has_its_limit_and_the_rest_comes_next(store: Shared) {
+    let (_, end) = quiet(&store).await;
+    let many = (0..450).map(|n| AlertChange::Raised(alert("TSLA", MINUTE.plus(n))));
+    store.commit(&alerts_of(many), at(0)).await.unwrap();
+    assert!(claim_all(&store, at(1)).await.is_empty());
+    let digests = claim_all(&store, end).await;
+    assert_eq!(digests.iter().map(|one| one.digest.len()).collect::<Vec<_>>(), [200, 200, 50]);
+    let told: BTreeSet<AlertId> = digests.iter().flat_map(|one| &one.digest).map(|one| one.id).collect();
+    assert_eq!(told.len(), 450);
+}
+
+pub async fn what_was_tried_is_put_off_alone(store: Shared) {
+    let (_, end) = quiet(&store).await;
+    let begin = after(end, 20 * 3600);
+    // Tried before the quiet hours, and again only after them: under its own id, for its receiver may know it.
+    let tried = raise(&store, "TSLA", 1300, after(begin, -60)).await;
+    let first = claim_one(&store, after(begin, -60)).await;
+    assert!(
+        settle(&store, &first, Outcome::RetryAt(after(begin, 60), "451".to_owned()), after(begin, -30)).await
+    );
+    raise(&store, "TSLA", 1301, begin).await;
+    raise(&store, "AAPL", 1301, begin).await;
+    assert!(claim_all(&store, after(begin, 60)).await.is_empty());
+    let morning = claim_all(&store, after(end, DAY)).await;
+    assert_eq!(morning.len(), 2, "{morning:?}");
+    let again = morning.iter().find(|one| one.kind == DeliveryKind::Alert).unwrap();
+    assert_eq!((again.id, again.attempt), (first.id, 2));
+    assert_eq!(again.alert.as_ref(), Some(&tried));
+    assert_eq!(morning.iter().map(|one| one.digest.len()).sum::<usize>(), 2);
+}
+
 pub async fn unsubscribing_cancels_what_is_owed(store: Shared) {
     let (_, sign_up) = one_owed(&store).await;
-    let ended = store.unsubscribe(&sign_up.hashes.unsubscribe, at(1)).await.unwrap().unwrap();
+    let ended = store.unsubscribe(&sign_up.hashes.unsubscribe, false, at(1)).await.unwrap().unwrap();
     assert_eq!((ended.id, ended.status), (sign_up.id, SubscriptionStatus::Unsubscribed));
     assert_eq!(outbox(&store).await, (0, 0, 0, 0, 1));
     assert!(claim_all(&store, at(2)).await.is_empty());
-    let again = store.unsubscribe(&sign_up.hashes.unsubscribe, at(9)).await.unwrap().unwrap();
+    let again = store.unsubscribe(&sign_up.hashes.unsubscribe, false, at(9)).await.unwrap().unwrap();
     assert_eq!(again, ended);
     assert_eq!(status(&store, &sign_up).await, Some(SubscriptionStatus::Unsubscribed));
     // Nor does a new alert come to be owed.
@@ -625,7 +968,7 @@ pub async fn a_claim_hands_out_nothing_of_an_ended_subscription(store: Shared) {
     let (_, sign_up) = one_owed(&store).await;
     // Under way while it ends, so unsubscribing leaves it; then it comes back.
     let delivery = claim_one(&store, at(1)).await;
-    store.unsubscribe(&sign_up.hashes.unsubscribe, at(2)).await.unwrap().unwrap();
+    store.unsubscribe(&sign_up.hashes.unsubscribe, false, at(2)).await.unwrap().unwrap();
     assert_eq!(outbox(&store).await, (1, 0, 0, 0, 0));
     assert!(settle(&store, &delivery, Outcome::RetryAt(at(5), "451".to_owned()), at(3)).await);
     assert!(claim_all(&store, at(6)).await.is_empty());
@@ -635,7 +978,7 @@ pub async fn a_claim_hands_out_nothing_of_an_ended_subscription(store: Shared) {
 pub async fn a_delivery_under_way_when_its_subscription_ends_may_still_settle(store: Shared) {
     let (_, sign_up) = one_owed(&store).await;
     let delivery = claim_one(&store, at(1)).await;
-    store.unsubscribe(&sign_up.hashes.unsubscribe, at(2)).await.unwrap().unwrap();
+    store.unsubscribe(&sign_up.hashes.unsubscribe, false, at(2)).await.unwrap().unwrap();
     assert!(settle(&store, &delivery, Outcome::Sent, at(3)).await);
     assert_eq!(outbox(&store).await, (0, 1, 0, 0, 0));
 }
@@ -736,7 +1079,7 @@ pub async fn a_retraction_follows_an_attempt_before_one_that_failed(store: Share
         let raised = alert("TSLA", MINUTE.plus(i32::from(n)));
         let ended = sign_up(0, "s0@example.com", "TSLA");
         if n == 1 {
-            store.unsubscribe(&ended.hashes.unsubscribe, at(0)).await.unwrap().unwrap();
+            store.unsubscribe(&ended.hashes.unsubscribe, false, at(0)).await.unwrap().unwrap();
         }
         store.commit(&alerts_of([AlertChange::Raised(raised.clone())]), at(0)).await.unwrap();
         let second = second_attempt(&store, answered).await;
@@ -826,7 +1169,7 @@ pub async fn a_sign_up_owes_a_confirmation_and_confirming_activates(store: Share
     assert_eq!(mail.id, DeliveryId::of_confirmation(sign_up.id, 1));
     assert_eq!(mail.alert, None);
     assert_eq!(mail.expires_at, at(DeliveryKind::Confirmation.lifetime_seconds()));
-    assert_eq!(mail.subscription.email.expose(), "Ada@Example.com");
+    assert_eq!(mail.subscription.channel, sign_up.channel);
     assert_eq!(mail.subscription.status, SubscriptionStatus::Pending);
     assert_eq!(mail.subscription.active_from, None);
     let Confirmed::Activated(active) = store.confirm(&sign_up.hashes.confirm, at(60)).await.unwrap() else {
@@ -870,7 +1213,7 @@ pub async fn a_confirmation_link_works_for_a_day(store: Shared) {
 pub async fn an_ended_subscription_cannot_be_confirmed(store: Shared) {
     let sign_up = sign_up(1, "ada@example.com", "TSLA");
     store.subscribe(&sign_up, UNLIMITED, at(0)).await.unwrap();
-    store.unsubscribe(&sign_up.hashes.unsubscribe, at(1)).await.unwrap().unwrap();
+    store.unsubscribe(&sign_up.hashes.unsubscribe, false, at(1)).await.unwrap().unwrap();
     assert_eq!(outbox(&store).await, (0, 0, 0, 0, 1));
     let confirmed = store.confirm(&sign_up.hashes.confirm, at(2)).await.unwrap();
     assert!(matches!(confirmed, Confirmed::Ended(_)), "{confirmed:?}");
@@ -882,7 +1225,7 @@ pub async fn an_unknown_token_opens_nothing(store: Shared) {
     store.subscribe(&known, UNLIMITED, at(0)).await.unwrap();
     let stranger = sign_up(2, "eve@example.com", "TSLA").hashes;
     assert_eq!(store.confirm(&stranger.confirm, at(1)).await.unwrap(), Confirmed::Unknown);
-    assert_eq!(store.unsubscribe(&stranger.unsubscribe, at(1)).await.unwrap(), None);
+    assert_eq!(store.unsubscribe(&stranger.unsubscribe, false, at(1)).await.unwrap(), None);
     assert_eq!(store.subscription_of(Purpose::Manage, &stranger.manage).await.unwrap(), None);
 }
 
@@ -904,7 +1247,7 @@ pub async fn each_token_opens_its_own_purpose(store: Shared) {
         }
     }
     assert_eq!(store.confirm(&hashes.unsubscribe, at(1)).await.unwrap(), Confirmed::Unknown);
-    assert_eq!(store.unsubscribe(&hashes.manage, at(1)).await.unwrap(), None);
+    assert_eq!(store.unsubscribe(&hashes.manage, false, at(1)).await.unwrap(), None);
     let found = store.subscription_of(Purpose::Manage, &hashes.manage).await.unwrap().unwrap();
     assert_eq!(found.status, SubscriptionStatus::Pending);
 }
@@ -937,7 +1280,7 @@ pub async fn a_sign_up_for_the_same_wish_keeps_the_first_subscription(store: Sha
 pub async fn signing_up_after_unsubscribing_makes_a_new_subscription(store: Shared) {
     let first = sign_up(1, "ada@example.com", "TSLA");
     store.subscribe(&first, UNLIMITED, at(0)).await.unwrap();
-    store.unsubscribe(&first.hashes.unsubscribe, at(1)).await.unwrap().unwrap();
+    store.unsubscribe(&first.hashes.unsubscribe, false, at(1)).await.unwrap().unwrap();
     let second = sign_up(2, "ada@example.com", "TSLA");
     assert!(store.subscribe(&second, UNLIMITED, at(2)).await.unwrap());
     let confirmed = store.confirm(&second.hashes.confirm, at(3)).await.unwrap();
@@ -1091,6 +1434,102 @@ pub async fn only_refusals_in_a_row_suppress_an_address(store: Shared) {
     assert_eq!(store.commit(&other, at(900)).await.unwrap().deliveries, 1);
 }
 
+pub async fn a_receiver_that_is_gone_ends_its_subscription_only(store: Shared) {
+    let hook = "https://example.com/hook?key=ada";
+    let gone = SignUp { confirm: false, ..sign_up(1, hook, "TSLA") };
+    let stays = SignUp { confirm: false, ..sign_up(2, hook, "AAPL") };
+    for asked in [&gone, &stays] {
+        store.subscribe(asked, UNLIMITED, at(-3600)).await.unwrap();
+    }
+    for message in claim_all(&store, at(-3600)).await {
+        settle(&store, &message, Outcome::Sent, at(-3600)).await;
+    }
+    for n in [0, 1] {
+        let batch = ["TSLA", "AAPL"].map(|name| AlertChange::Raised(alert(name, MINUTE.plus(n))));
+        store.commit(&alerts_of(batch), at(0)).await.unwrap();
+    }
+    let of_gone: Vec<Delivery> = claim_all(&store, at(1))
+        .await
+        .into_iter()
+        .filter(|one| one.kind == DeliveryKind::Alert && one.subscription.id == gone.id)
+        .collect();
+    let [first, second] = &of_gone[..] else { panic!("{of_gone:?}") };
+    assert!(settle(&store, first, Outcome::Gone("410".to_owned()), at(2)).await);
+    assert_eq!(status(&store, &gone).await, Some(SubscriptionStatus::Disabled));
+    assert_eq!(status(&store, &stays).await, Some(SubscriptionStatus::Active));
+    // What was under way ends by itself; nothing more is owed or handed out.
+    assert!(settle(&store, second, Outcome::RetryAt(at(5), "503".to_owned()), at(3)).await);
+    let next = ["TSLA", "AAPL"].map(|name| AlertChange::Raised(alert(name, MINUTE.plus(2))));
+    assert_eq!(store.commit(&alerts_of(next), at(4)).await.unwrap().deliveries, 1);
+    assert!(claim_all(&store, at(100)).await.iter().all(|one| one.subscription.id == stays.id));
+    assert_eq!(store.outbox().await.unwrap().failed, 1);
+    // It has ended like any other: not confirmed, not unsubscribed, but signed up for anew and forgotten in time.
+    let ended = store.unsubscribe(&gone.hashes.unsubscribe, false, at(5)).await.unwrap().unwrap();
+    assert_eq!(ended.status, SubscriptionStatus::Disabled);
+    let confirmed = store.confirm(&gone.hashes.confirm, at(5)).await.unwrap();
+    assert!(matches!(confirmed, Confirmed::Ended(_)), "{confirmed:?}");
+    let anew = SignUp { confirm: false, ..sign_up(3, hook, "TSLA") };
+    store.subscribe(&anew, UNLIMITED, at(6)).await.unwrap();
+    assert_eq!(status(&store, &anew).await, Some(SubscriptionStatus::Active));
+    forget(&store, 30 * DAY + 3, 100).await;
+    assert_eq!(status(&store, &gone).await, None);
+    assert_eq!(status(&store, &anew).await, Some(SubscriptionStatus::Active));
+}
+
+pub async fn a_retraction_does_not_follow_to_a_receiver_that_is_gone(store: Shared) {
+    let (raised, _) = one_owed(&store).await;
+    let first = claim_one(&store, at(1)).await;
+    assert!(settle(&store, &first, Outcome::RetryAt(at(10), "503".to_owned()), at(2)).await);
+    let second = claim_one(&store, at(10)).await;
+    assert_eq!(retract(&store, &raised, at(11)).await, 0);
+    assert!(settle(&store, &second, Outcome::Gone("410".to_owned()), at(12)).await);
+    assert!(claim_all(&store, at(100)).await.is_empty());
+    assert_eq!(outbox(&store).await, (0, 0, 1, 0, 0));
+}
+
+pub async fn a_webhook_is_subscribed_and_confirmed_like_an_address(store: Shared) {
+    let limits = SignUpLimits::default();
+    let asked = SignUp {
+        rule: own_rule(),
+        quiet: Some("22:00-07:00 Europe/Berlin".parse().unwrap()),
+        ..sign_up(1, "https://Example.com/hook?key=1", "TSLA")
+    };
+    assert!(store.subscribe(&asked, limits, at(0)).await.unwrap());
+    let message = claim_one(&store, at(1)).await;
+    assert_eq!(
+        (message.kind, message.id),
+        (DeliveryKind::Confirmation, DeliveryId::of_confirmation(asked.id, 1))
+    );
+    assert_eq!(message.subscription.channel, asked.channel);
+    assert_eq!((message.subscription.rule, &message.subscription.quiet), (asked.rule, &asked.quiet));
+    // Throttled by the URL without its query; known by the whole of it, in whatever words.
+    assert!(
+        !store.subscribe(&sign_up(2, "https://example.com/hook?key=2", "TSLA"), limits, at(2)).await.unwrap()
+    );
+    assert!(store.subscribe(&sign_up(3, "https://example.com/other", "TSLA"), limits, at(2)).await.unwrap());
+    let Channel::Webhook(webhook) = asked.channel.clone() else { panic!("no webhook") };
+    let same = SignUp {
+        channel: Channel::Webhook(Webhook { format: WebhookFormat::Slack, ..webhook }),
+        id: sign_up(4, "x@example.com", "TSLA").id,
+        hashes: sign_up(4, "x@example.com", "TSLA").hashes,
+        ..asked.clone()
+    };
+    store.subscribe(&same, limits, at(700)).await.unwrap();
+    assert_eq!(status(&store, &same).await, None, "the same wish");
+    let confirmed = store.confirm(&asked.hashes.confirm, at(3)).await.unwrap();
+    assert!(matches!(confirmed, Confirmed::Activated(ref found) if found.channel == asked.channel));
+}
+
+pub async fn a_webhook_is_tried_for_a_day(store: Shared) {
+    let asked = SignUp { confirm: false, ..sign_up(1, "https://example.com/hook", "TSLA") };
+    store.subscribe(&asked, UNLIMITED, at(-3600)).await.unwrap();
+    store.commit(&alerts_of([AlertChange::Raised(alert("TSLA", MINUTE))]), at(0)).await.unwrap();
+    let told = claim_all(&store, at(22 * 3600)).await.into_iter().find(|one| one.alert.is_some()).unwrap();
+    assert_eq!(told.expires_at, at(DAY));
+    assert!(settle(&store, &told, Outcome::RetryAt(at(DAY), "503".to_owned()), at(23 * 3600)).await);
+    assert_eq!(store.outbox().await.unwrap().expired, 1);
+}
+
 pub async fn without_confirmation_a_subscription_is_active_at_once(store: Shared) {
     let pending = sign_up(1, "ada@example.com", "TSLA");
     assert!(store.subscribe(&pending, UNLIMITED, at(0)).await.unwrap());
@@ -1106,6 +1545,448 @@ pub async fn without_confirmation_a_subscription_is_active_at_once(store: Shared
     assert!(!store.subscribe(&open, UNLIMITED, at(2)).await.unwrap());
     assert_eq!(status(&store, &pending).await, Some(SubscriptionStatus::Active));
     assert_eq!(status(&store, &open).await, None);
+}
+
+pub async fn an_active_webhook_is_owed_the_message_that_tells_its_secret(store: Shared) {
+    let limits = SignUpLimits::default();
+    let hook = SignUp { confirm: false, ..sign_up(1, "https://example.com/hook", "TSLA") };
+    assert!(store.subscribe(&hook, limits, at(0)).await.unwrap());
+    assert_eq!(status(&store, &hook).await, Some(SubscriptionStatus::Active));
+    let message = claim_one(&store, at(1)).await;
+    assert_eq!((message.kind, message.subscription.id), (DeliveryKind::Confirmation, hook.id));
+    assert_eq!(message.subscription.status, SubscriptionStatus::Active);
+    assert!(settle(&store, &message, Outcome::Sent, at(2)).await);
+    // Active: it knows. Another wish at once: throttled like any other.
+    assert!(!store.subscribe(&hook, limits, at(3000)).await.unwrap());
+    let other = SignUp { confirm: false, ..sign_up(2, "https://example.com/hook", "AAPL") };
+    assert!(!store.subscribe(&other, limits, at(3)).await.unwrap());
+    assert_eq!(status(&store, &other).await, Some(SubscriptionStatus::Active));
+}
+
+pub async fn one_of_a_recipients_subscriptions_ends_or_all_of_them(store: Shared) {
+    let asked = [
+        ("Ada@example.com", "TSLA"),
+        ("ada@example.com", "AAPL"),
+        ("ada@example.com", "MSFT"),
+        ("ada+x@example.com", "TSLA"),
+        ("https://example.com/hook", "TSLA"),
+    ];
+    let asked: Vec<SignUp> = (1..)
+        .zip(asked)
+        .map(|(n, (receiver, name))| SignUp { confirm: n == 3, ..sign_up(n, receiver, name) })
+        .collect();
+    for one in &asked {
+        store.subscribe(one, UNLIMITED, at(-3600)).await.unwrap();
+    }
+    let raised = ["TSLA", "AAPL"].map(|name| AlertChange::Raised(alert(name, MINUTE)));
+    assert_eq!(store.commit(&alerts_of(raised), at(0)).await.unwrap().deliveries, 4);
+    let statuses = async || {
+        let mut live = Vec::new();
+        for one in &asked {
+            live.push(!status(&store, one).await.unwrap().has_ended());
+        }
+        live
+    };
+    let token = &asked[0].hashes.unsubscribe;
+    store.unsubscribe(token, false, at(1)).await.unwrap().unwrap();
+    assert_eq!(statuses().await, [false, true, true, true, true]);
+    // Its link still ends the others.
+    let ended = store.unsubscribe(token, true, at(2)).await.unwrap().unwrap();
+    assert_eq!((ended.id, ended.status), (asked[0].id, SubscriptionStatus::Unsubscribed));
+    assert_eq!(statuses().await, [false, false, false, true, true]);
+    assert_eq!(outbox(&store).await, (3, 0, 0, 0, 3), "two alerts and a confirmation are cancelled");
+    assert!(claim_all(&store, at(3)).await.iter().all(|one| !one.subscription.status.has_ended()));
+}
+
+/// Changes the subscription of a sign-up.
+async fn amend(store: &Shared, sign_up: &SignUp, change: SubscriptionChange, now: Timestamp) -> Subscription {
+    let amended = store.amend(&sign_up.hashes.manage, &change, now).await.unwrap();
+    let Amended::Changed(changed) = amended else { panic!("{amended:?}") };
+    let kept = store.subscription_of(Purpose::Manage, &sign_up.hashes.manage).await.unwrap();
+    assert_eq!(kept.as_ref(), Some(&changed));
+    assert_eq!(
+        store.amend(&sign_up.hashes.manage, &SubscriptionChange::default(), now).await.unwrap(),
+        Amended::Changed(changed.clone())
+    );
+    changed
+}
+
+pub async fn a_changed_rule_is_told_of_instead(store: Shared) {
+    let asked = subscribed(&store, 1, "TSLA", at(-3600)).await;
+    let raised = alerts_of([AlertChange::Raised(alert("TSLA", MINUTE))]);
+    store.commit(&raised, at(0)).await.unwrap();
+    let changed =
+        amend(&store, &asked, SubscriptionChange { rule: Some(own_rule()), ..Default::default() }, at(1))
+            .await;
+    assert_eq!((changed.id, changed.rule), (asked.id, own_rule()));
+    for (rule, expected) in [(RuleName::House, 0), (own_rule(), 1)] {
+        let start = MINUTE.plus(1);
+        let id = AlertId::derive(rule, symbol("TSLA"), Metric::Volume, start);
+        let batch = alerts_of([AlertChange::Raised(Alert { id, rule, ..alert("TSLA", start) })]);
+        assert_eq!(store.commit(&batch, at(60)).await.unwrap().deliveries, expected, "{rule}");
+    }
+    // What was owed before still is.
+    assert_eq!(claim_all(&store, at(61)).await.len(), 2);
+}
+
+pub async fn a_rule_that_is_subscribed_already_is_a_conflict(store: Shared) {
+    let one = subscribed(&store, 1, "TSLA", at(0)).await;
+    let other = SignUp { rule: own_rule(), ..sign_up(2, "S1@example.com", "TSLA") };
+    store.subscribe(&other, UNLIMITED, at(0)).await.unwrap();
+    let wanted = SubscriptionChange { rule: Some(own_rule()), rotate_secret: true, ..Default::default() };
+    let before = store.subscription_of(Purpose::Manage, &one.hashes.manage).await.unwrap();
+    assert_eq!(store.amend(&one.hashes.manage, &wanted, at(1)).await.unwrap(), Amended::Conflict);
+    assert_eq!(store.subscription_of(Purpose::Manage, &one.hashes.manage).await.unwrap(), before);
+    // Its own rule is none, nor is that of one that has ended.
+    let own = SubscriptionChange { rule: Some(RuleName::House), ..Default::default() };
+    amend(&store, &one, own, at(2)).await;
+    store.unsubscribe(&other.hashes.unsubscribe, false, at(3)).await.unwrap();
+    assert_eq!(amend(&store, &one, wanted, at(4)).await.rule, own_rule());
+}
+
+pub async fn quiet_hours_are_set_and_ended(store: Shared) {
+    let asked = subscribed(&store, 1, "TSLA", at(0)).await;
+    let quiet: QuietHours = "22:00-07:00 Europe/Berlin".parse().unwrap();
+    for wanted in [Some(quiet.clone()), None, Some(quiet)] {
+        let change = SubscriptionChange { quiet: Some(wanted.clone()), ..Default::default() };
+        assert_eq!(amend(&store, &asked, change, at(1)).await.quiet, wanted);
+    }
+    let other = SubscriptionChange { rotate_secret: true, ..Default::default() };
+    assert!(amend(&store, &asked, other, at(2)).await.quiet.is_some(), "it stays");
+}
+
+/// A change that pauses until then, or resumes.
+fn pause(until: Option<Timestamp>) -> SubscriptionChange {
+    SubscriptionChange { paused_until: Some(until), ..Default::default() }
+}
+
+pub async fn a_pause_cancels_what_is_owed_and_nothing_of_it_is_told_later(store: Shared) {
+    let (told, asked) = one_owed(&store).await;
+    let sent = claim_one(&store, at(1)).await;
+    settle(&store, &sent, Outcome::Sent, at(2)).await;
+    let raise = async |n: i32, seconds: i64| {
+        let batch = alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus(n)))]);
+        store.commit(&batch, at(seconds)).await.unwrap().deliveries
+    };
+    assert_eq!(raise(1, 60).await, 1);
+    assert_eq!(amend(&store, &asked, pause(Some(at(600))), at(70)).await.paused_until, Some(at(600)));
+    assert_eq!(outbox(&store).await, (0, 1, 0, 0, 1));
+    assert_eq!(raise(2, 120).await, 0);
+    assert_eq!(raise(3, 599).await, 0);
+    assert_eq!(retract(&store, &told, at(599)).await, 0, "nor a retraction");
+    // It ends by itself at its time; without one, when it is told to.
+    assert_eq!(raise(4, 600).await, 1);
+    assert_eq!(
+        amend(&store, &asked, pause(Some(Timestamp::MAX)), at(610)).await.paused_until,
+        Some(Timestamp::MAX)
+    );
+    assert_eq!(raise(5, 900_000).await, 0);
+    assert_eq!(amend(&store, &asked, pause(None), at(900_001)).await.paused_until, None);
+    assert!(claim_all(&store, at(900_002)).await.is_empty());
+    assert_eq!(raise(6, 900_003).await, 1);
+    // A pause that is over before it begins is none.
+    amend(&store, &asked, pause(Some(at(900_004))), at(900_004)).await;
+    assert_eq!(claim_all(&store, at(900_005)).await.len(), 1);
+}
+
+pub async fn a_pause_leaves_the_confirmation_and_what_is_under_way(store: Shared) {
+    let asked = sign_up(7, "ada@example.com", "TSLA");
+    store.subscribe(&asked, UNLIMITED, at(0)).await.unwrap();
+    amend(&store, &asked, pause(Some(at(600))), at(1)).await;
+    assert_eq!(claim_one(&store, at(2)).await.kind, DeliveryKind::Confirmation);
+
+    let (_, owed) = one_owed(&store).await;
+    let accepted = claim_one(&store, at(3)).await;
+    amend(&store, &owed, pause(Some(at(600))), at(4)).await;
+    assert!(settle(&store, &accepted, Outcome::Sent, at(5)).await);
+    amend(&store, &owed, pause(None), at(6)).await;
+    store.commit(&alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus(1)))]), at(7)).await.unwrap();
+    let refused = claim_one(&store, at(8)).await;
+    amend(&store, &owed, pause(Some(at(600))), at(9)).await;
+    assert!(settle(&store, &refused, Outcome::RetryAt(at(20), "451".to_owned()), at(10)).await);
+    assert!(claim_all(&store, at(21)).await.is_empty(), "it is not tried again");
+    assert_eq!(store.outbox().await.unwrap().cancelled, 1);
+}
+
+pub async fn a_secret_is_rotated_generation_by_generation(store: Shared) {
+    let asked = SignUp { confirm: false, ..sign_up(1, "https://example.com/hook", "TSLA") };
+    store.subscribe(&asked, UNLIMITED, at(0)).await.unwrap();
+    for n in 1..4 {
+        let change = SubscriptionChange { rotate_secret: true, ..Default::default() };
+        let changed = amend(&store, &asked, change, at(i64::from(n))).await;
+        assert_eq!((changed.secret_generation, changed.secret_rotated_at), (n, Some(at(i64::from(n)))));
+    }
+}
+
+pub async fn what_has_ended_cannot_be_changed(store: Shared) {
+    let asked = subscribed(&store, 1, "TSLA", at(0)).await;
+    let ended = store.unsubscribe(&asked.hashes.unsubscribe, false, at(1)).await.unwrap().unwrap();
+    let change = SubscriptionChange { rule: Some(own_rule()), rotate_secret: true, ..Default::default() };
+    assert_eq!(store.amend(&asked.hashes.manage, &change, at(2)).await.unwrap(), Amended::Ended(ended));
+    // The other tokens change nothing, nor does a stranger's.
+    for token in
+        [asked.hashes.unsubscribe, asked.hashes.confirm, sign_up(2, "eve@example.com", "TSLA").hashes.manage]
+    {
+        assert_eq!(store.amend(&token, &change, at(3)).await.unwrap(), Amended::Unknown);
+    }
+}
+
+pub async fn what_own_rules_watch_is_told_with_its_version(store: Shared) {
+    let own = |n: u16, name: &str, rule: &str| SignUp {
+        rule: rule.parse().unwrap(),
+        ..sign_up(n, &format!("s{n}@example.com"), name)
+    };
+    let rule = |text: &str| text.parse::<Rule>().unwrap();
+    let mut version = store.watch_version().await.unwrap();
+    assert_eq!(store.watched().await.unwrap(), Watched { version, watches: Vec::new() });
+    let (z, cross) = ("zscore z=4", "cross above=200");
+    let asked = [own(1, "TSLA", z), own(2, "TSLA", z), own(3, "TSLA", cross), own(4, "AAPL", z)];
+    let mut expected: Vec<(Symbol, Metric, Rule)> = Vec::new();
+    // Answers whether the version has changed, and checks what is watched.
+    let mut look = async |watches: &[(&str, &str)]| {
+        expected = watches.iter().map(|(name, text)| (symbol(name), Metric::Volume, rule(text))).collect();
+        let watched = store.watched().await.unwrap();
+        assert_eq!(watched.version, store.watch_version().await.unwrap());
+        assert_eq!(watched.watches.len(), expected.len(), "{watched:?}");
+        assert!(expected.iter().all(|one| watched.watches.contains(one)), "{watched:?}");
+        assert!(watched.version >= version);
+        std::mem::replace(&mut version, watched.version) != watched.version
+    };
+    for one in &asked {
+        store.subscribe(one, UNLIMITED, at(0)).await.unwrap();
+    }
+    subscribed(&store, 5, "TSLA", at(0)).await;
+    assert!(!look(&[]).await, "nobody has confirmed, and the house rule is no own one");
+    store.confirm(&asked[0].hashes.confirm, at(1)).await.unwrap();
+    assert!(look(&[("TSLA", z)]).await);
+    for one in &asked[1..] {
+        store.confirm(&one.hashes.confirm, at(1)).await.unwrap();
+    }
+    assert!(look(&[("TSLA", z), ("TSLA", cross), ("AAPL", z)]).await);
+    // What does not concern it.
+    amend(&store, &asked[0], pause(Some(at(99))), at(2)).await;
+    store.commit(&full_batch(), at(2)).await.unwrap();
+    assert!(!look(&[("TSLA", z), ("TSLA", cross), ("AAPL", z)]).await);
+    store.unsubscribe(&asked[3].hashes.unsubscribe, false, at(3)).await.unwrap();
+    assert!(look(&[("TSLA", z), ("TSLA", cross)]).await);
+    let house = SubscriptionChange { rule: Some(RuleName::House), ..Default::default() };
+    amend(&store, &asked[2], house, at(4)).await;
+    assert!(look(&[("TSLA", z)]).await);
+    let back = SubscriptionChange { rule: Some(cross.parse().unwrap()), ..Default::default() };
+    amend(&store, &asked[2], back, at(5)).await;
+    assert!(look(&[("TSLA", z), ("TSLA", cross)]).await);
+    store.disable(&Selection::One(asked[2].id), at(6)).await.unwrap();
+    assert!(look(&[("TSLA", z)]).await);
+    store.erase("s1@example.com").await.unwrap();
+    store.erase("s2@example.com").await.unwrap();
+    assert!(look(&[]).await);
+    let active = SignUp { confirm: false, ..own(9, "TSLA", cross) };
+    store.subscribe(&active, UNLIMITED, at(7)).await.unwrap();
+    assert!(look(&[("TSLA", cross)]).await);
+}
+
+pub async fn subscriptions_are_listed_in_pages(store: Shared) {
+    let mut asked = Vec::new();
+    for n in 0..12 {
+        let receiver = ["ada@example.com", "https://example.com/hook", "bob@example.com"][usize::from(n) % 3];
+        let one = sign_up(n, receiver, &format!("S{n}"));
+        store.subscribe(&one, UNLIMITED, at(0)).await.unwrap();
+        asked.push(one);
+    }
+    store.unsubscribe(&asked[0].hashes.unsubscribe, false, at(1)).await.unwrap();
+    for address in [None, Some("ada@example.com"), Some("https://example.com/hook"), Some("eve@example.com")]
+    {
+        let mut expected: Vec<SubscriptionId> = asked
+            .iter()
+            .filter(|one| address.is_none_or(|address| one.channel.key() == address))
+            .map(|one| one.id)
+            .collect();
+        expected.sort();
+        for limit in [1, 3, 100] {
+            let mut query = SubscriptionQuery { address: address.map(str::to_owned), after: None, limit };
+            let mut seen = Vec::new();
+            loop {
+                let page = store.subscriptions(&query).await.unwrap();
+                assert!(page.len() <= limit);
+                let Some(last) = page.last() else { break };
+                query.after = Some(last.id);
+                seen.extend(page.into_iter().map(|one| one.id));
+            }
+            assert_eq!(seen, expected, "{address:?} in pages of {limit}");
+        }
+    }
+}
+
+pub async fn an_operator_disables_one_or_all_of_a_recipient(store: Shared) {
+    let asked: Vec<SignUp> = (0..4)
+        .map(|n| {
+            let email = if n < 3 { "Ada@example.com" } else { "bob@example.com" };
+            SignUp { confirm: false, ..sign_up(n, email, ["TSLA", "AAPL", "MSFT"][usize::from(n) % 3]) }
+        })
+        .collect();
+    for one in &asked {
+        store.subscribe(one, UNLIMITED, at(-3600)).await.unwrap();
+    }
+    let raised = ["TSLA", "AAPL", "MSFT"].map(|name| AlertChange::Raised(alert(name, MINUTE)));
+    assert_eq!(store.commit(&alerts_of(raised), at(0)).await.unwrap().deliveries, 4);
+    let stranger = Selection::One(sign_up(9, "eve@example.com", "TSLA").id);
+    assert_eq!(store.disable(&stranger, at(1)).await.unwrap(), 0);
+    for expected in [1, 0] {
+        assert_eq!(store.disable(&Selection::One(asked[0].id), at(1)).await.unwrap(), expected);
+    }
+    for expected in [2, 0] {
+        let all = Selection::Of("ada@example.com".to_owned());
+        assert_eq!(store.disable(&all, at(2)).await.unwrap(), expected);
+    }
+    for one in &asked[..3] {
+        assert_eq!(status(&store, one).await, Some(SubscriptionStatus::Disabled));
+    }
+    assert_eq!(claim_one(&store, at(3)).await.subscription.id, asked[3].id);
+    assert_eq!(store.outbox().await.unwrap().cancelled, 3);
+}
+
+pub async fn erasing_a_recipient_leaves_nothing_of_it(store: Shared) {
+    let ada = SignUp { confirm: false, ..sign_up(1, "Ada@example.com", "TSLA") };
+    store.subscribe(&ada, UNLIMITED, at(-3600)).await.unwrap();
+    let other = subscribed(&store, 2, "AAPL", at(-3600)).await;
+    for n in 0..3 {
+        assert!(answered(&store, n, Outcome::Failed("550".to_owned()), at(60 * i64::from(n))).await);
+    }
+    assert!(!answered(&store, 3, Outcome::Sent, at(180)).await, "suppressed");
+    let waiting = alerts_of([AlertChange::Raised(alert("AAPL", MINUTE))]);
+    store.commit(&waiting, at(181)).await.unwrap();
+    assert_eq!(store.erase("ada@example.com").await.unwrap(), 1);
+    assert_eq!(store.erase("ada@example.com").await.unwrap(), 0);
+    assert_eq!(status(&store, &ada).await, None);
+    assert_eq!(outbox(&store).await, (1, 0, 0, 0, 0), "that of the other");
+    assert_eq!(status(&store, &other).await, Some(SubscriptionStatus::Active));
+    // Whoever was erased is a stranger, not somebody who is left alone.
+    let again = sign_up(3, "ada@example.com", "TSLA");
+    assert!(store.subscribe(&again, SignUpLimits::default(), at(200)).await.unwrap());
+    // What is under way is settled by nobody.
+    let mail = claim_all(&store, at(201)).await.into_iter().find(|one| one.alert.is_none()).unwrap();
+    store.erase("ada@example.com").await.unwrap();
+    assert!(!settle(&store, &mail, Outcome::Sent, at(202)).await);
+}
+
+pub async fn deliveries_are_listed_newest_first_with_their_reasons(store: Shared) {
+    let ada = SignUp { confirm: false, ..sign_up(1, "Ada@example.com", "TSLA") };
+    store.subscribe(&ada, UNLIMITED, at(-3600)).await.unwrap();
+    let bob = SignUp { confirm: false, ..sign_up(2, "https://example.com/hook", "AAPL") };
+    store.subscribe(&bob, UNLIMITED, at(-3600)).await.unwrap();
+    let message = claim_one(&store, at(-3599)).await;
+    settle(&store, &message, Outcome::Failed("404 for the webhook".to_owned()), at(-3598)).await;
+    for n in 0..6 {
+        // Two at a time, so that some are of the same moment.
+        let batch = ["TSLA", "AAPL"].map(|name| AlertChange::Raised(alert(name, MINUTE.plus(n))));
+        store.commit(&alerts_of(batch), at(i64::from(n / 2))).await.unwrap();
+    }
+    let mut claimed = claim_all(&store, at(10)).await;
+    while let Some(delivery) = claimed.pop() {
+        let outcome = match delivery.subscription.id == ada.id {
+            true => Outcome::Sent,
+            false => Outcome::RetryAt(Timestamp::MAX, "503 for the webhook".to_owned()),
+        };
+        settle(&store, &delivery, outcome, at(11)).await;
+        claimed.extend(claim_all(&store, at(11)).await);
+    }
+    let ada_key = Some("ada@example.com".to_owned());
+    for (state, address, expected) in [
+        (DeliveryState::Sent, None, 6),
+        (DeliveryState::Sent, ada_key.clone(), 6),
+        (DeliveryState::Expired, None, 6),
+        (DeliveryState::Expired, ada_key, 0),
+        (DeliveryState::Failed, Some("https://example.com/hook".to_owned()), 1),
+        (DeliveryState::Pending, None, 0),
+    ] {
+        for limit in [1, 4, 100] {
+            let mut query = DeliveryQuery { state, address: address.clone(), after: None, limit };
+            let mut seen: Vec<DeliveryRecord> = Vec::new();
+            loop {
+                let page = store.deliveries(&query).await.unwrap();
+                assert!(page.len() <= limit);
+                let Some(last) = page.last() else { break };
+                query.after = Some((last.created_at, last.id));
+                seen.extend(page);
+            }
+            assert_eq!(seen.len(), expected, "{query:?}");
+            assert!(seen.is_sorted_by_key(|one| std::cmp::Reverse((one.created_at, one.id))));
+            for one in &seen {
+                assert_eq!((one.state, one.attempts), (state, 1));
+                assert_eq!(one.reason.is_some(), state != DeliveryState::Sent, "{one:?}");
+                assert!(one.settled_at.is_some());
+                let alerts = one.kind != DeliveryKind::Confirmation;
+                assert_eq!(one.alert.is_some(), alerts);
+            }
+        }
+    }
+}
+
+pub async fn what_failed_or_expired_is_owed_again_and_nothing_else(store: Shared) {
+    subscribed(&store, 1, "TSLA", at(-3600)).await;
+    let outcomes = [
+        Outcome::Failed("550".to_owned()),
+        Outcome::RetryAt(Timestamp::MAX, "451".to_owned()),
+        Outcome::Sent,
+        Outcome::RetryAt(at(90_000), "451".to_owned()),
+    ];
+    let mut ids = Vec::new();
+    for (n, outcome) in (0..).zip(outcomes) {
+        let raised = alert("TSLA", MINUTE.plus(n));
+        store.commit(&alerts_of([AlertChange::Raised(raised.clone())]), at(0)).await.unwrap();
+        let delivery = claim_one(&store, at(1)).await;
+        // The last one waits for its retraction to cancel it.
+        let outcome = if n == 3 { Outcome::RetryAt(at(60), "451".to_owned()) } else { outcome };
+        settle(&store, &delivery, outcome, at(2)).await;
+        if n == 3 {
+            assert_eq!(
+                store.replay(delivery.id, at(3)).await.unwrap(),
+                Replayed::Refused(DeliveryState::Pending)
+            );
+            retract(&store, &raised, at(3)).await;
+            let follow_up = claim_one(&store, at(4)).await;
+            settle(&store, &follow_up, Outcome::Sent, at(4)).await;
+        }
+        ids.push(delivery.id);
+    }
+    let refused = Replayed::Refused;
+    assert_eq!(store.replay(ids[2], at(5)).await.unwrap(), refused(DeliveryState::Sent));
+    assert_eq!(store.replay(ids[3], at(5)).await.unwrap(), refused(DeliveryState::Cancelled));
+    let unknown = DeliveryId::of_digest(ids[0]);
+    assert_eq!(store.replay(unknown, at(5)).await.unwrap(), Replayed::Unknown);
+    assert_eq!(outbox(&store).await, (0, 2, 1, 1, 1));
+    // Long past its first expiry, and once for each wish.
+    let now = at(50_000);
+    for id in &ids[..2] {
+        assert_eq!(store.replay(*id, now).await.unwrap(), Replayed::Owed);
+        assert_eq!(store.replay(*id, now).await.unwrap(), refused(DeliveryState::Pending));
+    }
+    assert_eq!(outbox(&store).await, (2, 2, 0, 0, 1));
+    let again = claim_all(&store, now).await;
+    assert_eq!(again.iter().map(|one| one.id).collect::<BTreeSet<_>>(), ids[..2].iter().copied().collect());
+    for delivery in &again {
+        assert_eq!(delivery.attempt, 2);
+        assert_eq!(
+            delivery.expires_at,
+            now + SignedDuration::from_secs(DeliveryKind::Alert.lifetime_seconds())
+        );
+        assert!(settle(&store, delivery, Outcome::Sent, now).await);
+    }
+    assert_eq!(outbox(&store).await, (0, 4, 0, 0, 1));
+}
+
+pub async fn nothing_is_owed_again_to_what_has_ended(store: Shared) {
+    let (_, ended) = one_owed(&store).await;
+    let delivery = claim_one(&store, at(1)).await;
+    settle(&store, &delivery, Outcome::Failed("550".to_owned()), at(2)).await;
+    store.unsubscribe(&ended.hashes.unsubscribe, false, at(3)).await.unwrap();
+    assert_eq!(store.replay(delivery.id, at(4)).await.unwrap(), Replayed::Ended);
+    let gone = SignUp { confirm: false, ..sign_up(2, "https://example.com/hook", "TSLA") };
+    store.subscribe(&gone, UNLIMITED, at(5)).await.unwrap();
+    let delivery = claim_one(&store, at(6)).await;
+    settle(&store, &delivery, Outcome::Gone("410".to_owned()), at(7)).await;
+    assert_eq!(store.replay(delivery.id, at(8)).await.unwrap(), Replayed::Ended);
+    assert_eq!(outbox(&store).await, (0, 0, 2, 0, 0));
 }
 
 async fn begins(store: &Shared, n: u16, now: Timestamp) -> Minute {
@@ -1204,6 +2085,46 @@ pub async fn bars_are_read_by_symbol_and_range(store: Shared) {
         expected.sort_by_key(|record| record.bar.start);
         expected.truncate(limit);
         assert_eq!(store.bars(symbol("TSLA"), range, limit).await.unwrap(), expected);
+    }
+}
+
+pub async fn history_is_the_same_bars(store: Shared) {
+    // More than one piece of it, with gaps, two feeds, and what is not known of every bar.
+    let mut all: Vec<BarRecord> = (0..10_000)
+        .map(|n| {
+            bar(if n % 7 == 0 { "AAPL" } else { "TSLA" }, MINUTE.plus(n + n / 390 * 1050), 100 + i64::from(n))
+        })
+        .collect();
+    for record in all.iter_mut().skip(5000) {
+        record.bar.feed = "sip".parse().unwrap();
+        record.revision = 3;
+    }
+    let edge =
+        BarRecord { bar: Bar { volume: Volume::MAX, vwap: Some(Price::MAX), ..all[1].bar }, revision: 0 };
+    all[1] = edge;
+    store.commit(&bars_of(all), at(0)).await.unwrap();
+    let every = Minute::MIN..Minute::MAX;
+    for (of, range, limit) in [
+        ("TSLA", every.clone(), usize::MAX),
+        ("AAPL", every.clone(), usize::MAX),
+        ("GOOG", every.clone(), usize::MAX),
+        ("TSLA", every.clone(), 0),
+        ("TSLA", every.clone(), 1),
+        ("TSLA", every.clone(), 4096),
+        ("TSLA", every, 4097),
+        ("TSLA", MINUTE.plus(100)..MINUTE.plus(5000), 3000),
+        ("TSLA", MINUTE.plus(100)..MINUTE.plus(101), 9),
+        ("TSLA", MINUTE.plus(101)..MINUTE.plus(100), 9),
+    ] {
+        let expected: Vec<Bar> = store
+            .bars(symbol(of), range.clone(), limit)
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|record| record.bar)
+            .collect();
+        let read = store.history(symbol(of), range.clone(), limit).await.unwrap();
+        assert!(read == expected, "{of} {range:?} {limit}: {} and {}", read.len(), expected.len());
     }
 }
 
@@ -1516,6 +2437,11 @@ pub async fn the_feeds_state_comes_back_and_is_no_reason_to_render(store: Shared
     assert_eq!(store.feed_status().await.unwrap(), Some(feed_status(FeedMode::Live, at(9))));
 }
 
+/// A rule of a subscriber's own.
+pub fn own_rule() -> RuleName {
+    "zscore z=4 window=30m".parse().unwrap()
+}
+
 /// Many alerts, some of the same minute, newest first.
 async fn many_alerts(store: &Shared) -> Vec<Alert> {
     let mut all = Vec::new();
@@ -1525,7 +2451,11 @@ async fn many_alerts(store: &Shared) -> Vec<Alert> {
             if (n + m as i32) % 2 == 0 {
                 one.metric = Metric::Price;
             }
-            one.id = AlertId::derive("spike", one.symbol, one.metric, one.start);
+            if n % 4 > 1 {
+                one.rule = own_rule();
+                one.evidence = Evidence::Deviation { sum: 1_262_070, squares: 1 << 90, bars: 30 };
+            }
+            one.id = AlertId::derive(one.rule, one.symbol, one.metric, one.start);
             all.push(one);
         }
     }
@@ -1556,23 +2486,30 @@ pub async fn alerts_are_paged_newest_first_without_gaps_or_repeats(store: Shared
 
 pub async fn alerts_are_filtered(store: Shared) {
     let all = many_alerts(&store).await;
-    for of in [None, Some(symbol("TSLA")), Some(symbol("GOOG"))] {
-        for metric in [None, Some(Metric::Price), Some(Metric::Volume)] {
-            for since in [None, Some(MINUTE.plus(30)), Some(MINUTE.plus(1000))] {
-                let expected: Vec<Alert> = all
-                    .iter()
-                    .filter(|one| of.is_none_or(|of| one.symbol == of))
-                    .filter(|one| metric.is_none_or(|metric| one.metric == metric))
-                    .filter(|one| since.is_none_or(|since| one.start >= since))
-                    .cloned()
-                    .collect();
-                let query = AlertQuery { symbol: of, metric, since, after: None, limit: 1000 };
-                assert_eq!(store.alerts(query).await.unwrap(), expected, "{query:?}");
-                if let Some(middle) = expected.get(expected.len() / 2) {
-                    let query = AlertQuery { after: Some((middle.start, middle.id)), ..query };
-                    assert_eq!(store.alerts(query).await.unwrap(), expected[expected.len() / 2 + 1..]);
-                }
-            }
+    let unknown: RuleName = "zscore z=5".parse().unwrap();
+    let rules = [None, Some(RuleName::House), Some(own_rule()), Some(unknown)];
+    let symbols = [None, Some(symbol("TSLA")), Some(symbol("GOOG"))];
+    let metrics = [None, Some(Metric::Price), Some(Metric::Volume)];
+    let sinces = [None, Some(MINUTE.plus(30)), Some(MINUTE.plus(1000))];
+    let every = AlertQuery { limit: 1000, ..AlertQuery::default() };
+    let queries = rules
+        .into_iter()
+        .flat_map(|rule| symbols.map(|symbol| AlertQuery { rule, symbol, ..every }))
+        .flat_map(|query| metrics.map(|metric| AlertQuery { metric, ..query }))
+        .flat_map(|query| sinces.map(|since| AlertQuery { since, ..query }));
+    for query in queries {
+        let expected: Vec<Alert> = all
+            .iter()
+            .filter(|one| query.rule.is_none_or(|rule| one.rule == rule))
+            .filter(|one| query.symbol.is_none_or(|symbol| one.symbol == symbol))
+            .filter(|one| query.metric.is_none_or(|metric| one.metric == metric))
+            .filter(|one| query.since.is_none_or(|since| one.start >= since))
+            .cloned()
+            .collect();
+        assert_eq!(store.alerts(query).await.unwrap(), expected, "{query:?}");
+        if let Some(middle) = expected.get(expected.len() / 2) {
+            let query = AlertQuery { after: Some((middle.start, middle.id)), ..query };
+            assert_eq!(store.alerts(query).await.unwrap(), expected[expected.len() / 2 + 1..]);
         }
     }
     let one = &all[5];
@@ -1602,7 +2539,7 @@ pub async fn what_nobody_confirmed_is_forgotten(store: Shared) {
     // One confirms, one asks again later, one mail is sent.
     store.confirm(&asked[0].hashes.confirm, at(1)).await.unwrap();
     store.subscribe(&asked[1], UNLIMITED, at(10)).await.unwrap();
-    let mail = store.claim(at(20), at(50), 1).await.unwrap().remove(0);
+    let mail = store.claim(at(20), at(50), 1, PLENTY).await.unwrap().remove(0);
     settle(&store, &mail, Outcome::Sent, at(21)).await;
     assert_eq!(store.forget(at(2 * DAY), 0).await.unwrap(), 0);
     assert_eq!(forget(&store, 2 * DAY, 100).await, 0, "its deadline passed a day ago, not more");
@@ -1625,7 +2562,7 @@ pub async fn what_has_ended_is_forgotten_after_a_month(store: Shared) {
     let stays = subscribed(&store, 2, "TSLA", at(0)).await;
     let told = claim_one(&store, at(1)).await;
     settle(&store, &told, Outcome::Sent, at(2)).await;
-    store.unsubscribe(&sign_up.hashes.unsubscribe, at(3)).await.unwrap().unwrap();
+    store.unsubscribe(&sign_up.hashes.unsubscribe, false, at(3)).await.unwrap().unwrap();
     assert_eq!(forget(&store, 30 * DAY + 3, 100).await, 0);
     assert!(status(&store, &sign_up).await.is_some());
     assert_eq!(forget(&store, 30 * DAY + 4, 1).await, 2);

@@ -14,11 +14,16 @@ pub use qqq_core::alert::AlertChange;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use qqq_core::delivery::{Delivery, DeliveryId, Lease, Outcome};
-use qqq_core::subscription::{EmailAddress, Subscription, SubscriptionId};
+use qqq_core::channel::Channel;
+use qqq_core::delivery::{Delivery, DeliveryId, DeliveryKind, Lease, Outcome};
+use qqq_core::quiet::QuietHours;
+use qqq_core::rule::Rule;
+use qqq_core::subscription::{Subscription, SubscriptionId};
 use qqq_core::token::{Purpose, TokenHash, TokenHashes};
-use qqq_core::{Alert, AlertId, Bar, FeedStatus, Metric, Minute, Split, Statistics, Symbol};
+use qqq_core::{Alert, AlertId, Bar, FeedStatus, Metric, Minute, RuleName, Split, Statistics, Symbol};
+use std::fmt;
 use std::ops::Range;
+use std::str::FromStr;
 use std::sync::Arc;
 
 /// Opens the store a URL names: `sqlite://data/qqq-tracker.db` (relative) or `sqlite:///var/lib/x.db`.
@@ -34,9 +39,9 @@ pub async fn open(url: &str) -> Result<Arc<dyn Store>, StoreError> {
 }
 
 /// Everything a backend does.
-pub trait Store: BarStore + AlertStore + OutboxStore + SubscriptionStore + Housekeeping {}
+pub trait Store: BarStore + AlertStore + OutboxStore + SubscriptionStore + AdminStore + Housekeeping {}
 
-impl<T: BarStore + AlertStore + OutboxStore + SubscriptionStore + Housekeeping> Store for T {}
+impl<T: BarStore + AlertStore + OutboxStore + SubscriptionStore + AdminStore + Housekeeping> Store for T {}
 
 /// Position in the store's history. Every commit that changes what readers see has one, and they become
 /// visible in order: a reader that has seen `n` has seen everything up to `n`.
@@ -194,12 +199,12 @@ pub struct Imported {
 #[async_trait]
 pub trait BarStore: Send + Sync {
     /// Writes all effects of a step, or none: bars, statistics, alerts, and one delivery for every active
-    /// subscription that an alert concerns (same symbol and metric, `active_from <= alert.start`).
+    /// subscription that an alert concerns: same symbol, metric and rule, `active_from <= alert.start`, not paused.
     ///
     /// Ids are derived from inputs, so committing a batch again changes nothing and owes nothing twice.
     /// Raising an alert that exists leaves the stored one. For a retraction: a delivery that waits is cancelled,
     /// and whoever may have been told gets exactly one follow-up, a delivery of kind `Retraction`, unless the
-    /// subscription has ended. May have been told: whoever had an attempt, unless it was the only one and ended
+    /// subscription has ended or is paused. May have been told: whoever had an attempt, unless it was the only one and ended
     /// as [`Outcome::Failed`]. What is under way is judged by this when it ends, and what had ended before as
     /// well, however it had. `now` is the wall clock.
     async fn commit(&self, batch: &Batch, now: Timestamp) -> Result<Committed, StoreError>;
@@ -215,6 +220,14 @@ pub trait BarStore: Send + Sync {
         range: Range<Minute>,
         limit: usize,
     ) -> Result<Vec<BarRecord>, StoreError>;
+
+    /// The same bars without their revisions, read in a fraction of the time: for backtests, which take years of minutes.
+    async fn history(
+        &self,
+        symbol: Symbol,
+        range: Range<Minute>,
+        limit: usize,
+    ) -> Result<Vec<Bar>, StoreError>;
 
     /// For each of `symbols`, the bars of the `minutes` up to its newest one:
     /// `newest - minutes < start <= newest`. Ordered by (start, symbol).
@@ -259,6 +272,8 @@ pub struct AlertQuery {
     pub symbol: Option<Symbol>,
     /// Only of this metric.
     pub metric: Option<Metric>,
+    /// Only of this rule.
+    pub rule: Option<RuleName>,
     /// Only of bars that start here or later.
     pub since: Option<Minute>,
     /// Only those that come after this one in the list: a page's last entry.
@@ -288,35 +303,55 @@ pub struct OutboxSummary {
     pub failed: u64,
     /// Not accepted while they were worth sending.
     pub expired: u64,
-    /// Taken back before any attempt: unsubscribed, or the alert was retracted.
+    /// Taken back: the subscription ended or is paused, its address is suppressed, or the alert was retracted.
     pub cancelled: u64,
+    /// Told in a digest, which is counted by itself.
+    pub bundled: u64,
     /// When the oldest waiting one came to be owed.
     pub oldest_pending: Option<Timestamp>,
+}
+
+/// How many messages a recipient (by its [`key`](Channel::key)) may be sent: alerts and digests that were sent within
+/// the last `per_seconds` or are under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// So many; 0 counts as 1.
+    pub messages: u32,
+    /// In so many seconds.
+    pub per_seconds: i64,
 }
 
 /// Owed deliveries: claimed by lease, settled with the proof of the latest claim.
 #[async_trait]
 pub trait OutboxStore: Send + Sync {
     /// Claims up to `limit` deliveries that are due and unclaimed (or whose lease ran out), oldest due first,
-    /// until `lease_until`. Settles as expired what is past its time; what tells of a retracted alert is cancelled,
-    /// and followed up where it had an attempt. Reads each subscription's status in the
-    /// same transaction: what belongs to one no longer entitled is cancelled, not handed out.
+    /// until `lease_until`; of one recipient, four are under way at most. Settles as expired what is past its time; what
+    /// tells of a retracted alert is cancelled, and followed up where it had an attempt. Reads each subscription's status
+    /// in the same transaction: what belongs to one no longer entitled is cancelled, not handed out.
+    ///
+    /// Alerts, retractions and digests wait for the end of their subscription's quiet hours, alerts and digests for room
+    /// in their recipient's `budget`; they then are worth sending for as long as if they had come to be owed at that
+    /// time. Alerts that waited before any attempt come as one digest of at most 200, made in this transaction, where
+    /// more than one of a recipient is due; the others are [`Bundled`](DeliveryState::Bundled). A digest leaves out what
+    /// was retracted and what belongs to a subscription that ended or is paused, and is cancelled where nothing is left.
     async fn claim(
         &self,
         now: Timestamp,
         lease_until: Timestamp,
         limit: usize,
+        budget: Budget,
     ) -> Result<Vec<Delivery>, StoreError>;
 
     /// Extends a lease. False where a later claim exists or the delivery is settled.
     async fn renew(&self, id: DeliveryId, lease: Lease, lease_until: Timestamp) -> Result<bool, StoreError>;
 
-    /// Records how an attempt ended. Where the last three mails to an address (by its
-    /// [`key`](EmailAddress::key)) that the receiver answered for good, of whatever kind and subscription, ended as
-    /// [`Outcome::Failed`], the address is suppressed, by the SHA-256 of its key: for 30 days nothing more comes to
-    /// be owed to it, and a claim cancels what is owed already. False, and nothing changed, where a later claim exists or the delivery
-    /// is settled. A retry past the delivery's expiry settles it as expired. Of a retracted alert, there is no
-    /// retry, and whoever may have been told is owed the follow-up ([`BarStore::commit`]).
+    /// Records how an attempt ended. Where the last three messages to a recipient (by its
+    /// [`key`](Channel::key)) that were answered for good, of whatever kind and subscription, failed, the recipient is
+    /// suppressed, by the SHA-256 of its key: for 30 days nothing more comes to be owed to it, and a claim cancels what
+    /// is owed already. False, and nothing changed, where a later claim exists or the delivery is settled. A retry past
+    /// the delivery's expiry settles it as expired. Of a retracted alert, there is no retry, and whoever may have been
+    /// told is owed the follow-up ([`BarStore::commit`]). [`Outcome::Gone`] is a failure that also disables the
+    /// subscription, or all that a digest tells of, and cancels what is owed to them.
     async fn settle(
         &self,
         id: DeliveryId,
@@ -339,28 +374,32 @@ pub struct SignUp {
     /// Random.
     pub id: SubscriptionId,
     /// Where to.
-    pub email: EmailAddress,
+    pub channel: Channel,
     /// Of which symbol.
     pub symbol: Symbol,
     /// Of which metric.
     pub metric: Metric,
+    /// By which rule.
+    pub rule: RuleName,
+    /// When alerts wait.
+    pub quiet: Option<QuietHours>,
     /// Random; tokens are derived from it.
     pub nonce: [u8; 16],
     /// Of the tokens derived from `id` and `nonce`.
     pub hashes: TokenHashes,
-    /// Whether the address must confirm (double opt-in). Without, the subscription is active at once.
+    /// Whether the receiver must confirm (double opt-in). Without, the subscription is active at once.
     pub confirm: bool,
 }
 
-/// How many confirmation mails may go out. An address counts with all that reach the same mailbox
-/// ([`EmailAddress::mailbox_key`]).
+/// How many confirmations may go out. A recipient counts with all that reach the same receiver
+/// ([`Channel::throttle_key`]).
 #[derive(Clone, Copy, Debug)]
 pub struct SignUpLimits {
-    /// Seconds between two mails to one address.
+    /// Seconds between two messages to one recipient.
     pub address_gap_seconds: i64,
-    /// Mails to one address in 24 hours.
+    /// Messages to one recipient in 24 hours.
     pub address_per_day: u32,
-    /// Mails in one hour, all addresses together.
+    /// Messages in one hour, all recipients together.
     pub total_per_hour: u32,
 }
 
@@ -379,7 +418,7 @@ pub enum Confirmed {
     AlreadyActive(Subscription),
     /// The link is too old; the subscription stays pending.
     Expired(Subscription),
-    /// It has been unsubscribed since: a new sign-up is needed.
+    /// It has ended since: a new sign-up is needed.
     Ended(Subscription),
     /// No subscription has this token.
     Unknown,
@@ -388,11 +427,11 @@ pub enum Confirmed {
 /// Subscriptions.
 #[async_trait]
 pub trait SubscriptionStore: Send + Sync {
-    /// Takes a sign-up. Where the same address, symbol and metric is pending or active, that subscription
-    /// stays and the new id is dropped; a pending one's confirmation deadline (24 h) starts anew. Owes a
-    /// confirmation mail unless `limits` forbid it or the address is suppressed; the answer (was a mail
-    /// owed?) is for metrics only and must never reach the client. Nor may the time it takes: what is known
-    /// already is written and made durable like what is new.
+    /// Takes a sign-up. Where the same recipient (by its [`key`](Channel::key)), symbol, metric and rule is pending or
+    /// active, that subscription stays as it is and the new id is dropped; a pending one's confirmation deadline (24 h)
+    /// starts anew. Owes a confirmation unless `limits` forbid it or the recipient is suppressed: to whom must confirm, and
+    /// to every webhook, whose owner has nothing else that tells its id, token and secret. The answer (was one owed?) is for metrics only and must never reach the client. Nor may the time it takes: what is known already is
+    /// written and made durable like what is new.
     async fn subscribe(
         &self,
         sign_up: &SignUp,
@@ -407,16 +446,223 @@ pub trait SubscriptionStore: Send + Sync {
         token: &TokenHash,
     ) -> Result<Option<Subscription>, StoreError>;
 
-    /// Activates a pending subscription. It is mailed for bars that start at or after the activation: by the
+    /// Activates a pending subscription. It is told of bars that start at or after the activation: by the
     /// wall clock on a live feed, by the feed's clock on a simulated or replayed one.
     async fn confirm(&self, token: &TokenHash, now: Timestamp) -> Result<Confirmed, StoreError>;
 
-    /// Ends a subscription and cancels what is owed to it and not under way. Doing it again changes nothing.
+    /// Ends a subscription, or with `all` every one of the same recipient (by its [`key`](Channel::key)), and cancels
+    /// what is owed to them and not under way. What has ended stays as it is. Answers the one the token belongs to.
     async fn unsubscribe(
         &self,
         token: &TokenHash,
+        all: bool,
         now: Timestamp,
     ) -> Result<Option<Subscription>, StoreError>;
+
+    /// Changes the subscription a managing token belongs to. Nothing but the secret's rotation concerns what is under
+    /// way. What was owed before by another rule stays owed.
+    async fn amend(
+        &self,
+        token: &TokenHash,
+        change: &SubscriptionChange,
+        now: Timestamp,
+    ) -> Result<Amended, StoreError>;
+
+    /// What the active subscriptions watch by rules of their own, each once, in no order, and the version of that.
+    async fn watched(&self) -> Result<Watched, StoreError>;
+
+    /// The version of what [`watched`](Self::watched) answers: another one where that may have changed. Cheap: asked
+    /// for before every step.
+    async fn watch_version(&self) -> Result<u64, StoreError>;
+}
+
+/// What to change about a subscription. `None` leaves it.
+#[derive(Clone, Debug, Default)]
+pub struct SubscriptionChange {
+    /// By which rule from now on.
+    pub rule: Option<RuleName>,
+    /// `Some(None)`: no quiet hours any more. What is held is judged anew.
+    pub quiet: Option<Option<QuietHours>>,
+    /// Pauses until then, and cancels what is owed and not under way but for confirmations; [`Timestamp::MAX`]: until it
+    /// is resumed. `Some(None)` resumes it. What is raised while paused is never told.
+    pub paused_until: Option<Option<Timestamp>>,
+    /// Replaces the secret that signs its webhooks by that of the next generation.
+    pub rotate_secret: bool,
+}
+
+/// What became of a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Amended {
+    /// It is as asked for.
+    Changed(Subscription),
+    /// Another subscription of the same recipient, symbol and metric has that rule already. Nothing was changed.
+    Conflict,
+    /// It has ended. Nothing was changed.
+    Ended(Subscription),
+    /// No subscription has this token.
+    Unknown,
+}
+
+/// What is watched by rules of subscribers' own.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Watched {
+    /// Grows with every change.
+    pub version: u64,
+    /// What, each once.
+    pub watches: Vec<(Symbol, Metric, Rule)>,
+}
+
+/// Which subscriptions to list, by id.
+#[derive(Clone, Debug, Default)]
+pub struct SubscriptionQuery {
+    /// Only of this recipient: a [`Channel::key`].
+    pub address: Option<String>,
+    /// Only those that come after this one in the list: a page's last entry.
+    pub after: Option<SubscriptionId>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// Which subscriptions an operator means.
+#[derive(Clone, Debug)]
+pub enum Selection {
+    /// This one.
+    One(SubscriptionId),
+    /// All of a recipient: a [`Channel::key`].
+    Of(String),
+}
+
+/// Where a delivery stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DeliveryState {
+    /// Waiting for its time or under way.
+    Pending,
+    /// Accepted by the receiver.
+    Sent,
+    /// Refused for good.
+    Failed,
+    /// Not accepted while it was worth sending.
+    Expired,
+    /// Taken back.
+    Cancelled,
+    /// Told in a digest.
+    Bundled,
+}
+
+impl DeliveryState {
+    /// All, in the order they are listed.
+    pub const ALL: [Self; 6] =
+        [Self::Pending, Self::Sent, Self::Failed, Self::Expired, Self::Cancelled, Self::Bundled];
+
+    /// `pending`, `sent`, `failed`, `expired`, `cancelled` or `bundled`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Sent => "sent",
+            Self::Failed => "failed",
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
+            Self::Bundled => "bundled",
+        }
+    }
+}
+
+impl fmt::Display for DeliveryState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for DeliveryState {
+    type Err = InvalidDeliveryState;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|state| state.as_str() == text)
+            .ok_or_else(|| InvalidDeliveryState(text.chars().take(32).collect()))
+    }
+}
+
+/// A text that names no state of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is not a delivery's state: it must be `pending`, `sent`, `failed`, `expired`, `cancelled` or `bundled`"
+)]
+pub struct InvalidDeliveryState(pub String);
+
+/// Which deliveries to list, newest first.
+#[derive(Clone, Debug)]
+pub struct DeliveryQuery {
+    /// Only those that stand there.
+    pub state: DeliveryState,
+    /// Only to this recipient: a [`Channel::key`].
+    pub address: Option<String>,
+    /// Only those that come after this one in the list: a page's last entry.
+    pub after: Option<(Timestamp, DeliveryId)>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// A delivery, as the operator sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryRecord {
+    /// Which.
+    pub id: DeliveryId,
+    /// What it tells.
+    pub kind: DeliveryKind,
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// To whom.
+    pub subscription: Subscription,
+    /// Of what; `None` for confirmations and digests.
+    pub alert: Option<AlertId>,
+    /// When it came to be owed.
+    pub created_at: Timestamp,
+    /// When it stops being worth sending.
+    pub expires_at: Timestamp,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// When it came to an end.
+    pub settled_at: Option<Timestamp>,
+    /// Why it stands there, as far as there is anything to say.
+    pub reason: Option<String>,
+    /// The digest it went into.
+    pub digest: Option<DeliveryId>,
+}
+
+/// What became of a wish to try a delivery again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Replayed {
+    /// It is owed again.
+    Owed,
+    /// It stands where nothing is to be tried again: only what failed or expired is.
+    Refused(DeliveryState),
+    /// Its subscription has ended.
+    Ended,
+    /// There is no such delivery.
+    Unknown,
+}
+
+/// What an operator looks at and mends.
+#[async_trait]
+pub trait AdminStore: Send + Sync {
+    /// Subscriptions in any state, by id.
+    async fn subscriptions(&self, query: &SubscriptionQuery) -> Result<Vec<Subscription>, StoreError>;
+
+    /// Disables subscriptions that have not ended, and cancels what is owed to them and not under way. Answers how many.
+    async fn disable(&self, which: &Selection, now: Timestamp) -> Result<u64, StoreError>;
+
+    /// Deletes all that is known of a recipient (a [`Channel::key`]) at once: subscriptions, deliveries, its
+    /// suppression. What is under way cannot be settled any more. Answers how many subscriptions there were.
+    async fn erase(&self, address: &str) -> Result<u64, StoreError>;
+
+    /// Deliveries by (time owed, id), newest first.
+    async fn deliveries(&self, query: &DeliveryQuery) -> Result<Vec<DeliveryRecord>, StoreError>;
+
+    /// Owes a delivery again that failed or expired: the same id, due at once, with a new expiry. Its attempts go on
+    /// counting. What bars any delivery bars it too: a pause, a suppression, a retraction.
+    async fn replay(&self, id: DeliveryId, now: Timestamp) -> Result<Replayed, StoreError>;
 }
 
 /// Held while a process is the store's only worker; released when dropped or when the process dies.

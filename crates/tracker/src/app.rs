@@ -19,8 +19,8 @@ use jiff::SignedDuration;
 use prometheus_client::registry::Registry;
 use qqq_api::{Api, ApiConfig, Cors, Limits, StreamLimits};
 use qqq_core::{Calendar, Clock, FeedMode, Watchlist};
-use qqq_notify::{Deliver, Mail, MailConfig, WebhooksConfig};
-use qqq_store::{Sequence, Store, StoreError, WorkerLock};
+use qqq_notify::{Channels, Deliver, Mail, MailConfig, Webhooks, WebhooksConfig};
+use qqq_store::{Budget, Sequence, Store, StoreError, WorkerLock};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -51,7 +51,7 @@ pub struct App {
     watchlist: Arc<Watchlist>,
     calendar: Arc<Calendar>,
     clock: Arc<dyn Clock>,
-    mail: Arc<dyn Deliver>,
+    channels: Arc<Channels>,
     tokens: qqq_core::token::TokenKey,
     registry: Arc<Mutex<Registry>>,
     metrics: Arc<Metrics>,
@@ -64,11 +64,14 @@ impl App {
         let calendar = Arc::new(config.calendar());
         let store = open_store(&config).await?;
         let tokens = key::token_key(&config, store.as_ref()).await?;
-        let mail = Arc::new(Mail::new(mail_config(&config)?, tokens.clone(), Arc::clone(&clock))?);
+        let channels = Arc::new(Channels {
+            mail: Mail::new(mail_config(&config)?, tokens.clone(), Arc::clone(&clock))?,
+            webhooks: Webhooks::new(webhooks_config(&config)?, tokens.clone(), Arc::clone(&clock))?,
+        });
         let mut registry = Registry::default();
         let metrics = Arc::new(Metrics::register(&mut registry));
         let registry = Arc::new(Mutex::new(registry));
-        Ok(Self { config, store, watchlist, calendar, clock, mail, tokens, registry, metrics })
+        Ok(Self { config, store, watchlist, calendar, clock, channels, tokens, registry, metrics })
     }
 
     /// Plays its roles until told to stop, or until one fails.
@@ -97,9 +100,9 @@ impl App {
         if let Some(listener) = listener {
             let address = listener.local_addr()?;
             self.start_server(&mut playing, listener, &committed, &kick, &stop).await?;
-            summary::print(&self.config, &*self.store, &*self.mail, feed.as_ref(), Some(address));
+            summary::print(&self.config, &*self.store, &self.channels, feed.as_ref(), Some(address));
         } else {
-            summary::print(&self.config, &*self.store, &*self.mail, feed.as_ref(), None);
+            summary::print(&self.config, &*self.store, &self.channels, feed.as_ref(), None);
         }
         let result = supervise(playing, stop).await;
         drop(lock);
@@ -205,7 +208,7 @@ impl App {
             Arc::clone(&self.calendar),
             Arc::clone(&self.clock),
             Arc::clone(&self.metrics),
-            self.config.rule(),
+            self.config.house_rules(),
             source.info(),
         )
         .await
@@ -224,9 +227,10 @@ impl App {
     fn dispatch(&self) -> Dispatch {
         Dispatch::new(
             Arc::clone(&self.store),
-            Arc::clone(&self.mail),
+            Arc::clone(&self.channels) as Arc<dyn Deliver>,
             Arc::clone(&self.clock),
             Arc::clone(&self.metrics),
+            Budget { messages: self.config.subscriptions.messages_per_hour, per_seconds: 60 * 60 },
         )
     }
 
@@ -302,6 +306,9 @@ impl App {
         config.trusted_proxies = section.trusted_proxies.iter().map(|proxy| proxy.0.0).collect();
         config.cors = Cors(section.cors_origins.iter().map(|origin| origin.0.clone()).collect());
         config.outbox_hint = Arc::clone(kick);
+        let channels = Arc::clone(&self.channels);
+        config.admit =
+            Arc::new(move |url| channels.webhooks.admit(url).map_err(|refusal| refusal.to_string()));
         config.rule = self.config.rule();
         config.version = env!("CARGO_PKG_VERSION");
         config.limits = Limits {

@@ -1,13 +1,13 @@
 //! `qqq-tracker check`: one line for each thing that must work, with the remedy where it doesn't.
 
-use crate::app::{mail_config, open_store};
+use crate::app::{mail_config, open_store, webhooks_config};
 use crate::config::{Config, Sources};
 use crate::key;
 use crate::source::{Feed, Source, refusal};
 use qqq_core::token::TokenKey;
 use qqq_core::{Calendar, Clock, Minute, Symbol};
 use qqq_feed::{FeedError, FeedErrorKind};
-use qqq_notify::{Deliver as _, DeliveryError, Mail};
+use qqq_notify::{DeliveryError, Mail, Webhooks};
 use qqq_store::StoreError;
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -60,12 +60,12 @@ pub async fn run(config: &Config, sources: &Sources, clock: Arc<dyn Clock>) -> a
     line("settings", Ok(format!("{}: {symbols} symbols, provider {provider}", sources.describe())));
     line("calendar", Ok(today(&calendar, Minute::containing(clock.now()))));
 
-    let (mail_key, store) = match open_store(config).await {
+    let (key, store) = match open_store(config).await {
         Ok(store) => {
             let key = key::token_key(config, store.as_ref()).await;
             let sound = store.check().await;
             line("store", sound.map(|()| store.describe()).map_err(|error| store_failure(error.into())));
-            let mail_key = match key {
+            let key = match key {
                 Ok(key) => key,
                 Err(error) => {
                     let remedy =
@@ -74,7 +74,7 @@ pub async fn run(config: &Config, sources: &Sources, clock: Arc<dyn Clock>) -> a
                     TokenKey::new([0; 32])
                 }
             };
-            (mail_key, Some(store))
+            (key, Some(store))
         }
         Err(error) => {
             line("store", Err(store_failure(error)));
@@ -90,7 +90,8 @@ pub async fn run(config: &Config, sources: &Sources, clock: Arc<dyn Clock>) -> a
         }
         Err(error) => line("feed", Err(error)),
     }
-    line("mail", mail(config, mail_key, clock).await);
+    line("mail", mail(config, key.clone(), Arc::clone(&clock)).await);
+    line("webhooks", webhooks(config, key, clock));
     if let Some(store) = store {
         store.close().await;
     }
@@ -194,11 +195,16 @@ async fn mail(config: &Config, key: TokenKey, clock: Arc<dyn Clock>) -> Result<S
     mail.check().await.map_err(|error| {
         let remedy = match &error {
             _ if folder => "name a folder in email.folder that this user can write",
-            DeliveryError::Retry(_) | DeliveryError::RetryAfter(..) => {
+            DeliveryError::Retry(_) | DeliveryError::RetryAfter(..) | DeliveryError::Paused(..) => {
                 "are host, port and tls in email.smtp_url right, and does the server run? Else try again later"
             }
             DeliveryError::GiveUp(_) | DeliveryError::Gone(_) => "correct user and password in email.smtp_url, and email.from",
         };
         Failure::new(error, remedy)
     })
+}
+
+fn webhooks(config: &Config, key: TokenKey, clock: Arc<dyn Clock>) -> Result<String, Failure> {
+    let webhooks = Webhooks::new(webhooks_config(config)?, key, clock).map_err(anyhow::Error::from)?;
+    Ok(webhooks.describe())
 }

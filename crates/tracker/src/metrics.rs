@@ -135,7 +135,7 @@ impl Metrics {
         let outcome = match outcome {
             Outcome::Sent => "sent",
             Outcome::RetryAt(..) => "retry",
-            Outcome::Failed(_) => "failed",
+            Outcome::Failed(_) | Outcome::Gone(_) => "failed",
         };
         self.attempts.get_or_create(&AttemptLabel { kind: kind.as_str(), outcome }).inc();
     }

@@ -3,7 +3,7 @@
 use crate::config::{Config, ProviderName};
 use qqq_core::calendar::Market;
 use qqq_core::{FeedInfo, FeedMode};
-use qqq_notify::Deliver;
+use qqq_notify::Channels;
 use qqq_store::Store;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -13,11 +13,12 @@ use std::net::SocketAddr;
 pub fn print(
     config: &Config,
     store: &dyn Store,
-    mail: &dyn Deliver,
+    channels: &Channels,
     feed: Option<&FeedInfo>,
     address: Option<SocketAddr>,
 ) {
-    let text = text(config, &store.describe(), &mail.describe(), feed, address);
+    let channels = (&*channels.mail.describe(), &*channels.webhooks.describe());
+    let text = text(config, &store.describe(), channels, feed, address);
     // A closed standard output is no reason not to run.
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
@@ -25,7 +26,7 @@ pub fn print(
 fn text(
     config: &Config,
     store: &str,
-    mail: &str,
+    (mail, webhooks): (&str, &str),
     feed: Option<&FeedInfo>,
     address: Option<SocketAddr>,
 ) -> String {
@@ -66,6 +67,7 @@ fn text(
     );
     line("store", store);
     line("mail", mail);
+    line("", webhooks);
     let Some(address) = address else {
         return text;
     };
@@ -109,12 +111,19 @@ mod tests {
             delay_minutes: 0,
         };
         let config = Config::default();
-        let text = text(&config, "SQLite", "files in data/mail", Some(&feed), Some(config.server.listen));
+        let text = text(
+            &config,
+            "SQLite",
+            ("files in data/mail", "webhooks to public addresses"),
+            Some(&feed),
+            Some(config.server.listen),
+        );
         for part in [
             "simulated",
             "AAPL MSFT",
             "3 times its last 1h",
             "data/mail",
+            "webhooks to public addresses",
             "http://127.0.0.1:8080",
             "curl",
             "alpaca",

@@ -83,6 +83,28 @@ impl Streams {
 }
 
 /// `GET /v1/stream`.
+#[utoipa::path(
+    get,
+    path = "/v1/stream",
+    tag = "symbols",
+    operation_id = "stream",
+    summary = "What is committed, as server-sent events",
+    description = "Events `bar`, `stats`, `alert`, `status` and `reset`; data is JSON on one line. Ids rise and are opaque. After \
+        an id comes everything that changed since, once, as it is now. `retry:` comes first and last; a comment every 15 \
+        seconds when it is quiet. `reset` says that the stream cannot go on where it was asked to: load anew.",
+    params(
+        ("symbols" = Option<String>, Query, description = "Only of these: 1 to 100 tickers, between commas.", example = "META,NVDA"),
+        ("last_event_id" = Option<String>, Query, description = "Go on after this event: an id, or the `Stream-Position` of an answer."),
+        ("Last-Event-ID" = Option<String>, Header, description = "The same; wins over the query."),
+    ),
+    responses(
+        (status = 200, description = "Events, without end", body = String, content_type = "text/event-stream"),
+        (status = 400, description = "The id is none of ours, or there are too many symbols"),
+        (status = 404, description = "A ticker is not tracked"),
+        (status = 429, description = "Too many streams of this network"),
+        (status = 503, description = "Too many streams, or the store does not answer"),
+    ),
+)]
 pub(crate) async fn stream(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
     let query = Query::parse(request.uri().query(), &["symbols", "last_event_id"])?;
     let filter = api.filter(query.get("symbols"))?;

@@ -173,10 +173,11 @@ async fn an_alert_has_the_shape_of_the_contract() {
     world.commit(raised([alert.clone()])).await;
     let router = world.router().await;
     let expected = json!({
-        "id": alert.id.to_string(), "rule": "spike", "symbol": "META", "metric": "volume",
+        "id": alert.id.to_string(), "rule": "spike", "kind": "spike", "symbol": "META", "metric": "volume",
         "start": "2025-01-31T20:59:00Z", "value": 151234, "average": 21034.5, "ratio": 7.189807221469491,
         "window_bars": 60, "feed": "iex", "revision": 0, "state": "raised",
-        "raised_at": "2025-01-31T21:00:04.12Z", "occurrences": 1, "peak": 151234
+        "raised_at": "2025-01-31T21:00:04.12Z", "occurrences": 1, "peak": 151234,
+        "evidence": {"type": "average", "sum": 1262070, "bars": 60}
     });
     assert_eq!(get(&router, "/v1/alerts").await.json(), json!({"items": [expected], "next_cursor": null}));
     assert_eq!(get(&router, &format!("/v1/alerts/{}", alert.id)).await.json(), expected);

@@ -91,6 +91,14 @@ impl BarStore for Faulty {
     ) -> Result<Vec<BarRecord>, StoreError> {
         self.ok().await?.bars(symbol, range, limit).await
     }
+    async fn history(
+        &self,
+        symbol: Symbol,
+        range: Range<Minute>,
+        limit: usize,
+    ) -> Result<Vec<Bar>, StoreError> {
+        self.ok().await?.history(symbol, range, limit).await
+    }
     async fn recent_bars(&self, symbols: &[Symbol], minutes: i32) -> Result<Vec<BarRecord>, StoreError> {
         self.ok().await?.recent_bars(symbols, minutes).await
     }
@@ -142,8 +150,9 @@ impl OutboxStore for Faulty {
         now: Timestamp,
         until: Timestamp,
         limit: usize,
+        budget: Budget,
     ) -> Result<Vec<Delivery>, StoreError> {
-        self.ok().await?.claim(now, until, limit).await
+        self.ok().await?.claim(now, until, limit, budget).await
     }
     async fn renew(&self, id: DeliveryId, lease: Lease, until: Timestamp) -> Result<bool, StoreError> {
         self.ok().await?.renew(id, lease, until).await
@@ -189,9 +198,43 @@ impl SubscriptionStore for Faulty {
     async fn unsubscribe(
         &self,
         token: &TokenHash,
+        all: bool,
         now: Timestamp,
     ) -> Result<Option<Subscription>, StoreError> {
-        self.ok().await?.unsubscribe(token, now).await
+        self.ok().await?.unsubscribe(token, all, now).await
+    }
+    async fn amend(
+        &self,
+        token: &TokenHash,
+        change: &SubscriptionChange,
+        now: Timestamp,
+    ) -> Result<Amended, StoreError> {
+        self.ok().await?.amend(token, change, now).await
+    }
+    async fn watched(&self) -> Result<Watched, StoreError> {
+        self.ok().await?.watched().await
+    }
+    async fn watch_version(&self) -> Result<u64, StoreError> {
+        self.ok().await?.watch_version().await
+    }
+}
+
+#[async_trait]
+impl AdminStore for Faulty {
+    async fn subscriptions(&self, query: &SubscriptionQuery) -> Result<Vec<Subscription>, StoreError> {
+        self.ok().await?.subscriptions(query).await
+    }
+    async fn disable(&self, which: &Selection, now: Timestamp) -> Result<u64, StoreError> {
+        self.ok().await?.disable(which, now).await
+    }
+    async fn erase(&self, address: &str) -> Result<u64, StoreError> {
+        self.ok().await?.erase(address).await
+    }
+    async fn deliveries(&self, query: &DeliveryQuery) -> Result<Vec<DeliveryRecord>, StoreError> {
+        self.ok().await?.deliveries(query).await
+    }
+    async fn replay(&self, id: DeliveryId, now: Timestamp) -> Result<Replayed, StoreError> {
+        self.ok().await?.replay(id, now).await
     }
 }
 

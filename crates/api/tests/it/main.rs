@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test fails by panicking
 
+mod backtests;
 mod bars;
 mod caching;
 mod contract;
@@ -17,4 +18,5 @@ mod secrecy;
 mod sockets;
 mod stream;
 mod subscribe;
+mod subscriptions;
 mod world;

@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use qqq_core::subscription::SubscriptionStatus;
 use qqq_core::token::{Purpose, Token};
-use qqq_core::{FeedMode, Metric, Minute};
+use qqq_core::{Evidence, FeedMode, Metric, Minute};
 use qqq_store::Batch;
 
 const ADA: &str = r#"{"email":"ada@example.com","metric":"volume","ticker":"NVDA"}"#;
@@ -192,7 +192,7 @@ async fn what_is_unusual_is_the_first_sentence_and_the_first_row() {
     world.commit(batch).await;
     let mut spike = alert("NVDA", Metric::Volume, start);
     spike.value = 18_700;
-    spike.window_sum = 60_000;
+    spike.evidence = Evidence::Average { sum: 60_000, bars: 60 };
     world.commit(raised([spike])).await;
     let page = get(&world.router().await, "/").await;
     let said = words(page.text());

@@ -16,7 +16,8 @@ use qqq_core::{
     Alert, AlertId, AlertState, Bar, Calendar, Clock, FeedMode, FeedStatus, Figures, Metric, Minute, Price,
     Statistics, Symbol, Volume, Watchlist,
 };
-use qqq_store::{AlertChange, BarRecord, Batch, Sequence, Store};
+use qqq_core::{Evidence, RuleName};
+use qqq_store::{AlertChange, BarRecord, Batch, Budget, Sequence, Store};
 use serde_json::Value;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -103,7 +104,7 @@ impl World {
     pub(crate) async fn claim(&self) -> Vec<Delivery> {
         let now = self.clock.now();
         let lease = now.checked_add(jiff::SignedDuration::from_secs(60)).unwrap();
-        self.store.claim(now, lease, 100).await.unwrap()
+        self.store.claim(now, lease, 100, Budget { messages: 1_000, per_seconds: 60 }).await.unwrap()
     }
 
     /// The token of the one confirmation mail that is owed, and the unsubscribe token beside it.
@@ -281,13 +282,12 @@ pub(crate) fn alert(name: &str, metric: Metric, start: Minute) -> Alert {
     let symbol = symbol(name);
     Alert {
         id: AlertId::derive("spike", symbol, metric, start),
-        rule: "spike".to_owned(),
+        rule: RuleName::House,
         symbol,
         metric,
         start,
         value: 151_234,
-        window_sum: 1_262_070,
-        window_bars: 60,
+        evidence: Evidence::Average { sum: 1_262_070, bars: 60 },
         feed: "iex".parse().unwrap(),
         revision: 0,
         state: AlertState::Raised,

@@ -4,6 +4,8 @@ use crate::oracle::{self, Series};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use qqq_core::alert::{Alert, AlertChange, AlertState, Metric};
+use qqq_core::calendar::{Calendar, Market};
+use qqq_core::rule::{Evidence, RuleName};
 use qqq_core::window::Arrival;
 use qqq_core::{Bar, Detector, FeedLabel, Minute, Price, SpikeRule, Split, Symbol, Volume};
 use std::collections::BTreeMap;
@@ -12,6 +14,10 @@ const BASE: i32 = 28_000_000;
 
 fn symbols() -> Vec<Symbol> {
     ["AAPL", "NVDA"].map(|text| text.parse().unwrap()).to_vec()
+}
+
+fn always() -> Calendar {
+    Calendar::new(Market::Always, false, [])
 }
 
 fn feed() -> FeedLabel {
@@ -45,7 +51,7 @@ struct Tracked {
 
 impl Tracked {
     fn new(rule: SpikeRule) -> Self {
-        let detector = Detector::new(&symbols(), feed(), rule);
+        let detector = Detector::new(&symbols(), feed(), &always(), rule);
         Self { detector, rule, bars: BTreeMap::new(), alerts: BTreeMap::new(), log: Vec::new() }
     }
 
@@ -85,7 +91,7 @@ impl Tracked {
 
     /// Throws the detector away and builds one from what was kept.
     fn restart(&mut self) {
-        let mut detector = Detector::new(&symbols(), feed(), self.rule);
+        let mut detector = Detector::new(&symbols(), feed(), &always(), self.rule);
         detector.restore(
             self.bars.iter().map(|(&(_, symbol), &(bar, revision))| (symbol, bar, revision)),
             self.alerts.values().map(|alert| {
@@ -108,9 +114,10 @@ fn an_alert_carries_its_evidence() {
     let mut tracked = Tracked::calm(SpikeRule::default());
     let changes = tracked.on_time(0, 60, 10_000, 3_000);
     let alert = raised(&changes);
-    assert_eq!((alert.symbol, alert.metric, alert.rule.as_str()), (symbols()[0], Metric::Volume, "spike"));
-    assert_eq!((alert.value, alert.window_sum, alert.window_bars), (3_000, 60_000, 60));
-    assert_eq!((alert.average(), alert.ratio(), alert.peak()), (1_000.0, 3.0, 3_000));
+    assert_eq!((alert.symbol, alert.metric, alert.rule), (symbols()[0], Metric::Volume, RuleName::House));
+    assert_eq!((alert.value, alert.evidence), (3_000, Evidence::Average { sum: 60_000, bars: 60 }));
+    assert_eq!((alert.baseline(), alert.ratio(), alert.peak()), (Some(1_000.0), Some(3.0), 3_000));
+    assert!(alert.holds(&SpikeRule::default().into()));
     assert_eq!((alert.revision, alert.state, alert.occurrences.len()), (0, AlertState::Raised, 1));
 }
 
@@ -342,7 +349,7 @@ fn an_alert_of_another_feed_keeps_its_minute_and_its_silence_and_is_not_changed(
 
     // The other feed sees a hundred times the volume.
     let other: FeedLabel = "other".parse().unwrap();
-    let mut detector = Detector::new(&symbols(), other, rule);
+    let mut detector = Detector::new(&symbols(), other, &always(), rule);
     detector.restore([], alerts.into_iter().map(|alert| (0, alert)));
     let of_other = |minute, volume| Bar { feed: other, ..bar(0, minute, 10_000, volume) };
     for minute in 0..60 {
@@ -368,7 +375,7 @@ fn an_alert_of_another_feed_keeps_its_minute_and_its_silence_and_is_not_changed(
 fn what_is_learned_is_in_the_windows_as_if_it_had_been_observed_and_raises_nothing() {
     let rule = SpikeRule { cooldown_seconds: 0, ..SpikeRule::default() };
     let mut observed = Tracked::new(rule);
-    let mut learned = Detector::new(&symbols(), feed(), rule);
+    let mut learned = Detector::new(&symbols(), feed(), &always(), rule);
     let volumes = |minute: i32| if minute % 17 == 16 { 9_000 } else { 1_000 };
     for minute in (0..200).chain([150, 3, 150]) {
         let bar = bar(0, minute, 10_000, volumes(minute));

@@ -6,5 +6,6 @@ mod aggregate;
 mod calendar;
 mod detector;
 mod oracle;
+mod rules;
 mod week;
 mod windows;

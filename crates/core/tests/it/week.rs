@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 /// The bars in file order, which is by minute.
-fn week() -> Option<Vec<Bar>> {
+pub(crate) fn week() -> Option<Vec<Bar>> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/week_2025-01-27_ten.csv.gz");
     let Ok(file) = std::fs::File::open(path) else {
         eprintln!(
@@ -68,7 +68,7 @@ fn check(calendar: &Calendar, cooldown_minutes: u32, expected_bars: usize) -> Ve
     assert_eq!(symbols.len(), 10);
 
     let rule = SpikeRule { cooldown_seconds: cooldown_minutes * 60, ..SpikeRule::default() };
-    let mut detector = Detector::new(&symbols, FeedLabel::new("replay").unwrap(), rule);
+    let mut detector = Detector::new(&symbols, FeedLabel::new("replay").unwrap(), calendar, rule);
     let mut series: BTreeMap<(Symbol, Metric), Series> = BTreeMap::new();
     let mut alerts: BTreeMap<String, Alert> = BTreeMap::new();
     for bar in &bars {

@@ -5,10 +5,10 @@
 mod alpaca;
 mod alpaca_stream;
 mod captured;
+mod csv;
 mod finnhub;
 mod finnhub_bars;
 mod finnhub_stream;
-mod csv;
 mod given;
 mod hostile;
 mod iex;

@@ -12,10 +12,11 @@ use lettre::message::{Body, Mailbox, MessageBuilder, MultiPart, SinglePart};
 use lettre::{Address, Message, address::Envelope};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
+use qqq_core::channel::Channel;
 use qqq_core::delivery::{Delivery, DeliveryId, DeliveryKind};
 use qqq_core::subscription::{EmailAddress, Subscription, SubscriptionStatus};
 use qqq_core::token::TokenKey;
-use qqq_core::{Alert, Clock, Metric, SpikeRule, sentence};
+use qqq_core::{Alert, Clock, Metric, Rule, SpikeRule, sentence};
 use std::sync::Arc;
 use std::time::SystemTime;
 use url::Url;
@@ -81,10 +82,13 @@ impl Composer {
             News::Alert(alert) => self.alert(&delivery.subscription, alert),
             News::Retraction(alert) => self.retraction(&delivery.subscription, alert),
         };
-        let recipient: Address =
-            delivery.subscription.email.expose().parse().map_err(|_| {
-                DeliveryError::GiveUp("the subscriber's address cannot be written to".to_owned())
-            })?;
+        let Channel::Email(address) = &delivery.subscription.channel else {
+            return Err(DeliveryError::GiveUp("the subscription is not one by mail".to_owned()));
+        };
+        let recipient: Address = address
+            .expose()
+            .parse()
+            .map_err(|_| DeliveryError::GiveUp("the subscriber's address cannot be written to".to_owned()))?;
         let envelope = Envelope::new(Some(self.from.email.clone()), vec![recipient.clone()])
             .map_err(|error| DeliveryError::GiveUp(error.to_string()))?;
 
@@ -122,7 +126,7 @@ impl Composer {
     fn alert(&self, subscription: &Subscription, alert: &Alert) -> Told {
         let unsubscribe = self.links.unsubscribe(subscription);
         Told {
-            subject: subject("", alert, self.rule.window),
+            subject: subject("", alert, &self.rule_of(alert)),
             template: "alert",
             content: context! {
                 unsubscribe => unsubscribe.as_str(),
@@ -138,7 +142,7 @@ impl Composer {
         let unsubscribe = self.links.unsubscribe(subscription);
         let told = DeliveryId::of_alert(DeliveryKind::Alert, alert.id, subscription.id);
         Told {
-            subject: subject("Retracted: ", alert, self.rule.window),
+            subject: subject("Retracted: ", alert, &self.rule_of(alert)),
             template: "retraction",
             content: context! { unsubscribe => unsubscribe.as_str(), ..self.evidence(alert) },
             in_reply_to: Some(self.message_id(told)),
@@ -175,15 +179,17 @@ impl Composer {
 
     /// What alert and retraction both show: the sentence, the scale, the table, the links.
     fn evidence(&self, alert: &Alert) -> minijinja::Value {
-        let (ratio, rule) = (alert.ratio(), f64::from(self.rule.ratio.millionths()) / 1e6);
+        let told_by = self.rule_of(alert);
+        let (ratio, rule) =
+            (alert.ratio().unwrap_or_default(), f64::from(self.rule.ratio.millionths()) / 1e6);
         let percent = |ratio| (scale::position(ratio) * 100.0).round() as u32;
         let rows = self.rows(alert);
         let width = rows.iter().map(|(label, _)| label.len()).max().unwrap_or_default();
         let table: Vec<_> = rows.iter().map(|(label, value)| format!("{label:width$}  {value}")).collect();
         context! {
             simulated => alert.feed.is_simulated(),
-            heading => sentence::headline(alert, self.rule.window),
-            sentence => sentence::sentence(alert, self.rule.window),
+            heading => sentence::headline(alert, &told_by),
+            sentence => sentence::sentence(alert, &told_by),
             scale => scale::text(ratio, rule),
             filled => percent(ratio),
             tick => percent(rule),
@@ -196,6 +202,10 @@ impl Composer {
             page => self.links.symbol(alert.symbol.as_str()),
             json => self.links.alert(alert.id),
         }
+    }
+
+    fn rule_of(&self, alert: &Alert) -> Rule {
+        alert.rule.rule(self.rule)
     }
 
     fn rows(&self, alert: &Alert) -> Vec<Row> {
@@ -220,7 +230,7 @@ impl Composer {
             ),
             ("Ratio", ratio),
             ("Rule", format!("{}: at least {least} times the average", alert.rule)),
-            ("Bars", format!("{} in the window, {min_bars} needed", alert.window_bars)),
+            ("Bars", format!("{} in the window, {min_bars} needed", alert.evidence.bars())),
             ("New York", sentence::new_york_time(alert.start)),
             ("UTC", alert.start.to_string()),
             ("Feed", format!("{}{feed}", alert.feed)),
@@ -291,9 +301,9 @@ fn plain(text: String) -> SinglePart {
     SinglePart::plain(Body::dangerous_pre_encoded(lines, ContentTransferEncoding::SevenBit))
 }
 
-fn subject(prefix: &str, alert: &Alert, window: u16) -> String {
+fn subject(prefix: &str, alert: &Alert, rule: &Rule) -> String {
     let simulated = if alert.feed.is_simulated() { "[simulated] " } else { "" };
-    format!("{simulated}{prefix}{}", sentence::headline(alert, window))
+    format!("{simulated}{prefix}{}", sentence::headline(alert, rule))
 }
 
 /// `60 minutes`, `3 hours`, `90 seconds`.

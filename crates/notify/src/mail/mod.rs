@@ -108,12 +108,32 @@ impl Mail {
         }
     }
 
+    /// Connects and authenticates without sending: for `qqq-tracker check`. Answers one line for the operator.
+    ///
+    /// # Errors
+    ///
+    /// Says why no mail could be sent now.
+    pub async fn check(&self) -> Result<String, DeliveryError> {
+        match &self.route {
+            Route::Smtp(smtp) => smtp.check().await,
+            Route::Folder(folder) => folder.check().await,
+        }
+    }
+
+    /// One line for the operator: what goes where. No secrets.
+    pub fn describe(&self) -> String {
+        match &self.route {
+            Route::Smtp(smtp) => format!("mail {}", smtp.describe()),
+            Route::Folder(folder) => format!("mail as files in {}", folder.0.display()),
+        }
+    }
+
     /// The mail of a delivery as it would be sent, headers and all, in CRLF lines.
     ///
     /// # Errors
     ///
-    /// [`DeliveryError::GiveUp`] where there is nothing to tell: an ended subscription, an alert that is
-    /// missing.
+    /// [`DeliveryError::GiveUp`] where there is nothing to tell (an ended subscription, an alert that is missing), and
+    /// where it is not to be told by mail.
     pub fn render(&self, delivery: &Delivery) -> Result<Vec<u8>, DeliveryError> {
         Ok(self.composer.compose(delivery)?.formatted())
     }
@@ -132,20 +152,6 @@ impl Deliver for Mail {
         match &self.route {
             Route::Smtp(smtp) => smtp.send(&message).await,
             Route::Folder(folder) => folder.put(delivery, message.formatted()).await,
-        }
-    }
-
-    async fn check(&self) -> Result<String, DeliveryError> {
-        match &self.route {
-            Route::Smtp(smtp) => smtp.check().await,
-            Route::Folder(folder) => folder.check().await,
-        }
-    }
-
-    fn describe(&self) -> String {
-        match &self.route {
-            Route::Smtp(smtp) => format!("mail {}", smtp.describe()),
-            Route::Folder(folder) => format!("mail as files in {}", folder.0.display()),
         }
     }
 }

@@ -9,15 +9,16 @@ mod sign;
 pub use guard::Refusal;
 
 use crate::links::Links;
-use crate::{DeliveryError, InvalidConfig};
+use crate::{Deliver, DeliveryError, InvalidConfig};
+use async_trait::async_trait;
 use body::Writer;
 use client::{Courier, Failure};
 use guard::Guard;
 use ipnet::IpNet;
 use pause::Pauses;
-use qqq_core::channel::{Webhook, WebhookUrl};
+use qqq_core::channel::{Channel, WebhookUrl};
 use qqq_core::delivery::Delivery;
-use qqq_core::token::{TokenKey, WebhookSecret};
+use qqq_core::token::TokenKey;
 use qqq_core::{Clock, SpikeRule};
 use reqwest::dns::Resolve;
 use reqwest::header::{HeaderName, HeaderValue};
@@ -81,37 +82,6 @@ impl Webhooks {
         self.courier.guard.admit(url).map(|_| ())
     }
 
-    /// Makes the request and sends it. `Ok` means that the receiver answered 2xx.
-    ///
-    /// `secrets` are those in force, the current one first ([`TokenKey::webhook_secrets`]). Every attempt carries the
-    /// delivery's id as its `webhook-id`, so that a receiver can drop a repeat.
-    pub async fn deliver_to(
-        &self,
-        webhook: &Webhook,
-        secrets: &[WebhookSecret],
-        delivery: &Delivery,
-    ) -> Result<(), DeliveryError> {
-        let mut body = self.writer.write(webhook.format, delivery, secrets.first())?;
-        let id = delivery.id.to_string();
-        let timestamp = self.clock.now().as_second();
-        let signatures = sign::signatures(secrets, &id, timestamp, &body.bytes);
-        for (name, value) in [
-            ("webhook-id", id),
-            ("webhook-timestamp", timestamp.to_string()),
-            ("webhook-signature", signatures),
-        ] {
-            let value = HeaderValue::from_str(&value).map_err(|error| {
-                DeliveryError::Retry(format!("the request cannot be made: {name}: {error}"))
-            })?;
-            body.headers.insert(HeaderName::from_static(name), value);
-        }
-
-        self.pass(&webhook.url)?;
-        let result = self.courier.post(webhook, body.headers, body.bytes).await;
-        self.learn(&webhook.url, &result);
-        result.map_err(|failure| failure.error)
-    }
-
     /// Refuses, for now, what would fail as the requests before it did.
     fn pass(&self, url: &WebhookUrl) -> Result<(), DeliveryError> {
         let mut pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
@@ -119,7 +89,7 @@ impl Webhooks {
             pauses.pass(key, self.courier.timeout, Instant::now()).map_err(|wait| {
                 let seconds = wait.as_secs_f64().ceil();
                 let reason = format!("{} keeps failing, and is left alone for {seconds} s", url.host());
-                DeliveryError::RetryAfter(reason, wait)
+                DeliveryError::Paused(reason, wait)
             })?;
         }
         Ok(())
@@ -137,7 +107,9 @@ impl Webhooks {
         pauses.succeeded(&host);
         match result.as_ref().map_err(|failure| &failure.error) {
             Err(DeliveryError::Retry(_)) => pauses.failed(endpoint, now),
-            Err(DeliveryError::RetryAfter(_, wait)) => pauses.asked(endpoint, *wait, now),
+            Err(DeliveryError::RetryAfter(_, wait) | DeliveryError::Paused(_, wait)) => {
+                pauses.asked(endpoint, *wait, now)
+            }
             Ok(()) | Err(DeliveryError::GiveUp(_) | DeliveryError::Gone(_)) => pauses.succeeded(endpoint),
         }
     }
@@ -154,6 +126,39 @@ impl Webhooks {
             [] => "webhooks to public addresses over https".to_owned(),
             networks => format!("webhooks to public addresses over https, and to {}", networks.join(", ")),
         }
+    }
+}
+
+#[async_trait]
+impl Deliver for Webhooks {
+    /// Every attempt carries the delivery's id as its `webhook-id`, so that a receiver can drop a repeat, and is signed
+    /// with the secrets in force.
+    async fn deliver(&self, delivery: &Delivery) -> Result<(), DeliveryError> {
+        let subscription = &delivery.subscription;
+        let Channel::Webhook(webhook) = &subscription.channel else {
+            return Err(DeliveryError::GiveUp("the subscription is not one by webhook".to_owned()));
+        };
+        let now = self.clock.now();
+        let secrets = self.writer.links.secrets(subscription, now);
+        let mut body = self.writer.write(webhook.format, delivery, secrets.first())?;
+        let id = delivery.id.to_string();
+        let timestamp = now.as_second();
+        let signatures = sign::signatures(&secrets, &id, timestamp, &body.bytes);
+        for (name, value) in [
+            ("webhook-id", id),
+            ("webhook-timestamp", timestamp.to_string()),
+            ("webhook-signature", signatures),
+        ] {
+            let value = HeaderValue::from_str(&value).map_err(|error| {
+                DeliveryError::Retry(format!("the request cannot be made: {name}: {error}"))
+            })?;
+            body.headers.insert(HeaderName::from_static(name), value);
+        }
+
+        self.pass(&webhook.url)?;
+        let result = self.courier.post(webhook, body.headers, body.bytes).await;
+        self.learn(&webhook.url, &result);
+        result.map_err(|failure| failure.error)
     }
 }
 

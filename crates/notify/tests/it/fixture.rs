@@ -1,11 +1,12 @@
 //! Deliveries to send, and channels to send them over.
 
 use jiff::Timestamp;
-use qqq_core::channel::{Webhook, WebhookFormat};
+use qqq_core::channel::{Channel, Webhook, WebhookFormat, WebhookUrl};
 use qqq_core::delivery::{Delivery, DeliveryId, DeliveryKind, Lease};
+use qqq_core::rule::Evidence;
 use qqq_core::subscription::{Subscription, SubscriptionId, SubscriptionStatus};
 use qqq_core::token::{TokenKey, WebhookSecret};
-use qqq_core::{Alert, AlertId, AlertState, Clock, Metric, Minute, SpikeRule};
+use qqq_core::{Alert, AlertId, AlertState, Clock, Metric, Minute, RuleName, SpikeRule};
 use qqq_notify::{Mail, MailConfig, Webhooks, WebhooksConfig};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::net::{IpAddr, SocketAddr};
@@ -47,13 +48,12 @@ pub(crate) fn alert() -> Alert {
     let start = Minute::containing("2025-01-27T18:57:00Z".parse().unwrap());
     Alert {
         id: AlertId::derive("spike", symbol, Metric::Volume, start),
-        rule: "spike".to_owned(),
+        rule: RuleName::House,
         symbol,
         metric: Metric::Volume,
         start,
         value: 9_637_512,
-        window_sum: 515_888 * 60,
-        window_bars: 60,
+        evidence: Evidence::Average { sum: 515_888 * 60, bars: 60 },
         feed: "iex".parse().unwrap(),
         revision: 0,
         state: AlertState::Raised,
@@ -65,12 +65,17 @@ pub(crate) fn alert() -> Alert {
 pub(crate) fn subscription(status: SubscriptionStatus) -> Subscription {
     Subscription {
         id: SubscriptionId::from_random([3; 16]),
-        email: ADDRESS.parse().unwrap(),
+        channel: Channel::Email(ADDRESS.parse().unwrap()),
         symbol: "NVDA".parse().unwrap(),
         metric: Metric::Volume,
+        rule: RuleName::House,
         status,
         created_at: "2025-01-27T14:00:00Z".parse().unwrap(),
         active_from: None,
+        quiet: None,
+        paused_until: None,
+        secret_generation: 0,
+        secret_rotated_at: None,
         nonce: [5; 16],
     }
 }
@@ -104,6 +109,7 @@ fn delivery(
         kind,
         subscription,
         alert,
+        digest: Vec::new(),
         attempt: 1,
         created_at: "2025-01-27T18:58:02Z".parse().unwrap(),
         expires_at: "2025-01-27T22:58:02Z".parse().unwrap(),
@@ -127,11 +133,17 @@ pub(crate) fn webhooks_at(allow_networks: &[&str], now: Timestamp) -> Webhooks {
     Webhooks::new(config, key(), Arc::new(Fixed(now))).unwrap()
 }
 
-pub(crate) fn webhook(url: &str, format: WebhookFormat) -> Webhook {
-    Webhook { url: url.parse().unwrap_or_else(|error| panic!("{url}: {error}")), format }
+pub(crate) fn url_of(url: &str) -> WebhookUrl {
+    url.parse().unwrap_or_else(|error| panic!("{url}: {error}"))
 }
 
-/// The secrets in force of the fixture's subscription, the newest of so many first.
+/// The same delivery, to a webhook.
+pub(crate) fn by_webhook(url: &str, format: WebhookFormat, mut delivery: Delivery) -> Delivery {
+    delivery.subscription.channel = Channel::Webhook(Webhook { url: url_of(url), format });
+    delivery
+}
+
+/// The secrets of these generations of the fixture's subscription.
 pub(crate) fn secrets(generations: impl IntoIterator<Item = u32>) -> Vec<WebhookSecret> {
     let Subscription { id, nonce, .. } = subscription(SubscriptionStatus::Active);
     generations.into_iter().map(|generation| key().webhook_secret(id, &nonce, generation)).collect()

@@ -1,11 +1,11 @@
 //! Webhooks against addresses that are not what they seem: nothing but the public internet and what the operator allows
 //! is ever dialled. A canary on loopback counts who comes.
 
-use crate::fixture::{Names, alert_delivery, secrets, webhook, webhooks};
+use crate::fixture::{Names, alert_delivery, by_webhook, url_of, webhooks};
 use crate::python::{self, python};
 use crate::sink::{Sink, status};
 use qqq_core::channel::WebhookFormat::Standard;
-use qqq_notify::{DeliveryError, Webhooks};
+use qqq_notify::{Deliver as _, DeliveryError, Webhooks};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use std::fmt::Write as _;
@@ -130,7 +130,7 @@ const ELSEWHERE: [&str; 74] = [
 
 /// One attempt.
 async fn attempt(webhooks: &Webhooks, url: &str) -> Result<(), DeliveryError> {
-    webhooks.deliver_to(&webhook(url, Standard), &secrets([0]), &alert_delivery()).await
+    webhooks.deliver(&by_webhook(url, Standard, alert_delivery())).await
 }
 
 #[track_caller]
@@ -147,7 +147,7 @@ async fn no_disguise_of_an_address_gets_past() {
         for scheme in ["https", "http"] {
             let url = format!("{scheme}://{host}:{}/hook", canary.port());
             assert_refused(&attempt(&webhooks, &url).await, &url);
-            assert!(webhooks.admit(&webhook(&url, Standard).url).is_err(), "{url} is taken at sign-up");
+            assert!(webhooks.admit(&url_of(&url)).is_err(), "{url} is taken at sign-up");
         }
     }
     assert_eq!(canary.connections().await, 0);
@@ -172,9 +172,7 @@ async fn a_name_of_such_an_address_gets_no_further() {
     let addresses: Vec<_> = ELSEWHERE
         .into_iter()
         .chain(LOOPBACK)
-        .map(|host| {
-            webhook(&format!("https://{host}/"), Standard).url.host().trim_matches(['[', ']']).to_owned()
-        })
+        .map(|host| url_of(&format!("https://{host}/")).host().trim_matches(['[', ']']).to_owned())
         .collect();
     let answers: Vec<_> = addresses.iter().map(String::as_str).collect();
     let lied_to = webhooks(&[]).with_names(Names::saying(&answers));
@@ -258,8 +256,7 @@ async fn a_redirect_leads_nowhere() {
 #[tokio::test]
 async fn the_public_internet_takes_https_on_ports_of_its_own() {
     let webhooks = webhooks(&["10.0.0.0/8"]);
-    let admit =
-        |url: &str| webhooks.admit(&webhook(url, Standard).url).map_err(|refusal| refusal.to_string());
+    let admit = |url: &str| webhooks.admit(&url_of(url)).map_err(|refusal| refusal.to_string());
     for url in [
         "https://example.com/",
         "https://example.com:8443/",
@@ -293,7 +290,7 @@ async fn the_public_internet_takes_https_on_ports_of_its_own() {
     }
     // Where nothing is allowed, a name need not be resolved to know.
     for url in ["http://example.com/", "https://example.com:25/"] {
-        assert!(crate::fixture::webhooks(&[]).admit(&webhook(url, Standard).url).is_err(), "{url}");
+        assert!(crate::fixture::webhooks(&[]).admit(&url_of(url)).is_err(), "{url}");
     }
 }
 
@@ -369,7 +366,7 @@ fn addresses_are_judged_as_python_judges_them_or_more_strictly() {
     let global: ipnet::IpNet = "2000::/3".parse().unwrap();
     for (address, is_global) in addresses.iter().zip(judged) {
         let host = if address.is_ipv6() { format!("[{address}]") } else { address.to_string() };
-        let admitted = webhooks.admit(&webhook(&format!("https://{host}/"), Standard).url).is_ok();
+        let admitted = webhooks.admit(&url_of(&format!("https://{host}/"))).is_ok();
         let stricter = beyond.iter().any(|network| network.contains(address))
             || (address.is_ipv6() && !global.contains(address));
         assert_eq!(admitted, is_global && !stricter, "{address}");

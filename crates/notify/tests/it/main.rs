@@ -3,6 +3,7 @@
 // The lint spares test functions, but not what they call.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
 
+mod channels;
 mod fixture;
 mod folder;
 mod guard;

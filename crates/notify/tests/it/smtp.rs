@@ -1,10 +1,9 @@
 //! The channel against mail servers that refuse, stall, drop, lie and downgrade.
 
-use crate::fixture::{ADDRESS, alert, alert_delivery, config, mail, telling};
+use crate::fixture::{ADDRESS, alert_delivery, config, mail};
 use crate::parsed::Parsed;
 use crate::server::{Act, At, Heard, Server, Tls, say};
-use qqq_core::Alert;
-use qqq_core::delivery::{Delivery, DeliveryKind};
+use qqq_core::delivery::Delivery;
 use qqq_notify::{Deadlines, Deliver, DeliveryError, Mail, MailConfig};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -323,11 +322,12 @@ async fn endless_answers_are_cut_off() {
 }
 
 #[tokio::test]
-async fn a_line_of_dots_and_commands_stays_inside_the_message() {
-    let rule = "x\r\n.\r\nMAIL FROM:<eve@example.net>\n.\n..\r.\r\u{2028}\0".to_owned();
-    let delivery = telling(DeliveryKind::Alert, Alert { rule, ..alert() });
+async fn a_line_of_dots_stays_inside_the_message() {
     let server = Server::start([], Tls::None).await;
-    let mail = to(&server, "smtp", "", "?tls=none");
+    // The one text of any length in a mail; encoding breaks it into lines.
+    let public_url = format!("https://example.org/{}/", ".".repeat(900)).parse().unwrap();
+    let smtp_url = Some(format!("smtp://127.0.0.1:{}?tls=none", server.port));
+    let (mail, delivery) = (mail(MailConfig { smtp_url, public_url, ..config() }), alert_delivery());
 
     mail.deliver(&delivery).await.unwrap();
 
@@ -336,7 +336,7 @@ async fn a_line_of_dots_and_commands_stays_inside_the_message() {
     let message = heard.message.unwrap();
     assert_eq!(message, sent(&mail, &delivery));
     let text = String::from_utf8(message).unwrap();
-    assert!(text.contains("\r\n.\r\n"), "the text does have a line that is a dot: {text}");
+    assert!(text.contains("\r\n.."), "the text does have a line of dots: {text}");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! What webhooks say, how they are signed, and what becomes of the answers.
 
 use crate::fixture::{
-    Names, alert, alert_delivery, confirmation, key, secrets, telling, webhook, webhooks, webhooks_at,
+    Names, alert, alert_delivery, by_webhook, confirmation, key, secrets, telling, webhooks, webhooks_at,
 };
 use crate::python::{self, python};
 use crate::sink::{Answer, Request, Sink, saying, status};
@@ -11,7 +11,7 @@ use qqq_core::delivery::{Delivery, DeliveryKind};
 use qqq_core::subscription::SubscriptionStatus::{Active, Pending, Unsubscribed};
 use qqq_core::token::Purpose;
 use qqq_core::{Alert, AlertState};
-use qqq_notify::{DeliveryError, Webhooks, WebhooksConfig};
+use qqq_notify::{Deliver as _, DeliveryError, Webhooks, WebhooksConfig};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -20,14 +20,14 @@ use tokio::net::TcpSocket;
 const LOCAL: [&str; 1] = ["127.0.0.0/8"];
 
 async fn attempt(webhooks: &Webhooks, url: &str, format: WebhookFormat) -> Result<(), DeliveryError> {
-    webhooks.deliver_to(&webhook(url, format), &secrets([0]), &alert_delivery()).await
+    webhooks.deliver(&by_webhook(url, format, alert_delivery())).await
 }
 
 /// The request a delivery becomes.
 async fn sent(format: WebhookFormat, delivery: &Delivery) -> Request {
     let sink = Sink::start([]).await;
-    let to = webhook(&format!("http://{}/hook?to=us", sink.address), format);
-    webhooks(&LOCAL).deliver_to(&to, &secrets([0]), delivery).await.unwrap();
+    let url = format!("http://{}/hook?to=us", sink.address);
+    webhooks(&LOCAL).deliver(&by_webhook(&url, format, delivery.clone())).await.unwrap();
     sink.once()
 }
 
@@ -77,7 +77,7 @@ async fn a_request_says_who_sends_what_and_when() {
 async fn an_alert_comes_in_the_shape_of_the_api() {
     let event = json_of(Standard, &alert_delivery()).await;
     // As this parser reads it: not to the last bit.
-    let ratio: Value = serde_json::from_str(&alert().ratio().to_string()).unwrap();
+    let ratio: Value = serde_json::from_str(&alert().ratio().unwrap().to_string()).unwrap();
     // The contract's example, value by value where the fixture has one.
     let expected = json!({
         "id": alert().id.to_string(), "rule": "spike", "symbol": "NVDA", "metric": "volume", "start": "2025-01-27T18:57:00Z",
@@ -192,14 +192,14 @@ async fn ntfy_gets_a_text_and_headers() {
 #[tokio::test]
 async fn who_has_left_or_never_confirmed_is_not_asked() {
     let sink = Sink::start([]).await;
-    let to = webhook(&format!("http://{}/", sink.address), Standard);
-    let mut left = confirmation(Unsubscribed);
+    let url = format!("http://{}/", sink.address);
+    let left = confirmation(Unsubscribed);
     let mut unconfirmed = alert_delivery();
     unconfirmed.subscription.status = Pending;
     let mut missing = alert_delivery();
     missing.alert = None;
-    for delivery in [&mut left, &mut unconfirmed, &mut missing] {
-        let result = webhooks(&LOCAL).deliver_to(&to, &secrets([0]), delivery).await;
+    for delivery in [left, unconfirmed, missing] {
+        let result = webhooks(&LOCAL).deliver(&by_webhook(&url, Standard, delivery)).await;
         assert!(matches!(result, Err(DeliveryError::GiveUp(_))), "{result:?}");
     }
     assert_eq!(sink.connections().await, 0);
@@ -208,11 +208,11 @@ async fn who_has_left_or_never_confirmed_is_not_asked() {
 #[tokio::test]
 async fn every_attempt_carries_the_same_id_and_body_and_its_own_time() {
     let sink = Sink::start([status("503 Service Unavailable", ""), status("200 OK", "")]).await;
-    let to = webhook(&format!("http://{}/", sink.address), Standard);
+    let delivery = by_webhook(&format!("http://{}/", sink.address), Standard, alert_delivery());
     let first: Timestamp = "2025-01-27T18:58:03Z".parse().unwrap();
     for (minutes, sent) in [(0, false), (10, true)] {
         let webhooks = webhooks_at(&LOCAL, first + SignedDuration::from_mins(minutes));
-        assert_eq!(webhooks.deliver_to(&to, &secrets([0]), &alert_delivery()).await.is_ok(), sent);
+        assert_eq!(webhooks.deliver(&delivery).await.is_ok(), sent);
     }
     let requests = sink.requests();
     let header = |at: usize, name: &str| requests[at].headers[name].clone();
@@ -231,9 +231,11 @@ async fn the_official_library_of_another_language_verifies_what_is_sent() {
     for format in WebhookFormat::ALL {
         for delivery in [alert_delivery(), retraction(), confirmation(Pending)] {
             let sink = Sink::start([]).await;
-            let to = webhook(&format!("http://{}/hook", sink.address), format);
+            let mut delivery = by_webhook(&format!("http://{}/hook", sink.address), format, delivery);
             // Rotated within the last day: both sign. What was before them, or comes after, does not.
-            webhooks.deliver_to(&to, &secrets([2, 1]), &delivery).await.unwrap();
+            delivery.subscription.secret_generation = 2;
+            delivery.subscription.secret_rotated_at = Some(now);
+            webhooks.deliver(&delivery).await.unwrap();
             let Request { headers, body, .. } = sink.once();
             let told: Vec<_> = secrets([2, 1, 0, 3]).iter().map(|secret| secret.expose()).collect();
             let request = json!({"secrets": told, "headers": headers, "body": body}).to_string();
@@ -382,7 +384,7 @@ async fn an_endpoint_that_is_dead_is_left_alone_and_holds_up_nobody_else() {
     let begun = Instant::now();
     for _ in 0..1_000 {
         let result = attempt(&webhooks, &url, Standard).await;
-        let Err(DeliveryError::RetryAfter(why, wait)) = result else { panic!("{result:?}") };
+        let Err(DeliveryError::Paused(why, wait)) = result else { panic!("{result:?}") };
         assert!(why.contains("left alone") && wait <= Duration::from_secs(30), "{why}");
     }
     assert!(begun.elapsed() < Duration::from_secs(20), "each has waited for the time-out");
@@ -394,9 +396,11 @@ async fn an_endpoint_that_is_dead_is_left_alone_and_holds_up_nobody_else() {
 async fn an_endpoint_that_asks_to_be_left_alone_is_left_alone() {
     let sink = Sink::start([status("429 Too Many Requests", "retry-after: 60\r\n")]).await;
     let (webhooks, url) = (webhooks(&LOCAL), format!("http://{}/hook", sink.address));
+    let result = attempt(&webhooks, &url, Standard).await;
+    assert!(matches!(result, Err(DeliveryError::RetryAfter(_, _))), "{result:?}");
     for _ in 0..5 {
         let result = attempt(&webhooks, &url, Standard).await;
-        assert!(matches!(result, Err(DeliveryError::RetryAfter(_, _))), "{result:?}");
+        assert!(matches!(result, Err(DeliveryError::Paused(_, _))), "{result:?}");
     }
     assert_eq!(sink.connections().await, 1);
 }
@@ -410,7 +414,7 @@ async fn a_host_that_is_down_is_left_alone_whatever_is_sent_there() {
         assert!(matches!(result, Err(DeliveryError::Retry(_))), "{result:?}");
     }
     let result = attempt(&webhooks, &format!("http://{nobody}/other"), Standard).await;
-    assert!(matches!(result, Err(DeliveryError::RetryAfter(_, _))), "{result:?}");
+    assert!(matches!(result, Err(DeliveryError::Paused(_, _))), "{result:?}");
 }
 
 /// Or else whoever knows a host could have its subscribers left alone.
@@ -424,7 +428,7 @@ async fn an_endpoint_that_fails_leaves_others_of_its_host_in_peace() {
         assert!(matches!(result, Err(DeliveryError::Retry(_))), "{result:?}");
     }
     let result = attempt(&webhooks, &format!("{url}?key=wrong"), Standard).await;
-    assert!(matches!(result, Err(DeliveryError::RetryAfter(_, _))), "{result:?}");
+    assert!(matches!(result, Err(DeliveryError::Paused(_, _))), "{result:?}");
     for _ in 0..3 {
         assert_eq!(attempt(&webhooks, &format!("{url}?key=right"), Standard).await, Ok(()));
     }

@@ -2,7 +2,7 @@
 
 use super::Sqlite;
 use super::bars::bounded;
-use super::rows::{self, alert_columns, write_occurrences};
+use super::rows::{self, alert_columns, write_evidence, write_occurrences};
 use crate::{AlertQuery, AlertStore, StoreError};
 use async_trait::async_trait;
 use qqq_core::alert::AlertState;
@@ -28,8 +28,15 @@ macro_rules! newest_first {
 pub(super) const ALL: &str = newest_first!("alerts_by_start", "");
 pub(super) const OF_METRIC: &str = newest_first!("alerts_by_metric", "metric = ?5 and ");
 pub(super) const OF_SYMBOL: &str = newest_first!("alerts_by_symbol", "symbol = ?5 and ");
-pub(super) const OF_SYMBOL_AND_METRIC: &str =
-    newest_first!("alerts_by_symbol_and_metric", "symbol = ?5 and metric = ?6 and ");
+pub(super) const OF_SYMBOL_METRIC: &str =
+    newest_first!("alerts_by_symbol_metric", "symbol = ?5 and metric = ?6 and ");
+pub(super) const OF_RULE: &str = newest_first!("alerts_by_rule", "rule = ?5 and ");
+pub(super) const OF_RULE_METRIC: &str =
+    newest_first!("alerts_by_rule_metric", "rule = ?5 and metric = ?6 and ");
+pub(super) const OF_RULE_SYMBOL: &str =
+    newest_first!("alerts_by_rule_symbol", "rule = ?5 and symbol = ?6 and ");
+pub(super) const OF_RULE_SYMBOL_METRIC: &str =
+    newest_first!("alerts_by_rule_symbol_metric", "rule = ?5 and symbol = ?6 and metric = ?7 and ");
 
 #[async_trait]
 impl AlertStore for Sqlite {
@@ -39,17 +46,24 @@ impl AlertStore for Sqlite {
             None => (i64::MAX, String::new()),
         };
         let since = query.since.map_or(i64::MIN, |start| i64::from(start.index()));
-        let newest_first =
-            |sql| sqlx::query(sql).bind(before).bind(id).bind(since).bind(bounded(query.limit));
-        let rows = match (query.symbol, query.metric) {
-            (None, None) => newest_first(ALL),
-            (None, Some(metric)) => newest_first(OF_METRIC).bind(metric.as_str()),
-            (Some(symbol), None) => newest_first(OF_SYMBOL).bind(symbol.as_str().to_owned()),
-            (Some(symbol), Some(metric)) => {
-                newest_first(OF_SYMBOL_AND_METRIC).bind(symbol.as_str().to_owned()).bind(metric.as_str())
-            }
+        let sql = match (query.rule, query.symbol, query.metric) {
+            (None, None, None) => ALL,
+            (None, None, Some(_)) => OF_METRIC,
+            (None, Some(_), None) => OF_SYMBOL,
+            (None, Some(_), Some(_)) => OF_SYMBOL_METRIC,
+            (Some(_), None, None) => OF_RULE,
+            (Some(_), None, Some(_)) => OF_RULE_METRIC,
+            (Some(_), Some(_), None) => OF_RULE_SYMBOL,
+            (Some(_), Some(_), Some(_)) => OF_RULE_SYMBOL_METRIC,
         };
-        rows.fetch_all(&self.readers).await?.iter().map(rows::alert).collect()
+        let newest_first = sqlx::query(sql).bind(before).bind(id).bind(since).bind(bounded(query.limit));
+        let filters = [
+            query.rule.map(|rule| rule.to_string()),
+            query.symbol.map(|symbol| symbol.as_str().to_owned()),
+            query.metric.map(|metric| metric.as_str().to_owned()),
+        ];
+        let filtered = filters.into_iter().flatten().fold(newest_first, |query, filter| query.bind(filter));
+        filtered.fetch_all(&self.readers).await?.iter().map(rows::alert).collect()
     }
 
     async fn alert(&self, id: AlertId) -> Result<Option<Alert>, StoreError> {
@@ -69,18 +83,17 @@ pub(super) async fn insert(
     sequence: i64,
 ) -> Result<bool, StoreError> {
     let inserted = sqlx::query(
-        "insert into alerts (id, rule, symbol, metric, start, value, window_sum, window_bars, feed, revision, \
-         state, raised_at, occurrences, sequence) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+        "insert into alerts (id, rule, symbol, metric, start, value, evidence, feed, revision, \
+         state, raised_at, occurrences, sequence) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
          on conflict (id) do nothing",
     )
     .bind(alert.id.to_string())
-    .bind(alert.rule.clone())
+    .bind(alert.rule.to_string())
     .bind(alert.symbol.as_str().to_owned())
     .bind(alert.metric.as_str())
     .bind(alert.start.index())
     .bind(alert.value)
-    .bind(alert.window_sum)
-    .bind(alert.window_bars)
+    .bind(write_evidence(&alert.evidence))
     .bind(alert.feed.as_str().to_owned())
     .bind(alert.revision)
     .bind(alert.state.as_str())

@@ -1,7 +1,7 @@
 //! Bars and statistics, and what of them readers have not seen.
 
 use super::rows::{self, Columns, alert_columns, bar_columns, statistics_columns};
-use super::{Sqlite, commit, sequence};
+use super::{Sqlite, commit, history, sequence};
 use crate::{
     BarRecord, BarStore, Batch, Changes, Committed, Imported, Key, Place, Row, Sequence, SplitRecord,
     Stamped, StoreError,
@@ -83,6 +83,16 @@ impl BarStore for Sqlite {
         .iter()
         .map(rows::bar)
         .collect()
+    }
+
+    async fn history(
+        &self,
+        symbol: Symbol,
+        range: Range<Minute>,
+        limit: usize,
+    ) -> Result<Vec<Bar>, StoreError> {
+        let mut read = self.readers.begin().await?;
+        history::read(&mut read, symbol, range, limit).await
     }
 
     async fn recent_bars(&self, symbols: &[Symbol], minutes: i32) -> Result<Vec<BarRecord>, StoreError> {

@@ -34,12 +34,12 @@ pub(super) const FORGET: [(&str, SignedDuration); 6] = [
     ),
     (
         "delete from deliveries where id in (select d.id from subscriptions s \
-         join deliveries d on d.subscription = s.id where s.status = 'unsubscribed' and s.ended_at < ? limit ?)",
+         join deliveries d on d.subscription = s.id where s.ended_at < ? limit ?)",
         days(30),
     ),
     (
         "delete from subscriptions where id in \
-         (select id from subscriptions where status = 'unsubscribed' and ended_at < ? limit ?)",
+         (select id from subscriptions where ended_at < ? limit ?)",
         days(30),
     ),
     (

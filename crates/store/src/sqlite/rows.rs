@@ -4,7 +4,9 @@
 use crate::{BarRecord, Sequence, SplitRecord, Stamped, StoreError};
 use jiff::Timestamp;
 use qqq_core::alert::Occurrence;
+use qqq_core::channel::{Channel, ChannelKind, Webhook};
 use qqq_core::delivery::DeliveryKind;
+use qqq_core::rule::Evidence;
 use qqq_core::subscription::Subscription;
 use qqq_core::{Alert, Bar, FeedStatus, Figures, Minute, Price, Split, Statistics, Volume};
 use sqlx::sqlite::SqliteRow;
@@ -31,15 +33,16 @@ macro_rules! statistics_columns {
 /// The columns [`alert`] reads, in order, of the table `a`.
 macro_rules! alert_columns {
     () => {
-        "a.id, a.rule, a.symbol, a.metric, a.start, a.value, a.window_sum, a.window_bars, a.feed, a.revision, \
-         a.state, a.raised_at, a.occurrences"
+        "a.id, a.rule, a.symbol, a.metric, a.start, a.value, a.evidence, a.feed, a.revision, a.state, \
+         a.raised_at, a.occurrences"
     };
 }
 
 /// The columns [`subscription`] reads, in order, of the table `s`.
 macro_rules! subscription_columns {
     () => {
-        "s.id, s.email, s.symbol, s.metric, s.status, s.created_at, s.active_from, s.nonce"
+        "s.id, s.channel, s.receiver, s.format, s.symbol, s.metric, s.rule, s.status, s.created_at, s.active_from, \
+         s.quiet, s.paused_until, s.secret_generation, s.secret_rotated_at, s.nonce"
     };
 }
 
@@ -72,6 +75,11 @@ impl<'r> Columns<'r> {
         self.take::<&str>()?.parse().map_err(|error| self.corrupt(error))
     }
 
+    pub(super) fn maybe<T: FromStr<Err: Display>>(&mut self) -> Result<Option<T>, StoreError> {
+        let text = self.take::<Option<&str>>()?;
+        text.map(|text| text.parse().map_err(|error| self.corrupt(error))).transpose()
+    }
+
     fn price(&mut self) -> Result<Price, StoreError> {
         Price::from_nanos(self.take()?).map_err(|error| self.corrupt(error))
     }
@@ -83,6 +91,18 @@ impl<'r> Columns<'r> {
 
     pub(super) fn time(&mut self) -> Result<Timestamp, StoreError> {
         let micros = self.take()?;
+        self.time_of(micros)
+    }
+
+    pub(super) fn maybe_time(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        self.take::<Option<i64>>()?.map(|micros| self.time_of(micros)).transpose()
+    }
+
+    /// The last microsecond there is stands for the last moment there is.
+    fn time_of(&self, micros: i64) -> Result<Timestamp, StoreError> {
+        if micros == Timestamp::MAX.as_microsecond() {
+            return Ok(Timestamp::MAX);
+        }
         Timestamp::from_microsecond(micros).map_err(|error| self.corrupt(error))
     }
 
@@ -128,9 +148,10 @@ impl<'r> Columns<'r> {
     pub(super) fn subscription(&mut self) -> Result<Subscription, StoreError> {
         Ok(Subscription {
             id: self.parse()?,
-            email: self.parse()?,
+            channel: self.channel()?,
             symbol: self.parse()?,
             metric: self.parse()?,
+            rule: self.parse()?,
             status: self.parse()?,
             created_at: self.time()?,
             active_from: match self.take::<Option<i32>>()? {
@@ -139,20 +160,39 @@ impl<'r> Columns<'r> {
                 ),
                 None => None,
             },
+            quiet: self.maybe()?,
+            paused_until: self.maybe_time()?,
+            secret_generation: self.take()?,
+            secret_rotated_at: self.maybe_time()?,
             nonce: <[u8; 16]>::try_from(self.take::<&[u8]>()?).map_err(|error| self.corrupt(error))?,
         })
+    }
+
+    fn channel(&mut self) -> Result<Channel, StoreError> {
+        match self.parse()? {
+            ChannelKind::Email => {
+                let channel = Channel::Email(self.parse()?);
+                self.take::<Option<&str>>()?;
+                Ok(channel)
+            }
+            ChannelKind::Webhook => {
+                Ok(Channel::Webhook(Webhook { url: self.parse()?, format: self.parse()? }))
+            }
+        }
     }
 
     pub(super) fn alert(&mut self) -> Result<Alert, StoreError> {
         Ok(Alert {
             id: self.parse()?,
-            rule: self.take()?,
+            rule: self.parse()?,
             symbol: self.parse()?,
             metric: self.parse()?,
             start: self.minute()?,
             value: self.take()?,
-            window_sum: self.take()?,
-            window_bars: self.take()?,
+            evidence: {
+                let text = self.take()?;
+                read_evidence(text).ok_or_else(|| self.corrupt("the evidence cannot be read"))?
+            },
             feed: self.parse()?,
             revision: self.take()?,
             state: self.parse()?,
@@ -207,12 +247,7 @@ pub(super) fn feed_status(row: &SqliteRow) -> Result<FeedStatus, StoreError> {
         mode: columns.parse()?,
         coverage: columns.take()?,
         clock: columns.time()?,
-        answered_at: match columns.take::<Option<i64>>()? {
-            Some(micros) => {
-                Some(Timestamp::from_microsecond(micros).map_err(|error| columns.corrupt(error))?)
-            }
-            None => None,
-        },
+        answered_at: columns.maybe_time()?,
         problem: columns.take()?,
     })
 }
@@ -232,6 +267,10 @@ pub(super) struct Candidate {
     pub(super) attempts: u32,
     pub(super) created_at: Timestamp,
     pub(super) expires_at: Timestamp,
+    pub(super) held: bool,
+    /// It was under way, and its lease ran out.
+    pub(super) lapsed: bool,
+    pub(super) address_hash: Vec<u8>,
     pub(super) suppressed: bool,
     pub(super) subscription: Subscription,
     pub(super) alert: Option<Alert>,
@@ -245,10 +284,25 @@ pub(super) fn candidate(row: &SqliteRow) -> Result<Candidate, StoreError> {
         attempts: columns.take()?,
         created_at: columns.time()?,
         expires_at: columns.time()?,
+        held: columns.take()?,
+        lapsed: columns.take()?,
+        address_hash: columns.take()?,
         suppressed: columns.take()?,
         subscription: columns.subscription()?,
         alert: if columns.take()? { Some(columns.alert()?) } else { None },
     })
+}
+
+/// An alert that is to be told together with others.
+pub(super) struct Member {
+    pub(super) id: qqq_core::delivery::DeliveryId,
+    pub(super) subscription: Subscription,
+    pub(super) alert: Alert,
+}
+
+pub(super) fn member(row: &SqliteRow) -> Result<Member, StoreError> {
+    let mut columns = Columns::new(row, "deliveries");
+    Ok(Member { id: columns.parse()?, subscription: columns.subscription()?, alert: columns.alert()? })
 }
 
 /// `1;START:VALUE,START:VALUE`: version, then minutes and values.
@@ -271,12 +325,66 @@ fn read_occurrences(text: &str) -> Option<Vec<Occurrence>> {
     if list.is_empty() { Some(Vec::new()) } else { list.split(',').map(one).collect() }
 }
 
+/// `1;average;SUM;BARS` and the like: version, kind, numbers.
+pub(super) fn write_evidence(evidence: &Evidence) -> String {
+    match *evidence {
+        Evidence::Average { sum, bars } => format!("1;average;{sum};{bars}"),
+        Evidence::Deviation { sum, squares, bars } => format!("1;deviation;{sum};{squares};{bars}"),
+        Evidence::Origin { value, start } => format!("1;origin;{value};{}", start.index()),
+        Evidence::Crossing { level, before } => format!("1;crossing;{level};{before}"),
+        Evidence::Median { twice, sessions } => format!("1;median;{twice};{sessions}"),
+    }
+}
+
+fn read_evidence(text: &str) -> Option<Evidence> {
+    fn number<T: FromStr>(text: &str) -> Option<T> {
+        text.parse().ok()
+    }
+    let parts: Vec<&str> = text.split(';').collect();
+    Some(match *parts {
+        ["1", "average", sum, bars] => Evidence::Average { sum: number(sum)?, bars: number(bars)? },
+        ["1", "deviation", sum, squares, bars] => {
+            Evidence::Deviation { sum: number(sum)?, squares: number(squares)?, bars: number(bars)? }
+        }
+        ["1", "origin", value, start] => {
+            Evidence::Origin { value: number(value)?, start: minute_of(number(start)?)? }
+        }
+        ["1", "crossing", level, before] => {
+            Evidence::Crossing { level: number(level)?, before: number(before)? }
+        }
+        ["1", "median", twice, sessions] => {
+            Evidence::Median { twice: number(twice)?, sessions: number(sessions)? }
+        }
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn any_evidence() -> impl Strategy<Value = Evidence> {
+        let minute = (-1_000_000..100_000_000_i32).prop_map(Minute::from_index);
+        prop_oneof![
+            any::<(i64, u16)>().prop_map(|(sum, bars)| Evidence::Average { sum, bars }),
+            any::<(i64, u128, u16)>().prop_map(|(sum, squares, bars)| Evidence::Deviation {
+                sum,
+                squares,
+                bars
+            }),
+            (any::<i64>(), minute).prop_map(|(value, start)| Evidence::Origin { value, start }),
+            any::<(i64, i64)>().prop_map(|(level, before)| Evidence::Crossing { level, before }),
+            any::<(i64, u16)>().prop_map(|(twice, sessions)| Evidence::Median { twice, sessions }),
+        ]
+    }
+
     proptest! {
+        #[test]
+        fn evidence_survives_being_written_and_read(evidence in any_evidence()) {
+            prop_assert_eq!(read_evidence(&write_evidence(&evidence)), Some(evidence));
+        }
+
         #[test]
         fn occurrences_survive_being_written_and_read(
             pairs in prop::collection::vec((-1_000_000..100_000_000_i32, any::<i64>()), 0..70),
@@ -291,6 +399,17 @@ mod tests {
         #[test]
         fn any_text_is_read_or_refused(text in "\\PC{0,40}") {
             let _ = read_occurrences(&text);
+            let _ = read_evidence(&text);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_evidence_is_refused() {
+        for text in ["", "1", "1;average", "1;average;1", "1;average;1;2;3", "2;average;1;2", "1;mean;1;2"] {
+            assert_eq!(read_evidence(text), None, "{text}");
+        }
+        for text in ["1;average;1;99999", "1;average;;1", "1;deviation;1;-1;2", "1;origin;1;999999999"] {
+            assert_eq!(read_evidence(text), None, "{text}");
         }
     }
 

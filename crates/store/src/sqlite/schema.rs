@@ -16,8 +16,10 @@ const _: () = assert!(SQLITE_VERSION_NUMBER >= 3_051_003, "the bundled SQLite ca
 const APPLICATION_ID: i64 = 0x5151_5154;
 
 /// (version, what it does, its SQL). A released one is never edited: add another.
-const MIGRATIONS: [(i64, &str, &str); 1] =
-    [(1, "first schema", include_str!("../../migrations/sqlite/0001_first_schema.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "first schema", include_str!("../../migrations/sqlite/0001_first_schema.sql")),
+    (2, "rules and channels", include_str!("../../migrations/sqlite/0002_rules_and_channels.sql")),
+];
 
 /// Connects once, checks the library and the file, migrates, and answers SQLite's version.
 pub(super) async fn bring_up_to_date(options: &SqliteConnectOptions) -> Result<String, StoreError> {

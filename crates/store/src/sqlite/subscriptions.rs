@@ -2,13 +2,16 @@
 
 use super::rows::{self, Columns, subscription_columns};
 use super::{Sqlite, outbox};
-use crate::{Confirmed, SignUp, SignUpLimits, StoreError, SubscriptionStore};
+use crate::{
+    Amended, Confirmed, SignUp, SignUpLimits, StoreError, SubscriptionChange, SubscriptionStore, Watched,
+};
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
+use qqq_core::channel::{Channel, ChannelKind};
 use qqq_core::delivery::{DeliveryId, DeliveryKind};
-use qqq_core::subscription::{EmailAddress, Subscription, SubscriptionId, SubscriptionStatus};
+use qqq_core::subscription::{Subscription, SubscriptionId, SubscriptionStatus};
 use qqq_core::token::{Purpose, TokenHash};
-use qqq_core::{FeedMode, FeedStatus, Minute};
+use qqq_core::{FeedMode, FeedStatus, Metric, Minute, RuleName, Symbol};
 use sha2::{Digest as _, Sha256};
 use sqlx::SqliteConnection;
 
@@ -18,6 +21,10 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// How long a confirmation link works.
 const CONFIRM_WITHIN: SignedDuration = DAY;
+
+/// What is watched by rules of subscribers' own.
+pub(super) const WATCHED: &str = "select distinct symbol, metric, rule from subscriptions \
+     where status = 'active' and rule <> 'spike'";
 
 pub(super) const CONFIRMATIONS_SINCE: &str =
     "select count(*) from deliveries where kind = 'confirmation' and created_at > ?";
@@ -31,7 +38,8 @@ impl SubscriptionStore for Sqlite {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let mut write = self.begin().await?;
-        let (id, active) = match live(&mut write, sign_up).await? {
+        let SignUp { channel, symbol, metric, rule, .. } = sign_up;
+        let (id, active) = match live(&mut write, channel, *symbol, *metric, *rule).await? {
             Some((id, status)) => (id, status == SubscriptionStatus::Active),
             None => {
                 insert(&mut write, sign_up, now).await?;
@@ -46,18 +54,15 @@ impl SubscriptionStore for Sqlite {
             .bind(id.to_string())
             .execute(&mut *write)
             .await?;
-        let owed = if sign_up.confirm {
-            let owed = may_write_to(&mut write, &sign_up.email, limits, now).await? && !active;
-            if owed {
-                owe_confirmation(&mut write, id, now).await?;
-            }
-            owed
-        } else {
-            if !active {
-                activate(&mut write, id, now).await?;
-            }
-            false
-        };
+        let may = may_write_to(&mut write, &sign_up.channel, limits, now).await?;
+        if !sign_up.confirm && !active {
+            activate(&mut write, id, now).await?;
+        }
+        let has_to_know = sign_up.confirm || sign_up.channel.kind() == ChannelKind::Webhook;
+        let owed = has_to_know && may && !active;
+        if owed {
+            owe_confirmation(&mut write, id, &sign_up.channel, now).await?;
+        }
         self.finish(write).await?;
         Ok(owed)
     }
@@ -77,7 +82,9 @@ impl SubscriptionStore for Sqlite {
             return Ok(Confirmed::Unknown);
         };
         match found.status {
-            SubscriptionStatus::Unsubscribed => return Ok(Confirmed::Ended(found)),
+            SubscriptionStatus::Unsubscribed | SubscriptionStatus::Disabled => {
+                return Ok(Confirmed::Ended(found));
+            }
             SubscriptionStatus::Active => return Ok(Confirmed::AlreadyActive(found)),
             SubscriptionStatus::Pending => {}
         }
@@ -100,36 +107,173 @@ impl SubscriptionStore for Sqlite {
     async fn unsubscribe(
         &self,
         token: &TokenHash,
+        all: bool,
         now: Timestamp,
     ) -> Result<Option<Subscription>, StoreError> {
         let mut write = self.begin().await?;
         let Some(found) = find(&mut write, Purpose::Unsubscribe, token).await? else { return Ok(None) };
-        if found.status == SubscriptionStatus::Unsubscribed {
-            return Ok(Some(found));
+        let ended = if all {
+            end_all(&mut write, &found.channel.key(), SubscriptionStatus::Unsubscribed, now).await?
+        } else {
+            end(&mut write, found.id, SubscriptionStatus::Unsubscribed, now).await?
+        };
+        if ended > 0 {
+            self.finish(write).await?;
         }
-        sqlx::query("update subscriptions set status = 'unsubscribed', ended_at = ? where id = ?")
-            .bind(now.as_microsecond())
-            .bind(found.id.to_string())
-            .execute(&mut *write)
-            .await?;
-        outbox::cancel_owed(&mut write, found.id, now).await?;
+        let status = if found.status.has_ended() { found.status } else { SubscriptionStatus::Unsubscribed };
+        Ok(Some(Subscription { status, ..found }))
+    }
+
+    async fn amend(
+        &self,
+        token: &TokenHash,
+        change: &SubscriptionChange,
+        now: Timestamp,
+    ) -> Result<Amended, StoreError> {
+        let mut write = self.begin().await?;
+        let Some(found) = find(&mut write, Purpose::Manage, token).await? else {
+            return Ok(Amended::Unknown);
+        };
+        if found.status.has_ended() {
+            return Ok(Amended::Ended(found));
+        }
+        let changed = amended(&found, change, now);
+        let (symbol, metric) = (changed.symbol, changed.metric);
+        let same = live(&mut write, &changed.channel, symbol, metric, changed.rule).await?;
+        if same.is_some_and(|(id, _)| id != changed.id) {
+            return Ok(Amended::Conflict);
+        }
+        if changed == found {
+            return Ok(Amended::Changed(found));
+        }
+        sqlx::query(
+            "update subscriptions set rule = ?, quiet = ?, paused_until = ?, secret_generation = ?, \
+             secret_rotated_at = ? where id = ?",
+        )
+        .bind(changed.rule.to_string())
+        .bind(changed.quiet.as_ref().map(|quiet| quiet.to_string()))
+        .bind(changed.paused_until.map(|until| until.as_microsecond()))
+        .bind(changed.secret_generation)
+        .bind(changed.secret_rotated_at.map(|at| at.as_microsecond()))
+        .bind(changed.id.to_string())
+        .execute(&mut *write)
+        .await?;
+        if changed.is_paused(now) {
+            outbox::cancel_news(&mut write, changed.id, now).await?;
+        }
+        if changed.quiet != found.quiet {
+            outbox::judge_anew(&mut write, changed.id, now).await?;
+        }
         self.finish(write).await?;
-        Ok(Some(Subscription { status: SubscriptionStatus::Unsubscribed, ..found }))
+        Ok(Amended::Changed(changed))
+    }
+
+    async fn watched(&self) -> Result<Watched, StoreError> {
+        let mut read = self.readers.begin().await?;
+        let version = watch_version(&mut read).await?;
+        let rows = sqlx::query(WATCHED).fetch_all(&mut *read).await?;
+        let watches = rows.iter().map(|row| {
+            let mut columns = Columns::new(row, "subscriptions");
+            Ok((columns.parse()?, columns.parse()?, columns.parse()?))
+        });
+        Ok(Watched { version, watches: watches.collect::<Result<_, StoreError>>()? })
+    }
+
+    async fn watch_version(&self) -> Result<u64, StoreError> {
+        let mut connection = self.readers.acquire().await?;
+        watch_version(&mut connection).await
     }
 }
 
-/// The pending or active subscription of the same address, symbol and metric.
+async fn watch_version(connection: &mut SqliteConnection) -> Result<u64, StoreError> {
+    let row = sqlx::query("select version from watch_version").fetch_one(connection).await?;
+    Columns::new(&row, "watch_version").take()
+}
+
+/// A subscription as it is after a change. Times are kept in microseconds.
+fn amended(before: &Subscription, change: &SubscriptionChange, now: Timestamp) -> Subscription {
+    let mut after = before.clone();
+    if let Some(rule) = change.rule {
+        after.rule = rule;
+    }
+    if let Some(quiet) = &change.quiet {
+        after.quiet.clone_from(quiet);
+    }
+    if let Some(until) = change.paused_until {
+        after.paused_until = until.map(as_kept);
+    }
+    if change.rotate_secret {
+        after.secret_generation += 1;
+        after.secret_rotated_at = Some(as_kept(now));
+    }
+    after
+}
+
+/// A time as it is read back: whole microseconds, but for the last moment there is.
+fn as_kept(at: Timestamp) -> Timestamp {
+    match Timestamp::from_microsecond(at.as_microsecond()) {
+        Ok(whole) if at.as_microsecond() < Timestamp::MAX.as_microsecond() => whole,
+        _ => Timestamp::MAX,
+    }
+}
+
+/// Ends a subscription that has not ended, and cancels what is owed to it and not under way. Answers how many have ended.
+pub(super) async fn end(
+    connection: &mut SqliteConnection,
+    id: SubscriptionId,
+    status: SubscriptionStatus,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let ended =
+        sqlx::query("update subscriptions set status = ?, ended_at = ? where id = ? and ended_at is null")
+            .bind(status.as_str())
+            .bind(now.as_microsecond())
+            .bind(id.to_string())
+            .execute(&mut *connection)
+            .await?;
+    if ended.rows_affected() > 0 {
+        outbox::cancel_owed(connection, id, status.as_str(), now).await?;
+    }
+    Ok(ended.rows_affected())
+}
+
+/// Ends all subscriptions of a recipient that have not ended. Answers how many.
+pub(super) async fn end_all(
+    connection: &mut SqliteConnection,
+    address: &str,
+    status: SubscriptionStatus,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let live: Vec<String> =
+        sqlx::query_scalar("select id from subscriptions where address = ? and ended_at is null")
+            .bind(address.to_owned())
+            .fetch_all(&mut *connection)
+            .await?;
+    for id in &live {
+        let id = id.parse().map_err(|error: <SubscriptionId as std::str::FromStr>::Err| {
+            StoreError::Corrupt { table: "subscriptions", reason: error.to_string() }
+        })?;
+        end(connection, id, status, now).await?;
+    }
+    Ok(live.len() as u64)
+}
+
+/// The subscription of the same wish that has not ended.
 async fn live(
     connection: &mut SqliteConnection,
-    sign_up: &SignUp,
+    channel: &Channel,
+    symbol: Symbol,
+    metric: Metric,
+    rule: RuleName,
 ) -> Result<Option<(SubscriptionId, SubscriptionStatus)>, StoreError> {
     let row = sqlx::query(
         "select id, status from subscriptions \
-         where address = ? and symbol = ? and metric = ? and status <> 'unsubscribed'",
+         where address = ? and symbol = ? and metric = ? and rule = ? and ended_at is null",
     )
-    .bind(sign_up.email.key())
-    .bind(sign_up.symbol.as_str().to_owned())
-    .bind(sign_up.metric.as_str())
+    .bind(channel.key())
+    .bind(symbol.as_str().to_owned())
+    .bind(metric.as_str())
+    .bind(rule.to_string())
     .fetch_optional(connection)
     .await?;
     let Some(row) = row else { return Ok(None) };
@@ -143,18 +287,26 @@ async fn insert(
     sign_up: &SignUp,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    let (receiver, format) = match &sign_up.channel {
+        Channel::Email(address) => (address.expose(), None),
+        Channel::Webhook(webhook) => (webhook.url.expose(), Some(webhook.format.as_str())),
+    };
     sqlx::query(
-        "insert into subscriptions (id, email, address, address_hash, mailbox, symbol, metric, status, \
-         created_at, confirm_by, nonce, confirm_hash, unsubscribe_hash, manage_hash) \
-         values (?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?)",
+        "insert into subscriptions (id, channel, receiver, format, address, address_hash, mailbox, symbol, metric, \
+         rule, quiet, status, created_at, confirm_by, nonce, confirm_hash, unsubscribe_hash, manage_hash) \
+         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?)",
     )
     .bind(sign_up.id.to_string())
-    .bind(sign_up.email.expose().to_owned())
-    .bind(sign_up.email.key())
-    .bind(address_hash(&sign_up.email))
-    .bind(sign_up.email.mailbox_key())
+    .bind(sign_up.channel.kind().as_str())
+    .bind(receiver.to_owned())
+    .bind(format)
+    .bind(sign_up.channel.key())
+    .bind(address_hash(&sign_up.channel))
+    .bind(sign_up.channel.throttle_key())
     .bind(sign_up.symbol.as_str().to_owned())
     .bind(sign_up.metric.as_str())
+    .bind(sign_up.rule.to_string())
+    .bind(sign_up.quiet.as_ref().map(|quiet| quiet.to_string()))
     .bind(now.as_microsecond())
     .bind(later(now, CONFIRM_WITHIN).as_microsecond())
     .bind(sign_up.nonce.to_vec())
@@ -213,18 +365,18 @@ pub(super) async fn begin_with_tape(
     Ok(())
 }
 
-/// Whether one more confirmation mail may go to an address. Every one ever owed to its mailbox counts, whatever
-/// became of it and however the address was tagged.
+/// Whether one more confirmation may go to a recipient. Every one ever owed to its receiver counts, whatever became of
+/// it and however the address was tagged.
 async fn may_write_to(
     connection: &mut SqliteConnection,
-    email: &EmailAddress,
+    channel: &Channel,
     limits: SignUpLimits,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let suppressed: bool = sqlx::query_scalar(
         "select exists (select 1 from suppressions where address_hash = ? and created_at > ?)",
     )
-    .bind(address_hash(email))
+    .bind(address_hash(channel))
     .bind(outbox::suppressed_since(now))
     .fetch_one(&mut *connection)
     .await?;
@@ -238,7 +390,7 @@ async fn may_write_to(
          where s.mailbox = ? and d.created_at > ?",
     )
     .bind(later(now, SignedDuration::from_secs(-limits.address_gap_seconds)).as_microsecond())
-    .bind(email.mailbox_key())
+    .bind(channel.throttle_key())
     .bind(later(now, -DAY).as_microsecond())
     .fetch_one(connection)
     .await?;
@@ -251,10 +403,11 @@ async fn may_write_to(
         && to_all < i64::from(limits.total_per_hour))
 }
 
-/// Owes a confirmation mail. Each has an id of its own: a later one is no repeat of an earlier.
+/// Owes a confirmation. Each has an id of its own: a later one is no repeat of an earlier.
 async fn owe_confirmation(
     connection: &mut SqliteConnection,
     id: SubscriptionId,
+    channel: &Channel,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let count: u32 = sqlx::query_scalar(
@@ -266,7 +419,11 @@ async fn owe_confirmation(
     let owed = outbox::Owed {
         id: DeliveryId::of_confirmation(id, count),
         kind: DeliveryKind::Confirmation,
-        subscription: id,
+        to: outbox::Recipient {
+            subscription: id,
+            channel: channel.kind(),
+            address_hash: address_hash(channel),
+        },
         alert: None,
     };
     outbox::owe(connection, &[owed], now).await?;
@@ -297,9 +454,14 @@ async fn find(
         .transpose()
 }
 
-/// What the list of suppressed addresses knows an address by.
-fn address_hash(email: &EmailAddress) -> Vec<u8> {
-    Sha256::digest(email.key().as_bytes()).to_vec()
+/// What deliveries and suppressions know a recipient by.
+fn address_hash(channel: &Channel) -> Vec<u8> {
+    hash_of(&channel.key())
+}
+
+/// The hash of a recipient's key.
+pub(super) fn hash_of(address: &str) -> Vec<u8> {
+    Sha256::digest(address.as_bytes()).to_vec()
 }
 
 /// `at` moved by `by`, held to the times there are.

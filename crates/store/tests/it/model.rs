@@ -4,24 +4,37 @@
 use crate::sqlite::fresh;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
+use qqq_core::channel::Channel;
 use qqq_core::delivery::{Delivery, DeliveryId, DeliveryKind, Outcome};
 use qqq_core::subscription::SubscriptionStatus;
 use qqq_core::token::Purpose;
-use qqq_core::{AlertId, Minute};
-use qqq_store::conformance::{alert, alerts_of, at, retracted, sign_up, symbol};
-use qqq_store::{AlertChange, Confirmed, SignUp, SignUpLimits, Store};
+use qqq_core::{Alert, AlertId, Minute, RuleName};
+use qqq_store::conformance::{PLENTY, alert, alerts_of, at, own_rule, retracted, sign_up};
+use qqq_store::{
+    AlertChange, Amended, Confirmed, DeliveryState, Replayed, SignUp, SignUpLimits, Store, SubscriptionChange,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const SYMBOLS: [&str; 2] = ["TSLA", "AAPL"];
+/// Who asks: two of them share a mailbox, two an endpoint.
+const RECEIVERS: [&str; 5] = [
+    "ada@example.com",
+    "Bob@example.com",
+    "ADA+x@example.com",
+    "https://example.com/hook?of=ada",
+    "https://example.com/hook?of=bob",
+];
 const LIMITS: SignUpLimits = SignUpLimits { address_gap_seconds: 600, address_per_day: 3, total_per_hour: 4 };
 
 #[derive(Clone, Debug)]
 enum Step {
-    Subscribe { address: usize, symbol: usize, confirm: bool },
+    Subscribe { address: usize, symbol: usize, own: bool, confirm: bool },
     Confirm { which: usize },
-    Unsubscribe { which: usize },
-    Raise { symbol: usize, minutes: i32 },
+    Unsubscribe { which: usize, all: bool },
+    Amend { which: usize, how: usize },
+    Replay { which: usize },
+    Raise { symbol: usize, own: bool, minutes: i32 },
     Retract { which: usize },
     Claim,
     Settle { which: usize, how: usize },
@@ -33,14 +46,17 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let which = 0..1000_usize;
     prop_oneof![
-        4 => (0..3_usize, 0..2_usize, any::<bool>())
-            .prop_map(|(address, symbol, confirm)| Step::Subscribe { address, symbol, confirm }),
+        4 => (0..RECEIVERS.len(), 0..2_usize, any::<bool>(), any::<bool>())
+            .prop_map(|(address, symbol, own, confirm)| Step::Subscribe { address, symbol, own, confirm }),
         2 => which.clone().prop_map(|which| Step::Confirm { which }),
-        1 => which.clone().prop_map(|which| Step::Unsubscribe { which }),
-        4 => (0..2_usize, -2..3_i32).prop_map(|(symbol, minutes)| Step::Raise { symbol, minutes }),
+        1 => (which.clone(), any::<bool>()).prop_map(|(which, all)| Step::Unsubscribe { which, all }),
+        2 => (which.clone(), 0..5_usize).prop_map(|(which, how)| Step::Amend { which, how }),
+        1 => which.clone().prop_map(|which| Step::Replay { which }),
+        4 => (0..2_usize, any::<bool>(), -2..3_i32)
+            .prop_map(|(symbol, own, minutes)| Step::Raise { symbol, own, minutes }),
         2 => which.clone().prop_map(|which| Step::Retract { which }),
         4 => Just(Step::Claim),
-        4 => (which.clone(), 0..6_usize).prop_map(|(which, how)| Step::Settle { which, how }),
+        4 => (which.clone(), 0..7_usize).prop_map(|(which, how)| Step::Settle { which, how }),
         1 => which.prop_map(|which| Step::Renew { which }),
         1 => Just(Step::Release),
         4 => prop::sample::select(vec![0, 1, 29, 30, 31, 60, 599, 600, 3600, 14_400, 86_399])
@@ -62,6 +78,8 @@ struct Subscriber {
     status: SubscriptionStatus,
     confirm_by: Timestamp,
     active_from: Option<Minute>,
+    paused_until: Option<Timestamp>,
+    generation: u32,
     mails: u32,
 }
 
@@ -83,8 +101,8 @@ struct Model {
     /// Alerts, and whether they stand.
     alerts: BTreeMap<AlertId, bool>,
     owed: BTreeMap<DeliveryId, Owed>,
-    /// What receivers answered for good: address, when, whether they accepted.
-    answers: Vec<(String, Timestamp, bool)>,
+    /// What receivers answered for good: address, when, whether they accepted. What is tried again is not answered.
+    answers: BTreeMap<DeliveryId, (String, Timestamp, bool)>,
     /// Addresses that refused three mails in a row, and when they did.
     suppressed: BTreeMap<String, Timestamp>,
 }
@@ -102,7 +120,7 @@ impl Model {
         if self.owed.contains_key(&id) {
             return 0;
         }
-        let expires = now + SignedDuration::from_secs(kind.lifetime_seconds());
+        let expires = now + subscriber.lifetime(kind);
         let owed = Owed {
             kind,
             to,
@@ -119,15 +137,15 @@ impl Model {
     }
 
     fn is_suppressed(&self, to: &SignUp, now: Timestamp) -> bool {
-        let since = self.suppressed.get(&to.email.key());
+        let since = self.suppressed.get(&to.channel.key());
         since.is_some_and(|since| now.duration_since(*since) < SignedDuration::from_hours(30 * 24))
     }
 
-    fn answer(&mut self, to: usize, accepted: bool, now: Timestamp) {
-        let address = self.subscribers[to].asked.email.key();
-        self.answers.push((address.clone(), now, accepted));
+    fn answer(&mut self, id: DeliveryId, accepted: bool, now: Timestamp) {
+        let address = self.recipient(&self.owed[&id]);
+        self.answers.insert(id, (address.clone(), now, accepted));
         let mut answers: Vec<(Timestamp, bool)> =
-            self.answers.iter().filter(|one| one.0 == address).map(|one| (one.1, one.2)).collect();
+            self.answers.values().filter(|one| one.0 == address).map(|one| (one.1, one.2)).collect();
         answers.sort_unstable();
         if !accepted && answers.len() >= 3 && answers.iter().rev().take(3).all(|one| !one.1) {
             self.suppressed.insert(address, now);
@@ -136,9 +154,9 @@ impl Model {
 
     fn subscribe(&mut self, asked: SignUp, now: Timestamp) -> bool {
         let same = |one: &Subscriber| {
-            one.status != SubscriptionStatus::Unsubscribed
-                && one.asked.email.key() == asked.email.key()
-                && one.asked.symbol == asked.symbol
+            !one.status.has_ended()
+                && one.asked.channel.key() == asked.channel.key()
+                && (one.asked.symbol, one.asked.rule) == (asked.symbol, asked.rule)
         };
         let day = SignedDuration::from_hours(24);
         let to = self.subscribers.iter().position(same).unwrap_or_else(|| {
@@ -147,6 +165,8 @@ impl Model {
                 status: SubscriptionStatus::Pending,
                 confirm_by: now,
                 active_from: None,
+                paused_until: None,
+                generation: 0,
                 mails: 0,
             });
             self.subscribers.len() - 1
@@ -158,7 +178,9 @@ impl Model {
         subscriber.confirm_by = now + day;
         if !asked.confirm {
             subscriber.activate(now);
-            return false;
+            if let Channel::Email(_) = asked.channel {
+                return false;
+            }
         }
         let ages = |own: bool| {
             let (asked, subscribers) = (&asked, &self.subscribers);
@@ -166,7 +188,7 @@ impl Model {
                 .values()
                 .filter(|one| one.kind == DeliveryKind::Confirmation)
                 .filter(move |one| {
-                    !own || subscribers[one.to].asked.email.mailbox_key() == asked.email.mailbox_key()
+                    !own || subscribers[one.to].asked.channel.throttle_key() == asked.channel.throttle_key()
                 })
                 .map(move |one| now.duration_since(one.created))
                 .collect::<Vec<_>>()
@@ -184,30 +206,27 @@ impl Model {
         allowed
     }
 
-    fn raise(&mut self, id: AlertId, of: usize, start: Minute, now: Timestamp) -> u64 {
-        if self.alerts.contains_key(&id) {
+    fn raise(&mut self, alert: &Alert, now: Timestamp) -> u64 {
+        if self.alerts.contains_key(&alert.id) {
             return 0;
         }
-        self.alerts.insert(id, true);
+        self.alerts.insert(alert.id, true);
         let concerned: Vec<usize> = (0..self.subscribers.len())
             .filter(|&to| {
                 let one = &self.subscribers[to];
-                one.status == SubscriptionStatus::Active
-                    && one.asked.symbol == symbol(SYMBOLS[of])
-                    && one.active_from.unwrap() <= start
+                one.listens(now)
+                    && (one.asked.symbol, one.asked.rule) == (alert.symbol, alert.rule)
+                    && one.active_from.unwrap() <= alert.start
                     && !self.is_suppressed(&one.asked, now)
             })
             .collect();
-        concerned.into_iter().map(|to| self.owe(DeliveryKind::Alert, to, Some(id), now)).sum()
+        concerned.into_iter().map(|to| self.owe(DeliveryKind::Alert, to, Some(alert.id), now)).sum()
     }
 
     /// Ends a delivery whose alert no longer stands; true where its receiver may have been told.
     fn follow_up(&mut self, id: DeliveryId, now: Timestamp) -> u64 {
         let (to, of) = (self.owed[&id].to, self.owed[&id].of);
-        match self.subscribers[to].status {
-            SubscriptionStatus::Active => self.owe(DeliveryKind::Retraction, to, of, now),
-            _ => 0,
-        }
+        if self.subscribers[to].listens(now) { self.owe(DeliveryKind::Retraction, to, of, now) } else { 0 }
     }
 
     fn retract(&mut self, alert: AlertId, now: Timestamp) -> u64 {
@@ -237,20 +256,36 @@ impl Model {
         owed
     }
 
+    fn recipient(&self, one: &Owed) -> String {
+        self.subscribers[one.to].asked.channel.key()
+    }
+
+    /// What comes next: the oldest that is due of a recipient with fewer than four under way.
+    fn next(&self, now: Timestamp) -> Option<DeliveryId> {
+        let mut under_way: BTreeMap<String, usize> = BTreeMap::new();
+        for one in self.owed.values().filter(|one| one.lease.is_some_and(|lease| lease > now)) {
+            *under_way.entry(self.recipient(one)).or_default() += 1;
+        }
+        let due = |one: &Owed| one.lease.unwrap_or(one.due);
+        self.owed
+            .iter()
+            .filter(|(_, one)| one.state == State::Pending && due(one) <= now)
+            .filter(|(_, one)| under_way.get(&self.recipient(one)).is_none_or(|count| *count < 4))
+            .min_by_key(|(id, one)| (due(one), id.to_string()))
+            .map(|(id, _)| *id)
+    }
+
     /// Everything that is handed out, with its attempt.
     fn claim(&mut self, now: Timestamp, until: Timestamp) -> BTreeMap<DeliveryId, u32> {
         let mut handed = BTreeMap::new();
-        while let Some(id) = self
-            .owed
-            .iter()
-            .find(|(_, one)| one.state == State::Pending && one.lease.unwrap_or(one.due) <= now)
-            .map(|(id, _)| *id)
-        {
+        while let Some(id) = self.next(now) {
             let suppressed = self.is_suppressed(&self.subscribers[self.owed[&id].to].asked, now);
             let one = self.owed.get_mut(&id).unwrap();
-            let status = self.subscribers[one.to].status;
-            let entitled = status == SubscriptionStatus::Active
-                || (one.kind == DeliveryKind::Confirmation && status == SubscriptionStatus::Pending);
+            let to = &self.subscribers[one.to];
+            let entitled = match one.kind {
+                DeliveryKind::Confirmation => !to.status.has_ended(),
+                _ => to.listens(now),
+            };
             if !entitled || suppressed {
                 one.end(State::Cancelled);
             } else if one.kind == DeliveryKind::Alert && !self.alerts[&one.of.unwrap()] {
@@ -277,21 +312,37 @@ impl Model {
         let gone = one.kind == DeliveryKind::Alert && !self.alerts[&one.of.unwrap()];
         match outcome {
             Outcome::Sent => one.end(State::Sent),
-            Outcome::Failed(_) => one.end(State::Failed),
+            Outcome::Failed(_) | Outcome::Gone(_) => one.end(State::Failed),
             Outcome::RetryAt(..) if gone => one.end(State::Cancelled),
             Outcome::RetryAt(at, _) if *at >= one.expires => one.end(State::Expired),
             Outcome::RetryAt(at, _) => (one.due, one.lease) = (*at, None),
         }
         let (to, attempts) = (one.to, one.attempts);
-        match outcome {
-            Outcome::Sent => self.answer(to, true, now),
-            Outcome::Failed(_) => self.answer(to, false, now),
-            Outcome::RetryAt(..) => {}
+        let refused = matches!(outcome, Outcome::Failed(_) | Outcome::Gone(_));
+        if refused || *outcome == Outcome::Sent {
+            self.answer(claim.id, !refused, now);
         }
-        if gone && (attempts > 1 || !matches!(outcome, Outcome::Failed(_))) {
+        if matches!(outcome, Outcome::Gone(_)) {
+            self.end(to, SubscriptionStatus::Disabled, now);
+        }
+        if gone && (attempts > 1 || !refused) {
             self.follow_up(claim.id, now);
         }
         true
+    }
+
+    /// Ends a subscription and cancels what is owed to it and not under way.
+    fn end(&mut self, to: usize, status: SubscriptionStatus, now: Timestamp) {
+        if self.subscribers[to].status.has_ended() {
+            return;
+        }
+        self.subscribers[to].status = status;
+        for one in self.owed.values_mut().filter(|one| one.to == to) {
+            let under_way = one.lease.is_some_and(|lease| lease > now);
+            if one.state == State::Pending && !under_way {
+                one.end(State::Cancelled);
+            }
+        }
     }
 
     fn count(&self, state: State) -> u64 {
@@ -300,6 +351,18 @@ impl Model {
 }
 
 impl Subscriber {
+    fn lifetime(&self, kind: DeliveryKind) -> SignedDuration {
+        SignedDuration::from_secs(match self.asked.channel {
+            Channel::Email(_) => kind.lifetime_seconds(),
+            Channel::Webhook(_) => kind.webhook_lifetime_seconds(),
+        })
+    }
+
+    /// Whether it is to be told of alerts.
+    fn listens(&self, now: Timestamp) -> bool {
+        self.status == SubscriptionStatus::Active && self.paused_until.is_none_or(|until| until <= now)
+    }
+
     fn activate(&mut self, now: Timestamp) {
         self.status = SubscriptionStatus::Active;
         let minute = Minute::containing(now);
@@ -321,7 +384,7 @@ struct Stage {
     now: Timestamp,
     /// Every claim ever handed out: old holders keep trying.
     claims: Vec<Delivery>,
-    raised: Vec<(usize, Minute)>,
+    raised: Vec<Alert>,
     sign_ups: Vec<SignUp>,
 }
 
@@ -330,10 +393,10 @@ impl Stage {
         let now = self.now;
         let lease_until = now + SignedDuration::from_secs(30);
         match *step {
-            Step::Subscribe { address, symbol, confirm } => {
-                let email = ["ada@example.com", "Bob@example.com", "ADA+x@example.com"][address];
+            Step::Subscribe { address, symbol, own, confirm } => {
                 let n = self.sign_ups.len() as u16;
-                let asked = SignUp { confirm, ..sign_up(n, email, SYMBOLS[symbol]) };
+                let asked =
+                    SignUp { confirm, rule: rule(own), ..sign_up(n, RECEIVERS[address], SYMBOLS[symbol]) };
                 let owed = self.store.subscribe(&asked, LIMITS, now).await.unwrap();
                 assert_eq!(owed, self.model.subscribe(asked.clone(), now));
                 self.sign_ups.push(asked);
@@ -344,54 +407,70 @@ impl Stage {
                 let known = self.model.subscribers.iter_mut().find(|one| one.asked.id == asked.id);
                 let Some(known) = known else { return assert_eq!(confirmed, Confirmed::Unknown) };
                 match known.status {
-                    SubscriptionStatus::Unsubscribed => assert!(matches!(confirmed, Confirmed::Ended(_))),
+                    status if status.has_ended() => assert!(matches!(confirmed, Confirmed::Ended(_))),
                     SubscriptionStatus::Active => assert!(matches!(confirmed, Confirmed::AlreadyActive(_))),
                     SubscriptionStatus::Pending if now >= known.confirm_by => {
                         assert!(matches!(confirmed, Confirmed::Expired(_)));
                     }
-                    SubscriptionStatus::Pending => {
+                    _ => {
                         known.activate(now);
                         let Confirmed::Activated(active) = confirmed else { panic!("{confirmed:?}") };
                         assert_eq!(active.active_from, known.active_from);
                     }
                 }
             }
-            Step::Unsubscribe { which } => {
+            Step::Unsubscribe { which, all } => {
                 let Some(asked) = pick(&self.sign_ups, which) else { return };
-                let ended = self.store.unsubscribe(&asked.hashes.unsubscribe, now).await.unwrap();
+                let ended = self.store.unsubscribe(&asked.hashes.unsubscribe, all, now).await.unwrap();
                 let known = self.model.subscribers.iter().position(|one| one.asked.id == asked.id);
                 assert_eq!(ended.is_some(), known.is_some());
                 let Some(known) = known else { return };
-                if self.model.subscribers[known].status == SubscriptionStatus::Unsubscribed {
-                    return;
-                }
-                self.model.subscribers[known].status = SubscriptionStatus::Unsubscribed;
-                for one in self.model.owed.values_mut().filter(|one| one.to == known) {
-                    let under_way = one.lease.is_some_and(|lease| lease > now);
-                    if one.state == State::Pending && !under_way {
-                        one.end(State::Cancelled);
+                for to in 0..self.model.subscribers.len() {
+                    let same = self.model.subscribers[to].asked.channel.key() == asked.channel.key();
+                    if to == known || (all && same) {
+                        self.model.end(to, SubscriptionStatus::Unsubscribed, now);
                     }
                 }
             }
-            Step::Raise { symbol, minutes } => {
+            Step::Amend { which, how } => self.amend(which, how).await,
+            Step::Replay { which } => {
+                let Some(id) = pick(&self.model.owed.keys().copied().collect::<Vec<_>>(), which) else {
+                    return;
+                };
+                let one = self.model.owed.get_mut(&id).unwrap();
+                let to = &self.model.subscribers[one.to];
+                let expected = match one.state {
+                    State::Failed | State::Expired if to.status.has_ended() => Replayed::Ended,
+                    State::Failed | State::Expired => {
+                        (one.state, one.due) = (State::Pending, now);
+                        one.expires = now + to.lifetime(one.kind);
+                        self.model.answers.remove(&id);
+                        Replayed::Owed
+                    }
+                    State::Pending => Replayed::Refused(DeliveryState::Pending),
+                    State::Sent => Replayed::Refused(DeliveryState::Sent),
+                    State::Cancelled => Replayed::Refused(DeliveryState::Cancelled),
+                };
+                assert_eq!(self.store.replay(id, now).await.unwrap(), expected);
+            }
+            Step::Raise { symbol, own, minutes } => {
                 let start = Minute::containing(now).plus(minutes);
-                let raised = alert(SYMBOLS[symbol], start);
-                let id = raised.id;
-                let batch = alerts_of([AlertChange::Raised(raised)]);
+                let mut raised = alert(SYMBOLS[symbol], start);
+                raised.rule = rule(own);
+                raised.id = AlertId::derive(raised.rule, raised.symbol, raised.metric, start);
+                let batch = alerts_of([AlertChange::Raised(raised.clone())]);
                 let committed = self.store.commit(&batch, now).await.unwrap();
-                assert_eq!(committed.deliveries, self.model.raise(id, symbol, start, now));
-                self.raised.push((symbol, start));
+                assert_eq!(committed.deliveries, self.model.raise(&raised, now));
+                self.raised.push(raised);
             }
             Step::Retract { which } => {
-                let Some((symbol, start)) = pick(&self.raised, which) else { return };
-                let gone = retracted(&alert(SYMBOLS[symbol], start));
-                let id = gone.id;
-                let batch = alerts_of([AlertChange::Retracted(gone)]);
+                let Some(raised) = pick(&self.raised, which) else { return };
+                let batch = alerts_of([AlertChange::Retracted(retracted(&raised))]);
                 let committed = self.store.commit(&batch, now).await.unwrap();
-                assert_eq!(committed.deliveries, self.model.retract(id, now));
+                assert_eq!(committed.deliveries, self.model.retract(raised.id, now));
             }
             Step::Claim => {
-                let claimed = self.store.claim(now, lease_until, 1000).await.unwrap();
+                let claimed = self.store.claim(now, lease_until, 1000, PLENTY).await.unwrap();
                 let expected = self.model.claim(now, lease_until);
                 let handed: BTreeMap<DeliveryId, u32> =
                     claimed.iter().map(|delivery| (delivery.id, delivery.attempt)).collect();
@@ -414,7 +493,8 @@ impl Stage {
                 let outcome = match how {
                     0 | 1 => Outcome::Sent,
                     2 | 3 => Outcome::Failed("never".to_owned()),
-                    4 => retry(60),
+                    4 => Outcome::Gone("410".to_owned()),
+                    5 => retry(60),
                     _ => retry(14_400),
                 };
                 let settled = self.store.settle(claim.id, claim.lease, &outcome, now).await.unwrap();
@@ -438,6 +518,56 @@ impl Stage {
         }
     }
 
+    async fn amend(&mut self, which: usize, how: usize) {
+        let Some(asked) = pick(&self.sign_ups, which) else { return };
+        let now = self.now;
+        let until = now + SignedDuration::from_secs(600);
+        let change = match how {
+            0 => SubscriptionChange { paused_until: Some(Some(until)), ..Default::default() },
+            1 => SubscriptionChange { paused_until: Some(None), ..Default::default() },
+            2 => SubscriptionChange { rotate_secret: true, ..Default::default() },
+            _ => SubscriptionChange { rule: Some(rule(how == 3)), ..Default::default() },
+        };
+        let amended = self.store.amend(&asked.hashes.manage, &change, now).await.unwrap();
+        let subscribers = &mut self.model.subscribers;
+        let Some(known) = subscribers.iter().position(|one| one.asked.id == asked.id) else {
+            return assert_eq!(amended, Amended::Unknown);
+        };
+        if subscribers[known].status.has_ended() {
+            return assert!(matches!(amended, Amended::Ended(_)));
+        }
+        let conflict = change.rule.is_some_and(|rule| {
+            subscribers.iter().enumerate().any(|(to, one)| {
+                to != known
+                    && !one.status.has_ended()
+                    && one.asked.channel.key() == asked.channel.key()
+                    && (one.asked.symbol, one.asked.rule) == (asked.symbol, rule)
+            })
+        });
+        if conflict {
+            return assert_eq!(amended, Amended::Conflict);
+        }
+        assert!(matches!(amended, Amended::Changed(_)));
+        let subscriber = &mut subscribers[known];
+        match how {
+            0 => subscriber.paused_until = Some(until),
+            1 => subscriber.paused_until = None,
+            2 => subscriber.generation += 1,
+            _ => subscriber.asked.rule = rule(how == 3),
+        }
+        if subscriber.paused_until.is_some_and(|until| now < until) {
+            let paused = |one: &&mut Owed| one.to == known && one.kind != DeliveryKind::Confirmation;
+            let owed = self.model.owed.values_mut().filter(paused);
+            for one in
+                owed.filter(|one| one.state == State::Pending && one.lease.is_none_or(|lease| lease <= now))
+            {
+                // A change of something else finds nothing owed.
+                assert!(how == 0 || one.attempts > 0, "owed while paused");
+                one.end(State::Cancelled);
+            }
+        }
+    }
+
     async fn compare(&self) {
         let summary = self.store.outbox().await.unwrap();
         let pending = || self.model.owed.values().filter(|one| one.state == State::Pending);
@@ -450,10 +580,16 @@ impl Stage {
         for asked in &self.sign_ups {
             let found = self.store.subscription_of(Purpose::Manage, &asked.hashes.manage).await.unwrap();
             let known = self.model.subscribers.iter().find(|one| one.asked.id == asked.id);
-            let state = known.map(|one| (one.status, one.active_from));
-            assert_eq!(found.map(|found| (found.status, found.active_from)), state);
+            let state = known.map(|one| (one.status, one.active_from, one.asked.rule, one.generation));
+            let told =
+                found.map(|found| (found.status, found.active_from, found.rule, found.secret_generation));
+            assert_eq!(told, state);
         }
     }
+}
+
+fn rule(own: bool) -> RuleName {
+    if own { own_rule() } else { RuleName::House }
 }
 
 /// One of `items`, or none where there are none.

@@ -7,7 +7,9 @@ mod value;
 pub use load::{ConfigError, Origin, PREFIX, Sources, load};
 pub use value::{Network, Period, Secret, Text};
 
+use crate::role::watches::HouseRules;
 use qqq_core::calendar::{Calendar, Market};
+use qqq_core::detector::Watch;
 use qqq_core::rule::Ratio;
 use qqq_core::watchlist::DEFAULT_SYMBOLS;
 use qqq_core::{SpikeRule, Symbol, Watchlist};
@@ -324,6 +326,8 @@ pub struct RulesConfig {
     pub cooldown: Period,
     /// How old a bar may be to raise an alert.
     pub max_alert_age: Period,
+    /// Further rules, judged on every symbol: a metric and a rule, `volume time_of_day ratio=4`.
+    pub also: Vec<Text<Watch>>,
 }
 
 impl Default for RulesConfig {
@@ -335,6 +339,7 @@ impl Default for RulesConfig {
             min_bars: rule.min_bars,
             cooldown: Period::seconds(rule.cooldown_seconds.into()),
             max_alert_age: Period::seconds(rule.max_alert_age_seconds.into()),
+            also: Vec::new(),
         }
     }
 }
@@ -423,13 +428,15 @@ impl Default for WebhooksSection {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SubscriptionsConfig {
-    /// Whether an address must confirm before it is mailed (double opt-in).
+    /// Whether a receiver must confirm before it is told anything (double opt-in).
     pub confirm: bool,
+    /// Messages one receiver is sent in an hour at the most. What is more comes as one digest when there is room again.
+    pub messages_per_hour: u32,
 }
 
 impl Default for SubscriptionsConfig {
     fn default() -> Self {
-        Self { confirm: true }
+        Self { confirm: true, messages_per_hour: 30 }
     }
 }
 
@@ -496,6 +503,11 @@ impl Config {
         }
     }
 
+    /// The rule, and what else is judged on every symbol.
+    pub fn house_rules(&self) -> HouseRules {
+        HouseRules { spike: self.rule(), also: self.rules.also.iter().map(|watch| watch.0).collect() }
+    }
+
     /// How the world reaches the server. Where only `server.listen` was set, it is where the server listens.
     pub fn public_url(&self) -> Result<Url, ConfigError> {
         let (defaults, section) = (ServerConfig::default(), &self.server);
@@ -537,6 +549,12 @@ impl Config {
             return Err(ConfigError::value("rules.min_bars", allowed));
         }
         within("rules.cooldown", self.rules.cooldown, 0, SpikeRule::MAX_COOLDOWN_SECONDS.into(), "0s to 7d")?;
+        for Text(watch) in &self.rules.also {
+            watch
+                .rule
+                .suits_hours(self.calendar().tracks_extended_hours())
+                .map_err(|error| ConfigError::value("rules.also", format!("`{watch}`: {error}")))?;
+        }
         within("rules.max_alert_age", self.rules.max_alert_age, MINUTE, DAY, "1m to 1d")?;
         self.check_fallback()?;
         let asks_alpaca = self.feed.names().any(|name| name == ProviderName::Alpaca);
@@ -558,6 +576,11 @@ impl Config {
         within("feed.backfill", self.feed.backfill, HOUR, 7 * DAY, "1h to 7d")?;
         within("store.bars_retention", self.store.bars_retention, 2 * DAY, 36_500 * DAY, "2d or more")?;
         within("webhooks.timeout", self.webhooks.timeout, 1, MINUTE, "1s to 1m")?;
+        let messages = self.subscriptions.messages_per_hour;
+        if !(1..=1_000_000).contains(&messages) {
+            let allowed = format!("`{messages}` is out of range: it must be 1 to 1000000");
+            return Err(ConfigError::value("subscriptions.messages_per_hour", allowed));
+        }
         for (key, rate) in [
             ("feed.alpaca.requests_per_minute", self.feed.alpaca.requests_per_minute),
             ("feed.iex.requests_per_minute", self.feed.iex.requests_per_minute),

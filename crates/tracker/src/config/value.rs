@@ -61,6 +61,12 @@ impl Serialize for Text<qqq_api::Origin> {
     }
 }
 
+impl Serialize for Text<qqq_core::detector::Watch> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
 impl Serialize for Text<Network> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0.0)

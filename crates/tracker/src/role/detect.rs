@@ -5,14 +5,15 @@
 //! raise, count and retract nothing.
 
 use super::patiently;
+use super::watches::{HouseRules, Watches};
 use crate::metrics::Metrics;
 use anyhow::Context as _;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use qqq_core::window::Arrival;
 use qqq_core::{
-    AlertChange, Bar, Calendar, Clock, Detector, FeedInfo, FeedLabel, FeedStatus, Metric, Minute, SpikeRule,
-    Split, Symbol, Watchlist,
+    Alert, AlertChange, Bar, Calendar, Clock, Detector, FeedInfo, FeedLabel, FeedStatus, Metric, Minute,
+    RuleName, Split, Symbol, Watchlist,
 };
 use qqq_store::{AlertQuery, BarRecord, Batch, SplitRecord, Store, StoreError};
 use std::collections::btree_map::Entry;
@@ -42,6 +43,9 @@ const GATHER_BARS: usize = 50_000;
 /// Providers have sent phantom prices; nothing listed moves like this within minutes, splits aside.
 const ABSURD: i64 = 50;
 
+/// Bars of earlier sessions read in one go.
+const RECALLED_AT_ONCE: usize = 20_000;
+
 /// The detector over one store.
 pub struct Detect {
     store: Arc<dyn Store>,
@@ -49,7 +53,8 @@ pub struct Detect {
     calendar: Arc<Calendar>,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
-    rule: SpikeRule,
+    rules: HouseRules,
+    watches: Watches,
     feed: FeedLabel,
     detector: Detector,
     /// By symbol, the newest minute that another feed was judged by.
@@ -68,18 +73,20 @@ impl Detect {
         calendar: Arc<Calendar>,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
-        rule: SpikeRule,
+        rules: impl Into<HouseRules>,
         feed: &FeedInfo,
     ) -> anyhow::Result<Self> {
+        let rules = rules.into();
         let splits = store.splits().await?;
         let mut detect = Self {
-            detector: Detector::new(watchlist.symbols(), feed.label, rule),
+            detector: Detector::new(watchlist.symbols(), feed.label, &calendar, rules.spike),
             store,
             watchlist,
             calendar,
             clock,
             metrics,
-            rule,
+            watches: Watches::new(rules.also.clone()),
+            rules,
             feed: feed.label,
             judged_before: HashMap::new(),
             splits: splits.into_iter().map(|record| (key(&record.split), record.split)).collect(),
@@ -91,6 +98,7 @@ impl Detect {
 
     /// Goes on with a feed: with its bars in the store, and the alerts of all.
     async fn switch(&mut self, feed: FeedLabel) -> anyhow::Result<()> {
+        self.watches.ask(&*self.store, &self.watchlist).await.context("the rules could not be read")?;
         let rebuilt = patiently(|| self.rebuilt(feed)).await;
         (self.detector, self.judged_before) = rebuilt.context("the windows could not be rebuilt")?;
         self.feed = feed;
@@ -101,24 +109,20 @@ impl Detect {
     /// A detector of one feed as the store has it, and by symbol the newest minute of any other.
     async fn rebuilt(&self, feed: FeedLabel) -> Result<(Detector, HashMap<usize, Minute>), StoreError> {
         let Self { store, watchlist, calendar, .. } = self;
-        let mut detector = Detector::new(watchlist.symbols(), feed, self.rule);
+        let mut detector = Detector::new(watchlist.symbols(), feed, calendar, self.rules.spike);
+        for (symbol, watch) in self.watches.in_force() {
+            detector.watch(symbol, watch);
+        }
         let bars = store.recent_bars(watchlist.symbols(), Minute::PER_DAY).await?;
         let oldest = bars.iter().map(|record| record.bar.start).min();
-        let mut alerts = Vec::new();
-        if let Some(oldest) = oldest {
-            // Everything that a bar of any symbol could still touch.
-            let since = oldest.plus(Minute::PER_DAY - detector.memory_minutes());
-            let mut query = AlertQuery { since: Some(since), limit: 1_000, ..AlertQuery::default() };
-            loop {
-                let page = store.alerts(query).await?;
-                query.after = page.last().map(|alert| (alert.start, alert.id));
-                let full = page.len() == query.limit;
-                alerts.extend(page);
-                if !full {
-                    break;
-                }
+        let alerts = match oldest {
+            Some(oldest) => {
+                // Everything that a bar of any symbol could still touch.
+                let since = oldest.plus(Minute::PER_DAY - detector.memory_minutes());
+                alerts(&**store, AlertQuery { since: Some(since), ..AlertQuery::default() }).await?
             }
-        }
+            None => Vec::new(),
+        };
         let known: Vec<(usize, Bar, u32)> = bars
             .iter()
             .filter(|record| calendar.counts(record.bar.start))
@@ -133,8 +137,38 @@ impl Detect {
             known,
             alerts.into_iter().filter_map(|alert| Some((watchlist.id(alert.symbol)?, alert))),
         );
+        for (symbol, &name) in watchlist.symbols().iter().enumerate() {
+            recall(&**store, name, &mut detector, symbol).await?;
+        }
         info!(bars = bars.len(), %feed, "windows rebuilt from the store");
         Ok((detector, judged_before))
+    }
+
+    /// Judges from now on what subscribers ask for by now, going on where an earlier watch of the same rule stopped.
+    async fn follow_subscribers(&mut self) -> Result<(), StoreError> {
+        let Self { store, watchlist, watches, detector, .. } = self;
+        let change = watches.ask(&**store, watchlist).await?;
+        for (symbol, watch) in change.removed {
+            detector.unwatch(symbol, watch);
+        }
+        for (symbol, watch) in change.added {
+            let name = watchlist.symbols()[symbol];
+            let wants_more = detector.watch(symbol, watch);
+            let query = AlertQuery {
+                symbol: Some(name),
+                metric: Some(watch.metric),
+                rule: Some(RuleName::Own(watch.rule)),
+                since: detector.newest(symbol).map(|newest| newest.plus(-detector.memory_minutes())),
+                ..AlertQuery::default()
+            };
+            let known = alerts(&**store, query).await?;
+            detector.restore([], known.into_iter().map(|alert| (symbol, alert)));
+            if wants_more {
+                recall(&**store, name, detector, symbol).await?;
+            }
+            info!(symbol = %name, rule = %watch, "a rule is judged from now on");
+        }
+        Ok(())
     }
 
     /// The detector as it stands.
@@ -176,6 +210,7 @@ impl Detect {
     }
 
     async fn take_of_one_feed(&mut self, steps: &[Step]) -> anyhow::Result<()> {
+        self.follow_subscribers().await.context("the rules could not be read")?;
         let (batch, history) = self.observe(steps);
         let now = self.clock.now();
         // What the detector has seen must reach the store, or the process must end: it never goes on with
@@ -292,7 +327,7 @@ impl Detect {
             match change {
                 AlertChange::Raised(_) => info!(
                     alert.id = %alert.id, symbol = %alert.symbol, metric = %alert.metric,
-                    start = %alert.start, ratio = alert.ratio(), "alert raised"
+                    start = %alert.start, rule = %alert.rule, ratio = alert.ratio(), "alert raised"
                 ),
                 AlertChange::Retracted(_) => info!(
                     alert.id = %alert.id, symbol = %alert.symbol, metric = %alert.metric,
@@ -300,6 +335,41 @@ impl Detect {
                 ),
                 AlertChange::Counted(_) => {}
             }
+        }
+    }
+}
+
+/// All alerts of a query, page by page.
+async fn alerts(store: &dyn Store, query: AlertQuery) -> Result<Vec<Alert>, StoreError> {
+    let mut query = AlertQuery { limit: 1_000, ..query };
+    let mut alerts = Vec::new();
+    loop {
+        let page = patiently(|| store.alerts(query)).await?;
+        query.after = page.last().map(|alert| (alert.start, alert.id));
+        let full = page.len() == query.limit;
+        alerts.extend(page);
+        if !full {
+            return Ok(alerts);
+        }
+    }
+}
+
+/// Gives a detector the bars of earlier sessions that a symbol's rules have to know.
+async fn recall(
+    store: &dyn Store,
+    name: Symbol,
+    detector: &mut Detector,
+    symbol: usize,
+) -> Result<(), StoreError> {
+    let (Some(mut from), Some(newest)) = (detector.reach(symbol), detector.newest(symbol)) else {
+        return Ok(());
+    };
+    loop {
+        let page = patiently(|| store.history(name, from..newest.plus(1), RECALLED_AT_ONCE)).await?;
+        detector.recall(symbol, &page);
+        match page.last() {
+            Some(last) if page.len() == RECALLED_AT_ONCE => from = last.start.plus(1),
+            _ => return Ok(()),
         }
     }
 }

@@ -6,10 +6,10 @@
 use super::patiently;
 use crate::metrics::Metrics;
 use jiff::{SignedDuration, Timestamp};
-use qqq_core::Clock;
-use qqq_core::delivery::{Delivery, DeliveryId, Lease, Outcome, retry_at};
+use qqq_core::delivery::{Delivery, DeliveryId, Lease, Outcome, retry_at, webhook_retry_at};
+use qqq_core::{ChannelKind, Clock};
 use qqq_notify::{Deliver, DeliveryError};
-use qqq_store::{Store, StoreError};
+use qqq_store::{Budget, Store, StoreError};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +37,8 @@ pub struct Dispatch {
     channel: Arc<dyn Deliver>,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
+    /// How much one recipient is sent.
+    budget: Budget,
     /// What this process is sending, with the lease it holds. A lease that ran out while the process slept,
     /// or while the clock was set, is taken again by the next claim: the attempt under way goes on with the
     /// new one, and nothing is sent twice. Locked over each claim, renewal and settling, never over a sending.
@@ -44,14 +46,15 @@ pub struct Dispatch {
 }
 
 impl Dispatch {
-    /// Sends what `store` owes through `channel`.
+    /// Sends what `store` owes through `channel`, within `budget`.
     pub fn new(
         store: Arc<dyn Store>,
         channel: Arc<dyn Deliver>,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
+        budget: Budget,
     ) -> Self {
-        Self { store, channel, clock, metrics, under_way: Arc::default() }
+        Self { store, channel, clock, metrics, budget, under_way: Arc::default() }
     }
 
     /// Sends until `stop`, then lets what is under way finish, for a while.
@@ -118,7 +121,7 @@ impl Dispatch {
     async fn claim(&self, due: Timestamp, limit: usize) -> Result<Vec<Delivery>, StoreError> {
         let mut under_way = self.under_way.lock().await;
         let until = later(self.clock.now(), LEASE);
-        let mut claimed = patiently(|| self.store.claim(due, until, limit)).await?;
+        let mut claimed = patiently(|| self.store.claim(due, until, limit, self.budget)).await?;
         claimed.retain(|delivery| under_way.insert(delivery.id, delivery.lease).is_none());
         Ok(claimed)
     }
@@ -135,28 +138,24 @@ impl Dispatch {
             }
         };
         let now = self.clock.now();
-        let outcome = match result {
-            Ok(()) => Outcome::Sent,
-            Err(DeliveryError::Retry(reason)) => {
-                Outcome::RetryAt(retry_at(delivery.id, delivery.attempt, now), reason)
-            }
-            Err(DeliveryError::RetryAfter(reason, wait)) => {
-                // The schedule begins when the wait ends: what waited together does not come back all at once.
-                let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
-                Outcome::RetryAt(retry_at(delivery.id, delivery.attempt, later(now, wait)), reason)
-            }
-            Err(DeliveryError::GiveUp(reason) | DeliveryError::Gone(reason)) => Outcome::Failed(reason),
-        };
+        let tried = !matches!(result, Err(DeliveryError::Paused(..)));
+        let outcome = outcome(&delivery, result, now);
         let settled = self.settle(delivery.id, &outcome, now).await?;
         self.metrics.delivery(delivery.kind, &outcome);
         let (id, kind, attempt) = (delivery.id, delivery.kind, delivery.attempt);
         match outcome {
             Outcome::Sent => debug!(delivery.id = %id, %kind, attempt, "sent"),
+            Outcome::RetryAt(at, reason) if !tried => {
+                debug!(delivery.id = %id, %kind, attempt, next = %at, reason, "put off");
+            }
             Outcome::RetryAt(at, reason) => {
                 warn!(delivery.id = %id, %kind, attempt, next = %at, reason, "not accepted; trying again later");
             }
             Outcome::Failed(reason) => {
                 warn!(delivery.id = %id, %kind, attempt, reason, "refused for good");
+            }
+            Outcome::Gone(reason) => {
+                warn!(delivery.id = %id, %kind, attempt, reason, "the receiver is gone; its subscription ends");
             }
         }
         if !settled {
@@ -181,6 +180,31 @@ impl Dispatch {
         let mut under_way = self.under_way.lock().await;
         let Some(lease) = under_way.remove(&id) else { return Ok(false) };
         patiently(|| self.store.settle(id, lease, outcome, now)).await
+    }
+}
+
+/// What becomes of a delivery.
+fn outcome(delivery: &Delivery, result: Result<(), DeliveryError>, now: Timestamp) -> Outcome {
+    let retry_at = match delivery.subscription.channel.kind() {
+        ChannelKind::Email => retry_at,
+        ChannelKind::Webhook => webhook_retry_at,
+    };
+    // The schedule begins when a wait ends: what waited together does not come back all at once.
+    let end = |wait: Duration| later(now, SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX));
+    match result {
+        Ok(()) => Outcome::Sent,
+        Err(DeliveryError::Retry(reason)) => {
+            Outcome::RetryAt(retry_at(delivery.id, delivery.attempt, now), reason)
+        }
+        Err(DeliveryError::RetryAfter(reason, wait)) => {
+            Outcome::RetryAt(retry_at(delivery.id, delivery.attempt, end(wait)), reason)
+        }
+        // Nobody was asked, so nobody has failed: the schedule stays at its beginning.
+        Err(DeliveryError::Paused(reason, wait)) => {
+            Outcome::RetryAt(retry_at(delivery.id, 1, end(wait)), reason)
+        }
+        Err(DeliveryError::GiveUp(reason)) => Outcome::Failed(reason),
+        Err(DeliveryError::Gone(reason)) => Outcome::Gone(reason),
     }
 }
 

@@ -77,9 +77,9 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use qqq_core::Metric;
     use qqq_core::subscription::SubscriptionId;
     use qqq_core::token::{Purpose, TokenKey};
+    use qqq_core::{Channel, Metric, RuleName};
     use qqq_store::{SignUp, SignUpLimits};
 
     #[tokio::test]
@@ -89,9 +89,11 @@ mod tests {
         let id = SubscriptionId::from_random([7; 16]);
         let sign_up = SignUp {
             id,
-            email: "ada@example.com".parse().unwrap(),
+            channel: Channel::Email("ada@example.com".parse().unwrap()),
             symbol: "TSLA".parse().unwrap(),
             metric: Metric::Price,
+            rule: RuleName::House,
+            quiet: None,
             nonce: [7; 16],
             hashes: TokenKey::new([1; 32]).hashes(id, &[7; 16]),
             confirm: true,

@@ -3,20 +3,24 @@
 use crate::world::{MONDAY, World, at, bar, label, minute, symbol};
 use async_trait::async_trait;
 use jiff::SignedDuration;
-use qqq_core::Clock;
 use qqq_core::alert::{Alert, AlertChange, AlertId, AlertState, Metric, Occurrence};
 use qqq_core::calendar::Market;
+use qqq_core::channel::{Channel as Receiver, Webhook, WebhookFormat};
 use qqq_core::delivery::Delivery;
-use qqq_core::subscription::SubscriptionId;
-use qqq_core::token::TokenKey;
+use qqq_core::subscription::{SubscriptionId, SubscriptionStatus};
+use qqq_core::token::{Purpose, TokenKey};
+use qqq_core::{Clock, Evidence, RuleName};
 use qqq_notify::{Deliver, DeliveryError};
-use qqq_store::{Batch, OutboxSummary, SignUp, SignUpLimits};
+use qqq_store::{Batch, Budget, OutboxSummary, SignUp, SignUpLimits};
 use qqq_tracker::role::dispatch::Dispatch;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
+
+/// What no test here sends.
+const UNLIMITED: Budget = Budget { messages: 1_000_000, per_seconds: 60 };
 
 /// Answers what it is told to, once a permit lets it.
 struct Channel {
@@ -46,41 +50,41 @@ impl Deliver for Channel {
         self.gate.acquire().await.unwrap().forget();
         self.answers.lock().unwrap().pop().unwrap_or(Ok(()))
     }
-
-    async fn check(&self) -> Result<String, DeliveryError> {
-        Ok("channel".to_owned())
-    }
-
-    fn describe(&self) -> String {
-        "channel".to_owned()
-    }
 }
 
-/// A world in which one alert is owed to one subscriber.
+/// A world in which one alert is owed to one subscriber by mail.
 async fn one_owed() -> World {
+    owed_to(Receiver::Email("ada@example.com".parse().unwrap())).await
+}
+
+async fn owed_to(receiver: Receiver) -> World {
     let world = World::new(Market::Always).await;
     let (id, nonce) = (SubscriptionId::from_random([1; 16]), [2; 16]);
     let sign_up = SignUp {
         id,
-        email: "ada@example.com".parse().unwrap(),
+        channel: receiver,
         symbol: symbol("NVDA"),
         metric: Metric::Volume,
+        rule: RuleName::House,
+        quiet: None,
         nonce,
         hashes: TokenKey::new([3; 32]).hashes(id, &nonce),
         confirm: false,
     };
     world.store.subscribe(&sign_up, SignUpLimits::default(), at(MONDAY)).await.unwrap();
+    // A webhook is told its secret, though there is nothing to confirm.
+    world.clock.set(at(MONDAY));
+    dispatch(&world, &Channel::new(1)).run_once(&CancellationToken::new()).await.unwrap();
     let start = minute(MONDAY).plus(5);
     let value = bar("NVDA", start, 10_000, 9_000).volume.shares();
     let alert = Alert {
         id: AlertId::derive("spike", symbol("NVDA"), Metric::Volume, start),
-        rule: "spike".to_owned(),
+        rule: RuleName::House,
         symbol: symbol("NVDA"),
         metric: Metric::Volume,
         start,
         value,
-        window_sum: 60_000,
-        window_bars: 60,
+        evidence: Evidence::Average { sum: 60_000, bars: 60 },
         feed: label(),
         revision: 0,
         state: AlertState::Raised,
@@ -100,6 +104,7 @@ fn dispatch(world: &World, channel: &Arc<Channel>) -> Dispatch {
         Arc::clone(channel) as Arc<dyn Deliver>,
         Arc::clone(&world.clock) as Arc<dyn Clock>,
         Arc::clone(&world.metrics),
+        UNLIMITED,
     )
 }
 
@@ -130,8 +135,9 @@ async fn a_lease_that_ran_out_while_sending_is_not_sent_twice() {
         kick.notify_one();
         tokio::task::yield_now().await;
     }
-    let claimed_again =
-        async || world.store.claim(world.clock.now(), world.clock.now(), 1).await.unwrap().is_empty();
+    let claimed_again = async || {
+        world.store.claim(world.clock.now(), world.clock.now(), 1, UNLIMITED).await.unwrap().is_empty()
+    };
     until("the dispatcher takes the lease again", claimed_again).await;
     assert_eq!(channel.begun(), 1, "sent a second time while the first was under way");
 
@@ -172,4 +178,33 @@ async fn who_asks_to_be_left_alone_is_left_alone_for_so_long_at_least() {
         assert_eq!(dispatch.run_once(&stop).await.unwrap(), attempts, "after {after} s");
     }
     assert_eq!(summary(&world).await.pending, 0);
+}
+
+#[tokio::test]
+async fn a_webhook_that_is_paused_comes_back_soon_after_and_one_that_is_gone_ends_its_subscription() {
+    let url = "https://example.com/hook".parse().unwrap();
+    let world = owed_to(Receiver::Webhook(Webhook { url, format: WebhookFormat::Standard })).await;
+    let channel = Channel::new(10);
+    let paused = |seconds| Err(DeliveryError::Paused("left alone".to_owned(), Duration::from_secs(seconds)));
+    // From the end: the schedule of webhooks says 2 min after the third attempt, within a fifth.
+    *channel.answers.lock().unwrap() = vec![
+        Err(DeliveryError::Gone("410".to_owned())),
+        Err(DeliveryError::Retry("500".to_owned())),
+        paused(900),
+        paused(30),
+    ];
+    let (dispatch, stop) = (dispatch(&world, &channel), CancellationToken::new());
+    let start = world.clock.now();
+    for (after, attempts) in
+        [(0, 1), (33, 0), (36, 1), (939, 0), (943, 1), (1_038, 0), (1_088, 1), (9_999, 0)]
+    {
+        world.clock.set(start + SignedDuration::from_secs(after));
+        assert_eq!(dispatch.run_once(&stop).await.unwrap(), attempts, "after {after} s");
+    }
+    assert_eq!(summary(&world).await.pending, 0);
+    let id = SubscriptionId::from_random([1; 16]);
+    let nonce = [2; 16];
+    let token = TokenKey::new([3; 32]).token(Purpose::Manage, id, &nonce);
+    let subscription = world.store.subscription_of(Purpose::Manage, &token.hash()).await.unwrap().unwrap();
+    assert_eq!(subscription.status, SubscriptionStatus::Disabled);
 }

@@ -64,14 +64,14 @@ impl Writer {
             News::Confirmation => self.confirmation(subscription),
             News::Alert(alert) => Note {
                 title: self.title("", alert),
-                paragraphs: paragraphs(alert, sentence::sentence(alert, self.rule.window)),
+                paragraphs: paragraphs(alert, sentence::sentence(alert, &alert.rule.rule(self.rule))),
                 links: self.alert_links(subscription, alert),
                 tag: "chart_with_upwards_trend",
             },
             News::Retraction(alert) => {
                 let Alert { symbol, metric, start, .. } = alert;
                 let when = sentence::new_york_time(*start);
-                let told = sentence::sentence(alert, self.rule.window);
+                let told = sentence::sentence(alert, &alert.rule.rule(self.rule));
                 let text = format!(
                     "We take an alert back. The feed has corrected the minute of {when}: with the corrected {metric} of \
                      {symbol} the rule does not fire. What we told you then, and what no longer holds: {told}"
@@ -125,7 +125,7 @@ impl Writer {
 
     fn title(&self, prefix: &str, alert: &Alert) -> String {
         let simulated = if alert.feed.is_simulated() { "[simulated] " } else { "" };
-        format!("{simulated}{prefix}{}", sentence::headline(alert, self.rule.window))
+        format!("{simulated}{prefix}{}", sentence::headline(alert, &alert.rule.rule(self.rule)))
     }
 
     fn alert_links(&self, subscription: &Subscription, alert: &Alert) -> Vec<Link> {

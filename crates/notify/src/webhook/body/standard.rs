@@ -120,17 +120,16 @@ struct AlertOut {
 
 impl From<&Alert> for AlertOut {
     fn from(alert: &Alert) -> Self {
-        let finite = |number: f64| number.is_finite().then_some(number);
         Self {
             id: alert.id.to_string(),
-            rule: alert.rule.clone(),
+            rule: alert.rule.to_string(),
             symbol: alert.symbol.to_string(),
             metric: alert.metric.as_str(),
             start: alert.start.to_string(),
             value: exact(alert.metric.show(alert.value)),
-            average: finite(alert.average()),
-            ratio: finite(alert.ratio()),
-            window_bars: alert.window_bars,
+            average: alert.baseline(),
+            ratio: alert.ratio(),
+            window_bars: alert.evidence.bars(),
             feed: alert.feed.to_string(),
             revision: alert.revision,
             state: alert.state.as_str(),

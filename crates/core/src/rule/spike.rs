@@ -1,4 +1,4 @@
-//! The spike rule: at least `ratio` times the trailing average.
+//! The house rule, judged on every bar: at least `ratio` times the trailing average.
 
 use crate::decimal::{self, Excess};
 use std::fmt;
@@ -79,8 +79,6 @@ impl Default for SpikeRule {
 }
 
 impl SpikeRule {
-    /// The rule's name in alerts and their ids.
-    pub const NAME: &'static str = "spike";
     /// Longest trailing window: twelve hours.
     pub const MAX_WINDOW: u16 = 12 * 60;
     /// Longest cool-down: seven days.

@@ -1,0 +1,394 @@
+//! Backtests: what a rule would have told, of the stored bars, by the very code that runs live.
+
+use crate::Api;
+use crate::answer::{Answer, JSON, NOT_KEPT};
+use crate::fields::{Fields, must_be_json};
+use crate::openapi::{MetricWord, TickerText};
+use crate::problem::Problem;
+use crate::rule::{RuleIn, RuleOut, RuleShape, rule_of};
+use crate::shape::AlertOut;
+use axum::extract::{Request, State};
+use axum::http::header;
+use axum::response::Response;
+use jiff::Timestamp;
+use qqq_core::backtest::{Backtest, Day, Report};
+use qqq_core::{Calendar, Metric, Minute, RuleName, SpikeRule, Symbol};
+use qqq_store::{Store, StoreError};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use utoipa::ToSchema;
+
+/// The fields of a request.
+const FIELDS: [&str; 6] = ["symbol", "symbols", "metric", "rule", "from", "to"];
+/// Longest range, days.
+const MOST_DAYS: i32 = 400;
+/// Most symbols times days of one request: ten symbols over the longest range.
+const MOST_SYMBOL_DAYS: i32 = 10 * MOST_DAYS;
+/// Days looked at where the request names no beginning.
+const USUAL_DAYS: i32 = 30;
+/// Alerts told one by one; the figures count all.
+const MOST_ALERTS: usize = 1_000;
+/// Days told as the quietest and the loudest.
+const EXTREMES: usize = 5;
+/// Symbols read and judged at once.
+const AT_ONCE: usize = 4;
+/// Bars read from the store in one go.
+const PAGE: usize = 50_000;
+/// Backtests that run at the same time; others wait their turn, a little.
+const RUNNING: usize = 2;
+const TURN: Duration = Duration::from_secs(5);
+
+/// Keeps backtests from taking the server over.
+pub(crate) struct Turns(Semaphore);
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self(Semaphore::new(RUNNING))
+    }
+}
+
+/// Which rule to test on what.
+#[derive(Clone, Debug)]
+pub struct BacktestQuery {
+    /// The rule.
+    pub rule: RuleName,
+    /// What a tracker's own rule says.
+    pub house: SpikeRule,
+    /// Of these symbols.
+    pub symbols: Vec<Symbol>,
+    /// Of these metrics.
+    pub metrics: Vec<Metric>,
+    /// Bars that start in this range.
+    pub range: Range<Minute>,
+}
+
+/// The metrics a rule goes with.
+pub fn metrics_of(rule: RuleName) -> Vec<Metric> {
+    let suits = |metric: &Metric| match rule {
+        RuleName::House => true,
+        RuleName::Own(rule) => rule.suits(*metric).is_ok(),
+    };
+    Metric::ALL.into_iter().filter(suits).collect()
+}
+
+/// Tests a rule on the bars of a store. Reads some symbols side by side, a page at a time.
+pub async fn backtest(
+    store: &Arc<dyn Store>,
+    calendar: &Arc<Calendar>,
+    query: &BacktestQuery,
+) -> Result<Report, StoreError> {
+    let mut report = Report::default();
+    let mut running = JoinSet::new();
+    let mut symbols = query.symbols.iter();
+    loop {
+        while running.len() < AT_ONCE
+            && let Some(&symbol) = symbols.next()
+        {
+            let (store, calendar, query) = (Arc::clone(store), Arc::clone(calendar), query.clone());
+            running.spawn(async move { of_symbol(&*store, &calendar, &query, symbol).await });
+        }
+        match running.join_next().await {
+            None => return Ok(report),
+            Some(Ok(found)) => report.merge(found?),
+            Some(Err(panic)) => return Err(StoreError::Backend(format!("a backtest failed: {panic}"))),
+        }
+    }
+}
+
+async fn of_symbol(
+    store: &dyn Store,
+    calendar: &Calendar,
+    query: &BacktestQuery,
+    symbol: Symbol,
+) -> Result<Report, StoreError> {
+    let from = query.range.start;
+    let of_metric = |&metric: &Metric| Backtest::new(query.rule, query.house, symbol, metric, calendar, from);
+    let mut tests: Vec<Backtest> = query.metrics.iter().map(of_metric).collect();
+    let mut next = Backtest::warm_up(&query.rule.rule(query.house), calendar, from);
+    loop {
+        let page = store.history(symbol, next..query.range.end, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        next = last.start.plus(1);
+        for test in &mut tests {
+            page.iter().for_each(|bar| test.take(bar));
+        }
+        if page.len() < PAGE {
+            break;
+        }
+        // Judging takes a while: others may want the thread.
+        tokio::task::yield_now().await;
+    }
+    let mut report = Report::default();
+    for test in tests {
+        let found = test.finish();
+        // Bars and days are those of the symbol, whatever number of metrics was looked at.
+        report.bars = found.bars;
+        report.merge(Report { bars: 0, ..found });
+    }
+    Ok(report)
+}
+
+/// A backtest to run.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = BacktestIn)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "this says the shape of what is read field by field")]
+struct BacktestIn {
+    /// A tracked ticker. Without this and `symbols`: all that are tracked.
+    #[schema(value_type = Option<TickerText>, example = "NVDA")]
+    symbol: Option<String>,
+    /// Some tracked tickers.
+    #[schema(value_type = Option<Vec<TickerText>>, min_items = 1, max_items = 100)]
+    symbols: Option<Vec<String>>,
+    /// What to look at. Default: all that the rule goes with.
+    #[schema(value_type = Option<MetricWord>, example = "volume")]
+    metric: Option<String>,
+    /// The rule. Default: the server's own.
+    #[schema(value_type = Option<RuleIn>)]
+    rule: Option<Value>,
+    /// First instant, UTC. Default: 30 days before `to`.
+    #[schema(format = DateTime, example = "2025-01-27T00:00:00Z")]
+    from: Option<String>,
+    /// First instant beyond, UTC. Default: the end of the newest bar.
+    #[schema(format = DateTime, example = "2025-02-01T00:00:00Z")]
+    to: Option<String>,
+}
+
+/// What a rule would have told.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Backtest)]
+pub struct BacktestOut {
+    /// In a sentence.
+    #[schema(example = "would have told 14 times in 5 sessions, 2 to 4 a day")]
+    summary: String,
+    /// The rule, with all its settings.
+    #[schema(value_type = RuleShape)]
+    rule: RuleOut,
+    /// The same as text of the grammar.
+    rule_text: String,
+    /// The symbols looked at.
+    symbols: Vec<String>,
+    /// The metrics looked at.
+    #[schema(value_type = Vec<MetricWord>)]
+    metrics: Vec<&'static str>,
+    /// First instant, UTC.
+    #[schema(format = DateTime)]
+    from: String,
+    /// First instant beyond, UTC.
+    #[schema(format = DateTime)]
+    to: String,
+    /// Bars judged.
+    bars: u64,
+    /// Trading days with bars.
+    sessions: usize,
+    /// Alerts: messages to one subscriber, after the cool-down.
+    messages: usize,
+    /// Bars that qualified: what would have been sent without a cool-down.
+    qualifying_bars: u64,
+    /// Alerts in an average session; `null` without any.
+    #[schema(required = true)]
+    messages_per_session: Option<f64>,
+    /// The days with the fewest alerts, fewest first.
+    quietest_days: Vec<DayOut>,
+    /// The days with the most alerts, most first.
+    loudest_days: Vec<DayOut>,
+    /// The alerts, oldest first; at most 1,000.
+    alerts: Vec<AlertOut>,
+    /// Whether there are more alerts than are told.
+    truncated: bool,
+}
+
+/// A trading day of a backtest.
+#[derive(Serialize, ToSchema)]
+#[schema(as = BacktestDay)]
+struct DayOut {
+    /// New York date.
+    #[schema(format = Date)]
+    date: String,
+    /// Alerts of that day.
+    alerts: u32,
+}
+
+impl From<Day> for DayOut {
+    fn from(day: Day) -> Self {
+        Self { date: day.date.to_string(), alerts: day.alerts }
+    }
+}
+
+impl BacktestOut {
+    /// Tells a report; at most `most` of its alerts one by one.
+    pub fn new(query: &BacktestQuery, report: &Report, most: usize) -> Self {
+        let told = |days: Vec<Day>| days.into_iter().map(DayOut::from).collect();
+        Self {
+            summary: summary(report),
+            rule: RuleOut(query.rule.rule(query.house)),
+            rule_text: query.rule.to_string(),
+            symbols: query.symbols.iter().map(Symbol::to_string).collect(),
+            metrics: query.metrics.iter().map(|metric| metric.as_str()).collect(),
+            from: query.range.start.to_string(),
+            to: query.range.end.to_string(),
+            bars: report.bars,
+            sessions: report.days.len(),
+            messages: report.alerts.len(),
+            qualifying_bars: report.qualifying_bars(),
+            messages_per_session: report.alerts_per_session(),
+            quietest_days: told(report.quietest(EXTREMES)),
+            loudest_days: told(report.loudest(EXTREMES)),
+            alerts: report.alerts.iter().take(most).map(AlertOut::from).collect(),
+            truncated: report.alerts.len() > most,
+        }
+    }
+}
+
+/// `would have told 14 times in 5 sessions, 2 to 4 a day`.
+pub fn summary(report: &Report) -> String {
+    let times = match report.alerts.len() {
+        0 => "would have told nothing".to_owned(),
+        1 => "would have told once".to_owned(),
+        many => format!("would have told {many} times"),
+    };
+    let sessions = match report.days.len() {
+        0 => return "no bars to look at".to_owned(),
+        1 => "1 session".to_owned(),
+        many => format!("{many} sessions"),
+    };
+    let counts = || report.days.iter().map(|day| day.alerts);
+    let range = match (counts().min().unwrap_or(0), counts().max().unwrap_or(0)) {
+        (_, 0) => String::new(),
+        (least, most) if least == most => format!(", {most} a day"),
+        (least, most) => format!(", {least} to {most} a day"),
+    };
+    format!("{times} in {sessions}{range}")
+}
+
+/// `POST /v1/backtests`.
+#[utoipa::path(
+    post,
+    path = "/v1/backtests",
+    tag = "backtests",
+    operation_id = "runBacktest",
+    summary = "What a rule would have told",
+    description = "Runs a rule over stored bars with the very code that runs live: the alerts are those that a subscription by \
+        this rule would have got. Every bar is judged at the moment it ended, as the bars are known now. At most 400 days, \
+        and 4,000 days of symbols together.",
+    request_body(content = BacktestIn, content_type = "application/json"),
+    responses(
+        (status = 200, description = "What it would have told", body = BacktestOut),
+        (status = 400, description = "The body is not JSON"),
+        (status = 406),
+        (status = 408),
+        (status = 413, description = "The body is over 16 KiB"),
+        (status = 415, description = "The body is not sent as `application/json`"),
+        (status = 422),
+        (status = 429),
+    ),
+)]
+pub(crate) async fn run(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
+    api.0.posts.check(api.client(&request))?;
+    must_be_json(request.headers())?;
+    let (mut parts, body) = request.into_parts();
+    let body = api.read_body(body).await?;
+    let mut fields = Fields::of_json(&body, &FIELDS)?;
+    let query = api.backtest_query(&mut fields);
+    let query = fields.finish(query)?;
+    let busy = || Problem::unavailable("busy", "other backtests are running", Duration::from_secs(2));
+    let Ok(Ok(_turn)) = tokio::time::timeout(TURN, api.0.turns.0.acquire()).await else { return Err(busy()) };
+    let report = backtest(&api.0.store, &api.0.calendar, &query).await?;
+    let out = BacktestOut::new(&query, &report, MOST_ALERTS);
+    let body = serde_json::to_vec(&out).map_err(|_| Problem::internal())?;
+    // Nothing is kept of an answer to a POST.
+    parts.headers.remove(header::IF_NONE_MATCH);
+    Ok(Answer::new(JSON, NOT_KEPT, body).respond(&parts.headers))
+}
+
+impl Api {
+    fn backtest_query(&self, fields: &mut Fields) -> Option<BacktestQuery> {
+        let symbols = self.symbols(fields);
+        let metric = match fields.text_if_given("metric") {
+            None => Some(None),
+            Some(text) => fields.parsed("metric", text.parse::<Metric>()).map(Some),
+        };
+        let extended = self.0.calendar.tracks_extended_hours();
+        let rule = rule_of(fields, "rule", metric.flatten(), extended);
+        let newest = self.snapshot().newest_end().map_or(self.snapshot().minute, Minute::containing);
+        let to = time(fields, "to", newest);
+        let from = to.and_then(|to| time(fields, "from", to.plus(-USUAL_DAYS * Minute::PER_DAY)));
+        let (symbols, metric, rule, from, to) = (symbols?, metric?, rule?, from?, to?);
+        let days = (to.since(from) + Minute::PER_DAY - 1) / Minute::PER_DAY;
+        if from >= to {
+            fields.wrong("from", "must be before `to`");
+        } else if days > MOST_DAYS {
+            fields.wrong("from", format!("must be at most {MOST_DAYS} days before `to`"));
+        } else if days.saturating_mul(symbols.len() as i32) > MOST_SYMBOL_DAYS {
+            let most = MOST_SYMBOL_DAYS / days;
+            fields.wrong("symbols", format!("must be at most {most} for {days} days"));
+        }
+        let metrics = metric.map_or_else(|| metrics_of(rule), |metric| vec![metric]);
+        Some(BacktestQuery { rule, house: self.0.config.rule, symbols, metrics, range: from..to })
+    }
+
+    /// One, some, or all that are tracked.
+    fn symbols(&self, fields: &mut Fields) -> Option<Vec<Symbol>> {
+        let texts: Vec<Value> = match (fields.value("symbol"), fields.value("symbols")) {
+            (None | Some(Value::Null), None | Some(Value::Null)) => {
+                return Some(self.0.watchlist.symbols().to_vec());
+            }
+            (Some(one), None | Some(Value::Null)) => vec![one],
+            (None | Some(Value::Null), Some(Value::Array(some))) if !some.is_empty() => some,
+            (None | Some(Value::Null), Some(_)) => {
+                fields.wrong("symbols", "must be a list of tickers");
+                return None;
+            }
+            (Some(_), Some(_)) => {
+                fields.wrong("symbols", "does not go with `symbol`");
+                return None;
+            }
+        };
+        let mut symbols = Vec::new();
+        for text in &texts {
+            let found = text.as_str().and_then(|text| self.tracked(text));
+            let Some((_, symbol)) = found else {
+                let shown: String = text.to_string().chars().take(32).collect();
+                fields.wrong("symbol", format!("{shown} is not tracked; /v1/symbols lists what is"));
+                return None;
+            };
+            if !symbols.contains(&symbol) {
+                symbols.push(symbol);
+            }
+        }
+        Some(symbols)
+    }
+}
+
+/// The minute of a time, or `default` where none is given.
+fn time(fields: &mut Fields, name: &str, default: Minute) -> Option<Minute> {
+    match fields.value(name) {
+        None | Some(Value::Null) => Some(default),
+        Some(Value::String(text)) if text.parse::<Timestamp>().is_ok() => {
+            text.parse().ok().map(Minute::containing)
+        }
+        Some(_) => {
+            fields.wrong(name, "must be a time such as 2025-01-31T20:59:00Z");
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_told_in_a_sentence() {
+        let date = |text: &str| text.parse().unwrap();
+        let day = |text, alerts| Day { date: date(text), alerts };
+        let report = |days: Vec<Day>| Report { days, ..Report::default() };
+        assert_eq!(summary(&report(vec![])), "no bars to look at");
+        assert_eq!(summary(&report(vec![day("2025-01-27", 0)])), "would have told nothing in 1 session");
+    }
+}

@@ -1,0 +1,146 @@
+//! The alerts of one rule on one metric of one symbol, as far as a bar can still touch them: raised, counted
+//! on during the cool-down, retracted.
+
+use crate::alert::{Alert, AlertChange, AlertId, AlertState, Metric, Occurrence};
+use crate::rule::{Evidence, RuleName};
+use crate::{FeedLabel, Minute, Symbol};
+use jiff::{SignedDuration, Timestamp};
+
+/// Whose alerts a docket lists, and how they are raised.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    pub(crate) rule: RuleName,
+    pub(crate) symbol: Symbol,
+    pub(crate) metric: Metric,
+    /// Event time, seconds.
+    pub(crate) cooldown_seconds: u32,
+    /// A bar that ended longer before the feed's clock raises nothing. Seconds.
+    pub(crate) max_age_seconds: u32,
+}
+
+/// A bar that qualifies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Case {
+    pub(crate) start: Minute,
+    pub(crate) value: i64,
+    pub(crate) evidence: Evidence,
+    pub(crate) feed: FeedLabel,
+    pub(crate) revision: u32,
+    /// The feed's clock.
+    pub(crate) clock: Timestamp,
+}
+
+/// Alerts by minute.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Docket(Vec<Alert>);
+
+impl Docket {
+    /// Takes over alerts as stored.
+    pub(crate) fn restore(&mut self, alerts: impl IntoIterator<Item = Alert>) {
+        self.0.extend(alerts);
+        self.0.sort_by_key(|alert| alert.start);
+        self.0.dedup_by_key(|alert| alert.start);
+    }
+
+    /// A bar qualifies: it is counted on the alert whose cool-down it falls into, or raises one. True where it
+    /// raised one.
+    pub(crate) fn qualify(&mut self, terms: Terms, case: Case, changes: &mut Vec<AlertChange>) -> bool {
+        let occurrence = Occurrence { start: case.start, value: case.value };
+        if let Some(counted) = self.0.iter_mut().find(|alert| alert.counts(case.start)) {
+            if counted.feed == case.feed && counted.count(occurrence) {
+                changes.push(AlertChange::Counted(counted.clone()));
+            }
+            return false;
+        }
+        // A minute whose alert was retracted never raises another.
+        if self.0.iter().any(|alert| alert.start == case.start) {
+            return false;
+        }
+        let cools = |alert: &Alert| {
+            let seconds = i64::from(case.start.since(alert.start)).abs() * 60;
+            alert.state == AlertState::Raised && seconds < i64::from(terms.cooldown_seconds)
+        };
+        if let Some(open) = self.0.iter_mut().rev().find(|alert| cools(alert)) {
+            // An alert of another feed keeps the silence; its values are of another measure.
+            if open.feed == case.feed {
+                open.count(occurrence);
+                changes.push(AlertChange::Counted(open.clone()));
+            }
+            return false;
+        }
+        let max_age = SignedDuration::from_secs(i64::from(terms.max_age_seconds));
+        if case.clock.duration_since(case.start.end()) > max_age {
+            return false;
+        }
+        let alert = Alert {
+            id: AlertId::derive(terms.rule, terms.symbol, terms.metric, case.start),
+            rule: terms.rule,
+            symbol: terms.symbol,
+            metric: terms.metric,
+            start: case.start,
+            value: case.value,
+            evidence: case.evidence,
+            feed: case.feed,
+            revision: case.revision,
+            state: AlertState::Raised,
+            raised_at: case.clock,
+            occurrences: vec![occurrence],
+        };
+        let place = self.0.partition_point(|other| other.start < case.start);
+        self.0.insert(place, alert.clone());
+        changes.push(AlertChange::Raised(alert));
+        true
+    }
+
+    /// A bar does not qualify (any more): it is taken off the alert it was counted on, and an alert of its own is
+    /// retracted. Answers the other minutes that alert had counted: they stand for themselves again.
+    /// What another feed saw is not refuted by this one.
+    pub(crate) fn disqualify(
+        &mut self,
+        start: Minute,
+        feed: FeedLabel,
+        changes: &mut Vec<AlertChange>,
+    ) -> Vec<Minute> {
+        let mut mine = self.0.iter_mut().filter(|alert| alert.feed == feed);
+        let Some(alert) = mine.find(|alert| alert.counts(start)) else { return Vec::new() };
+        let (own, others): (Vec<_>, Vec<_>) =
+            alert.occurrences.drain(..).partition(|occurrence| occurrence.start == start);
+        if alert.start != start {
+            alert.occurrences = others;
+            changes.push(AlertChange::Counted(alert.clone()));
+            return Vec::new();
+        }
+        alert.state = AlertState::Retracted;
+        alert.occurrences = own;
+        changes.push(AlertChange::Retracted(alert.clone()));
+        others.into_iter().map(|occurrence| occurrence.start).collect()
+    }
+
+    /// Drops what no bar can touch any more: what starts before `from`.
+    pub(crate) fn forget(&mut self, from: Minute) {
+        self.0.retain(|alert| alert.start >= from);
+    }
+}
+
+impl Alert {
+    /// Whether the bar of `minute` is counted on this alert.
+    fn counts(&self, minute: Minute) -> bool {
+        self.state == AlertState::Raised
+            && self.occurrences.iter().any(|occurrence| occurrence.start == minute)
+    }
+
+    /// Counts a bar, or corrects the value it is counted with. False where nothing changed.
+    fn count(&mut self, occurrence: Occurrence) -> bool {
+        match self.occurrences.binary_search_by_key(&occurrence.start, |known| known.start) {
+            Ok(place) if self.occurrences[place] == occurrence => false,
+            Ok(place) => {
+                self.occurrences[place] = occurrence;
+                true
+            }
+            Err(place) => {
+                self.occurrences.insert(place, occurrence);
+                true
+            }
+        }
+    }
+}

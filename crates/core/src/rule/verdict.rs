@@ -1,0 +1,261 @@
+//! Verdicts, exact to the last digit: integers of up to 256 bits, no rounding, no division.
+
+use super::{Condition, Direction, MILLION, Side};
+use crate::alert::Metric;
+use crate::time::Minute;
+
+/// What a bar's value was compared with. Values are 1e-9 dollars or shares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// `spike`: the trailing window.
+    Average {
+        /// Of the values in it.
+        sum: i64,
+        /// How many.
+        bars: u16,
+    },
+    /// `zscore`: the trailing window.
+    Deviation {
+        /// Of the values in it.
+        sum: i64,
+        /// Of their squares.
+        squares: u128,
+        /// How many.
+        bars: u16,
+    },
+    /// `move`: the value moved away from.
+    Origin {
+        /// The earlier price.
+        value: i64,
+        /// The minute it is of.
+        start: Minute,
+    },
+    /// `cross`: what was on the other side of the level.
+    Crossing {
+        /// The level in the metric's own units.
+        level: i64,
+        /// The latest value that was beyond where quiet begins.
+        before: i64,
+    },
+    /// `time_of_day`: the same minute of earlier sessions.
+    Median {
+        /// Twice the median, which may lie half-way between two volumes.
+        twice: i64,
+        /// Sessions it is the median of.
+        sessions: u16,
+    },
+}
+
+impl Evidence {
+    /// What the value is held against, as an exact fraction of the metric's integer units: a mean, an earlier price,
+    /// a level, a median. `None` of an empty window.
+    pub fn baseline(&self) -> Option<(i64, u16)> {
+        match *self {
+            Self::Average { sum, bars } | Self::Deviation { sum, bars, .. } => {
+                (bars > 0).then_some((sum, bars))
+            }
+            Self::Origin { value, .. } => Some((value, 1)),
+            Self::Crossing { level, .. } => Some((level, 1)),
+            Self::Median { twice, sessions } => (sessions > 0).then_some((twice, 2)),
+        }
+    }
+
+    /// Bars or sessions the baseline is made of.
+    pub fn bars(&self) -> u16 {
+        match *self {
+            Self::Average { bars, .. } | Self::Deviation { bars, .. } => bars,
+            Self::Origin { .. } | Self::Crossing { .. } => 1,
+            Self::Median { sessions, .. } => sessions,
+        }
+    }
+
+    /// The sample standard deviation of the window, in the metric's integer units; `None` for other evidence and
+    /// with fewer than 2 bars.
+    pub fn stdev(&self) -> Option<f64> {
+        let Self::Deviation { sum, squares, bars } = *self else { return None };
+        let n = f64::from(bars);
+        (bars >= 2).then(|| (scatter(sum, squares, bars) as f64 / (n * (n - 1.0))).sqrt())
+    }
+}
+
+impl Condition {
+    /// Where the measure becomes unusual: millionths, or 1e-9 for a crossing.
+    pub fn threshold(&self) -> i64 {
+        match *self {
+            Self::Spike { ratio, .. } | Self::TimeOfDay { ratio, .. } => ratio,
+            Self::ZScore { z, .. } => z,
+            Self::Move { percent, .. } => percent,
+            Self::Cross { level, .. } => level,
+        }
+    }
+
+    /// Whether a value of a metric reaches `threshold` (the condition's own, or a rearming one) by its evidence.
+    /// Too short a window, an average of zero and a window without any deviation make nothing unusual; so does
+    /// the evidence of another kind of condition.
+    pub fn holds(&self, metric: Metric, value: i64, evidence: &Evidence, threshold: i64) -> bool {
+        let (wide, threshold_wide) = (i128::from(value), i128::from(threshold));
+        let million = i128::from(MILLION);
+        match (*self, *evidence) {
+            (Self::Spike { min_bars, .. }, Evidence::Average { sum, bars }) => {
+                bars >= min_bars
+                    && sum > 0
+                    && wide * i128::from(bars) * million >= threshold_wide * i128::from(sum)
+            }
+            (Self::ZScore { min_bars, direction, .. }, Evidence::Deviation { sum, squares, bars }) => {
+                let distance = wide * i128::from(bars) - i128::from(sum);
+                bars >= min_bars.max(2)
+                    && direction.allows(distance)
+                    && reaches_z(distance, scatter(sum, squares, bars), bars, threshold)
+            }
+            (Self::Move { direction, .. }, Evidence::Origin { value: origin, .. }) => {
+                let moved = wide - i128::from(origin);
+                direction.allows(moved) && moved.abs() * 100 * million >= threshold_wide * i128::from(origin)
+            }
+            (Self::Cross { side, .. }, _) => {
+                let scaled = wide * i128::from(Metric::CROSSING_UNIT / metric.units());
+                match side {
+                    Side::Above => scaled >= threshold_wide,
+                    Side::Below => scaled <= threshold_wide,
+                }
+            }
+            (Self::TimeOfDay { min_sessions, .. }, Evidence::Median { twice, sessions }) => {
+                sessions >= u16::from(min_sessions)
+                    && twice > 0
+                    && 2 * wide * million >= threshold_wide * i128::from(twice)
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Direction {
+    fn allows(self, distance: i128) -> bool {
+        match self {
+            Self::Up => distance > 0,
+            Self::Down => distance < 0,
+            Self::Both => distance != 0,
+        }
+    }
+}
+
+/// `n Q - S^2`: n (n - 1) times the sample variance of `bars` values with sum `S` and sum of squares `Q`.
+fn scatter(sum: i64, squares: u128, bars: u16) -> u128 {
+    let sum = u128::from(sum.unsigned_abs());
+    (u128::from(bars) * squares).saturating_sub(sum * sum)
+}
+
+/// Whether `distance`, which is n times the value's distance from the mean, is at least `z` deviations:
+/// `(distance / n)^2 >= z^2 scatter / (n (n - 1))`, multiplied out.
+fn reaches_z(distance: i128, scatter: u128, bars: u16, z: i64) -> bool {
+    let (n, z) = (u128::from(bars), u128::from(z.unsigned_abs()));
+    let distance = distance.unsigned_abs();
+    let millions = (MILLION as u128) * (MILLION as u128);
+    scatter > 0 && product(distance * distance, (n - 1) * millions) >= product(scatter, z * z * n)
+}
+
+/// The 256 bits of a product: (high, low).
+fn product(one: u128, two: u128) -> (u128, u128) {
+    const HALF: u32 = 64;
+    const LOW: u128 = u64::MAX as u128;
+    let (a, b, c, d) = (one >> HALF, one & LOW, two >> HALF, two & LOW);
+    let (middle, carry) = (a * d).overflowing_add(b * c);
+    let (low, carried) = (b * d).overflowing_add(middle << HALF);
+    let high = a * c + (middle >> HALF) + (u128::from(carry) << HALF) + u128::from(carried);
+    (high, low)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use num_bigint::BigUint;
+    use num_rational::BigRational;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn products_are_exact(one: u128, two: u128) {
+            let (high, low) = product(one, two);
+            prop_assert_eq!((BigUint::from(high) << 128_u32) + low, BigUint::from(one) * two);
+        }
+
+        /// The oracle takes the deviation from its definition, in rationals.
+        #[test]
+        fn a_z_score_is_judged_exactly(
+            values in prop::collection::vec(0_i64..=9_000_000_000_000_000, 2..40),
+            value in 0_i64..=9_000_000_000_000_000,
+            z in 1_i64..=5_000_000,
+        ) {
+            let rational = |value: i64| BigRational::from_integer(value.into());
+            let n = rational(values.len() as i64);
+            let mean = values.iter().map(|&value| rational(value)).sum::<BigRational>() / &n;
+            let variance = values.iter().map(|&one| (rational(one) - &mean) * (rational(one) - &mean)).sum::<BigRational>()
+                / (&n - rational(1));
+            let distance = rational(value) - &mean;
+            let z_squared = rational(z) * rational(z) / rational(1_000_000_000_000);
+            let zero = rational(0);
+            let reaches = variance > zero && &distance * &distance >= z_squared * &variance;
+            let evidence = Evidence::Deviation {
+                sum: values.iter().sum(),
+                squares: values.iter().map(|&value| (value as u128) * (value as u128)).sum(),
+                bars: values.len() as u16,
+            };
+            for (direction, allowed) in
+                [(Direction::Both, true), (Direction::Up, distance > zero), (Direction::Down, distance < zero)]
+            {
+                let condition = Condition::ZScore { z, window: 60, min_bars: 2, direction };
+                prop_assert_eq!(condition.holds(Metric::Price, value, &evidence, z), reaches && allowed);
+            }
+        }
+    }
+
+    #[test]
+    fn exactly_at_the_threshold_holds() {
+        let hold = |condition: Condition, metric, value, evidence| {
+            condition.holds(metric, value, &evidence, condition.threshold())
+        };
+        // 1, 3, 5: mean 3, deviation 2.
+        let window = Evidence::Deviation { sum: 9, squares: 35, bars: 3 };
+        let two = Condition::ZScore { z: 2 * MILLION, window: 60, min_bars: 3, direction: Direction::Both };
+        assert!(hold(two, Metric::Volume, 7, window));
+        assert!(!hold(two, Metric::Volume, 6, window));
+        assert!(!hold(two, Metric::Volume, 0, window));
+        let flat = Evidence::Deviation { sum: 9, squares: 27, bars: 3 };
+        assert!(!hold(two, Metric::Volume, 1_000, flat), "a flat window has no deviation");
+
+        let percent = Condition::Move {
+            percent: 2 * MILLION,
+            from: super::super::Origin::Open,
+            direction: Direction::Down,
+        };
+        let origin = Evidence::Origin { value: 100_000, start: Minute::from_index(0) };
+        assert!(hold(percent, Metric::Price, 98_000, origin));
+        assert!(!hold(percent, Metric::Price, 98_001, origin));
+        assert!(!hold(percent, Metric::Price, 102_000, origin));
+
+        let median = Evidence::Median { twice: 5, sessions: 4 };
+        let twice = Condition::TimeOfDay { ratio: 2 * MILLION, sessions: 20, min_sessions: 4 };
+        assert!(hold(twice, Metric::Volume, 5, median));
+        assert!(!hold(twice, Metric::Volume, 4, median));
+        let level = Condition::Cross { level: 150_250_000_000, side: Side::Above };
+        let crossing = Evidence::Crossing { level: 0, before: 0 };
+        assert!(hold(level, Metric::Price, 150_250_000_000, crossing));
+        assert!(!hold(level, Metric::Price, 150_249_999_999, crossing));
+        let shares = Condition::Cross { level: 5_000_000_000, side: Side::Below };
+        assert!(hold(shares, Metric::Volume, 5, crossing));
+        assert!(!hold(shares, Metric::Volume, 6, crossing));
+    }
+
+    #[test]
+    fn the_largest_values_do_not_overflow() {
+        let window = Evidence::Deviation {
+            sum: 0,
+            squares: 720 * 9_000_000_000_000_000_u128 * 9_000_000_000_000_000,
+            bars: 720,
+        };
+        let condition = Condition::ZScore { z: 1, window: 720, min_bars: 2, direction: Direction::Both };
+        assert!(condition.holds(Metric::Price, 9_000_000_000_000_000, &window, 999_000));
+        let average = Evidence::Average { sum: i64::MAX, bars: 720 };
+        let spike = Condition::Spike { ratio: 1_000 * MILLION, window: 720, min_bars: 1 };
+        assert!(!spike.holds(Metric::Price, 9_000_000_000_000_000, &average, 1_000 * MILLION));
+    }
+}

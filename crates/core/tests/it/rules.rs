@@ -1,0 +1,560 @@
+//! Every kind of rule against an oracle that knows its definition only: each bar is judged from scratch, edges
+//! walk forward where the detector looks back, and nothing is shared with the code under test but the rule's
+//! settings and the calendar.
+
+use crate::week::week;
+use num_bigint::BigInt;
+use proptest::prelude::*;
+use qqq_core::alert::{Alert, AlertChange, Metric};
+use qqq_core::backtest::Backtest;
+use qqq_core::calendar::{Calendar, Market};
+use qqq_core::detector::{Detector, Watch};
+use qqq_core::rule::{Condition, Direction, Origin, Rule, RuleName, Side, Trigger};
+use qqq_core::{Bar, FeedLabel, Minute, Phase, Price, SpikeRule, Symbol, Volume};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// (open, close, volume) by minute.
+type Series = BTreeMap<i32, (i64, i64, i64)>;
+
+/// An alert as a rule's definition gives it: minute, value, bars that qualified, the largest.
+type Told = (i32, i64, usize, i64);
+
+struct Oracle<'a> {
+    rule: Rule,
+    metric: Metric,
+    calendar: &'a Calendar,
+    series: Series,
+    /// The regular minutes with bars, by the first minute of their day.
+    regular: BTreeMap<i32, Vec<i32>>,
+}
+
+impl<'a> Oracle<'a> {
+    fn new(text: &str, metric: Metric, calendar: &'a Calendar, bars: &[Bar]) -> Self {
+        let series = bars
+            .iter()
+            .map(|bar| (bar.start.index(), (bar.open.nanos(), bar.close.nanos(), bar.volume.shares())))
+            .collect();
+        let mut oracle = Self { rule: rule(text), metric, calendar, series, regular: BTreeMap::new() };
+        for bar in bars.iter().filter(|bar| calendar.phase(bar.start) == Phase::Regular) {
+            let day = oracle.day(bar.start.index()).start;
+            oracle.regular.entry(day).or_default().push(bar.start.index());
+        }
+        oracle
+    }
+
+    fn value(&self, t: i32) -> i64 {
+        let (_, close, volume) = self.series[&t];
+        if self.metric == Metric::Price { close } else { volume }
+    }
+
+    fn values(&self, range: std::ops::Range<i32>) -> Vec<BigInt> {
+        self.series.range(range).map(|(&t, _)| BigInt::from(self.value(t))).collect()
+    }
+
+    fn day(&self, t: i32) -> std::ops::Range<i32> {
+        let minute = Minute::from_index(t);
+        let tracked = self.calendar.tracked_on(self.calendar.date_of(minute)).unwrap();
+        tracked.start.index()..tracked.end.index()
+    }
+
+    fn regular(&self, day: &std::ops::Range<i32>) -> &[i32] {
+        self.regular.get(&day.start).map_or(&[], Vec::as_slice)
+    }
+
+    /// The trading days before the one of `t`, newest first.
+    fn days_before(&self, t: i32, count: usize) -> Vec<std::ops::Range<i32>> {
+        let mut days = Vec::new();
+        let mut at = self.day(t).start;
+        while days.len() < count && days.len() < 40 {
+            let Some(tracked) = self.calendar.tracked_until(Minute::from_index(at - 1)) else { break };
+            at = tracked.start.index();
+            days.push(at..tracked.end.index());
+        }
+        days
+    }
+
+    /// Whether the bar of `t` is at least at `threshold`, in the rule's units. `None` where there is nothing to
+    /// compare it with.
+    fn reaches(&self, t: i32, threshold: i64) -> Option<bool> {
+        let (value, threshold) = (BigInt::from(self.value(t)), BigInt::from(threshold));
+        let million = BigInt::from(1_000_000);
+        let zero = BigInt::from(0);
+        Some(match self.rule.condition {
+            Condition::Spike { window, min_bars, .. } => {
+                let window = self.values(t - i32::from(window)..t);
+                let sum: BigInt = window.iter().sum();
+                window.len() >= usize::from(min_bars)
+                    && sum > zero
+                    && value * window.len() * million >= threshold * sum
+            }
+            Condition::ZScore { window, min_bars, direction, .. } => {
+                let window = self.values(t - i32::from(window)..t);
+                let n = BigInt::from(window.len());
+                let sum: BigInt = window.iter().sum();
+                let distance = &n * &value - &sum;
+                // n^2 times the sum of squared deviations from the mean.
+                let scatter: BigInt = window.iter().map(|x| (&n * x - &sum) * (&n * x - &sum)).sum();
+                window.len() >= usize::from(min_bars).max(2)
+                    && scatter > zero
+                    && allows(direction, &distance)
+                    && &distance * &distance * (&n - 1) * &million * &million
+                        >= &threshold * &threshold * scatter
+            }
+            Condition::Move { from, direction, .. } => {
+                let origin = match from {
+                    Origin::Minutes(over) => {
+                        let over = i32::from(over);
+                        let (&at, _) = self.series.range(t - 2 * over + 1..=t - over).next_back()?;
+                        self.value(at)
+                    }
+                    Origin::PreviousClose => {
+                        let before = self.days_before(t, 1).pop()?;
+                        self.value(*self.regular(&before).last()?)
+                    }
+                    Origin::Open => {
+                        let first = *self.regular(&self.day(t)).first().filter(|&&first| first <= t)?;
+                        self.series[&first].0
+                    }
+                };
+                let moved = value - origin;
+                let size = if moved < zero { -&moved } else { moved.clone() };
+                allows(direction, &moved) && size * 100 * million >= threshold * origin
+            }
+            Condition::Cross { side, .. } => {
+                let scaled = value * if self.metric == Metric::Price { 1 } else { 1_000_000_000 };
+                if side == Side::Above { scaled >= threshold } else { scaled <= threshold }
+            }
+            Condition::TimeOfDay { sessions, min_sessions, .. } => {
+                let at = t - self.day(t).start;
+                let mut earlier: Vec<i64> = self
+                    .days_before(t, sessions.into())
+                    .into_iter()
+                    .filter_map(|day| {
+                        self.series.contains_key(&(day.start + at)).then(|| self.value(day.start + at))
+                    })
+                    .collect();
+                earlier.sort_unstable();
+                let count = earlier.len();
+                if count < usize::from(min_sessions) {
+                    return Some(false);
+                }
+                let twice = BigInt::from(earlier[(count - 1) / 2]) + BigInt::from(earlier[count / 2]);
+                twice > zero && value * 2 * million >= threshold * twice
+            }
+        })
+    }
+
+    /// How long what a bar is compared with reaches back.
+    fn look_back(&self) -> i32 {
+        match self.rule.condition {
+            Condition::Spike { window, .. } | Condition::ZScore { window, .. } => window.into(),
+            Condition::Move { from: Origin::Minutes(over), .. } => 2 * i32::from(over) - 1,
+            _ => 0,
+        }
+    }
+
+    /// Walks the bars in order.
+    fn walk(&self) -> Vec<Told> {
+        let threshold = self.rule.condition.threshold();
+        let is_crossing = matches!(self.rule.condition, Condition::Cross { .. });
+        let by_day = self.rule.sessions() > 0 && !is_crossing;
+        let mut told: Vec<Told> = Vec::new();
+        // The last bar that was quiet (true) or not (false).
+        let mut last: Option<(i32, bool)> = None;
+        for &t in self.series.keys() {
+            if !self.rule.hours.contain(self.calendar.phase(Minute::from_index(t))) {
+                continue;
+            }
+            let holds = self.reaches(t, threshold);
+            let (qualifies, decided) = match self.rule.trigger {
+                Trigger::Level => (holds == Some(true), None),
+                Trigger::Edge { rearm } => {
+                    let known = last.filter(|&(at, _)| {
+                        at - self.look_back() > t - 1440 && (!by_day || at >= self.day(t).start)
+                    });
+                    let armed = match known {
+                        Some((_, quiet)) => quiet,
+                        None if !is_crossing => true,
+                        None if self.metric == Metric::Volume => false,
+                        None => self.previous_close_is_beyond(t, rearm),
+                    };
+                    let decided = match (self.reaches(t, rearm), holds) {
+                        (Some(false), _) => Some(true),
+                        (_, Some(true)) => Some(false),
+                        _ => None,
+                    };
+                    (holds == Some(true) && armed, decided)
+                }
+            };
+            last = decided.map(|quiet| (t, quiet)).or(last);
+            if qualifies {
+                let value = self.value(t);
+                match told.last_mut() {
+                    Some((start, _, count, peak))
+                        if (t - *start) * 60 < self.rule.cooldown_seconds as i32 =>
+                    {
+                        *count += 1;
+                        *peak = value.max(*peak);
+                    }
+                    _ => told.push((t, value, 1, value)),
+                }
+            }
+        }
+        told
+    }
+
+    fn previous_close_is_beyond(&self, t: i32, rearm: i64) -> bool {
+        let before = self.days_before(t, 1).pop();
+        let Some(last) = before.and_then(|before| self.regular(&before).last().copied()) else {
+            return false;
+        };
+        match self.rule.condition {
+            Condition::Cross { side: Side::Above, .. } => self.value(last) < rearm,
+            _ => self.value(last) > rearm,
+        }
+    }
+}
+
+fn allows(direction: Direction, distance: &BigInt) -> bool {
+    let zero = BigInt::from(0);
+    match direction {
+        Direction::Up => *distance > zero,
+        Direction::Down => *distance < zero,
+        Direction::Both => *distance != zero,
+    }
+}
+
+fn rule(text: &str) -> Rule {
+    text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+fn told(alerts: &[Alert]) -> Vec<Told> {
+    alerts
+        .iter()
+        .map(|alert| (alert.start.index(), alert.value, alert.occurrences.len(), alert.peak()))
+        .collect()
+}
+
+fn backtest(rule: Rule, metric: Metric, calendar: &Calendar, bars: &[Bar]) -> Vec<Alert> {
+    let mut backtest = Backtest::new(
+        RuleName::Own(rule),
+        SpikeRule::default(),
+        bars[0].symbol,
+        metric,
+        calendar,
+        Minute::MIN,
+    );
+    for bar in bars {
+        backtest.take(bar);
+    }
+    backtest.finish().alerts
+}
+
+/// Rules of every kind and trigger, with the metric they are for.
+const RULES: [(&str, Metric); 24] = [
+    ("spike", Metric::Volume),
+    ("spike ratio=2 window=30m min_bars=10 cooldown=0s", Metric::Volume),
+    ("spike ratio=1.005 window=45m", Metric::Price),
+    ("spike ratio=2.5 trigger=edge rearm=1.2 cooldown=5m", Metric::Volume),
+    ("spike ratio=2 trigger=edge cooldown=0s session=regular", Metric::Volume),
+    ("zscore", Metric::Volume),
+    ("zscore z=3.5 direction=down window=90m cooldown=0s", Metric::Price),
+    ("zscore z=2.5 window=20m min_bars=15 trigger=edge rearm=1", Metric::Price),
+    ("zscore z=4 direction=up cooldown=10m session=extended", Metric::Volume),
+    ("move percent=1 from=5m", Metric::Price),
+    ("move percent=0.75 from=15m direction=down cooldown=0s", Metric::Price),
+    ("move percent=1 from=30m trigger=edge rearm=0.5 cooldown=0s", Metric::Price),
+    ("move percent=3 from=previous_close cooldown=0s", Metric::Price),
+    ("move percent=2 from=previous_close direction=down trigger=edge rearm=1.5", Metric::Price),
+    ("move percent=1.5 from=open trigger=edge cooldown=0s", Metric::Price),
+    ("move percent=2 from=open direction=up", Metric::Price),
+    ("cross above=120.5", Metric::Price),
+    ("cross below=122 rearm=122.5 cooldown=0s", Metric::Price),
+    ("cross above=400 cooldown=0s session=regular", Metric::Price),
+    ("cross above=1000000 rearm=500000 cooldown=0s", Metric::Volume),
+    ("cross below=100 cooldown=0s", Metric::Volume),
+    ("time_of_day ratio=2 min_sessions=1 cooldown=0s", Metric::Volume),
+    ("time_of_day ratio=1.5 sessions=3 min_sessions=2", Metric::Volume),
+    ("time_of_day ratio=2 min_sessions=2 trigger=edge rearm=1.5 cooldown=0s", Metric::Volume),
+];
+
+#[test]
+fn every_kind_of_rule_on_the_recorded_week() {
+    let Some(bars) = week() else { return };
+    for extended in [false, true] {
+        let calendar = Calendar::new(Market::Xnas, extended, []);
+        let mut by_symbol: BTreeMap<Symbol, Vec<Bar>> = BTreeMap::new();
+        for bar in bars.iter().filter(|bar| calendar.counts(bar.start)) {
+            by_symbol.entry(bar.symbol).or_default().push(*bar);
+        }
+        for (text, metric) in RULES {
+            let mut count = 0;
+            for (symbol, bars) in &by_symbol {
+                let found = backtest(rule(text), metric, &calendar, bars);
+                let oracle = Oracle::new(text, metric, &calendar, bars);
+                assert_eq!(told(&found), oracle.walk(), "{symbol} {text}");
+                for alert in &found {
+                    assert!(alert.holds(&rule(text)), "the evidence of {text} says otherwise: {alert:?}");
+                }
+                count += found.len();
+            }
+            eprintln!("extended hours {extended}: {count:4} alerts by {text} of {metric}");
+        }
+    }
+}
+
+/// The auctions set the plain rule off day by day. The rule that knows the time of day is silent there, and tells of the
+/// days that were really unusual: META, MSFT and TSLA had reported after the close of 29 January.
+#[test]
+fn the_time_of_day_rule_is_quiet_at_the_open_and_the_close_and_keeps_the_real_events() {
+    let Some(bars) = week() else { return };
+    let calendar = Calendar::new(Market::Xnas, true, []);
+    let minute = |text: &str| Minute::containing(text.parse().unwrap());
+    // Two sessions must be known, so that three of the five are judged by both rules.
+    let judged_from = minute("2025-01-29T09:00:00Z");
+    let symbols: BTreeSet<Symbol> = bars.iter().map(|bar| bar.symbol).collect();
+    let all = |text: &str| -> Vec<Alert> {
+        let of = |symbol: &Symbol| {
+            let bars = bars.iter().filter(|bar| bar.symbol == *symbol && calendar.counts(bar.start));
+            backtest(rule(text), Metric::Volume, &calendar, &bars.copied().collect::<Vec<_>>())
+        };
+        symbols.iter().flat_map(of).filter(|alert| alert.start >= judged_from).collect()
+    };
+    let at_the_edges = |alerts: &[Alert]| {
+        let at_an_edge = |alert: &&Alert| {
+            let session = calendar.session_on(calendar.date_of(alert.start)).unwrap();
+            alert.start.since(session.open) < 5 || session.close.since(alert.start) <= 5
+        };
+        alerts.iter().filter(at_an_edge).count()
+    };
+    for cooldown in ["0s", "60m"] {
+        let plain = all(&format!("spike cooldown={cooldown} session=regular"));
+        let knowing = all(&format!("time_of_day min_sessions=2 cooldown={cooldown} session=regular"));
+        let (loud, quiet) = (at_the_edges(&plain), at_the_edges(&knowing));
+        eprintln!(
+            "cool-down {cooldown}: spike {} alerts, {loud} of them within 5 minutes of the open or the close; \
+             time_of_day {}, {quiet} of them",
+            plain.len(),
+            knowing.len()
+        );
+        assert!(quiet * 5 <= loud, "{quiet} at the edges against {loud}");
+        let (open, noon) = (minute("2025-01-30T14:30:00Z"), minute("2025-01-30T17:00:00Z"));
+        for name in ["META", "MSFT", "TSLA"] {
+            let symbol: Symbol = name.parse().unwrap();
+            let event = |alert: &Alert| alert.symbol == symbol && (open..noon).contains(&alert.start);
+            assert!(knowing.iter().any(event), "{name}'s morning is not told of");
+        }
+    }
+}
+
+fn always() -> Calendar {
+    Calendar::new(Market::Always, false, [])
+}
+
+/// Ten weeks of a sparse market: (session, minute of it, cents, volume), several a session.
+fn sparse() -> impl Strategy<Value = Vec<Bar>> {
+    let step = (0_i32..30, -60_i64..60, prop_oneof![3 => 1..50_i64, 1 => 50..500_i64]);
+    let session = prop::collection::vec(step, 0..14);
+    prop::collection::vec(session, 1..30).prop_map(|sessions| {
+        let calendar = Calendar::new(Market::Xnas, false, []);
+        let mut day = "2024-10-28".parse().unwrap();
+        let mut bars = Vec::new();
+        let mut cents = 10_000;
+        for session in sessions {
+            // Weekends, Thanksgiving and its short Friday, and the end of daylight saving lie in the range.
+            while calendar.tracked_on(day).is_none() {
+                day = day.tomorrow().unwrap();
+            }
+            let tracked = calendar.tracked_on(day).unwrap();
+            day = day.tomorrow().unwrap();
+            let mut start = tracked.start;
+            for (step, change, volume) in session {
+                start = start.plus(step);
+                if !tracked.contains(&start) {
+                    break;
+                }
+                cents = (cents + change).max(100);
+                bars.push(bar(start, cents - change / 2, cents, volume));
+                start = start.plus(1);
+            }
+        }
+        bars
+    })
+}
+
+fn bar(start: Minute, open: i64, close: i64, volume: i64) -> Bar {
+    let price = |cents: i64| Price::from_nanos(cents * 10_000_000).unwrap();
+    Bar {
+        symbol: "NVDA".parse().unwrap(),
+        start,
+        open: price(open),
+        high: price(open.max(close)),
+        low: price(open.min(close)),
+        close: price(close),
+        volume: Volume::from_shares(volume).unwrap(),
+        vwap: None,
+        trades: None,
+        feed: FeedLabel::new("test").unwrap(),
+    }
+}
+
+/// Rules that a sparse market sets off.
+fn sensitive() -> impl Strategy<Value = (&'static str, Metric)> {
+    prop::sample::select(vec![
+        ("spike ratio=1.2 window=120m min_bars=2 cooldown=10m", Metric::Volume),
+        ("spike ratio=1.01 window=60m min_bars=1 trigger=edge rearm=1.002 cooldown=0s", Metric::Price),
+        ("zscore z=1 window=180m min_bars=3 cooldown=0s", Metric::Price),
+        ("zscore z=1.2 window=180m min_bars=3 direction=up trigger=edge rearm=0.4", Metric::Volume),
+        ("move percent=0.5 from=20m cooldown=0s", Metric::Price),
+        ("move percent=0.6 from=45m trigger=edge rearm=0.2 cooldown=0s", Metric::Price),
+        ("move percent=0.4 from=previous_close cooldown=0s", Metric::Price),
+        ("move percent=0.4 from=previous_close trigger=edge rearm=0.1 cooldown=0s", Metric::Price),
+        ("move percent=0.3 from=open trigger=edge rearm=0.3 cooldown=0s", Metric::Price),
+        ("cross above=100.2 rearm=99.9 cooldown=0s", Metric::Price),
+        ("cross below=100 cooldown=0s", Metric::Price),
+        ("cross above=60 rearm=30 cooldown=0s", Metric::Volume),
+        ("time_of_day ratio=1.1 min_sessions=1 cooldown=0s", Metric::Volume),
+        (
+            "time_of_day ratio=1.5 sessions=4 min_sessions=2 trigger=edge rearm=1.1 cooldown=0s",
+            Metric::Volume,
+        ),
+    ])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn a_rule_tells_what_its_definition_says(bars in sparse(), (text, metric) in sensitive()) {
+        prop_assume!(!bars.is_empty());
+        let calendar = Calendar::new(Market::Xnas, false, []);
+        let oracle = Oracle::new(text, metric, &calendar, &bars);
+        prop_assert_eq!(told(&backtest(rule(text), metric, &calendar, &bars)), oracle.walk());
+    }
+
+    /// Live, a rule is one of many on a symbol of many, and the process is restarted: the alerts are those of the
+    /// backtest, to the last byte.
+    #[test]
+    fn live_tells_what_the_backtest_tells_whatever_else_is_watched_and_wherever_it_restarts(
+        bars in sparse(),
+        (text, metric) in sensitive(),
+        others in prop::collection::vec(sensitive(), 0..4),
+        restart in any::<prop::sample::Index>(),
+    ) {
+        prop_assume!(!bars.is_empty());
+        let calendar = Calendar::new(Market::Xnas, false, []);
+        let symbols: Vec<Symbol> = vec!["AAPL".parse().unwrap(), "NVDA".parse().unwrap()];
+        let feed = FeedLabel::new("test").unwrap();
+        let watches: Vec<Watch> = std::iter::once((text, metric))
+            .chain(others)
+            .map(|(text, metric)| Watch { rule: rule(text), metric })
+            .collect();
+        let fresh = || {
+            let mut detector = Detector::new(&symbols, feed, &calendar, SpikeRule::default());
+            for &watch in &watches {
+                detector.watch(1, watch);
+            }
+            detector
+        };
+        let mut detector = fresh();
+        let mut alerts: BTreeMap<String, Alert> = BTreeMap::new();
+        for (index, bar) in bars.iter().enumerate() {
+            if index == restart.index(bars.len()) {
+                // As a store gives it back: the last day for the windows, the sessions a rule asks for.
+                let known = &bars[..index];
+                let newest = known.last().map_or(Minute::MIN, |bar| bar.start);
+                detector = fresh();
+                let recent = known.iter().filter(|bar| newest.since(bar.start) < Minute::PER_DAY);
+                detector.restore(recent.map(|bar| (1, *bar, 0)), alerts.values().map(|alert| (1, alert.clone())));
+                if let Some(from) = detector.reach(1) {
+                    detector.recall(1, known.iter().filter(|bar| bar.start >= from));
+                }
+            }
+            let mut changes: Vec<AlertChange> = Vec::new();
+            detector.observe(1, bar, bar.start.end(), &mut changes);
+            for change in changes {
+                alerts.insert(change.alert().id.to_string(), change.alert().clone());
+            }
+        }
+        let own = RuleName::Own(rule(text));
+        let mut live: Vec<Alert> =
+            alerts.into_values().filter(|alert| alert.rule == own && alert.metric == metric).collect();
+        live.sort_by_key(|alert| alert.start);
+        prop_assert_eq!(live, backtest(rule(text), metric, &calendar, &bars));
+    }
+
+    /// The house rule, spelt out, tells the same as the house rule.
+    #[test]
+    fn a_rule_spelt_out_equals_the_house_rule(bars in sparse()) {
+        prop_assume!(!bars.is_empty());
+        let house = SpikeRule {
+            ratio: "1.3".parse().unwrap(), window: 120, min_bars: 2, cooldown_seconds: 600, ..SpikeRule::default()
+        };
+        let run = |name, metric| {
+            let mut backtest = Backtest::new(name, house, bars[0].symbol, metric, &always(), Minute::MIN);
+            bars.iter().for_each(|bar| backtest.take(bar));
+            backtest.finish()
+        };
+        for metric in Metric::ALL {
+            let (named, spelt) = (run(RuleName::House, metric), run(RuleName::Own(house.into()), metric));
+            prop_assert_eq!(told(&named.alerts), told(&spelt.alerts));
+            prop_assert_eq!(named.days, spelt.days);
+        }
+    }
+
+    /// What is known of earlier sessions does not depend on the order, the repeats and the revisions of the bars.
+    #[test]
+    fn sessions_know_the_same_in_any_order(bars in sparse(), order in any::<u64>(), sessions in 1_u8..20) {
+        prop_assume!(!bars.is_empty());
+        let calendar = Calendar::new(Market::Xnas, false, []);
+        let told = |bars: &[Bar]| {
+            let mut known = qqq_core::sessions::Sessions::new(calendar.clone());
+            known.follow(0, sessions);
+            bars.iter().for_each(|bar| known.insert(0, bar));
+            known
+        };
+        let mut shuffled = bars.clone();
+        let mut state = order | 1;
+        for index in (1..shuffled.len()).rev() {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            shuffled.swap(index, (state >> 33) as usize % (index + 1));
+        }
+        // Wrong values first, all over; then the right ones.
+        let mut all: Vec<Bar> = shuffled.iter().map(|bar| Bar { volume: Volume::ZERO, ..*bar }).collect();
+        all.extend(&shuffled);
+        prop_assert_eq!(told(&all), told(&bars));
+    }
+}
+
+#[test]
+fn a_retracted_bar_takes_a_rules_alert_back_and_a_report_counts_its_days() {
+    let calendar = always();
+    let feed = FeedLabel::new("test").unwrap();
+    let symbols = ["NVDA".parse().unwrap()];
+    let mut detector = Detector::new(&symbols, feed, &calendar, SpikeRule::default());
+    detector.watch(0, Watch { rule: rule("cross above=101"), metric: Metric::Price });
+    let mut changes = Vec::new();
+    let start = Minute::from_index(28_000_000);
+    for (minute, cents) in [(0, 10_000), (1, 10_150), (1, 10_050)] {
+        let bar = bar(start.plus(minute), cents, cents, 1);
+        detector.observe(0, &bar, bar.start.end(), &mut changes);
+    }
+    assert!(matches!(&changes[..], [AlertChange::Raised(_), AlertChange::Retracted(_)]), "{changes:?}");
+
+    let own = RuleName::Own(rule("move percent=1 from=1m cooldown=0s"));
+    let from = start.plus(10);
+    let mut backtest = Backtest::new(own, SpikeRule::default(), symbols[0], Metric::Price, &calendar, from);
+    for minute in 0..3 * Minute::PER_DAY {
+        // Every thousandth minute jumps.
+        let cents = if minute % 1_000 == 999 { 11_000 } else { 10_000 };
+        backtest.take(&bar(start.plus(minute), cents, cents, 1));
+    }
+    let report = backtest.finish();
+    assert_eq!(report.alerts.len(), 8, "up and down again, four times");
+    assert_eq!(report.bars, 3 * 1_440 - 10);
+    assert_eq!(report.qualifying_bars(), 8);
+    assert_eq!(report.days.iter().map(|day| day.alerts).sum::<u32>(), 8);
+    let loud = report.loudest(1)[0];
+    assert!(report.days.iter().all(|day| day.alerts <= loud.alerts));
+    assert_eq!(report.quietest(9).len(), report.days.len());
+}

@@ -1,0 +1,87 @@
+//! Many bars at once. A row costs more on its way here than what it holds: a copy of each column, and a message between
+//! two threads. So SQLite writes a few thousand bars into one text, and they are read from that.
+
+use super::bars::bounded;
+use crate::StoreError;
+use qqq_core::{Bar, FeedLabel, Minute, Price, Symbol, Volume};
+use sqlx::SqliteConnection;
+use std::ops::Range;
+
+/// Bars in one text: some 400 kB.
+const PIECE_BARS: usize = 4096;
+
+/// One text of the bars from a minute on: fields between commas, `-` for none, bars between semicolons. Prices are told by
+/// their distance from the close, in fewer digits.
+const PIECE: &str = "select group_concat(concat_ws(',', start, close, open - close, high - close, low - close, \
+     volume, ifnull(vwap - close, '-'), ifnull(trades, '-'), feed), ';') \
+     from (select start, open, high, low, close, volume, vwap, trades, feed \
+     from bars where symbol = ? and start >= ? and start < ? order by start limit ?)";
+
+/// Reads bars of one symbol, oldest first, at most `limit`.
+pub(super) async fn read(
+    connection: &mut SqliteConnection,
+    symbol: Symbol,
+    range: Range<Minute>,
+    limit: usize,
+) -> Result<Vec<Bar>, StoreError> {
+    let mut bars = Vec::new();
+    let mut from = range.start;
+    while bars.len() < limit {
+        let wanted = PIECE_BARS.min(limit - bars.len());
+        let text: Option<String> = sqlx::query_scalar(PIECE)
+            .bind(symbol.as_str().to_owned())
+            .bind(from.index())
+            .bind(range.end.index())
+            .bind(bounded(wanted))
+            .fetch_one(&mut *connection)
+            .await?;
+        let Some(text) = text else { break };
+        let before = bars.len();
+        // Feeds change seldom, and each is checked once.
+        let mut feed = None;
+        for fields in text.split(';') {
+            let bar = bar(symbol, fields, &mut feed).ok_or_else(|| StoreError::Corrupt {
+                table: "bars",
+                reason: format!("a bar of {symbol} after {from} cannot be read: {fields}"),
+            })?;
+            bars.push(bar);
+        }
+        match bars.last() {
+            Some(last) if bars.len() - before == wanted => from = last.start.plus(1),
+            _ => break,
+        }
+    }
+    Ok(bars)
+}
+
+fn bar<'t>(symbol: Symbol, fields: &'t str, feed: &mut Option<(&'t str, FeedLabel)>) -> Option<Bar> {
+    let mut fields = fields.split(',');
+    let mut number = || -> Option<i64> { fields.next()?.parse().ok() };
+    let start = minute(number()?)?;
+    let close = number()?;
+    let price = |distance: i64| Price::from_nanos(close.checked_add(distance)?).ok();
+    let open = price(number()?)?;
+    let high = price(number()?)?;
+    let low = price(number()?)?;
+    let volume = Volume::from_shares(number()?).ok()?;
+    let vwap = match fields.next()? {
+        "-" => None,
+        distance => Some(price(distance.parse().ok()?)?),
+    };
+    let trades = match fields.next()? {
+        "-" => None,
+        count => Some(count.parse().ok()?),
+    };
+    let name = fields.next()?;
+    let label = match *feed {
+        Some((known, label)) if known == name => label,
+        _ => feed.insert((name, name.parse().ok()?)).1,
+    };
+    Some(Bar { symbol, start, open, high, low, close: price(0)?, volume, vwap, trades, feed: label })
+}
+
+fn minute(index: i64) -> Option<Minute> {
+    let index = i32::try_from(index).ok()?;
+    let minute = Minute::from_index(index);
+    (minute.index() == index).then_some(minute)
+}

@@ -1,0 +1,76 @@
+//! Which rules are judged beside the house rule: the operator's on every symbol, and those that subscribers ask for,
+//! each on its own.
+
+use super::patiently;
+use qqq_core::detector::Watch;
+use qqq_core::{SpikeRule, Watchlist};
+use qqq_store::{Store, StoreError};
+use std::collections::HashSet;
+
+/// What the operator has judged.
+#[derive(Clone, Debug, Default)]
+pub struct HouseRules {
+    /// The house rule: both metrics of every symbol.
+    pub spike: SpikeRule,
+    /// Further rules, on every symbol.
+    pub also: Vec<Watch>,
+}
+
+impl From<SpikeRule> for HouseRules {
+    fn from(spike: SpikeRule) -> Self {
+        Self { spike, also: Vec::new() }
+    }
+}
+
+/// The further rules in force, by symbol.
+pub(super) struct Watches {
+    of_all: Vec<Watch>,
+    version: Option<u64>,
+    in_force: HashSet<(usize, Watch)>,
+}
+
+/// What changed.
+#[derive(Debug, Default)]
+pub(super) struct Change {
+    pub(super) added: Vec<(usize, Watch)>,
+    pub(super) removed: Vec<(usize, Watch)>,
+}
+
+impl Watches {
+    pub(super) fn new(of_all: Vec<Watch>) -> Self {
+        Self { of_all, version: None, in_force: HashSet::new() }
+    }
+
+    /// The rules in force, by symbol.
+    pub(super) fn in_force(&self) -> impl Iterator<Item = (usize, Watch)> {
+        self.in_force.iter().copied()
+    }
+
+    /// Asks the store whether subscribers want other rules than before. Cheap where they do not.
+    pub(super) async fn ask(
+        &mut self,
+        store: &dyn Store,
+        watchlist: &Watchlist,
+    ) -> Result<Change, StoreError> {
+        if self.version.is_some() && self.version == Some(patiently(|| store.watch_version()).await?) {
+            return Ok(Change::default());
+        }
+        let watched = patiently(|| store.watched()).await?;
+        let of_all = (0..watchlist.symbols().len())
+            .flat_map(|symbol| self.of_all.iter().map(move |&watch| (symbol, watch)));
+        let of_subscribers = watched
+            .watches
+            .into_iter()
+            .filter_map(|(symbol, metric, rule)| Some((watchlist.id(symbol)?, Watch { rule, metric })));
+        let wanted: HashSet<(usize, Watch)> = of_all.chain(of_subscribers).collect();
+        let mut change = Change {
+            added: wanted.difference(&self.in_force).copied().collect(),
+            removed: self.in_force.difference(&wanted).copied().collect(),
+        };
+        // In an order that does not change from run to run.
+        change.added.sort_by_cached_key(|(symbol, watch)| (*symbol, watch.to_string()));
+        self.in_force = wanted;
+        self.version = Some(watched.version);
+        Ok(change)
+    }
+}
