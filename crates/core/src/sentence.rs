@@ -4,8 +4,9 @@
 //! the alert.
 
 use crate::calendar::new_york;
-use crate::rule::{Condition, Evidence, Origin, Side};
-use crate::{Alert, Metric, Minute, Rule};
+use crate::rule::{Condition, Direction, Evidence, Hours, MILLION, Origin, Side, Trigger};
+use crate::{Alert, Metric, Minute, Price, Rule, Symbol, decimal};
+use std::fmt;
 
 /// The alert in a few words, for subjects and titles: `NVDA volume 18.7x its last hour`.
 ///
@@ -85,6 +86,104 @@ fn compared(alert: &Alert, rule: &Rule) -> Option<String> {
     })
 }
 
+/// What a rule tells of: `when the volume of NVDA is at least 3 times its average of the last hour, at most once an
+/// hour`.
+pub fn promise(rule: &Rule, symbol: Symbol, metric: Metric) -> String {
+    let pace = match rule.cooldown_seconds {
+        0 => "every time".to_owned(),
+        60 => "at most once a minute".to_owned(),
+        3_600 => "at most once an hour".to_owned(),
+        86_400 => "at most once a day".to_owned(),
+        seconds => format!("at most once in {}", duration(seconds)),
+    };
+    format!("when {}, {pace}", requirement(rule, symbol, metric))
+}
+
+/// What a rule asks of a bar: `the volume of NVDA is at least 3 times its average of the last hour`.
+pub fn requirement(rule: &Rule, symbol: Symbol, metric: Metric) -> String {
+    let value = format!("the {metric} of {symbol}");
+    let what = match rule.condition {
+        Condition::Spike { ratio, window, .. } => {
+            format!(
+                "{value} is at least {} times its average of the last {}",
+                millionths(ratio),
+                span(window)
+            )
+        }
+        Condition::ZScore { z, window, direction, .. } => {
+            let side = match direction {
+                Direction::Up => "above",
+                Direction::Down => "below",
+                Direction::Both => "away from",
+            };
+            let (z, span) = (millionths(z), span(window));
+            format!("{value} is at least {z} standard deviations {side} its average of the last {span}")
+        }
+        Condition::Move { percent, from, direction } => {
+            let moves = match direction {
+                Direction::Up => "rises",
+                Direction::Down => "falls",
+                Direction::Both => "moves",
+            };
+            let since = match from {
+                Origin::Minutes(minutes) => format!("within {}", minutes_in_words(minutes)),
+                Origin::PreviousClose => "from its previous close".to_owned(),
+                Origin::Open => "from its opening price".to_owned(),
+            };
+            format!("{symbol} {moves} {} % or more {since}", millionths(percent))
+        }
+        Condition::Cross { level, side } => {
+            let (moves, beyond) = match side {
+                Side::Above => ("rises to", "above"),
+                Side::Below => ("falls to", "below"),
+            };
+            format!("{value} {moves} {} or {beyond}", self::level(metric, level))
+        }
+        Condition::TimeOfDay { ratio, sessions, .. } => {
+            let sessions = match sessions {
+                1 => "session".to_owned(),
+                many => format!("{many} sessions"),
+            };
+            let ratio = millionths(ratio);
+            format!("{value} is at least {ratio} times the median of the same minute of the last {sessions}")
+        }
+    };
+    let hours = match rule.hours {
+        Hours::All => "",
+        Hours::Regular => " in the regular session",
+        Hours::Extended => " before or after the regular session",
+    };
+    format!("{what}{hours}{}", armed(rule, metric))
+}
+
+/// Which of the bars that qualify count, where it is not all of them: ` (again once it was below 2.5 times)`.
+fn armed(rule: &Rule, metric: Metric) -> String {
+    let Trigger::Edge { rearm } = rule.trigger else { return String::new() };
+    let quiet = match rule.condition {
+        Condition::Cross { level, .. } if level == rearm => return String::new(),
+        _ if rearm == rule.condition.threshold() => return " (the first minute of each run)".to_owned(),
+        Condition::Spike { .. } | Condition::TimeOfDay { .. } => format!("below {} times", millionths(rearm)),
+        Condition::ZScore { .. } => format!("within {} deviations", millionths(rearm)),
+        Condition::Move { .. } => format!("within {} %", millionths(rearm)),
+        Condition::Cross { side: Side::Above, .. } => format!("below {}", level(metric, rearm)),
+        Condition::Cross { side: Side::Below, .. } => format!("above {}", level(metric, rearm)),
+    };
+    format!(" (again once it was {quiet})")
+}
+
+/// A level of a crossing: `$150.25`, `1,000,000 shares`.
+fn level(metric: Metric, level: i64) -> String {
+    match metric {
+        Metric::Price => dollars(&exact(level, Price::PLACES)),
+        Metric::Volume => format!("{} shares", group(&exact(level, Price::PLACES))),
+    }
+}
+
+/// A factor, a percentage or a number of deviations: `3`, `2.5`.
+fn millionths(value: i64) -> String {
+    exact(value, MILLION.ilog10())
+}
+
 /// `in 15 minutes`, `since the previous close`, `since the open`.
 fn since(from: Origin) -> String {
     match from {
@@ -102,22 +201,22 @@ fn minutes_in_words(minutes: u16) -> String {
 }
 
 /// How many standard deviations from the mean, and on which side.
-fn deviations(alert: &Alert) -> Option<(String, &'static str)> {
+pub fn deviations(alert: &Alert) -> Option<(String, &'static str)> {
     let (sum, bars) = alert.evidence.baseline()?;
     let stdev = alert.evidence.stdev().filter(|&stdev| stdev > 0.0)?;
     let z = (alert.value as f64 - sum as f64 / f64::from(bars)) / stdev;
     Some((format!("{:.1}", z.abs()), if z < 0.0 { "below" } else { "above" }))
 }
 
-/// How many percent from the baseline, and which way.
-fn percent(alert: &Alert) -> Option<(String, &'static str)> {
+/// How many percent from the baseline, and which way: `up` or `down`.
+pub fn percent(alert: &Alert) -> Option<(String, &'static str)> {
     let percent = (alert.ratio()? - 1.0) * 100.0;
     let decimals = if percent.abs() < 10.0 { 2 } else { 1 };
     Some((format!("{:.decimals$}", percent.abs()), if percent < 0.0 { "down" } else { "up" }))
 }
 
 /// A minute as New York's clocks show it: `13:57`.
-fn clock(minute: Minute) -> String {
+pub fn clock(minute: Minute) -> String {
     minute.start().to_zoned_datetime(new_york()).strftime("%H:%M").to_string()
 }
 
@@ -140,12 +239,25 @@ pub fn average(alert: &Alert) -> String {
     match (exact, alert.baseline(), alert.metric) {
         (Some(value), ..) => amount(alert.metric, value),
         (None, None, _) => "none".to_owned(),
-        (None, Some(average), Metric::Price) => dollars(&rounded(average, Some(2))),
-        (None, Some(average), Metric::Volume) => group(&rounded(average, None)),
+        (None, Some(average), metric) => figure(metric, average),
     }
 }
 
-/// The same for a table of evidence: `515,888`, `$37.05625`. `none` of an empty window.
+/// The sample standard deviation of an alert's window, as [`average`]. `None` where its rule knows of none.
+pub fn deviation(alert: &Alert) -> Option<String> {
+    let stdev = alert.evidence.stdev()? / alert.metric.units() as f64;
+    Some(figure(alert.metric, stdev))
+}
+
+/// Dollars or shares to three significant digits, prices to the cent.
+fn figure(metric: Metric, value: f64) -> String {
+    match metric {
+        Metric::Price => dollars(&rounded(value, Some(2))),
+        Metric::Volume => group(&rounded(value, None)),
+    }
+}
+
+/// What an alert's value was held against, for a table of evidence: `515,888`, `$37.05625`. `none` of an empty window.
 pub fn precise_average(alert: &Alert) -> String {
     match (alert.baseline(), alert.metric) {
         (None, _) => "none".to_owned(),
@@ -175,9 +287,26 @@ pub fn span(minutes: u16) -> String {
     }
 }
 
+/// A time: `60 minutes`, `24 hours`, `7 days`, `90 seconds`.
+pub fn duration(seconds: u32) -> String {
+    match seconds {
+        days if days > 2 * 86_400 && days % 86_400 == 0 => format!("{} days", days / 86_400),
+        hours if hours > 2 * 3600 && hours % 3600 == 0 => format!("{} hours", hours / 3600),
+        60 => "1 minute".to_owned(),
+        minutes if minutes > 0 && minutes % 60 == 0 => format!("{} minutes", minutes / 60),
+        1 => "1 second".to_owned(),
+        seconds => format!("{seconds} seconds"),
+    }
+}
+
 /// A minute as New York's clocks and calendars show it: `Monday, January 27, 2025, 13:57 EST`.
 pub fn new_york_time(minute: Minute) -> String {
     minute.start().to_zoned_datetime(new_york()).strftime("%A, %B %-d, %Y, %H:%M %Z").to_string()
+}
+
+/// The same, short: `Mon, Jan 27, 13:57 EST`.
+pub fn short_new_york_time(minute: Minute) -> String {
+    minute.start().to_zoned_datetime(new_york()).strftime("%a, %b %-d, %H:%M %Z").to_string()
 }
 
 /// Rounds to three significant digits, or to `least_decimals` where these say more.
@@ -191,6 +320,17 @@ fn rounded(value: f64, least_decimals: Option<i32>) -> String {
             format!("{:.0}", (value / unit).round() * unit)
         }
     }
+}
+
+/// An integer of 10^-places as exact decimal text.
+fn exact(value: i64, places: u32) -> String {
+    struct Exact(i64, u32);
+    impl fmt::Display for Exact {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            decimal::format(self.0, self.1, f)
+        }
+    }
+    Exact(value, places).to_string()
 }
 
 /// Puts the sign, the currency and at least two decimals to an exact decimal text.
@@ -328,6 +468,74 @@ mod tests {
             let alert = with(metric, value, evidence);
             assert_eq!(headline(&alert, &rule(text)), few);
             assert_eq!(sentence(&alert, &rule(text)), more);
+        }
+    }
+
+    #[test]
+    fn a_rule_is_promised_in_words() {
+        for (text, metric, words) in [
+            (
+                "spike",
+                Metric::Volume,
+                "the volume of NVDA is at least 3 times its average of the last hour, at most once an hour",
+            ),
+            (
+                "spike ratio=2.5 window=30m session=regular cooldown=0s trigger=edge rearm=2",
+                Metric::Price,
+                "the price of NVDA is at least 2.5 times its average of the last 30 minutes in the regular session (again once \
+                 it was below 2 times), every time",
+            ),
+            (
+                "zscore z=3 cooldown=1d",
+                Metric::Volume,
+                "the volume of NVDA is at least 3 standard deviations away from its average of the last hour, at most once a \
+                 day",
+            ),
+            (
+                "zscore z=3 direction=down window=2h trigger=edge session=extended",
+                Metric::Price,
+                "the price of NVDA is at least 3 standard deviations below its average of the last 2 hours before or after \
+                 the regular session (the first minute of each run), at most once an hour",
+            ),
+            (
+                "move percent=2 from=15m cooldown=30m",
+                Metric::Price,
+                "NVDA moves 2 % or more within 15 minutes, at most once in 30 minutes",
+            ),
+            (
+                "move percent=0.5 from=previous_close direction=up trigger=edge rearm=0.4 cooldown=1m",
+                Metric::Price,
+                "NVDA rises 0.5 % or more from its previous close (again once it was within 0.4 %), at most once a minute",
+            ),
+            (
+                "move percent=5 from=open direction=down",
+                Metric::Price,
+                "NVDA falls 5 % or more from its opening price, at most once an hour",
+            ),
+            (
+                "cross above=150",
+                Metric::Price,
+                "the price of NVDA rises to $150.00 or above, at most once an hour",
+            ),
+            (
+                "cross below=150.25 rearm=151 cooldown=7d",
+                Metric::Price,
+                "the price of NVDA falls to $150.25 or below (again once it was above $151.00), at most once in 7 days",
+            ),
+            (
+                "cross above=1000000",
+                Metric::Volume,
+                "the volume of NVDA rises to 1,000,000 shares or above, at most once an hour",
+            ),
+            (
+                "time_of_day",
+                Metric::Volume,
+                "the volume of NVDA is at least 3 times the median of the same minute of the last 20 sessions, at most once \
+                 an hour",
+            ),
+        ] {
+            let told = promise(&rule(text), "NVDA".parse().unwrap(), metric);
+            assert_eq!(told, format!("when {words}"), "{text}");
         }
     }
 

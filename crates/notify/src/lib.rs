@@ -7,6 +7,7 @@ mod links;
 mod mail;
 mod news;
 mod webhook;
+mod words;
 
 pub use channels::Channels;
 pub use ipnet::IpNet;

@@ -25,9 +25,9 @@ impl Links {
         Ok(Self { site, key })
     }
 
-    /// The site, without a slash at the end.
-    pub(crate) fn site(&self) -> &str {
-        &self.site
+    /// The page of all symbols.
+    pub(crate) fn home(&self) -> String {
+        format!("{}/", self.site)
     }
 
     /// The page of a symbol.
@@ -50,8 +50,18 @@ impl Links {
         self.with_token("unsubscribe", Purpose::Unsubscribe, subscription)
     }
 
+    /// Where every subscription of the same receiver is ended. Knowing the link is the right to use it.
+    pub(crate) fn unsubscribe_all(&self, subscription: &Subscription) -> String {
+        format!("{}&all=true", self.unsubscribe(subscription))
+    }
+
+    /// Where a subscription is paused, resumed and changed. Knowing the link is the right to use it.
+    pub(crate) fn manage(&self, subscription: &Subscription) -> String {
+        self.with_token("manage", Purpose::Manage, subscription)
+    }
+
     /// The token that reads and changes a subscription over the API.
-    pub(crate) fn manage(&self, subscription: &Subscription) -> Token {
+    pub(crate) fn manage_token(&self, subscription: &Subscription) -> Token {
         self.key.token(Purpose::Manage, subscription.id, &subscription.nonce)
     }
 

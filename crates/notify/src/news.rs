@@ -13,6 +13,8 @@ pub(crate) enum News<'a> {
     Alert(&'a Alert),
     /// What we told was taken back.
     Retraction(&'a Alert),
+    /// These had to wait. Never none.
+    Digest(&'a [Alert]),
 }
 
 impl<'a> News<'a> {
@@ -24,8 +26,11 @@ impl<'a> News<'a> {
             (_, status, _) if status.has_ended() => nothing("the subscription has ended"),
             (DeliveryKind::Confirmation, _, _) => Ok(Self::Confirmation),
             (_, SubscriptionStatus::Pending, _) => nothing("the subscription is not confirmed"),
+            (DeliveryKind::Digest, _, _) if delivery.digest.is_empty() => {
+                nothing("the digest has no alert to tell of")
+            }
+            (DeliveryKind::Digest, _, _) => Ok(Self::Digest(&delivery.digest)),
             (_, _, None) => nothing("the delivery has no alert to tell of"),
-            (DeliveryKind::Digest, _, Some(_)) => nothing("digests have no words yet"),
             (DeliveryKind::Alert, _, Some(alert)) => Ok(Self::Alert(alert)),
             (DeliveryKind::Retraction, _, Some(alert)) => Ok(Self::Retraction(alert)),
         }

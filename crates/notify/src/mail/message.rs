@@ -3,35 +3,40 @@
 //! Headers are made by the mail library's encoders alone, and what stands in them is typed: no text of a user
 //! or a feed reaches one. Every attempt of a delivery carries the same `Message-ID`.
 
-use super::scale;
+use super::{evidence, text};
 use crate::links::Links;
 use crate::news::News;
+use crate::words::{self, title};
 use crate::{DeliveryError, InvalidConfig};
 use lettre::message::header::{ContentTransferEncoding, HeaderName, HeaderValue};
 use lettre::message::{Body, Mailbox, MessageBuilder, MultiPart, SinglePart};
 use lettre::{Address, Message, address::Envelope};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
+use qqq_core::calendar::new_york;
 use qqq_core::channel::Channel;
 use qqq_core::delivery::{Delivery, DeliveryId, DeliveryKind};
 use qqq_core::subscription::{EmailAddress, Subscription, SubscriptionStatus};
 use qqq_core::token::TokenKey;
-use qqq_core::{Alert, Clock, Metric, Rule, SpikeRule, sentence};
+use qqq_core::{Alert, Clock, SpikeRule, sentence};
 use std::sync::Arc;
 use std::time::SystemTime;
 use url::Url;
 
-/// The longest line of a text part that is not one long word.
-const TEXT_WIDTH: usize = 72;
+/// Alerts that a digest tells of: with more, mail programs would cut the mail off themselves.
+const MAX_TOLD: usize = 100;
 
 /// Every template, by name. The ending decides about escaping.
-const TEMPLATES: [(&str, &str); 8] = [
+const TEMPLATES: [(&str, &str); 11] = [
     ("layout.html", include_str!("../../templates/layout.html")),
+    ("parts.txt", include_str!("../../templates/parts.txt")),
     ("parts.html", include_str!("../../templates/parts.html")),
     ("alert.txt", include_str!("../../templates/alert.txt")),
     ("alert.html", include_str!("../../templates/alert.html")),
     ("retraction.txt", include_str!("../../templates/retraction.txt")),
     ("retraction.html", include_str!("../../templates/retraction.html")),
+    ("digest.txt", include_str!("../../templates/digest.txt")),
+    ("digest.html", include_str!("../../templates/digest.html")),
     ("confirmation.txt", include_str!("../../templates/confirmation.txt")),
     ("confirmation.html", include_str!("../../templates/confirmation.html")),
 ];
@@ -54,12 +59,9 @@ struct Told {
     content: minijinja::Value,
     /// The mail it follows up.
     in_reply_to: Option<String>,
-    /// Where one click ends the subscription.
+    /// Where one click ends the subscription, or of a digest all of them.
     one_click: Option<String>,
 }
-
-/// A line of the evidence: what, and how much.
-type Row = (&'static str, String);
 
 impl Composer {
     pub(crate) fn new(
@@ -81,6 +83,7 @@ impl Composer {
             News::Confirmation => self.confirmation(&delivery.subscription),
             News::Alert(alert) => self.alert(&delivery.subscription, alert),
             News::Retraction(alert) => self.retraction(&delivery.subscription, alert),
+            News::Digest(alerts) => self.digest(&delivery.subscription, alerts),
         };
         let Channel::Email(address) = &delivery.subscription.channel else {
             return Err(DeliveryError::GiveUp("the subscription is not one by mail".to_owned()));
@@ -112,7 +115,7 @@ impl Composer {
             message = header(message, "List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned());
         }
 
-        let text = wrap(&self.render(told.template, "txt", &told.content)?);
+        let text = text::wrap(&self.render(told.template, "txt", &told.content)?);
         let html = self.render(told.template, "html", &told.content)?;
         let parts = MultiPart::alternative()
             .boundary(format!("qqq-{}", delivery.id))
@@ -124,29 +127,82 @@ impl Composer {
     }
 
     fn alert(&self, subscription: &Subscription, alert: &Alert) -> Told {
-        let unsubscribe = self.links.unsubscribe(subscription);
+        let seconds = alert.rule.rule(self.rule).cooldown_seconds;
+        let Alert { symbol, metric, .. } = alert;
+        let cooldown = match seconds {
+            0 => format!("Every minute of {symbol} {metric} that qualifies is mailed."),
+            seconds => format!(
+                "You will not hear of {symbol} {metric} by this rule again for {}; minutes that qualify meanwhile are \
+                 counted on this alert.",
+                sentence::duration(seconds)
+            ),
+        };
         Told {
-            subject: subject("", alert, &self.rule_of(alert)),
+            subject: title("", alert, self.rule),
             template: "alert",
-            content: context! {
-                unsubscribe => unsubscribe.as_str(),
-                cooldown => self.cooldown(alert),
-                ..self.evidence(alert)
-            },
+            content: context! { cooldown, ..self.evidence(subscription, alert) },
             in_reply_to: None,
-            one_click: Some(unsubscribe),
+            one_click: Some(self.links.unsubscribe(subscription)),
         }
     }
 
     fn retraction(&self, subscription: &Subscription, alert: &Alert) -> Told {
-        let unsubscribe = self.links.unsubscribe(subscription);
         let told = DeliveryId::of_alert(DeliveryKind::Alert, alert.id, subscription.id);
         Told {
-            subject: subject("Retracted: ", alert, &self.rule_of(alert)),
+            subject: title("Retracted: ", alert, self.rule),
             template: "retraction",
-            content: context! { unsubscribe => unsubscribe.as_str(), ..self.evidence(alert) },
+            content: self.evidence(subscription, alert),
             in_reply_to: Some(self.message_id(told)),
-            one_click: Some(unsubscribe),
+            one_click: Some(self.links.unsubscribe(subscription)),
+        }
+    }
+
+    fn digest(&self, subscription: &Subscription, alerts: &[Alert]) -> Told {
+        let told = &alerts[..alerts.len().min(MAX_TOLD)];
+        let title = words::digest_title(alerts, self.rule);
+        let everything = self.links.unsubscribe_all(subscription);
+        Told {
+            subject: title.clone(),
+            template: "digest",
+            content: context! {
+                simulated => words::are_simulated(alerts),
+                heading => title,
+                waited => words::WAITED,
+                days => self.days(told),
+                more => alerts.len() - told.len(),
+                home => self.links.home(),
+                unsubscribe_all => everything.as_str(),
+                ..self.ways_out(subscription)
+            },
+            in_reply_to: None,
+            one_click: Some(everything),
+        }
+    }
+
+    /// The alerts by day of New York, as they come.
+    fn days(&self, alerts: &[Alert]) -> Vec<minijinja::Value> {
+        let date = |alert: &Alert| alert.start.start().to_zoned_datetime(new_york()).date();
+        let same_day = |one: &Alert, next: &Alert| date(one) == date(next);
+        alerts
+            .chunk_by(same_day)
+            .map(|day| {
+                let alerts: Vec<_> = day.iter().map(|alert| self.entry(alert)).collect();
+                context! { date => date(&day[0]).strftime("%A, %B %-d, %Y").to_string(), alerts }
+            })
+            .collect()
+    }
+
+    /// An alert of a digest.
+    fn entry(&self, alert: &Alert) -> minijinja::Value {
+        let time = sentence::clock(alert.start);
+        let sentence = sentence::sentence(alert, &alert.rule.rule(self.rule));
+        context! {
+            lines => text::beside(&time, time.len(), &sentence),
+            time,
+            sentence,
+            symbol => alert.symbol.as_str(),
+            page => self.links.symbol(alert.symbol.as_str()),
+            json => self.links.alert(alert.id),
         }
     }
 
@@ -154,100 +210,52 @@ impl Composer {
         let Subscription { symbol, metric, status, .. } = subscription;
         let active = *status == SubscriptionStatus::Active;
         let ask = if active { "You are subscribed" } else { "Please confirm" };
-        let token = self.links.manage(subscription);
+        let token = self.links.manage_token(subscription);
         Told {
             subject: format!("{ask}: alerts on {symbol} {metric}"),
             template: "confirmation",
             content: context! {
                 active,
                 heading => ask,
-                symbol => symbol.as_str(),
-                metric => metric.as_str(),
-                ratio => self.rule.ratio.to_string(),
-                span => sentence::span(self.rule.window),
-                site => self.links.site(),
+                promise => sentence::promise(&subscription.rule.rule(self.rule), *symbol, *metric),
+                quiet => words::quiet_hours(subscription),
+                home => self.links.home(),
                 page => self.links.symbol(symbol.as_str()),
                 confirm => self.links.confirm(subscription),
-                unsubscribe => self.links.unsubscribe(subscription),
                 id => subscription.id.to_string(),
                 token => token.expose(),
+                ..self.ways_out(subscription)
             },
             in_reply_to: None,
             one_click: None,
         }
     }
 
-    /// What alert and retraction both show: the sentence, the scale, the table, the links.
-    fn evidence(&self, alert: &Alert) -> minijinja::Value {
-        let told_by = self.rule_of(alert);
-        let (ratio, rule) =
-            (alert.ratio().unwrap_or_default(), f64::from(self.rule.ratio.millionths()) / 1e6);
-        let percent = |ratio| (scale::position(ratio) * 100.0).round() as u32;
-        let rows = self.rows(alert);
-        let width = rows.iter().map(|(label, _)| label.len()).max().unwrap_or_default();
-        let table: Vec<_> = rows.iter().map(|(label, value)| format!("{label:width$}  {value}")).collect();
+    /// How to hear less: the links, and the subscription they are about.
+    fn ways_out(&self, subscription: &Subscription) -> minijinja::Value {
         context! {
-            simulated => alert.feed.is_simulated(),
-            heading => sentence::headline(alert, &told_by),
-            sentence => sentence::sentence(alert, &told_by),
-            scale => scale::text(ratio, rule),
-            filled => percent(ratio),
-            tick => percent(rule),
-            rule => self.rule.ratio.to_string(),
-            rows,
-            table,
-            symbol => alert.symbol.as_str(),
-            metric => alert.metric.as_str(),
-            when => sentence::new_york_time(alert.start),
-            page => self.links.symbol(alert.symbol.as_str()),
-            json => self.links.alert(alert.id),
+            symbol => subscription.symbol.as_str(),
+            metric => subscription.metric.as_str(),
+            unsubscribe => self.links.unsubscribe(subscription),
+            manage => self.links.manage(subscription),
         }
     }
 
-    fn rule_of(&self, alert: &Alert) -> Rule {
-        alert.rule.rule(self.rule)
-    }
-
-    fn rows(&self, alert: &Alert) -> Vec<Row> {
-        let SpikeRule { ratio: least, window, min_bars, .. } = self.rule;
-        let unit = if alert.metric == Metric::Volume { " shares" } else { "" };
-        let label = match alert.metric {
-            Metric::Price => "Price",
-            Metric::Volume => "Volume",
-        };
-        let ratio = sentence::ratio(alert).map_or("none".to_owned(), |ratio| format!("{ratio} times"));
-        let feed = if alert.feed.is_simulated() { " (invented, not a market)" } else { "" };
-        let revision = match alert.revision {
-            0 => "0 (as first reported)".to_owned(),
-            1 => "1 (corrected once)".to_owned(),
-            n => format!("{n} (corrected {n} times)"),
-        };
-        vec![
-            (label, format!("{}{unit}", sentence::amount(alert.metric, alert.value))),
-            (
-                "Average",
-                format!("{}{unit}, last {}", sentence::precise_average(alert), sentence::span(window)),
-            ),
-            ("Ratio", ratio),
-            ("Rule", format!("{}: at least {least} times the average", alert.rule)),
-            ("Bars", format!("{} in the window, {min_bars} needed", alert.evidence.bars())),
-            ("New York", sentence::new_york_time(alert.start)),
-            ("UTC", alert.start.to_string()),
-            ("Feed", format!("{}{feed}", alert.feed)),
-            ("Revision", revision),
-        ]
-    }
-
-    fn cooldown(&self, alert: &Alert) -> String {
-        match self.rule.cooldown_seconds {
-            0 => format!("Every minute of {} {} that qualifies is mailed.", alert.symbol, alert.metric),
-            seconds => format!(
-                "You will not hear of {} {} again for {}; minutes that qualify meanwhile are counted on this \
-                 alert.",
-                alert.symbol,
-                alert.metric,
-                duration(seconds)
-            ),
+    /// What alert and retraction both show: the sentence, the scale, the table, the links.
+    fn evidence(&self, subscription: &Subscription, alert: &Alert) -> minijinja::Value {
+        let rule = alert.rule.rule(self.rule);
+        let rows = evidence::rows(alert, &rule);
+        context! {
+            simulated => alert.feed.is_simulated(),
+            heading => sentence::headline(alert, &rule),
+            sentence => sentence::sentence(alert, &rule),
+            scale => evidence::scale(alert, &rule),
+            table => evidence::table(&rows),
+            rows,
+            when => sentence::new_york_time(alert.start),
+            page => self.links.symbol(alert.symbol.as_str()),
+            json => self.links.alert(alert.id),
+            ..self.ways_out(subscription)
         }
     }
 
@@ -301,22 +309,6 @@ fn plain(text: String) -> SinglePart {
     SinglePart::plain(Body::dangerous_pre_encoded(lines, ContentTransferEncoding::SevenBit))
 }
 
-fn subject(prefix: &str, alert: &Alert, rule: &Rule) -> String {
-    let simulated = if alert.feed.is_simulated() { "[simulated] " } else { "" };
-    format!("{simulated}{prefix}{}", sentence::headline(alert, rule))
-}
-
-/// `60 minutes`, `3 hours`, `90 seconds`.
-fn duration(seconds: u32) -> String {
-    match seconds {
-        hours if hours > 2 * 3600 && hours % 3600 == 0 => format!("{} hours", hours / 3600),
-        60 => "1 minute".to_owned(),
-        minutes if minutes % 60 == 0 => format!("{} minutes", minutes / 60),
-        1 => "1 second".to_owned(),
-        seconds => format!("{seconds} seconds"),
-    }
-}
-
 /// `Name <address>`, `"Name" <address>` or an address alone, and its domain.
 fn parse_from(from: &str) -> Result<(Mailbox, String), InvalidConfig> {
     let invalid = || InvalidConfig {
@@ -344,37 +336,4 @@ fn parse_from(from: &str) -> Result<(Mailbox, String), InvalidConfig> {
     let trial = Message::builder().from(mailbox.clone()).to(Mailbox::new(None, mailbox.email.clone()));
     trial.date(SystemTime::UNIX_EPOCH).body(String::new()).map_err(|_| invalid())?;
     Ok((mailbox, domain))
-}
-
-/// Breaks lines longer than [`TEXT_WIDTH`] at blanks, keeping their indentation. Links stay whole.
-fn wrap(text: &str) -> String {
-    let mut wrapped = String::with_capacity(text.len() + text.len() / 16);
-    for line in text.lines() {
-        if line.chars().count() <= TEXT_WIDTH {
-            wrapped.push_str(line);
-        } else {
-            let indent = &line[..line.len() - line.trim_start().len()];
-            wrap_line(line, indent, &mut wrapped);
-        }
-        wrapped.push('\n');
-    }
-    wrapped
-}
-
-fn wrap_line(line: &str, indent: &str, wrapped: &mut String) {
-    wrapped.push_str(indent);
-    let mut column = indent.len();
-    for (at, word) in line.split_whitespace().enumerate() {
-        let length = word.chars().count();
-        if at > 0 && column + 1 + length > TEXT_WIDTH {
-            wrapped.push('\n');
-            wrapped.push_str(indent);
-            column = indent.len();
-        } else if at > 0 {
-            wrapped.push(' ');
-            column += 1;
-        }
-        wrapped.push_str(word);
-        column += length;
-    }
 }

@@ -1,10 +1,12 @@
 //! Mails: over SMTP to a mail server, or as files where none is set.
 
+mod evidence;
 mod folder;
 mod message;
 mod scale;
 mod smtp;
 mod smtp_url;
+mod text;
 
 pub use smtp::Deadlines;
 

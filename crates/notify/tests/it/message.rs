@@ -37,13 +37,13 @@ fn an_alert_says_what_happened_and_shows_its_evidence() {
         "Volume 9,637,512 shares",
         "Average 515,888 shares, last hour",
         "Ratio 18.7 times",
-        "Rule spike: at least 3 times the average",
+        "Rule the volume of NVDA is at least 3 times its average of the last hour",
         "Bars 60 in the window, 30 needed",
         "New York Monday, January 27, 2025, 13:57 EST",
         "UTC 2025-01-27T18:57:00Z",
         "Feed iex",
         "Revision 0 (as first reported)",
-        "You will not hear of NVDA volume again for 60 minutes",
+        "You will not hear of NVDA volume by this rule again for 60 minutes",
         "https://qqq.example.org/s/NVDA",
     ] {
         assert!(words.contains(evidence), "{evidence}\n{}", mail.text);
@@ -153,7 +153,9 @@ fn the_words_follow_the_rule() {
     assert!(words.contains("average of the last 30 minutes, 516,000."));
     assert!(words.contains("at least 2.5 times") && words.contains("2.5x rule"));
     assert!(words.contains("Every minute of NVDA volume that qualifies is mailed."));
-    for (cooldown_seconds, said) in [(60, "1 minute;"), (90, "90 seconds;"), (86_400, "24 hours;")] {
+    for (cooldown_seconds, said) in
+        [(60, "1 minute;"), (90, "90 seconds;"), (86_400, "24 hours;"), (7 * 86_400, "7 days;")]
+    {
         assert!(with(SpikeRule { cooldown_seconds, ..rule }).contains(&format!("again for {said}")));
     }
 }

@@ -82,7 +82,8 @@ async fn an_alert_comes_in_the_shape_of_the_api() {
     let expected = json!({
         "id": alert().id.to_string(), "rule": "spike", "symbol": "NVDA", "metric": "volume", "start": "2025-01-27T18:57:00Z",
         "value": 9_637_512, "average": 515_888.0, "ratio": ratio, "window_bars": 60, "feed": "iex",
-        "revision": 0, "state": "raised", "raised_at": "2025-01-27T18:58:00Z", "occurrences": 0, "peak": 9_637_512
+        "revision": 0, "state": "raised", "raised_at": "2025-01-27T18:58:00Z", "occurrences": 0, "peak": 9_637_512,
+        "kind": "spike", "evidence": {"type": "average", "sum": 30_953_280, "bars": 60}
     });
     assert_eq!(event["data"]["alert"], expected);
     assert_eq!(

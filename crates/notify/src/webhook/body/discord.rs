@@ -2,7 +2,7 @@
 //!
 //! Discord reads Markdown and mentions; what we say is escaped, and no mention notifies anybody.
 
-use super::{Link, Note};
+use super::{Link, Note, fitting};
 use serde_json::{Value, json};
 
 /// Longest content, title and description (Discord's reference).
@@ -11,12 +11,17 @@ const MAX_TITLE: usize = 256;
 const MAX_DESCRIPTION: usize = 4096;
 
 pub(super) fn message(note: &Note) -> Value {
-    let text = note.paragraphs.iter().map(|text| escape(text));
+    let mut text: Vec<_> = note.paragraphs.iter().map(|text| escape(text)).collect();
     let links: Vec<_> = note.links.iter().map(link).collect();
     let links = links.join("  |  ");
     // The links come whole; text is what may be cut.
     let room = MAX_DESCRIPTION.saturating_sub(links.chars().count() + 2);
-    let description = format!("{}\n\n{links}", cut(&text.collect::<Vec<_>>().join("\n\n"), room));
+    if !note.items.is_empty() {
+        let items: Vec<_> = note.items.iter().map(|item| escape(item)).collect();
+        let taken: usize = text.iter().map(|text| text.chars().count() + 2).sum();
+        text.push(fitting(&items, room.saturating_sub(taken), |text| text.chars().count()));
+    }
+    let description = format!("{}\n\n{links}", cut(&text.join("\n\n"), room));
     let first = note.links.first();
     json!({
         "content": cut(&escape(&note.title), MAX_CONTENT),
@@ -59,6 +64,7 @@ mod tests {
         let note = Note {
             title: "@everyone **NVDA** [x](https://evil.example)".to_owned(),
             paragraphs: vec!["- <@1> `code` ||spoiler|| # not a heading".to_owned(), "_".repeat(9000)],
+            items: Vec::new(),
             links: vec![Link { label: "Confirm".to_owned(), url: "https://a.example/x_y?t=(1)".to_owned() }],
             tag: "bell",
         };

@@ -3,7 +3,7 @@
 //! Plain text, so nothing is markup. The sequence id is the delivery's: from version 2.16 on, a repeat takes the place of
 //! the first instead of standing beside it.
 
-use super::{Body, Note};
+use super::{Body, Note, fitting};
 use crate::DeliveryError;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,9 +16,14 @@ const MAX_MESSAGE: usize = 4096;
 pub(super) fn message(note: &Note, id: DeliveryId) -> Result<Body, DeliveryError> {
     let links: Vec<_> = note.links.iter().map(|link| format!("{}: {}", link.label, link.url)).collect();
     let links = links.join("\n");
-    let mut text = note.paragraphs.join("\n\n");
     // The links come whole; text is what may be cut.
-    text.truncate(text.floor_char_boundary(MAX_MESSAGE.saturating_sub(links.len() + 2)));
+    let room = MAX_MESSAGE.saturating_sub(links.len() + 2);
+    let mut text = note.paragraphs.join("\n\n");
+    if !note.items.is_empty() {
+        text.push_str("\n\n");
+        text.push_str(&fitting(&note.items, room.saturating_sub(text.len()), str::len));
+    }
+    text.truncate(text.floor_char_boundary(room));
 
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
@@ -55,6 +60,7 @@ mod tests {
         let note = Note {
             title: "NVDA\r\nx-email: evil@example.com ü".to_owned(),
             paragraphs: vec!["ü".repeat(9000)],
+            items: Vec::new(),
             links: vec![Link { label: "Confirm".to_owned(), url: "https://a.example/confirm".to_owned() }],
             tag: "bell",
         };

@@ -3,7 +3,7 @@
 //! Slack reads `&`, `<` and `>` in its markup as entities, links and mentions (`<!channel>`); what we say is escaped,
 //! and stands in plain text where a block allows it. Links are not unfurled: nobody is to open ours but people.
 
-use super::{Link, Note};
+use super::{Link, Note, fitting};
 use serde_json::{Value, json};
 
 /// Longest header and section (Block Kit's reference).
@@ -16,8 +16,13 @@ pub(super) fn message(note: &Note) -> Value {
     blocks.extend(
         note.paragraphs.iter().map(|text| json!({"type": "section", "text": plain(text, MAX_SECTION)})),
     );
+    let items = fitting(&note.items, MAX_SECTION, |text| text.chars().count());
+    blocks
+        .extend((!items.is_empty()).then(|| json!({"type": "section", "text": plain(&items, MAX_SECTION)})));
     blocks.push(json!({"type": "section", "text": {"type": "mrkdwn", "text": links}}));
-    let lines: Vec<_> = [&note.title].into_iter().chain(&note.paragraphs).map(|text| escape(text)).collect();
+    let items = Some(&items).filter(|items| !items.is_empty());
+    let lines: Vec<_> =
+        [&note.title].into_iter().chain(&note.paragraphs).chain(items).map(|text| escape(text)).collect();
     json!({
         "text": format!("{}\n{links}", lines.join("\n")),
         "blocks": blocks,
@@ -48,6 +53,7 @@ mod tests {
         let note = Note {
             title: "<!channel> & *bold*".to_owned(),
             paragraphs: vec!["<https://evil.example|NVDA> & <@U1>".to_owned(), "t".repeat(9000)],
+            items: Vec::new(),
             links: vec![Link { label: "A>B|C".to_owned(), url: "https://a.example/?x=1&y=<|>".to_owned() }],
             tag: "bell",
         };
