@@ -12,16 +12,25 @@ from html.parser import HTMLParser
 
 
 class Page(HTMLParser):
-    """What a reader sees of HTML, and where its links lead."""
+    """What a reader sees of HTML, where its links lead, and which elements are not closed in turn."""
+
+    VOID = {"br", "meta"}
 
     def __init__(self, html):
         super().__init__()
-        self.links, self.shown = [], []
+        self.links, self.shown, self.open, self.unbalanced = [], [], [], []
         self.feed(html)
         self.close()
+        self.unbalanced += self.open
 
     def handle_starttag(self, tag, attributes):
+        if tag not in self.VOID:
+            self.open.append(tag)
         self.links += [value for name, value in attributes if (tag, name) == ("a", "href")]
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.unbalanced.append(tag)
 
     def handle_data(self, data):
         self.shown.append(data)
@@ -38,7 +47,7 @@ def facts_of(part):
     }
     if facts["type"] == "text/html":
         page = Page(text)
-        facts |= {"shown": " ".join(page.shown), "links": page.links}
+        facts |= {"shown": " ".join(page.shown), "links": page.links, "unbalanced": page.unbalanced}
     return facts
 
 

@@ -99,6 +99,7 @@ pub(crate) fn table(rows: &[Row]) -> Vec<String> {
 }
 
 /// The value on the scale of ratios, with a tick at the rule: as text, and in percent of the way. Only where the rule
+/// is about a ratio and there is one.
 pub(crate) fn scale(alert: &Alert, rule: &Rule) -> Option<Value> {
     let (Condition::Spike { ratio: least, .. } | Condition::TimeOfDay { ratio: least, .. }) = rule.condition
     else {

@@ -62,6 +62,60 @@ pub(crate) fn alert() -> Alert {
     }
 }
 
+/// Alerts by a rule of every kind, with evidence of its own: the house rule first.
+pub(crate) fn alerts_of_every_kind() -> Vec<Alert> {
+    let dollars = |cents: i64| cents * 10_000_000;
+    let earlier = alert().start.plus(-15);
+    let own = |text: &str, metric, value, evidence| {
+        let rule = RuleName::Own(text.parse().unwrap());
+        let id = AlertId::derive(rule, alert().symbol, metric, alert().start);
+        Alert { id, rule, metric, value, evidence, ..alert() }
+    };
+    let (price, volume) = (Metric::Price, Metric::Volume);
+    let window = Evidence::Deviation { sum: 9, squares: 35, bars: 3 };
+    let origin = Evidence::Origin { value: dollars(12_000), start: earlier };
+    let level = |level, before| Evidence::Crossing { level, before };
+    vec![
+        alert(),
+        own(
+            "spike ratio=2.5 window=30m",
+            price,
+            dollars(30_000),
+            Evidence::Average { sum: dollars(1_000_000), bars: 100 },
+        ),
+        own("zscore z=2 window=30m min_bars=2 direction=up session=regular", volume, 8, window),
+        own(
+            "zscore z=2 cooldown=0s",
+            price,
+            dollars(11_850),
+            Evidence::Deviation { sum: 3_000_000_007, squares: 3_000_000_014_000_000_049, bars: 3 },
+        ),
+        own("move percent=2", price, dollars(11_850), origin),
+        own("move percent=2 from=previous_close trigger=edge rearm=1", price, dollars(12_300), origin),
+        own("move percent=2 from=open direction=up session=extended", price, dollars(12_300), origin),
+        own("cross above=150", price, dollars(15_001), level(dollars(15_000), dollars(14_990))),
+        own("cross below=1000000", volume, 999_999, level(1_000_000, 1_200_000)),
+        own("time_of_day", volume, 1_500, Evidence::Median { twice: 601, sessions: 18 }),
+    ]
+}
+
+/// One message for these.
+pub(crate) fn digest(alerts: Vec<Alert>) -> Delivery {
+    let subscription = subscription(SubscriptionStatus::Active);
+    let first = DeliveryId::of_alert(DeliveryKind::Alert, alert().id, subscription.id);
+    let id = DeliveryId::of_digest(first);
+    Delivery { digest: alerts, ..delivery(id, DeliveryKind::Digest, subscription, None) }
+}
+
+/// So many alerts, a minute apart, of so many symbols.
+pub(crate) fn many(count: i32, symbols: i32) -> Vec<Alert> {
+    let one = |n| {
+        let (symbol, start) = (format!("S{}", n % symbols).parse().unwrap(), alert().start.plus(n));
+        Alert { id: AlertId::derive("spike", symbol, Metric::Volume, start), symbol, start, ..alert() }
+    };
+    (0..count).map(one).collect()
+}
+
 pub(crate) fn subscription(status: SubscriptionStatus) -> Subscription {
     Subscription {
         id: SubscriptionId::from_random([3; 16]),

@@ -1,9 +1,11 @@
 //! What the mails say, and that nothing else can get into them.
 
 use crate::fixture::{
-    ADDRESS, alert, alert_delivery, config, confirmation, key, mail, subscription, telling,
+    ADDRESS, alert, alert_delivery, alerts_of_every_kind, config, confirmation, digest, key, mail, many,
+    subscription, telling,
 };
 use crate::parsed::Parsed;
+use crate::python::{self, python};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use proptest::prelude::*;
@@ -14,6 +16,7 @@ use qqq_core::subscription::{EmailAddress, SubscriptionStatus};
 use qqq_core::token::Purpose;
 use qqq_core::{Alert, Metric, Minute, SpikeRule};
 use qqq_notify::{DeliveryError, Mail, MailConfig};
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 fn parsed(delivery: &Delivery) -> Parsed {
@@ -161,6 +164,192 @@ fn the_words_follow_the_rule() {
 }
 
 #[test]
+fn a_confirmation_promises_what_the_subscriptions_own_rule_tells_of() {
+    for (rule, promise) in [
+        (
+            "spike",
+            "a mail when the volume of NVDA is at least 3 times its average of the last hour, at most once an hour.",
+        ),
+        (
+            "v1 zscore z=4 window=30m cooldown=1d session=regular",
+            "a mail when the volume of NVDA is at least 4 standard deviations away from its average of the last 30 minutes \
+             in the regular session, at most once a day.",
+        ),
+        (
+            "v1 cross above=1000000",
+            "a mail when the volume of NVDA rises to 1,000,000 shares or above, at most once an hour.",
+        ),
+    ] {
+        let mut delivery = confirmation(SubscriptionStatus::Active);
+        delivery.subscription.rule = rule.parse().unwrap();
+        delivery.subscription.quiet = Some("22:00-07:00 Europe/Berlin".parse().unwrap());
+        let active = parsed(&delivery);
+        assert!(active.words().contains(promise), "{}", active.text);
+        assert!(active.text.contains("From 22:00 to 07:00 (Europe/Berlin), alerts wait"), "{}", active.text);
+        delivery.subscription.status = SubscriptionStatus::Pending;
+        let pending = parsed(&delivery).words();
+        assert!(pending.contains(&promise.replace("a mail when", "to mail this address when")), "{pending}");
+    }
+}
+
+#[test]
+fn the_evidence_follows_the_kind_of_the_rule() {
+    let expected = [
+        ("Ratio 18.7 times", "3x rule"),
+        ("Average $100.00, last 30 minutes", "2.5x rule"),
+        (
+            "Average 3.00 shares, last 30 minutes Deviation 2.00 shares Distance 2.5 deviations above the average Bars 3 in",
+            "",
+        ),
+        ("Deviation $0.00", ""),
+        (
+            "Before $120.00, Monday, January 27, 2025, 13:42 EST Change 1.25 % down Rule NVDA moves 2 % or more",
+            "",
+        ),
+        ("Previous close $120.00, Monday", ""),
+        ("Open $120.00, Monday", ""),
+        ("Level $150.00 Before $149.90 Rule the price of NVDA rises to $150.00 or above", ""),
+        ("Level 1,000,000 shares Before 1,200,000 shares", ""),
+        ("Median 300 shares, 13:57 in earlier sessions Ratio 5.0 times Sessions 18 with", "3x rule"),
+    ];
+    for (alert, (evidence, scale)) in alerts_of_every_kind().into_iter().zip(expected) {
+        for kind in [DeliveryKind::Alert, DeliveryKind::Retraction] {
+            let mail = parsed(&telling(kind, alert.clone()));
+            assert!(mail.words().contains(evidence), "no `{evidence}` in\n{}", mail.text);
+            let is_drawn = (mail.text.contains("x rule"), mail.html.contains("rule: "));
+            assert_eq!(is_drawn, (!scale.is_empty(), !scale.is_empty()), "{}", mail.text);
+            assert!(mail.text.contains(scale), "{}", mail.text);
+            for line in mail.text.lines().filter(|line| !line.contains("://")) {
+                assert!(line.len() <= 72, "{line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_mail_leads_to_where_its_subscription_is_paused_and_ended() {
+    let manage = format!("https://qqq.example.org/v1/subscriptions/manage?token={}", token(Purpose::Manage));
+    let unsubscribe =
+        format!("https://qqq.example.org/v1/subscriptions/unsubscribe?token={}", token(Purpose::Unsubscribe));
+    for delivery in [
+        alert_delivery(),
+        telling(DeliveryKind::Retraction, alert()),
+        digest(many(3, 2)),
+        confirmation(SubscriptionStatus::Active),
+    ] {
+        let mail = parsed(&delivery);
+        for link in [&manage, &unsubscribe] {
+            assert!(mail.text.lines().any(|line| line == link), "{}", mail.text);
+            assert!(mail.html.contains(&escaped(link)), "{}", mail.html);
+        }
+    }
+    // Nobody knows yet whose the address is.
+    let pending = parsed(&confirmation(SubscriptionStatus::Pending));
+    assert!(!pending.text.contains("/manage") && !pending.html.contains("&#x2f;manage"));
+}
+
+/// As it stands in HTML.
+fn escaped(link: &str) -> String {
+    link.replace('&', "&amp;").replace('/', "&#x2f;")
+}
+
+#[test]
+fn a_digest_lists_what_had_to_wait() {
+    let mut alerts = alerts_of_every_kind();
+    // Past midnight in New York.
+    alerts.push(Alert { start: alert().start.plus(12 * 60), ..alert() });
+    let delivery = digest(alerts.clone());
+    let mail = parsed(&delivery);
+    assert_eq!(mail.header("Subject"), "11 alerts that waited: NVDA");
+    assert_eq!(mail.header("Message-ID"), format!("<{}@example.org>", delivery.id));
+    let everything = format!(
+        "https://qqq.example.org/v1/subscriptions/unsubscribe?token={}&all=true",
+        token(Purpose::Unsubscribe)
+    );
+    assert_eq!(mail.header("List-Unsubscribe"), format!("<{everything}>"));
+    assert_eq!(mail.header("List-Unsubscribe-Post"), "List-Unsubscribe=One-Click");
+    assert!(mail.text.lines().any(|line| line == everything), "{}", mail.text);
+    let words = mail.words();
+    assert!(words.starts_with("What follows had to wait"), "{words}");
+    for said in [
+        "Monday, January 27, 2025 13:57 NVDA traded 9,637,512 shares at 13:57 New York time, 18.7 times",
+        "13:57 NVDA was at $118.50 at 13:57 New York time, 1.25 % below its price of 15 minutes before, $120.00.",
+        "Tuesday, January 28, 2025 01:57 NVDA traded 9,637,512 shares at 01:57",
+    ] {
+        assert!(words.contains(said), "no `{said}` in\n{}", mail.text);
+    }
+    assert_eq!(words.matches("Monday, January 27").count(), 1, "a day is named once");
+    for alert in &alerts {
+        assert!(mail.html.contains(&escaped(&format!("/v1/alerts/{}", alert.id))), "{}", mail.html);
+    }
+    for line in mail.text.lines().filter(|line| !line.contains("://")) {
+        assert!(line.len() <= 72, "{line}");
+    }
+}
+
+#[test]
+fn a_digest_says_in_a_few_words_of_what_it_tells() {
+    let subject = |count, symbols| parsed(&digest(many(count, symbols))).header("Subject").to_owned();
+    assert_eq!(subject(1, 1), "S0 volume 18.7x its last hour");
+    assert_eq!(subject(2, 1), "2 alerts that waited: S0");
+    assert_eq!(subject(2, 2), "2 alerts that waited: S0 and S1");
+    assert_eq!(subject(5, 3), "5 alerts that waited: S0, S1 and S2");
+    assert_eq!(subject(9, 4), "9 alerts that waited: S0, S1 and 2 more");
+    let mut alerts = many(3, 3);
+    alerts[2].feed = "simulated".parse().unwrap();
+    let mail = parsed(&digest(alerts));
+    assert!(mail.header("Subject").starts_with("[simulated] 3 alerts"));
+    assert!(mail.text.starts_with("SIMULATED DATA: ") && mail.html.contains("SIMULATED DATA:"));
+}
+
+#[test]
+fn the_longest_digest_is_not_cut_off_by_mail_programs() {
+    let raw = mail(config()).render(&digest(many(200, 200))).unwrap();
+    let mail = Parsed::new(&raw);
+    assert!(mail.words().contains("And 100 more: https://qqq.example.org/"), "{}", mail.text);
+    assert!(mail.text.contains("/s/S99") && !mail.text.contains("/s/S100"));
+    assert!(!parsed(&digest(many(100, 9))).text.contains("more:"));
+    // Gmail shows 102 kB of one part.
+    assert!(mail.html.len() < 102_000, "{}", mail.html.len());
+}
+
+#[test]
+fn another_languages_parser_reads_every_kind_of_mail_as_it_was_meant() {
+    let Some(python) = python() else { return };
+    let told = alerts_of_every_kind();
+    let mut deliveries: Vec<_> =
+        told.iter().map(|alert| telling(DeliveryKind::Alert, alert.clone())).collect();
+    deliveries.push(telling(DeliveryKind::Retraction, alert()));
+    deliveries.push(digest(told));
+    deliveries.extend([SubscriptionStatus::Pending, SubscriptionStatus::Active].map(confirmation));
+    let folder = tempfile::tempdir().unwrap();
+    let mails: Vec<_> = deliveries.iter().map(|delivery| mail(config()).render(delivery).unwrap()).collect();
+    let files: Vec<_> = (0..mails.len()).map(|n| folder.path().join(n.to_string())).collect();
+    for (file, mail) in files.iter().zip(&mails) {
+        std::fs::write(file, mail).unwrap();
+    }
+    let read = python::run_on(&python, "read_mail.py", &files, String::new());
+    assert_eq!(read.lines().count(), mails.len());
+    for (raw, read) in mails.iter().zip(read.lines()) {
+        let ours = Parsed::new(raw);
+        let read: Value = serde_json::from_str(read).unwrap();
+        assert_eq!((&read["defects"], &read["to"]), (&json!([]), &json!([ADDRESS])));
+        let subject = json!(["Subject", ours.header("Subject")]);
+        assert!(read["headers"].as_array().unwrap().contains(&subject), "{}", read["headers"]);
+        let lines = |text: &str| text.trim_end().replace("\r\n", "\n");
+        for (part, ours) in [(&read["parts"][0], &ours.text), (&read["parts"][1], &ours.html)] {
+            assert_eq!(lines(part["text"].as_str().unwrap()), lines(ours));
+            let links = part["links"].as_array().unwrap();
+            assert!(links.len() >= 2, "{links:?}");
+            for link in links {
+                assert!(link.as_str().unwrap().starts_with("https://qqq.example.org/"), "{link}");
+            }
+        }
+        assert_eq!(read["parts"][1]["unbalanced"], json!([]), "{}", ours.html);
+    }
+}
+
+#[test]
 fn who_has_left_or_never_confirmed_gets_nothing() {
     let mail = mail(config());
     let mut ended = alert_delivery();
@@ -170,7 +359,8 @@ fn who_has_left_or_never_confirmed_gets_nothing() {
     let mut empty = alert_delivery();
     empty.alert = None;
     let declined = confirmation(SubscriptionStatus::Unsubscribed);
-    for delivery in [ended, pending, empty, declined] {
+    let nothing = digest(Vec::new());
+    for delivery in [ended, pending, empty, declined, nothing] {
         assert!(matches!(mail.render(&delivery), Err(DeliveryError::GiveUp(_))));
     }
 }

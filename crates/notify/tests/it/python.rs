@@ -26,9 +26,15 @@ pub(crate) fn python() -> Option<PathBuf> {
 /// Runs a program to its end on `input`. Answers its standard output.
 #[track_caller]
 pub(crate) fn run(python: &Path, name: &str, input: String) -> String {
+    run_on(python, name, &[], input)
+}
+
+/// The same, with files.
+#[track_caller]
+pub(crate) fn run_on(python: &Path, name: &str, files: &[PathBuf], input: String) -> String {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../e2e/python").join(name);
     let mut command = Command::new(python);
-    command.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.arg(script).args(files).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     // Beside the reading: a program may answer before it has read all.
