@@ -12,7 +12,7 @@ use axum::http::header;
 use axum::response::Response;
 use jiff::Timestamp;
 use qqq_core::backtest::{Backtest, Day, Report};
-use qqq_core::{Calendar, Metric, Minute, RuleName, SpikeRule, Symbol};
+use qqq_core::{Bar, Calendar, Metric, Minute, RuleName, SpikeRule, Symbol};
 use qqq_store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -67,6 +67,13 @@ pub struct BacktestQuery {
     pub range: Range<Minute>,
 }
 
+impl BacktestQuery {
+    /// Since when bars are to be known, so that what the rule looks at is there at the beginning of the range.
+    pub fn reach(&self, calendar: &Calendar) -> Minute {
+        Backtest::warm_up(&self.rule.rule(self.house), calendar, self.range.start)
+    }
+}
+
 /// The metrics a rule goes with.
 pub fn metrics_of(rule: RuleName) -> Vec<Metric> {
     let suits = |metric: &Metric| match rule {
@@ -106,31 +113,52 @@ async fn of_symbol(
     query: &BacktestQuery,
     symbol: Symbol,
 ) -> Result<Report, StoreError> {
-    let from = query.range.start;
-    let of_metric = |&metric: &Metric| Backtest::new(query.rule, query.house, symbol, metric, calendar, from);
-    let mut tests: Vec<Backtest> = query.metrics.iter().map(of_metric).collect();
-    let mut next = Backtest::warm_up(&query.rule.rule(query.house), calendar, from);
+    let mut test = SymbolBacktest::new(query, symbol, calendar);
+    let mut next = query.reach(calendar);
     loop {
         let page = store.history(symbol, next..query.range.end, PAGE).await?;
         let Some(last) = page.last() else { break };
         next = last.start.plus(1);
-        for test in &mut tests {
-            page.iter().for_each(|bar| test.take(bar));
-        }
+        test.take(&page);
         if page.len() < PAGE {
             break;
         }
         // Judging takes a while: others may want the thread.
         tokio::task::yield_now().await;
     }
-    let mut report = Report::default();
-    for test in tests {
-        let found = test.finish();
-        // Bars and days are those of the symbol, whatever number of metrics was looked at.
-        report.bars = found.bars;
-        report.merge(Report { bars: 0, ..found });
+    Ok(test.finish())
+}
+
+/// A backtest of one symbol, over bars from wherever they come.
+pub struct SymbolBacktest(Vec<Backtest>);
+
+impl SymbolBacktest {
+    /// Tests all metrics of the query.
+    pub fn new(query: &BacktestQuery, symbol: Symbol, calendar: &Calendar) -> Self {
+        let from = query.range.start;
+        let of_metric =
+            |&metric: &Metric| Backtest::new(query.rule, query.house, symbol, metric, calendar, from);
+        Self(query.metrics.iter().map(of_metric).collect())
     }
-    Ok(report)
+
+    /// Takes the next bars: of the symbol, oldest first, from the query's [reach](BacktestQuery::reach) to its end.
+    pub fn take(&mut self, bars: &[Bar]) {
+        for test in &mut self.0 {
+            bars.iter().for_each(|bar| test.take(bar));
+        }
+    }
+
+    /// What came of it.
+    pub fn finish(self) -> Report {
+        let mut report = Report::default();
+        for test in self.0 {
+            let found = test.finish();
+            // Bars and days are those of the symbol, whatever number of metrics was looked at.
+            report.bars = found.bars;
+            report.merge(Report { bars: 0, ..found });
+        }
+        report
+    }
 }
 
 /// A backtest to run.

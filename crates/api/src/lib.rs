@@ -36,7 +36,7 @@ mod subscribe;
 mod subscriptions;
 mod v1;
 
-pub use backtests::{BacktestOut, BacktestQuery, backtest, metrics_of, summary};
+pub use backtests::{BacktestOut, BacktestQuery, SymbolBacktest, backtest, metrics_of, summary};
 pub use client::Rate;
 pub use config::{ApiConfig, Cors, InvalidOrigin, Limits, Origin, StreamLimits};
 pub use ipnet::IpNet;

@@ -4,8 +4,13 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use jiff::Timestamp;
 use jiff::civil::Date;
-use qqq_core::{FeedLabel, Symbol, Watchlist};
+use qqq_core::channel::WebhookUrl;
+use qqq_core::delivery::DeliveryId;
+use qqq_core::subscription::{EmailAddress, SubscriptionId};
+use qqq_core::{Calendar, FeedLabel, Metric, Minute, RuleName, Symbol, Watchlist};
 use qqq_feed::bar_file::Format;
+use qqq_store::{DeliveryState, Selection};
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -54,9 +59,20 @@ pub enum Command {
     ///
     /// Sorted by symbol and start. The file appears under its name when it is whole. A worker may run meanwhile.
     Export(ExportArgs),
+    /// What a rule would have told, of stored bars or of those in files
+    ///
+    /// By the very code that runs live: the alerts are those that a subscription by this rule would have got. Every bar
+    /// is judged at the moment it ended, as the bars are known now. A worker may run meanwhile.
+    #[command(after_help = BACKTEST_EXAMPLES)]
+    Backtest(BacktestArgs),
     /// The tracked symbols: shown, or taken from a fund's holdings
     #[command(subcommand)]
     Watchlist(WatchlistCommand),
+    /// Subscriptions and deliveries, for who runs the tracker: listed, disabled, deleted, tried again
+    ///
+    /// Shows addresses. Works while a worker runs.
+    #[command(subcommand)]
+    Admin(AdminCommand),
     /// What works and what doesn't: configuration, calendar, provider, store, mail
     Check,
     /// Prints the description of the HTTP API (OpenAPI 3.1), as a server tells it at /openapi.json
@@ -135,6 +151,19 @@ pub enum Moment {
     Day(Date),
 }
 
+impl Moment {
+    /// The first minute that starts then or later.
+    pub fn minute(self, calendar: &Calendar) -> Minute {
+        match self {
+            Self::Day(day) => calendar.midnight(day),
+            Self::At(at) => {
+                let minute = Minute::containing(at);
+                if minute.start() < at { minute.plus(1) } else { minute }
+            }
+        }
+    }
+}
+
 impl FromStr for Moment {
     type Err = String;
 
@@ -143,6 +172,139 @@ impl FromStr for Moment {
         at.or_else(|_| text.parse().map(Self::Day)).map_err(|_: jiff::Error| {
             "it must be a time like 2025-01-31T14:30:00Z or a day like 2025-01-31".to_owned()
         })
+    }
+}
+
+const BACKTEST_EXAMPLES: &str = "\
+Examples:
+  qqq-tracker backtest
+  qqq-tracker backtest --rule 'spike ratio=5 window=30m' --symbol NVDA --metric volume --from 2025-01-27
+  qqq-tracker backtest --rule 'move percent=3 from=previous_close' --json bars.parquet";
+
+/// `backtest`
+#[derive(Debug, Args)]
+pub struct BacktestArgs {
+    /// CSV, CSV.gz or Parquet files, or folders of them [default: the store]
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The rule: spike, as the configuration has it, or one with settings of its own
+    #[arg(long, value_name = "RULE", default_value = RuleName::HOUSE)]
+    pub rule: RuleName,
+    /// Only this symbol (repeatable) [default: the watchlist]
+    #[arg(long = "symbol", value_name = "SYMBOL")]
+    pub symbols: Vec<Symbol>,
+    /// Only price, or only volume [default: all that the rule goes with]
+    #[arg(long)]
+    pub metric: Option<Metric>,
+    /// Only bars that start then or later: a time, or a day of New York [default: the first bar]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub from: Option<Moment>,
+    /// Only bars that start before: a time, or a day of New York, which is then not looked at [default: behind the last]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub to: Option<Moment>,
+    /// As JSON, as POST /v1/backtests answers it
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `admin`
+#[derive(Debug, Subcommand)]
+pub enum AdminCommand {
+    /// Lists subscriptions in any state, all or those of an address
+    Subscriptions {
+        /// A mail address, or a webhook's URL
+        address: Option<Address>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Ends subscriptions, and takes back what is owed to them
+    ///
+    /// For good: whoever wants alerts again signs up again.
+    Disable {
+        /// A mail address, a webhook's URL (all of its subscriptions), or the id of one
+        #[arg(value_name = "ADDRESS|ID")]
+        which: Which,
+    },
+    /// Deletes all that is known of an address: its subscriptions, deliveries and suppression
+    Delete {
+        /// A mail address, or a webhook's URL
+        address: Address,
+        /// Does not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Lists deliveries, newest first, all or those to an address
+    Deliveries {
+        /// A mail address, or a webhook's URL
+        address: Option<Address>,
+        /// Only pending, sent, failed, expired, cancelled or bundled ones (repeatable) [default: failed and expired]
+        #[arg(long = "state", value_name = "STATE")]
+        states: Vec<DeliveryState>,
+        /// At most so many
+        #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        limit: u32,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tries a delivery again that failed or expired
+    ///
+    /// No other one: what was sent is never sent again.
+    Replay {
+        /// As `admin deliveries` lists it
+        #[arg(value_name = "DELIVERY")]
+        id: DeliveryId,
+    },
+}
+
+/// A recipient: a mail address or a webhook's URL, as [`Channel::key`](qqq_core::Channel::key) tells it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Address(pub String);
+
+impl FromStr for Address {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mail = text.parse().map(|address: EmailAddress| address.key());
+        mail.or_else(|_| text.parse().map(|url: WebhookUrl| url.expose().to_owned()))
+            .map(Self)
+            .map_err(|_| "it must be a mail address, or a webhook's URL")
+    }
+}
+
+impl fmt::Debug for Address {
+    /// Redacted: addresses do not belong in logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Address(…)")
+    }
+}
+
+/// One subscription, or all of a recipient.
+#[derive(Clone, Debug)]
+pub enum Which {
+    /// One.
+    One(SubscriptionId),
+    /// All.
+    Of(Address),
+}
+
+impl FromStr for Which {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let one = text.parse().map(Self::One);
+        one.or_else(|_| text.parse().map(Self::Of))
+            .map_err(|_| "it must be a mail address, a webhook's URL, or a subscription's id")
+    }
+}
+
+impl From<Which> for Selection {
+    fn from(which: Which) -> Self {
+        match which {
+            Which::One(id) => Self::One(id),
+            Which::Of(address) => Self::Of(address.0),
+        }
     }
 }
 

@@ -208,13 +208,6 @@ fn format_of(args: &ExportArgs) -> Result<Format, ConfigError> {
 }
 
 fn range_of(args: &ExportArgs, calendar: &Calendar) -> Range<Minute> {
-    // A bar that starts at or after a moment within a minute starts in a later minute.
-    let minute = |moment| match moment {
-        Moment::Day(day) => calendar.midnight(day),
-        Moment::At(at) => {
-            let minute = Minute::containing(at);
-            if minute.start() < at { minute.plus(1) } else { minute }
-        }
-    };
+    let minute = |moment: Moment| moment.minute(calendar);
     args.from.map_or(Minute::MIN, minute)..args.to.map_or(Minute::MAX, minute)
 }

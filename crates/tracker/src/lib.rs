@@ -1,6 +1,8 @@
 //! QQQ Tracker, put together: configuration, roles, lifecycle and commands of the binary `qqq-tracker`.
 
+pub mod admin;
 pub mod app;
+pub mod backtest;
 pub mod check;
 pub mod cli;
 pub mod clock;
@@ -14,5 +16,6 @@ pub mod progress;
 pub mod role;
 pub mod source;
 pub mod summary;
+pub mod table;
 pub mod telemetry;
 pub mod watchlist;

@@ -5,7 +5,7 @@ use qqq_tracker::app::{App, Roles};
 use qqq_tracker::cli::{Cli, Command};
 use qqq_tracker::clock::SystemClock;
 use qqq_tracker::config::{ConfigError, PREFIX, Sources, load};
-use qqq_tracker::{check, export, import, manual, telemetry, watchlist};
+use qqq_tracker::{admin, backtest, check, export, import, manual, telemetry, watchlist};
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -65,6 +65,8 @@ fn run() -> anyhow::Result<ExitCode> {
             Command::Worker(_) => App::open(config, clock).await?.run(roles(true, false), stop).await?,
             Command::Import(args) => import::run(&config, &args, stop).await?,
             Command::Export(args) => export::run(&config, &args, stop).await?,
+            Command::Backtest(args) => backtest::run(&config, &args, stop).await?,
+            Command::Admin(command) => admin::run(&config, command, &*clock).await?,
             Command::Watchlist(command) => watchlist::run(&config, &sources, &command)?,
             // Answered above.
             Command::Completions { .. } | Command::Man(_) | Command::Openapi => {}

@@ -472,12 +472,13 @@ impl Default for LogConfig {
 impl Config {
     /// The tracked symbols.
     pub fn watchlist(&self) -> Result<Watchlist, ConfigError> {
-        let section = &self.watchlist;
-        Watchlist::new(
-            section.symbols.iter().map(|symbol| symbol.0),
-            section.aliases.iter().map(|(former, current)| (former.0, current.0)),
-        )
-        .map_err(|error| ConfigError::value("watchlist", error))
+        self.watchlist_of(self.watchlist.symbols.iter().map(|symbol| symbol.0))
+    }
+
+    /// Other symbols, with the former names that are known.
+    pub fn watchlist_of(&self, symbols: impl IntoIterator<Item = Symbol>) -> Result<Watchlist, ConfigError> {
+        let aliases = self.watchlist.aliases.iter().map(|(former, current)| (former.0, current.0));
+        Watchlist::new(symbols, aliases).map_err(|error| ConfigError::value("watchlist", error))
     }
 
     /// The trading calendar.

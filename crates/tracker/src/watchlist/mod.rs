@@ -3,7 +3,8 @@
 mod edit;
 
 use crate::cli::{WatchlistCommand, WatchlistImportArgs};
-use crate::config::{Config, ConfigError, Origin, Sources, load};
+use crate::config::{Config, Origin, Sources, load};
+use crate::table;
 use anyhow::ensure;
 use qqq_core::watchlist::FormerSymbol;
 use qqq_core::{Symbol, Watchlist};
@@ -67,14 +68,7 @@ fn as_table(watchlist: &Watchlist, from: &Origins) -> String {
         let name = watchlist.name(symbol).unwrap_or_default().to_owned();
         rows.push([symbol.to_string(), name, former.join(", "), from.symbols.to_string()]);
     }
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-    let widths = [width(0), width(1), width(2)];
-    let mut text = String::new();
-    for [symbol, name, former, from] in &rows {
-        let [first, second, third] = widths;
-        let _ = writeln!(text, "{symbol:first$}  {name:second$}  {former:third$}  {from}");
-    }
-    text
+    table::aligned(&rows)
 }
 
 fn as_json(watchlist: &Watchlist, from: &Origins) -> anyhow::Result<String> {
@@ -115,9 +109,7 @@ fn import(config: &Config, sources: &Sources, args: &WatchlistImportArgs) -> any
     );
     let symbols: Vec<Symbol> = largest.iter().map(|line| line.symbol).collect();
     // With the aliases there are, it must be a watchlist.
-    let aliases = config.watchlist.aliases.iter().map(|(former, current)| (former.0, current.0));
-    Watchlist::new(symbols.iter().copied(), aliases)
-        .map_err(|error| ConfigError::value("watchlist", error))?;
+    config.watchlist_of(symbols.iter().copied())?;
     let mut out = std::io::stdout();
     if !args.write {
         return Ok(out.write_all(edit::lines(&symbols).as_bytes())?);

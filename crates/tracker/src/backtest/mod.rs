@@ -1,0 +1,154 @@
+//! `qqq-tracker backtest`: what a rule would have told, of stored bars or of those in files, by the very code that
+//! runs live and behind `POST /v1/backtests`.
+//!
+//! ```text
+//! files   the bars of files, as a backtest wants them
+//! table   what came of it, for people
+//! ```
+
+mod files;
+mod table;
+
+use crate::app::open_store;
+use crate::cli::BacktestArgs;
+use crate::config::{Config, ConfigError};
+use anyhow::{Context as _, bail};
+use files::Found;
+use qqq_api::{BacktestOut, BacktestQuery, SymbolBacktest, backtest, metrics_of};
+use qqq_core::backtest::{Backtest, Report};
+use qqq_core::{Calendar, Metric, Minute, RuleName, SpikeRule, Symbol, Watchlist};
+use qqq_store::Store;
+use std::io::Write as _;
+use std::ops::Range;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// Tests what was asked for and prints what came of it.
+pub async fn run(config: &Config, args: &BacktestArgs, stop: CancellationToken) -> anyhow::Result<()> {
+    let asked = Asked::of(config, args)?;
+    let testing = async {
+        if args.files.is_empty() { asked.over_the_store(config).await } else { asked.over_files(args).await }
+    };
+    let (query, report) = tokio::select! {
+        tested = testing => tested?,
+        () = stop.cancelled() => bail!("stopped before the end"),
+    };
+    let text = if args.json {
+        serde_json::to_string(&BacktestOut::new(&query, &report, usize::MAX))? + "\n"
+    } else {
+        table::told(&query, &report)
+    };
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
+}
+
+/// What is to be tested, and on what.
+#[derive(Clone)]
+struct Asked {
+    rule: RuleName,
+    house: SpikeRule,
+    metrics: Vec<Metric>,
+    /// The symbols, and what they used to be called.
+    watchlist: Watchlist,
+    calendar: Arc<Calendar>,
+    from: Option<Minute>,
+    to: Option<Minute>,
+}
+
+impl Asked {
+    fn of(config: &Config, args: &BacktestArgs) -> Result<Self, ConfigError> {
+        let (calendar, rule) = (config.calendar(), args.rule);
+        if let RuleName::Own(own) = rule {
+            let suits_metric = args.metric.map_or(Ok(()), |metric| own.suits(metric));
+            own.suits_hours(calendar.tracks_extended_hours())
+                .and(suits_metric)
+                .map_err(|error| ConfigError::value("--rule", error))?;
+        }
+        let (from, to) =
+            (args.from.map(|from| from.minute(&calendar)), args.to.map(|to| to.minute(&calendar)));
+        if let (Some(from), Some(to)) = (from, to)
+            && from >= to
+        {
+            return Err(ConfigError::value("--from", format!("{from} must be before --to, {to}")));
+        }
+        Ok(Self {
+            rule,
+            house: config.rule(),
+            metrics: args.metric.map_or_else(|| metrics_of(rule), |metric| vec![metric]),
+            watchlist: if args.symbols.is_empty() {
+                config.watchlist()?
+            } else {
+                config.watchlist_of(args.symbols.iter().copied())?
+            },
+            calendar: Arc::new(calendar),
+            from,
+            to,
+        })
+    }
+
+    fn symbols(&self) -> &[Symbol] {
+        self.watchlist.symbols()
+    }
+
+    /// The bars that matter: those of the range, and those before it that warm the windows up.
+    fn within(&self) -> Range<Minute> {
+        let rule = self.rule.rule(self.house);
+        let from = self.from.map_or(Minute::MIN, |from| Backtest::warm_up(&rule, &self.calendar, from));
+        from..self.to.unwrap_or(Minute::MAX)
+    }
+
+    /// The query, now that it is known since when there are bars and until when.
+    fn query(&self, known: Option<Range<Minute>>) -> anyhow::Result<BacktestQuery> {
+        let from = self.from.or(known.as_ref().map(|known| known.start));
+        let to = self.to.or(known.map(|known| known.end));
+        let range = from.zip(to).map(|(from, to)| from..to).filter(|range| !range.is_empty());
+        let Some(range) = range else {
+            let symbols: Vec<_> = self.symbols().iter().map(Symbol::as_str).collect();
+            bail!("there is no bar of {} in that time", symbols.join(", "));
+        };
+        let Self { rule, house, metrics, .. } = self.clone();
+        Ok(BacktestQuery { rule, house, symbols: self.symbols().to_vec(), metrics, range })
+    }
+
+    async fn over_the_store(&self, config: &Config) -> anyhow::Result<(BacktestQuery, Report)> {
+        let store = open_store(config).await?;
+        let query = self.query(stored(&*store, self.symbols()).await?)?;
+        let report = backtest(&store, &self.calendar, &query).await?;
+        store.close().await;
+        Ok((query, report))
+    }
+
+    async fn over_files(&self, args: &BacktestArgs) -> anyhow::Result<(BacktestQuery, Report)> {
+        let (asked, paths) = (self.clone(), args.files.clone());
+        let testing = tokio::task::spawn_blocking(move || {
+            let found = files::read(&paths, &asked.watchlist, &asked.calendar, asked.within())?;
+            let query = asked.query(found.range())?;
+            let report = of_bars(&query, &found, &asked.calendar);
+            anyhow::Ok((query, report))
+        });
+        testing.await.context("the files could not be tested to their end")?
+    }
+}
+
+/// From the first stored bar of any of the symbols to the end of the last. `None` without any.
+async fn stored(store: &dyn Store, symbols: &[Symbol]) -> anyhow::Result<Option<Range<Minute>>> {
+    let mut first = None;
+    for &symbol in symbols {
+        let oldest = store.bars(symbol, Minute::MIN..Minute::MAX, 1).await?;
+        let oldest = oldest.first().map(|record| record.bar.start);
+        first = first.into_iter().chain(oldest).min();
+    }
+    let newest = store.recent_bars(symbols, 1).await?;
+    let end = newest.iter().map(|record| record.bar.start.plus(1)).max();
+    Ok(first.zip(end).map(|(first, end)| first..end))
+}
+
+fn of_bars(query: &BacktestQuery, found: &Found, calendar: &Calendar) -> Report {
+    let mut report = Report::default();
+    for bars in found.by_symbol() {
+        let Some(first) = bars.first() else { continue };
+        let mut test = SymbolBacktest::new(query, first.symbol, calendar);
+        test.take(bars);
+        report.merge(test.finish());
+    }
+    report
+}
