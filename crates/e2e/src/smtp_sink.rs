@@ -26,6 +26,8 @@ pub struct Faults {
     pub defer_sender: f64,
     /// RCPT TO is answered 450 (greylisting).
     pub defer_recipient: f64,
+    /// RCPT TO is answered 550: refused for good.
+    pub refuse_recipient: f64,
     /// DATA is answered 451.
     pub defer_data: f64,
     /// The final dot is answered 452: the message is not accepted.
@@ -282,6 +284,7 @@ fn converse(shared: &Shared, stream: &TcpStream, mark: u32) -> io::Result<()> {
             "MAIL" if shared.strikes(|faults| faults.defer_sender) => say(stream, "451 not now")?,
             "MAIL" => say(stream, "250 ok")?,
             "RCPT" if shared.strikes(|faults| faults.defer_recipient) => say(stream, "450 greylisted")?,
+            "RCPT" if shared.strikes(|faults| faults.refuse_recipient) => say(stream, "550 nobody here")?,
             "RCPT" => {
                 recipient = line.split(['<', '>']).nth(1).unwrap_or_default().to_owned();
                 say(stream, "250 ok")?;

@@ -253,7 +253,7 @@ pub enum AdminCommand {
     /// No other one: what was sent is never sent again.
     Replay {
         /// As `admin deliveries` lists it
-        #[arg(value_name = "DELIVERY")]
+        #[arg(value_name = "DELIVERY", value_parser = delivery_id)]
         id: DeliveryId,
     },
 }
@@ -347,6 +347,10 @@ pub struct ManArgs {
     /// Writes the pages of all commands into this folder
     #[arg(long, value_name = "FOLDER")]
     pub dir: Option<PathBuf>,
+}
+
+fn delivery_id(text: &str) -> Result<DeliveryId, &'static str> {
+    text.parse().map_err(|_| "it must be a delivery's id, as `admin deliveries` lists it")
 }
 
 fn symbol_count(text: &str) -> Result<usize, String> {

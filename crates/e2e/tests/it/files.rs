@@ -1,10 +1,11 @@
 //! Files of bars: out of the store and into another one, read by others, and whatever happens on the way.
 
 use crate::python::{self, python};
+use crate::recording;
 use qqq_e2e::{Tracker, wait_for, wait_until};
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// A command on a slow machine.
@@ -13,19 +14,6 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const BATCH: usize = 5_000;
 /// Kills of one store before its import is let through.
 const KILLS_PER_STORE: u64 = 5;
-
-/// The recorded week of real bars. Where it is missing, the test is passed over, and says so; in CI, it fails.
-#[track_caller]
-fn week() -> Option<PathBuf> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/week_2025-01-27_ten.csv.gz");
-    if file.is_file() {
-        return Some(file);
-    }
-    let what = format!("no recorded week at {}", file.display());
-    assert!(std::env::var_os("CI").is_none(), "{what}");
-    eprintln!("SKIPPED: {what}");
-    None
-}
 
 /// A place where every bar counts.
 fn anywhere() -> Tracker {
@@ -105,7 +93,7 @@ fn goes_through_every_format(tracker: &Tracker) {
 
 #[test]
 fn a_real_week_goes_out_and_in_again_through_every_format_unchanged() {
-    let Some(week) = week() else { return };
+    let Some(week) = recording::week() else { return };
     let tracker = anywhere();
     done(&tracker, &["import", week.to_str().expect("a path"), "--feed", "sip"]);
     assert_eq!(bars(&content(&tracker)), 33_837);
@@ -147,7 +135,7 @@ fn polars_reads_the_parquet_with_the_right_types_times_and_values() {
     let tracker = anywhere();
     let mut files = vec![tracker.folder().join("invented.csv")];
     invent(&files[0], 2_000);
-    files.extend(week());
+    files.extend(recording::week());
     for file in files {
         let mut tracker = tracker.beside();
         let stem = file.file_name().expect("a name").to_string_lossy().into_owned();
@@ -165,7 +153,7 @@ fn polars_reads_the_parquet_with_the_right_types_times_and_values() {
 #[test]
 fn a_data_frames_own_file_is_read_as_the_prices_it_prints() {
     let Some(python) = python() else { return };
-    let Some(week) = week() else { return };
+    let Some(week) = recording::week() else { return };
     let tracker = anywhere();
     done(&tracker, &["import", week.to_str().expect("a path")]);
     let before = content(&tracker);
@@ -183,7 +171,7 @@ fn a_data_frames_own_file_is_read_as_the_prices_it_prints() {
 
 #[test]
 fn kills_at_random_moments_of_an_import_leave_whole_batches_and_the_next_one_completes_it() {
-    let Some(week) = week() else { return };
+    let Some(week) = recording::week() else { return };
     let week = week.to_str().expect("a path");
     let number =
         |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a whole number"));
@@ -389,8 +377,8 @@ fn a_damaged_parquet_file_ends_an_import_with_1_and_changes_nothing() {
 #[test]
 fn a_recording_in_parquet_is_replayed() {
     let mut tracker = Tracker::new();
-    let rows = crate::recording::bursts("AAPL", 1, 50);
-    crate::recording::write(&tracker.folder().join("bursts.csv"), &rows);
+    let rows = recording::bursts("AAPL", 1, 50);
+    recording::write(&tracker.folder().join("bursts.csv"), &rows);
     tracker.set("market.calendar", "always");
     done(&tracker, &["import", "bursts.csv", "--feed", "sip"]);
     done(&tracker, &["export", "bursts.parquet"]);

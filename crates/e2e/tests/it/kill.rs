@@ -34,6 +34,7 @@ const FAULTY: Faults = Faults {
     busy: 0.02,
     defer_sender: 0.01,
     defer_recipient: 0.01,
+    refuse_recipient: 0.0,
     defer_data: 0.01,
     defer_message: 0.02,
     lose_answer: 0.04,

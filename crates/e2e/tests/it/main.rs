@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)] // tests
 
+mod admin;
 mod apart;
+mod backtest;
 mod bars;
 mod cli;
 mod description;

@@ -61,11 +61,7 @@ fn an_invented_recording_gives_the_figures_and_alerts_of_exact_arithmetic() {
 #[test]
 fn a_real_week_gives_the_figures_and_alerts_of_exact_arithmetic() {
     let Some(python) = python() else { return };
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/week_2025-01-27_ten.csv.gz");
-    if !file.is_file() {
-        eprintln!("SKIPPED: no recorded week at {}", file.display());
-        return;
-    }
+    let Some(file) = recording::week() else { return };
     for setting in [LITERAL, DEFAULT] {
         let oracle = Oracle::compute(&python, &file, &WEEK, setting);
         let mut tracker = replaying(&file, &WEEK, setting);

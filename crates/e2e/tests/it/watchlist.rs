@@ -117,11 +117,23 @@ fn completions_and_manual_know_every_command_whatever_the_settings() {
     let tracker = Tracker::new();
     // A configuration that nothing else would start with.
     fs::write(tracker.folder().join("qqq-tracker.toml"), "[nonsense").expect("a file");
-    let commands =
-        ["run", "worker", "server", "import", "export", "watchlist", "check", "completions", "man"];
+    let commands = [
+        "run",
+        "worker",
+        "server",
+        "import",
+        "export",
+        "backtest",
+        "watchlist",
+        "admin",
+        "check",
+        "openapi",
+        "completions",
+        "man",
+    ];
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let (script, _) = run(&tracker, &["completions", shell], 0);
-        for word in commands.iter().chain(&["--rejects", "--top"]) {
+        for word in commands.iter().chain(&["--rejects", "--top", "--metric", "deliveries"]) {
             let word = if shell == "fish" { word.trim_start_matches('-') } else { word };
             assert!(script.contains(word), "{shell}: {word}");
         }
@@ -137,6 +149,10 @@ fn completions_and_manual_know_every_command_whatever_the_settings() {
     assert!(commands.iter().all(|command| page.contains(&format!("qqq\\-tracker\\-{command}"))), "{page}");
     let (page, _) = run(&tracker, &["man", "watchlist", "import"], 0);
     assert!(page.contains("\\-\\-top"), "{page}");
+    let (page, _) = run(&tracker, &["man", "admin", "replay"], 0);
+    assert!(page.contains("never sent again"), "{page}");
+    let (page, _) = run(&tracker, &["man", "backtest"], 0);
+    assert!(page.contains("Examples:") && page.contains("previous_close"), "{page}");
     let (_, err) = run(&tracker, &["man", "nothing"], 2);
     assert!(err.contains("`nothing` is not a command") && err.contains("watchlist"), "{err}");
 }

@@ -100,6 +100,11 @@ pub enum Labels {
         /// For files without the column, and for empty cells.
         otherwise: FeedLabel,
     },
+    /// The same, simulated ones too: for who looks at bars and keeps none.
+    Any {
+        /// For files without the column, and for empty cells.
+        otherwise: FeedLabel,
+    },
 }
 
 impl From<FeedLabel> for Labels {
@@ -239,7 +244,8 @@ fn row(cells: &impl Cells, labels: Labels, tracked: Option<(&Watchlist, &Calenda
     };
     let feed = match labels {
         Labels::All(label) => label,
-        Labels::Own { otherwise } if cells.is_empty(Column::Feed) => otherwise,
+        Labels::Own { otherwise } | Labels::Any { otherwise } if cells.is_empty(Column::Feed) => otherwise,
+        Labels::Any { .. } => cells.feed()?,
         Labels::Own { .. } => {
             let label = cells.feed()?;
             if label.is_simulated() {

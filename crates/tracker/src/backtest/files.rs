@@ -51,7 +51,7 @@ pub(super) fn read(
     calendar: &Calendar,
     within: Range<Minute>,
 ) -> anyhow::Result<Found> {
-    let labels = Labels::Own { otherwise: FeedLabel::new(UNLABELLED)? };
+    let labels = Labels::Any { otherwise: FeedLabel::new(UNLABELLED)? };
     let (mut bars, mut rejected, mut not_tracked) = (Vec::new(), 0, 0_u64);
     let say = |line: String| {
         let _ = writeln!(std::io::stderr(), "{line}");

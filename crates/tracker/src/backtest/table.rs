@@ -26,8 +26,11 @@ pub(super) fn told(query: &BacktestQuery, report: &Report) -> String {
     line("bars", &format!("{} in {} sessions", HumanCount(report.bars), report.days.len()));
     if let Some(per_session) = report.alerts_per_session() {
         let messages = HumanCount(report.alerts.len() as u64);
-        let without = HumanCount(report.qualifying_bars());
-        line("messages", &format!("{messages}, {per_session:.2} a session; {without} without a cool-down"));
+        let qualified = HumanCount(report.qualifying_bars());
+        line(
+            "messages",
+            &format!("{messages} after cool-down, {per_session:.2} a session; {qualified} bars qualified"),
+        );
         line("quietest", &days(&report.quietest(EXTREMES)));
         line("loudest", &days(&report.loudest(EXTREMES)));
     }
