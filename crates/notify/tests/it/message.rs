@@ -14,7 +14,7 @@ use qqq_core::delivery::{Delivery, DeliveryKind};
 use qqq_core::rule::Evidence;
 use qqq_core::subscription::{EmailAddress, SubscriptionStatus};
 use qqq_core::token::Purpose;
-use qqq_core::{Alert, Metric, Minute, SpikeRule};
+use qqq_core::{Alert, Metric, Minute, RuleName, SpikeRule};
 use qqq_notify::{DeliveryError, Mail, MailConfig};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -470,25 +470,42 @@ fn what_is_markup_in_a_value_is_shown_and_does_nothing() {
     assert!(!mail.html.contains("<img") && !mail.html.contains("src="));
 }
 
+/// Whatever it was compared with, by whatever rule: they need not even go together.
+fn any_evidence() -> impl Strategy<Value = Evidence> {
+    let value = || prop_oneof![Just(0), any::<i64>()];
+    let count = || prop_oneof![Just(0), any::<u16>()];
+    prop_oneof![
+        (value(), count()).prop_map(|(sum, bars)| Evidence::Average { sum, bars }),
+        (value(), 0..1_u128 << 110, count()).prop_map(|(sum, squares, bars)| Evidence::Deviation {
+            sum,
+            squares,
+            bars
+        }),
+        (value(), any::<i32>())
+            .prop_map(|(value, start)| Evidence::Origin { value, start: Minute::from_index(start) }),
+        (value(), value()).prop_map(|(level, before)| Evidence::Crossing { level, before }),
+        (value(), count()).prop_map(|(twice, sessions)| Evidence::Median { twice, sessions }),
+    ]
+}
+
+fn any_rule() -> impl Strategy<Value = RuleName> {
+    prop::sample::select(alerts_of_every_kind()).prop_map(|alert| alert.rule)
+}
+
 fn any_alert() -> impl Strategy<Value = Alert> {
     (
-        (
-            any::<i64>(),
-            prop_oneof![Just(0), any::<i64>()],
-            prop_oneof![Just(0), any::<u16>()],
-            any::<u32>(),
-            any::<i32>(),
-        ),
+        (any::<i64>(), any::<u32>(), any::<i32>(), any_rule(), any_evidence()),
         ("[A-Z0-9][A-Z0-9.-]{0,11}", "[a-z0-9_-]{1,16}|simulated"),
         any::<bool>(),
     )
-        .prop_map(|((value, window_sum, window_bars, revision, start), (symbol, feed), price)| Alert {
+        .prop_map(|((value, revision, start, rule, evidence), (symbol, feed), price)| Alert {
             metric: if price { Metric::Price } else { Metric::Volume },
             symbol: symbol.parse().unwrap(),
             feed: feed.parse().unwrap(),
             start: Minute::from_index(start),
+            rule,
             value,
-            evidence: Evidence::Average { sum: window_sum, bars: window_bars },
+            evidence,
             revision,
             ..alert()
         })
@@ -515,10 +532,21 @@ proptest! {
     fn any_alert_makes_a_whole_mail_with_the_same_headers(alert in any_alert()) {
         let mail = parsed(&telling(DeliveryKind::Alert, alert.clone()));
         prop_assert_eq!(mail.names(), ALERT_HEADERS);
-        let revision = format!("Revision  {}", alert.revision);
-        prop_assert!(mail.text.contains(&revision), "{}", mail.text);
+        let revision = format!("Revision {}", alert.revision);
+        prop_assert!(mail.words().contains(&revision), "{}", mail.text);
         prop_assert!(mail.html.contains("</html>"));
         prop_assert!(!mail.text.contains("[object") && !mail.text.contains("NaN"));
+    }
+
+    #[test]
+    fn any_alerts_make_a_whole_digest_with_the_same_headers(alerts in prop::collection::vec(any_alert(), 1..8)) {
+        let mail = parsed(&digest(alerts.clone()));
+        prop_assert_eq!(mail.names(), ALERT_HEADERS);
+        prop_assert_eq!(mail.text.matches("/s/").count(), alerts.len());
+        prop_assert!(mail.html.contains("</html>") && !mail.text.contains("NaN"));
+        for line in mail.text.lines().filter(|line| !line.contains("://")) {
+            prop_assert!(line.len() <= 72, "{}", line);
+        }
     }
 
     #[test]
