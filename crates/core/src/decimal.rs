@@ -120,6 +120,17 @@ pub fn format(value: i64, places: u32, f: &mut std::fmt::Formatter<'_>) -> std::
     Ok(())
 }
 
+/// The same as a text.
+pub(crate) fn plain(value: i64, places: u32) -> String {
+    struct Plain(i64, u32);
+    impl std::fmt::Display for Plain {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            format(self.0, self.1, f)
+        }
+    }
+    Plain(value, places).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,9 +4,9 @@
 //! the alert.
 
 use crate::calendar::new_york;
+use crate::decimal::plain;
 use crate::rule::{Condition, Direction, Evidence, Hours, MILLION, Origin, Side, Trigger};
-use crate::{Alert, Metric, Minute, Price, Rule, Symbol, decimal};
-use std::fmt;
+use crate::{Alert, Metric, Minute, Price, Rule, Symbol};
 
 /// The alert in a few words, for subjects and titles: `NVDA volume 18.7x its last hour`.
 ///
@@ -174,14 +174,14 @@ fn armed(rule: &Rule, metric: Metric) -> String {
 /// A level of a crossing: `$150.25`, `1,000,000 shares`.
 fn level(metric: Metric, level: i64) -> String {
     match metric {
-        Metric::Price => dollars(&exact(level, Price::PLACES)),
-        Metric::Volume => format!("{} shares", group(&exact(level, Price::PLACES))),
+        Metric::Price => dollars(&plain(level, Price::PLACES)),
+        Metric::Volume => format!("{} shares", group(&plain(level, Price::PLACES))),
     }
 }
 
 /// A factor, a percentage or a number of deviations: `3`, `2.5`.
 fn millionths(value: i64) -> String {
-    exact(value, MILLION.ilog10())
+    plain(value, MILLION.ilog10())
 }
 
 /// `in 15 minutes`, `since the previous close`, `since the open`.
@@ -320,17 +320,6 @@ fn rounded(value: f64, least_decimals: Option<i32>) -> String {
             format!("{:.0}", (value / unit).round() * unit)
         }
     }
-}
-
-/// An integer of 10^-places as exact decimal text.
-fn exact(value: i64, places: u32) -> String {
-    struct Exact(i64, u32);
-    impl fmt::Display for Exact {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            decimal::format(self.0, self.1, f)
-        }
-    }
-    Exact(value, places).to_string()
 }
 
 /// Puts the sign, the currency and at least two decimals to an exact decimal text.

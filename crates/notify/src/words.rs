@@ -2,6 +2,7 @@
 
 use qqq_core::subscription::Subscription;
 use qqq_core::{Alert, SpikeRule, Symbol, sentence};
+use std::slice;
 
 /// Why the alerts of a digest come together.
 pub(crate) const WAITED: &str = "What follows had to wait: for the end of the quiet hours, or because many alerts came at \
@@ -9,8 +10,7 @@ pub(crate) const WAITED: &str = "What follows had to wait: for the end of the qu
 
 /// An alert in a few words, after `prefix`.
 pub(crate) fn title(prefix: &str, alert: &Alert, house: SpikeRule) -> String {
-    let simulated = simulated(std::slice::from_ref(alert));
-    format!("{simulated}{prefix}{}", sentence::headline(alert, &alert.rule.rule(house)))
+    format!("{}{prefix}{}", mark(slice::from_ref(alert)), sentence::headline(alert, &alert.rule.rule(house)))
 }
 
 /// A digest in a few words: `5 alerts that waited: NVDA, TSLA and 2 more`.
@@ -31,11 +31,7 @@ pub(crate) fn digest_title(alerts: &[Alert], house: SpikeRule) -> String {
         [one, two, three] => format!("{one}, {two} and {three}"),
         [one, two, others @ ..] => format!("{one}, {two} and {} more", others.len()),
     };
-    format!("{}{} alerts that waited: {names}", simulated(alerts), alerts.len())
-}
-
-fn simulated(alerts: &[Alert]) -> &'static str {
-    if alerts.iter().any(|alert| alert.feed.is_simulated()) { "[simulated] " } else { "" }
+    format!("{}{} alerts that waited: {names}", mark(alerts), alerts.len())
 }
 
 /// What becomes of alerts in the quiet hours of a subscription that has some.
@@ -45,7 +41,12 @@ pub(crate) fn quiet_hours(subscription: &Subscription) -> Option<String> {
     Some(format!("From {from} to {to} ({zone}), alerts wait, and come together afterwards."))
 }
 
-/// Whether to say so of data that nobody traded.
+/// Whether any of it happened on no market.
 pub(crate) fn are_simulated(alerts: &[Alert]) -> bool {
-    !simulated(alerts).is_empty()
+    alerts.iter().any(|alert| alert.feed.is_simulated())
+}
+
+/// What stands before a title to say so.
+fn mark(alerts: &[Alert]) -> &'static str {
+    if are_simulated(alerts) { "[simulated] " } else { "" }
 }

@@ -1,7 +1,7 @@
 //! Rules as text and as fields: `spike ratio=4 window=30m`, `{"kind":"spike","ratio":4,"window":"30m"}`.
 
 use super::{Condition, Direction, Hours, MILLION, Origin, Rule, RuleName, Side, SpikeRule, Trigger};
-use crate::decimal::{self, DecimalError, Excess};
+use crate::decimal::{self, DecimalError, Excess, plain};
 use std::fmt;
 use std::str::FromStr;
 
@@ -442,17 +442,6 @@ impl<'a> Fields<'a> {
         }
         Err(InvalidRule::new("rearm", format!("must {allowed}: that is where the quiet side is")))
     }
-}
-
-/// An integer of 10^-places as plain decimal text.
-fn plain(value: i64, places: u32) -> String {
-    struct Plain(i64, u32);
-    impl fmt::Display for Plain {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            decimal::format(self.0, self.1, f)
-        }
-    }
-    Plain(value, places).to_string()
 }
 
 /// `60m`, or `90s` where minutes do not say it.

@@ -107,10 +107,10 @@ impl Webhooks {
         pauses.succeeded(&host);
         match result.as_ref().map_err(|failure| &failure.error) {
             Err(DeliveryError::Retry(_)) => pauses.failed(endpoint, now),
-            Err(DeliveryError::RetryAfter(_, wait) | DeliveryError::Paused(_, wait)) => {
-                pauses.asked(endpoint, *wait, now)
-            }
+            Err(DeliveryError::RetryAfter(_, wait)) => pauses.asked(endpoint, *wait, now),
             Ok(()) | Err(DeliveryError::GiveUp(_) | DeliveryError::Gone(_)) => pauses.succeeded(endpoint),
+            // Said of who was not asked.
+            Err(DeliveryError::Paused(..)) => {}
         }
     }
 

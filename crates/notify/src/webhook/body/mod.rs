@@ -180,6 +180,11 @@ struct Note {
     tag: &'static str,
 }
 
+struct Link {
+    label: String,
+    url: String,
+}
+
 /// As many of `items` as fit into `room` by `length`, on lines of their own, and how many more there are.
 fn fitting(items: &[String], room: usize, length: impl Fn(&str) -> usize) -> String {
     // What `left` lines more are told in: taken from the room beforehand.
@@ -197,11 +202,6 @@ fn fitting(items: &[String], room: usize, length: impl Fn(&str) -> usize) -> Str
     }
     fitting.truncate(fitting.trim_end().len());
     fitting
-}
-
-struct Link {
-    label: String,
-    url: String,
 }
 
 #[cfg(test)]
