@@ -90,7 +90,7 @@ pub(super) fn read(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use qqq_core::Price;
+    use qqq_core::{Price, Volume};
 
     #[test]
     fn of_every_minute_the_last_row_counts_wherever_it_stands() {
@@ -106,7 +106,7 @@ mod tests {
                 high,
                 low,
                 close,
-                volume: 1.try_into().unwrap(),
+                volume: Volume::from_shares(1).unwrap(),
                 vwap: None,
                 trades: None,
                 feed,
