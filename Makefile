@@ -48,6 +48,7 @@ $(DENY):
 bench:
 	$(CARGO) bench --locked --package qqq-bench
 	bench/http.sh
+	bench/backtest.sh
 
 clean:
 	$(CARGO) clean

@@ -66,7 +66,7 @@ fn run() -> anyhow::Result<ExitCode> {
             Command::Import(args) => import::run(&config, &args, stop).await?,
             Command::Export(args) => export::run(&config, &args, stop).await?,
             Command::Backtest(args) => backtest::run(&config, &args, stop).await?,
-            Command::Admin(command) => admin::run(&config, command, &*clock).await?,
+            Command::Admin(command) => admin::run(&config, command, &*clock, stop).await?,
             Command::Watchlist(command) => watchlist::run(&config, &sources, &command)?,
             // Answered above.
             Command::Completions { .. } | Command::Man(_) | Command::Openapi => {}

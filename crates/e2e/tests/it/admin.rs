@@ -1,5 +1,6 @@
 //! What an operator does to subscriptions and deliveries from the command line, beside a worker that runs.
 
+use crate::python::{self, python};
 use crate::secrecy::assert_not_told;
 use qqq_e2e::{Faults, Http, SmtpSink, Tracker, wait_for};
 use serde_json::{Value, json};
@@ -167,6 +168,22 @@ fn subscriptions_are_listed_disabled_and_deleted_with_all_that_is_known_of_an_ad
     }
     assert_eq!(tracker.terminate(STOP).code(), Some(0));
     assert_not_told(&tracker, [ADA, BOB, "canary"]);
+}
+
+#[test]
+fn at_a_terminal_a_deletion_asks_first() {
+    let Some(python) = python() else { return };
+    let mut tracker = Tracker::new();
+    tracker.start("server");
+    sign_up(&tracker.http(), ADA);
+    let store = format!("store.url=sqlite://{}", tracker.folder().join("data/qqq-tracker.db").display());
+    let program = qqq_e2e::binary().display().to_string();
+    for (answer, left) in [("", 1), ("no", 1), ("yes", 0)] {
+        let delete = ["--answer", answer, &program, "--set", &store, "admin", "delete", ADA];
+        let said = python::run(&python, "on_a_terminal.py", &delete);
+        assert!(said.contains("deletes 1 subscription and 1 delivery") && said.contains("[y/N]"), "{said}");
+        assert_eq!(subscriptions(&tracker, &[ADA]).len(), left, "{answer}");
+    }
 }
 
 /// A tracker whose mail goes to the sink, and whose log says all it can.

@@ -6,7 +6,7 @@ mod list;
 use crate::app::open_store;
 use crate::cli::{Address, AdminCommand, Which};
 use crate::config::{Config, ConfigError};
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use jiff::Timestamp;
 use qqq_core::Clock;
 use qqq_core::delivery::DeliveryId;
@@ -15,16 +15,25 @@ use qqq_store::{
     DeliveryQuery, DeliveryRecord, DeliveryState, Replayed, Selection, Store, StoreError, SubscriptionQuery,
 };
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use tokio_util::sync::CancellationToken;
 
 /// Rows read from the store at a time.
 const PAGE: usize = 1_000;
 /// What is listed, and may be replayed, unless asked otherwise.
 const UNDELIVERED: [DeliveryState; 2] = [DeliveryState::Failed, DeliveryState::Expired];
 
-/// Does what was asked.
-pub async fn run(config: &Config, command: AdminCommand, clock: &dyn Clock) -> anyhow::Result<()> {
+/// Does what was asked, in one transaction or not at all.
+pub async fn run(
+    config: &Config,
+    command: AdminCommand,
+    clock: &dyn Clock,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     let store = open_store(config).await?;
-    let done = perform(&*store, command, clock.now()).await;
+    let done = tokio::select! {
+        done = perform(&*store, command, clock.now()) => done,
+        () = stop.cancelled() => Err(anyhow!("stopped")),
+    };
     store.close().await;
     done
 }
@@ -77,7 +86,7 @@ async fn delete(store: &dyn Store, address: Address, yes: bool) -> anyhow::Resul
     }
     let deliveries = count(owed, "delivery", "deliveries");
     let what = format!("{} and {deliveries}", count(known, "subscription", "subscriptions"));
-    if !yes && !confirmed(&what)? {
+    if !yes && !confirmed(what).await? {
         return Ok("nothing was deleted\n".to_owned());
     }
     // Without a subscription too: the address may be suppressed.
@@ -86,16 +95,18 @@ async fn delete(store: &dyn Store, address: Address, yes: bool) -> anyhow::Resul
 }
 
 /// Asks whoever sits at the terminal.
-fn confirmed(what: &str) -> anyhow::Result<bool> {
-    let input = io::stdin();
-    if !input.is_terminal() {
+async fn confirmed(what: String) -> anyhow::Result<bool> {
+    if !io::stdin().is_terminal() {
         let reason = format!("this would delete {what}: add --yes where nobody can be asked");
         return Err(ConfigError::value("--yes", reason).into());
     }
-    write!(io::stderr(), "This deletes {what}, for good. Go on? [y/N] ")?;
-    let mut answer = String::new();
-    input.lock().read_line(&mut answer)?;
-    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    let question = format!("This deletes {what}, for good. Go on? [y/N] ");
+    io::stderr().write_all(question.as_bytes())?;
+    let answer = tokio::task::spawn_blocking(|| {
+        let mut answer = String::new();
+        io::stdin().lock().read_line(&mut answer).map(|_| answer)
+    });
+    Ok(matches!(answer.await??.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
 /// Deliveries in any of some states, newest first.
