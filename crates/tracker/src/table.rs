@@ -32,6 +32,6 @@ mod tests {
     fn columns_are_as_wide_as_their_widest_cell() {
         let row = |cells: [&str; 3]| cells.map(str::to_owned);
         let rows = [row(["id", "name", "x"]), row(["1", "Zoë Ω", ""]), row(["23", "\u{1b}[2J\n", "y"])];
-        assert_eq!(aligned(&rows), "id  name           x\n1   Zoë Ω\n23  \\u{1b}[2J\\n  y\n");
+        assert_eq!(aligned(&rows), "id  name         x\n1   Zoë Ω\n23  \\u{1b}[2J\\n  y\n");
     }
 }
