@@ -9,8 +9,8 @@ use qqq_core::channel::{Channel as Receiver, Webhook, WebhookFormat};
 use qqq_core::delivery::Delivery;
 use qqq_core::subscription::{SubscriptionId, SubscriptionStatus};
 use qqq_core::token::{Purpose, TokenKey};
-use qqq_core::{Clock, Evidence, RuleName};
-use qqq_notify::{Deliver, DeliveryError};
+use qqq_core::{Clock, Evidence, RuleName, SpikeRule};
+use qqq_notify::{Deliver, DeliveryError, Mail, MailConfig};
 use qqq_store::{Batch, Budget, OutboxSummary, SignUp, SignUpLimits};
 use qqq_tracker::role::dispatch::Dispatch;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -75,7 +75,13 @@ async fn owed_to(receiver: Receiver) -> World {
     // A webhook is told its secret, though there is nothing to confirm.
     world.clock.set(at(MONDAY));
     dispatch(&world, &Channel::new(1)).run_once(&CancellationToken::new()).await.unwrap();
-    let start = minute(MONDAY).plus(5);
+    raise(&world, 5).await;
+    world
+}
+
+/// An alert comes to be owed, so many minutes after the market opens.
+async fn raise(world: &World, minutes: i32) {
+    let start = minute(MONDAY).plus(minutes);
     let value = bar("NVDA", start, 10_000, 9_000).volume.shares();
     let alert = Alert {
         id: AlertId::derive("spike", symbol("NVDA"), Metric::Volume, start),
@@ -95,7 +101,6 @@ async fn owed_to(receiver: Receiver) -> World {
     let committed = world.store.commit(&batch, start.end()).await.unwrap();
     assert_eq!(committed.deliveries, 1);
     world.clock.set(start.end());
-    world
 }
 
 fn dispatch(world: &World, channel: &Arc<Channel>) -> Dispatch {
@@ -207,4 +212,44 @@ async fn a_webhook_that_is_paused_comes_back_soon_after_and_one_that_is_gone_end
     let token = TokenKey::new([3; 32]).token(Purpose::Manage, id, &nonce);
     let subscription = world.store.subscription_of(Purpose::Manage, &token.hash()).await.unwrap().unwrap();
     assert_eq!(subscription.status, SubscriptionStatus::Disabled);
+}
+
+#[tokio::test]
+async fn what_is_over_the_budget_comes_as_one_mail_afterwards() {
+    let world = one_owed().await;
+    let folder = tempfile::tempdir().unwrap();
+    let config = MailConfig {
+        smtp_url: None,
+        from: "alerts@example.org".to_owned(),
+        public_url: "https://qqq.example.org/".parse().unwrap(),
+        folder: folder.path().to_owned(),
+        rule: SpikeRule::default(),
+    };
+    let mail = Mail::new(config, TokenKey::new([3; 32]), Arc::clone(&world.clock) as Arc<dyn Clock>).unwrap();
+    let dispatch = Dispatch::new(
+        Arc::clone(&world.store),
+        Arc::new(mail),
+        Arc::clone(&world.clock) as Arc<dyn Clock>,
+        Arc::clone(&world.metrics),
+        Budget { messages: 1, per_seconds: 3_600 },
+    );
+    let stop = CancellationToken::new();
+    let mut told = Vec::new();
+    for minutes in [5, 6, 7, 8] {
+        if minutes > 5 {
+            raise(&world, minutes).await;
+        }
+        told.push(dispatch.run_once(&stop).await.unwrap());
+    }
+    assert_eq!(told, [1, 0, 0, 0], "one alert in an hour");
+    world.clock.set(world.clock.now() + SignedDuration::from_hours(1));
+    assert_eq!(dispatch.run_once(&stop).await.unwrap(), 1);
+    assert_eq!(summary(&world).await.pending, 0);
+
+    let names = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path());
+    let digests: Vec<_> = names.filter(|path| path.to_str().unwrap().contains("-digest-")).collect();
+    let digest = std::fs::read_to_string(&digests[0]).unwrap();
+    assert!(digest.contains("Subject: 3 alerts that waited: NVDA\r\n"), "{digest}");
+    assert_eq!(digests.len(), 1);
+    assert_eq!(digest.matches("/s/NVDA\r\n").count(), 3, "{digest}");
 }
