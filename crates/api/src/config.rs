@@ -13,6 +13,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use url::Url;
 
+/// Judges the address of a webhook by itself.
+pub type Admit = Arc<dyn Fn(&WebhookUrl) -> Result<(), String> + Send + Sync>;
+
 /// Settings of the API.
 #[derive(Clone)]
 pub struct ApiConfig {
@@ -27,7 +30,7 @@ pub struct ApiConfig {
     /// How many confirmation mails may go out.
     pub sign_up: SignUpLimits,
     /// Says why nothing would ever be sent to a webhook's address, if so.
-    pub admit: Arc<dyn Fn(&WebhookUrl) -> Result<(), String> + Send + Sync>,
+    pub admit: Admit,
     /// Notified after a sign-up: a confirmation mail may be owed.
     pub outbox_hint: Arc<Notify>,
     /// The rule alerts were raised by: for the words and the scale on the pages.

@@ -38,7 +38,7 @@ mod v1;
 
 pub use backtests::{BacktestOut, BacktestQuery, SymbolBacktest, backtest, metrics_of, summary};
 pub use client::Rate;
-pub use config::{ApiConfig, Cors, InvalidOrigin, Limits, Origin, StreamLimits};
+pub use config::{Admit, ApiConfig, Cors, InvalidOrigin, Limits, Origin, StreamLimits};
 pub use ipnet::IpNet;
 pub use openapi::openapi;
 
