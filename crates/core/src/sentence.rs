@@ -205,7 +205,7 @@ pub fn deviations(alert: &Alert) -> Option<(String, &'static str)> {
     let (sum, bars) = alert.evidence.baseline()?;
     let stdev = alert.evidence.stdev().filter(|&stdev| stdev > 0.0)?;
     let z = (alert.value as f64 - sum as f64 / f64::from(bars)) / stdev;
-    Some((format!("{:.1}", z.abs()), if z < 0.0 { "below" } else { "above" }))
+    Some((times(z.abs()), if z < 0.0 { "below" } else { "above" }))
 }
 
 /// How many percent from the baseline, and which way: `up` or `down`.
@@ -272,9 +272,12 @@ pub fn precise_average(alert: &Alert) -> String {
 /// How many times its baseline the alert's value was, to what matters: `18.7`, `1,204`. `None` where the baseline is
 /// not above zero.
 pub fn ratio(alert: &Alert) -> Option<String> {
-    let ratio = alert.ratio()?;
-    let decimals = if ratio < 100.0 { 1 } else { 0 };
-    Some(group(&format!("{ratio:.decimals$}")))
+    alert.ratio().map(times)
+}
+
+fn times(number: f64) -> String {
+    let decimals = if number < 100.0 { 1 } else { 0 };
+    group(&format!("{number:.decimals$}"))
 }
 
 /// A number of minutes as it follows "the last": `hour`, `30 minutes`, `2 hours`.
