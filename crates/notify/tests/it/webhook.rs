@@ -1,7 +1,8 @@
 //! What webhooks say, how they are signed, and what becomes of the answers.
 
 use crate::fixture::{
-    Names, alert, alert_delivery, by_webhook, confirmation, key, secrets, telling, webhooks, webhooks_at,
+    Names, alert, alert_delivery, alerts_of_every_kind, by_webhook, confirmation, digest, key, many, secrets,
+    telling, webhooks, webhooks_at,
 };
 use crate::python::{self, python};
 use crate::sink::{Answer, Request, Sink, saying, status};
@@ -10,7 +11,7 @@ use qqq_core::channel::WebhookFormat::{self, Discord, Ntfy, Slack, Standard};
 use qqq_core::delivery::{Delivery, DeliveryKind};
 use qqq_core::subscription::SubscriptionStatus::{Active, Pending, Unsubscribed};
 use qqq_core::token::Purpose;
-use qqq_core::{Alert, AlertState};
+use qqq_core::{Alert, AlertState, SpikeRule, sentence};
 use qqq_notify::{Deliver as _, DeliveryError, Webhooks, WebhooksConfig};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -109,6 +110,126 @@ async fn an_alert_comes_in_the_shape_of_the_api() {
         (&event["type"], &event["data"]["alert"]["state"]),
         (&json!("alert.retracted"), &json!("retracted"))
     );
+}
+
+#[tokio::test]
+async fn the_evidence_of_every_kind_comes_exactly() {
+    let expected = [
+        json!(["spike", {"type": "average", "sum": 30_953_280, "bars": 60}]),
+        json!(["spike", {"type": "average", "sum": 10_000, "bars": 100}]),
+        json!(["zscore", {"type": "deviation", "sum": 9, "sum_of_squares": 35, "bars": 3, "stdev": 2.0}]),
+        json!(["zscore", null]),
+        json!(["move", {"type": "origin", "value": 120, "start": "2025-01-27T18:42:00Z"}]),
+        json!(["move", {"type": "origin", "value": 120, "start": "2025-01-27T18:42:00Z"}]),
+        json!(["move", {"type": "origin", "value": 120, "start": "2025-01-27T18:42:00Z"}]),
+        json!(["cross", {"type": "crossing", "level": 150, "before": 149.9}]),
+        json!(["cross", {"type": "crossing", "level": 1_000_000, "before": 1_200_000}]),
+        json!(["time_of_day", {"type": "median", "median": 300.5, "sessions": 18}]),
+    ];
+    for (alert, expected) in alerts_of_every_kind().into_iter().zip(expected) {
+        let event = json_of(Standard, &telling(DeliveryKind::Alert, alert.clone())).await;
+        let told = &event["data"]["alert"];
+        assert_eq!((&told["kind"], &told["rule"]), (&expected[0], &json!(alert.rule.to_string())));
+        if !expected[1].is_null() {
+            assert_eq!(told["evidence"], expected[1]);
+        }
+    }
+    // Digit by digit, beyond what a double holds.
+    let body = sent(Standard, &telling(DeliveryKind::Alert, alerts_of_every_kind().remove(3))).await.body;
+    assert!(body.contains(r#""sum":3.000000007,"sum_of_squares":3.000000014000000049,"bars":3,"#), "{body}");
+}
+
+#[tokio::test]
+async fn every_kind_of_rule_is_told_in_the_words_of_mails_in_every_format() {
+    for alert in alerts_of_every_kind() {
+        let rule = alert.rule.rule(SpikeRule::default());
+        let (title, text) = (sentence::headline(&alert, &rule), sentence::sentence(&alert, &rule));
+        for format in WebhookFormat::ALL {
+            let request = sent(format, &telling(DeliveryKind::Alert, alert.clone())).await;
+            let title_header = request.headers.get("x-title").cloned().unwrap_or_default();
+            let said = format!("{title_header}{}", request.body.replace("\\", ""));
+            assert!(said.contains(&title) && said.contains(&text), "{format}: {said}");
+        }
+        let mut confirmation = confirmation(Pending);
+        confirmation.subscription.rule = alert.rule;
+        confirmation.subscription.metric = alert.metric;
+        let promise = sentence::promise(&rule, alert.symbol, alert.metric);
+        for format in WebhookFormat::ALL {
+            let said = sent(format, &confirmation).await.body.replace("\\", "");
+            assert!(said.contains(&promise), "{format}: {said}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_digest_brings_alerts_that_had_to_wait() {
+    let delivery = digest(many(5, 4));
+    let event = json_of(Standard, &delivery).await;
+    assert_eq!(event["type"], "alert.digest");
+    let data = &event["data"];
+    assert_eq!(data["title"], "5 alerts that waited: S0, S1 and 2 more");
+    let starts: Vec<_> = data["alerts"].as_array().unwrap().iter().map(|alert| &alert["start"]).collect();
+    assert_eq!(starts.len(), 5);
+    assert_eq!((starts[0], starts[4]), (&json!("2025-01-27T18:57:00Z"), &json!("2025-01-27T19:01:00Z")));
+    let alone = json_of(Standard, &telling(DeliveryKind::Alert, many(5, 4).remove(1))).await;
+    assert_eq!(data["alerts"][1], alone["data"]["alert"], "an alert has one shape");
+    assert_eq!((data.get("alert"), data.get("token"), data.get("secret")), (None, None, None));
+    let unsubscribe = link("unsubscribe", Purpose::Unsubscribe);
+    assert_eq!(
+        data["links"],
+        json!({
+            "page": "https://qqq.example.org/",
+            "unsubscribe": unsubscribe,
+            "unsubscribe_all": format!("{unsubscribe}&all=true"),
+        })
+    );
+    for format in [Slack, Discord, Ntfy] {
+        let body = sent(format, &delivery).await.body.replace("\\", "");
+        for said in [
+            "Mon, Jan 27, 13:57 EST: S0 traded 9,637,512 shares at 13:57",
+            "Mon, Jan 27, 14:01 EST: S0 traded",
+            "&all=true",
+        ] {
+            let said = if format == Slack { said.replace('&', "&amp;") } else { said.to_owned() };
+            assert!(body.contains(&said), "{format} lacks `{said}`: {body}");
+        }
+    }
+}
+
+/// What Slack, Discord and ntfy refuse or turn into something else: <https://docs.slack.dev/reference/block-kit/blocks>,
+/// <https://discord.com/developers/docs/resources/message#embed-object-embed-limits>, <https://docs.ntfy.sh/publish/>.
+#[tokio::test]
+async fn the_longest_digest_stays_within_the_limits_of_every_receiver() {
+    let delivery = digest(many(200, 200));
+    let characters = |value: &Value| value.as_str().unwrap().chars().count();
+
+    let slack = json_of(Slack, &delivery).await;
+    let blocks = slack["blocks"].as_array().unwrap();
+    assert!(blocks.len() <= 50);
+    assert!(blocks.iter().all(|block| characters(&block["text"]["text"]) <= 3_000), "{slack}");
+    assert!(characters(&blocks[0]["text"]["text"]) <= 150 && characters(&slack["text"]) <= 4_000);
+
+    let discord = json_of(Discord, &delivery).await;
+    let embed = &discord["embeds"][0];
+    assert!(characters(&discord["content"]) <= 2_000 && characters(&embed["title"]) <= 256);
+    assert!(characters(&embed["description"]) <= 4_096);
+    assert!(characters(&embed["title"]) + characters(&embed["description"]) <= 6_000);
+
+    let ntfy = sent(Ntfy, &delivery).await;
+    assert!(ntfy.body.len() <= 4_096);
+
+    for said in [slack.to_string(), discord.to_string(), ntfy.body] {
+        let said = said.replace("\\", "");
+        let told = said.matches("9,637,512 shares").count();
+        assert!(told > 20 && said.contains("all=true"), "{said}");
+        let missing: usize = said.split("And ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+        // Slack's are told twice: in the blocks, and in the text for notifications.
+        let times = if said.contains("blocks") { 2 } else { 1 };
+        assert_eq!(told / times + missing, 200, "{said}");
+    }
+
+    let standard = sent(Standard, &delivery).await.body;
+    assert!(standard.len() < 200_000, "{}", standard.len());
 }
 
 #[tokio::test]
@@ -230,7 +351,7 @@ async fn the_official_library_of_another_language_verifies_what_is_sent() {
     let now = Timestamp::UNIX_EPOCH + std::time::UNIX_EPOCH.elapsed().unwrap();
     let webhooks = webhooks_at(&LOCAL, now);
     for format in WebhookFormat::ALL {
-        for delivery in [alert_delivery(), retraction(), confirmation(Pending)] {
+        for delivery in [alert_delivery(), retraction(), confirmation(Pending), digest(many(3, 3))] {
             let sink = Sink::start([]).await;
             let mut delivery = by_webhook(&format!("http://{}/hook", sink.address), format, delivery);
             // Rotated within the last day: both sign. What was before them, or comes after, does not.
@@ -361,7 +482,7 @@ fn impatient() -> Webhooks {
         allow_networks: vec!["127.0.0.0/8".parse().unwrap()],
         timeout: Duration::from_secs(1),
         public_url: "https://qqq.example.org/".parse().unwrap(),
-        rule: qqq_core::SpikeRule::default(),
+        rule: SpikeRule::default(),
     };
     struct Epoch;
     impl qqq_core::Clock for Epoch {
