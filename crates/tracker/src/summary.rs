@@ -32,7 +32,7 @@ fn text(
 ) -> String {
     let mut text = format!("QQQ Tracker {}\n\n", env!("CARGO_PKG_VERSION"));
     let mut line = |name: &str, what: &str| {
-        let _ = writeln!(text, "  {name:<9}{what}");
+        let _ = writeln!(text, "  {name:<10}{what}");
     };
     match feed {
         Some(feed) => {
@@ -67,7 +67,7 @@ fn text(
     );
     line("store", store);
     line("mail", mail);
-    line("", webhooks);
+    line("webhooks", webhooks);
     let Some(address) = address else {
         return text;
     };
@@ -114,7 +114,7 @@ mod tests {
         let text = text(
             &config,
             "SQLite",
-            ("files in data/mail", "webhooks to public addresses"),
+            ("files in data/mail", "to public addresses"),
             Some(&feed),
             Some(config.server.listen),
         );
@@ -123,7 +123,7 @@ mod tests {
             "AAPL MSFT",
             "3 times its last 1h",
             "data/mail",
-            "webhooks to public addresses",
+            "to public addresses",
             "http://127.0.0.1:8080",
             "curl",
             "alpaca",

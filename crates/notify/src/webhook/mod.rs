@@ -123,8 +123,8 @@ impl Webhooks {
     pub fn describe(&self) -> String {
         let networks: Vec<_> = self.courier.guard.allowed().iter().map(IpNet::to_string).collect();
         match networks.as_slice() {
-            [] => "webhooks to public addresses over https".to_owned(),
-            networks => format!("webhooks to public addresses over https, and to {}", networks.join(", ")),
+            [] => "to public addresses over https".to_owned(),
+            networks => format!("to public addresses over https, and to {}", networks.join(", ")),
         }
     }
 }
