@@ -63,7 +63,7 @@ for rule in spike 'zscore z=4' 'move percent=3 from=previous_close' 'cross above
   for _ in $(seq "$ROUNDS"); do
     curl --silent --fail --output "$work/answer" --header 'content-type: application/json' --data "$body" \
       --write-out "POST /v1/backtests, $rule: %{time_total} s" "http://127.0.0.1:$PORT/v1/backtests"
-    echo ", $(grep -oE '"(bars|sessions|messages)":[0-9]+' "$work/answer" | tr '\n' ' ')"
+    echo ", $(grep -oE '"bars":[0-9]+,"sessions":[0-9]+,"messages":[0-9]+' "$work/answer")"
   done
 done
 for file in year.parquet year.csv; do
