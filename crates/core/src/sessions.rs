@@ -195,21 +195,24 @@ impl Sessions {
         let trading = &history.of_minute(minute)?.trading;
         let at = minute.since(trading.tracked.start) as usize;
         let oldest = trading.oldest(sessions);
-        let mut volumes: Vec<i64> = history
+        let mut volumes = [0_i64; Rule::MAX_SESSIONS as usize];
+        let mut count = 0;
+        let traded = history
             .days
             .iter()
             .filter(|day| (oldest..trading.date).contains(&day.trading.date))
-            .filter_map(|day| day.volumes.get(at).copied().flatten())
-            .map(Volume::shares)
-            .collect();
-        volumes.sort_unstable();
-        let middle = volumes.len() / 2;
-        let twice = match volumes.len() {
-            0 => 0,
-            count if count % 2 == 1 => 2 * volumes[middle],
-            _ => volumes[middle - 1] + volumes[middle],
-        };
-        Some((twice, volumes.len() as u16))
+            .filter_map(|day| day.volumes.get(at).copied().flatten());
+        for (place, volume) in volumes.iter_mut().zip(traded) {
+            *place = volume.shares();
+            count += 1;
+        }
+        let volumes = &mut volumes[..count];
+        if count == 0 {
+            return Some((0, 0));
+        }
+        let (below, &mut upper, _) = volumes.select_nth_unstable(count / 2);
+        let lower = if count % 2 == 1 { upper } else { below.iter().copied().max().unwrap_or(upper) };
+        Some((lower + upper, count as u16))
     }
 
     /// What the market does at a minute.

@@ -239,8 +239,13 @@ impl Windows {
     pub fn before(&self, symbol: usize, start: Minute) -> impl Iterator<Item = (Minute, Values)> {
         let track = &self.tracks[symbol];
         let range = if track.bars > 0 { track.oldest..start.index().min(track.newest + 1) } else { 0..0 };
+        // Rows follow each other backwards; to divide for each would take most of the time.
+        let mut next = row(range.end);
         range.rev().filter_map(move |minute| {
-            Some((Minute::from_index(minute), Values(self.present(symbol, minute)?)))
+            next = next.checked_sub(1).unwrap_or(DAY as usize - 1);
+            let cell =
+                if self.occupied[next] > 0 { self.cells[next * self.symbols + symbol] } else { ABSENT };
+            (cell != ABSENT).then(|| (Minute::from_index(minute), Values(cell)))
         })
     }
 
