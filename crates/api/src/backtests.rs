@@ -170,7 +170,7 @@ struct BacktestIn {
     /// A tracked ticker. Without this and `symbols`: all that are tracked.
     #[schema(value_type = Option<TickerText>, example = "NVDA")]
     symbol: Option<String>,
-    /// Some tracked tickers.
+    /// Some tracked tickers, beside `symbol`.
     #[schema(value_type = Option<Vec<TickerText>>, min_items = 1, max_items = 100)]
     symbols: Option<Vec<String>>,
     /// What to look at. Default: all that the rule goes with.
@@ -360,23 +360,20 @@ impl Api {
         Some(BacktestQuery { rule, house: self.0.config.rule, symbols, metrics, range: from..to })
     }
 
-    /// One, some, or all that are tracked.
+    /// Those that are named, or all that are tracked.
     fn symbols(&self, fields: &mut Fields) -> Option<Vec<Symbol>> {
-        let texts: Vec<Value> = match (fields.value("symbol"), fields.value("symbols")) {
-            (None | Some(Value::Null), None | Some(Value::Null)) => {
-                return Some(self.0.watchlist.symbols().to_vec());
-            }
-            (Some(one), None | Some(Value::Null)) => vec![one],
-            (None | Some(Value::Null), Some(Value::Array(some))) if !some.is_empty() => some,
-            (None | Some(Value::Null), Some(_)) => {
+        let mut texts = match fields.value("symbols") {
+            None | Some(Value::Null) => Vec::new(),
+            Some(Value::Array(texts)) if !texts.is_empty() => texts,
+            Some(_) => {
                 fields.wrong("symbols", "must be a list of tickers");
                 return None;
             }
-            (Some(_), Some(_)) => {
-                fields.wrong("symbols", "does not go with `symbol`");
-                return None;
-            }
         };
+        texts.extend(fields.value("symbol").filter(|text| !text.is_null()));
+        if texts.is_empty() {
+            return Some(self.0.watchlist.symbols().to_vec());
+        }
         let mut symbols = Vec::new();
         for text in &texts {
             let found = text.as_str().and_then(|text| self.tracked(text));

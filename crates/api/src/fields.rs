@@ -64,16 +64,18 @@ impl Fields {
     /// A text that must be there.
     pub(crate) fn text(&mut self, name: &str) -> Option<String> {
         let before = self.errors.len();
+        let is_null = self.members.iter().any(|(field, value)| field == name && value.is_null());
         let text = self.text_if_given(name);
         if text.is_none() && self.errors.len() == before {
-            self.wrong(name, "is missing");
+            self.wrong(name, if is_null { "must be a text" } else { "is missing" });
         }
         text
     }
 
-    /// A text that may be there.
+    /// A text that may be there; `null` counts as not given.
     pub(crate) fn text_if_given(&mut self, name: &str) -> Option<String> {
         match self.value(name)? {
+            Value::Null => None,
             Value::String(text) => Some(text),
             _ => {
                 self.wrong(name, "must be a text");

@@ -7,6 +7,7 @@ use crate::answer::HTML;
 use crate::fields::Fields;
 use crate::page::{Message, Tone};
 use crate::problem::Problem;
+use crate::query::invalid;
 use crate::subscribe::ORIGINAL;
 use axum::extract::{RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -18,6 +19,7 @@ use qqq_core::subscription::{Subscription, SubscriptionStatus};
 use qqq_core::token::{Purpose, Token};
 use qqq_store::{Amended, Confirmed, SubscriptionChange};
 use url::Url;
+use utoipa::ToSchema;
 
 /// `POST /subscribe/form`: the form of the overview. The same rules and limits as `POST /subscribe`.
 pub(crate) async fn subscribe(State(api): State<Api>, request: Request) -> Response {
@@ -34,10 +36,7 @@ async fn sign_up(api: &Api, request: Request) -> Result<Response, Problem> {
         let detail = "this form may only be sent from its own page";
         return Err(Problem::new(StatusCode::FORBIDDEN, "cross_site", detail));
     }
-    if !is_form(request.headers()) {
-        let detail = "the body must be a form (`application/x-www-form-urlencoded`)";
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
-    }
+    must_be_form(request.headers())?;
     let body = api.read_body(request.into_body()).await?;
     let wanted = api.wanted(Fields::of_form(&body, &ORIGINAL))?;
     let status = api.sign_up(client, &wanted).await?;
@@ -157,11 +156,15 @@ pub(crate) async fn confirm(State(api): State<Api>, RawQuery(query): RawQuery, r
     ),
     responses(
         (status = 200, description = "A page with a button", body = String, content_type = "text/html"),
+        (status = 400, description = "`all` is neither `true` nor `false`"),
         (status = 404, description = "No subscription has this token"),
     ),
 )]
 pub(crate) async fn unsubscribe_page(State(api): State<Api>, RawQuery(query): RawQuery) -> Response {
-    let all = wants_all(query.as_deref());
+    let all = match wants_all(query.as_deref()) {
+        Ok(all) => all,
+        Err(problem) => return api.problem_page(&problem),
+    };
     let found = find(&api, Purpose::Unsubscribe, query.as_deref(), None).await;
     let message = match &found {
         Err(problem) => return api.problem_page(problem),
@@ -196,6 +199,7 @@ pub(crate) async fn unsubscribe_page(State(api): State<Api>, RawQuery(query): Ra
     ),
     responses(
         (status = 200, description = "A page that says so", body = String, content_type = "text/html"),
+        (status = 400, description = "`all` is neither `true` nor `false`"),
         (status = 404, description = "No subscription has this token"),
         (status = 408),
         (status = 413, description = "The body is over 16 KiB"),
@@ -206,7 +210,10 @@ pub(crate) async fn unsubscribe(
     RawQuery(query): RawQuery,
     request: Request,
 ) -> Response {
-    let all = wants_all(query.as_deref());
+    let all = match wants_all(query.as_deref()) {
+        Ok(all) => all,
+        Err(problem) => return api.problem_page(&problem),
+    };
     // Found by a read first: guesses never reach the writer.
     let found = find(&api, Purpose::Unsubscribe, query.as_deref(), Some(request)).await;
     let token = match found {
@@ -249,6 +256,17 @@ pub(crate) async fn manage_page(State(api): State<Api>, RawQuery(query): RawQuer
     }
 }
 
+/// What a button of the page asks for.
+#[derive(ToSchema, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ManageIn)]
+#[expect(dead_code, reason = "this says the shape of what is read field by field")]
+struct ManageIn {
+    /// `pause` until it is resumed, `hour` or `day` for so long, `resume`.
+    #[schema(pattern = "^(pause|hour|day|resume)$", example = "hour")]
+    action: String,
+}
+
 /// `POST /v1/subscriptions/manage?token=` with `action`: does it.
 #[utoipa::path(
     post,
@@ -256,14 +274,16 @@ pub(crate) async fn manage_page(State(api): State<Api>, RawQuery(query): RawQuer
     tag = "subscriptions",
     operation_id = "manage",
     summary = "Pause, snooze or resume a subscription",
-    description = "What the page's buttons send: the field `action`, `pause`, `resume`, `hour` or `day`.",
+    description = "What the page's buttons send.",
     params(("token" = String, Query, description = "From the mail.", example = "kq2m")),
+    request_body(content = ManageIn, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "A page that says so", body = String, content_type = "text/html"),
         (status = 404, description = "No subscription has this token"),
         (status = 408),
         (status = 410, description = "The subscription has ended"),
         (status = 413, description = "The body is over 16 KiB"),
+        (status = 415, description = "The body is no form"),
         (status = 422, description = "The form holds no known `action`"),
         (status = 429),
     ),
@@ -277,6 +297,7 @@ pub(crate) async fn manage(State(api): State<Api>, RawQuery(query): RawQuery, re
 
 async fn managed(api: &Api, query: Option<&str>, request: Request) -> Result<Response, Problem> {
     api.0.posts.check(api.client(&request))?;
+    must_be_form(request.headers())?;
     let body = api.read_body(request.into_body()).await?;
     let Some((token, _)) = find(api, Purpose::Manage, query, None).await? else {
         return Ok(unknown_link(api));
@@ -303,10 +324,15 @@ async fn managed(api: &Api, query: Option<&str>, request: Request) -> Result<Res
     }
 }
 
-/// Whether `all=true` (or `1`) is asked for.
-fn wants_all(query: Option<&str>) -> bool {
-    url::form_urlencoded::parse(query.unwrap_or_default().as_bytes())
-        .any(|(name, value)| name == "all" && (value == "true" || value == "1"))
+/// Whether `all=true` is asked for.
+fn wants_all(query: Option<&str>) -> Result<bool, Problem> {
+    let all = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes())
+        .find_map(|(name, value)| (name == "all").then_some(value));
+    match all.as_deref() {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(invalid("all", "must be `true` or `false`")),
+    }
 }
 
 /// The subscription a request's token opens. The token stands in the query, or in the form of a POST.
@@ -332,6 +358,14 @@ fn token_in(form: &[u8]) -> Option<Token> {
     url::form_urlencoded::parse(form)
         .find(|(name, _)| name == "token")
         .and_then(|(_, text)| Token::parse(&text))
+}
+
+fn must_be_form(headers: &HeaderMap) -> Result<(), Problem> {
+    if is_form(headers) {
+        return Ok(());
+    }
+    let detail = "the body must be a form (`application/x-www-form-urlencoded`)";
+    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail))
 }
 
 fn is_form(headers: &HeaderMap) -> bool {

@@ -34,7 +34,7 @@ enum SettingOut {
     Number(Option<Box<RawValue>>),
 }
 
-/// The rule of a field: absent, the house rule; a text or an object of the grammar otherwise. Held to what goes with
+/// The rule of a field: absent or `null`, the house rule; a text or an object of the grammar otherwise. Held to what goes with
 /// the metric and with the hours that are tracked.
 pub(crate) fn rule_of(
     fields: &mut Fields,
@@ -42,8 +42,8 @@ pub(crate) fn rule_of(
     metric: Option<Metric>,
     extended_hours: bool,
 ) -> Option<RuleName> {
-    let Some(value) = fields.value(name) else { return Some(RuleName::House) };
-    let parsed = match &value {
+    let parsed = match &fields.value(name).unwrap_or(Value::Null) {
+        Value::Null => return Some(RuleName::House),
         Value::String(text) => text.parse::<RuleName>(),
         Value::Object(settings) => of_object(settings).map(RuleName::Own),
         _ => {

@@ -31,24 +31,62 @@ const CHANGE: [&str; 3] = ["rule", "quiet_hours", "paused_until"];
 const UNTIL_RESUMED: &str = "resumed";
 
 /// A sign-up for alerts.
-#[derive(Deserialize, ToSchema)]
+#[derive(ToSchema)]
 #[schema(as = SubscriptionIn)]
-#[serde(deny_unknown_fields)]
+#[serde(untagged)]
 #[expect(
     dead_code,
     reason = "fields are read one by one, so that all that are wrong are told; this says their shape"
 )]
-struct SubscriptionIn {
-    /// How alerts are told. Default: `email`.
-    #[schema(value_type = Option<ChannelWord>, example = "email")]
+enum SubscriptionIn {
+    /// By mail.
+    Mail(MailIn),
+    /// By requests to an address.
+    Webhook(WebhookIn),
+}
+
+/// Alerts by mail.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = MailSubscriptionIn)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "this says the shape of what is read field by field")]
+struct MailIn {
+    /// `email`, also where it is left out.
+    #[schema(pattern = "^email$", example = "email")]
     channel: Option<String>,
-    /// Where the mails go; with the channel `email`.
-    #[schema(max_length = 254, example = "ada@example.com")]
-    email: Option<String>,
-    /// Where the requests go; with the channel `webhook`. `https`, of the public internet unless the operator allows more.
+    /// Where the mails go: in ASCII, at most 254 characters.
+    #[schema(
+        max_length = 254,
+        pattern = "^[A-Za-z0-9!#$%&'*+/=?^_`{|}~\\-]{1,64}@[A-Za-z0-9]{1,63}(\\.[A-Za-z0-9]{1,63}){0,2}$",
+        example = "ada@example.com"
+    )]
+    email: String,
+    /// A tracked ticker.
+    #[schema(value_type = TickerText, example = "META")]
+    ticker: String,
+    /// What to watch.
+    #[schema(value_type = MetricWord, example = "volume")]
+    metric: String,
+    /// By which rule. Default: the server's own, `spike`.
+    #[schema(value_type = Option<RuleIn>)]
+    rule: Option<Value>,
+    /// When alerts wait, to come as one message afterwards.
+    quiet_hours: Option<QuietHoursShape>,
+}
+
+/// Alerts by requests.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = WebhookSubscriptionIn)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "this says the shape of what is read field by field")]
+struct WebhookIn {
+    /// `webhook`.
+    #[schema(pattern = "^webhook$", example = "webhook")]
+    channel: String,
+    /// Where the requests go: `https`, on the public internet unless the operator allows more.
     #[schema(max_length = 2048, example = "https://hooks.example.com/alerts")]
-    url: Option<String>,
-    /// In whose words; with the channel `webhook`. Default: `standard`.
+    url: String,
+    /// In whose words. Default: `standard`.
     #[schema(value_type = Option<WebhookFormatWord>, example = "standard")]
     format: Option<String>,
     /// A tracked ticker.

@@ -1,32 +1,78 @@
 """What a test of the API's description must know about the one server it runs against.
 
-From the environment: TICKERS, comma-separated; CONFIRM_TOKEN and UNSUBSCRIBE_TOKEN of two subscriptions, so that
-ending the one does not end the other.
+From the environment: TICKERS, comma-separated; CONFIRM_TOKEN, UNSUBSCRIBE_TOKEN and MANAGE_TOKEN of subscriptions, so that
+ending the one does not end the other; KEPT and ENDED, each the id and the managing token of one, with a colon between.
 """
 
+import datetime
 import itertools
 import os
 
 import schemathesis
 
 NETWORKS = itertools.count()
+KEPT = os.environ["KEPT"].split(":")
+ENDED = os.environ["ENDED"].split(":")
+
+# Of what fields say together a schema knows nothing: these suit both metrics, each other, and the bars that there are.
+RULES = [
+    "spike",
+    "v1 zscore z=2.5 window=30m min_bars=10 cooldown=0s",
+    {"kind": "spike", "ratio": 2.5, "window": "45m", "trigger": "edge", "rearm": 1.5},
+    {"kind": "cross", "above": 1000, "session": "regular"},
+]
+TODAY = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+
+
+def day(days):
+    return (TODAY - datetime.timedelta(days=days)).isoformat().replace("+00:00", "Z")
 
 
 @schemathesis.hook
 def before_load_schema(context, raw_schema):
-    """The description cannot name what a server tracks and whom it mails: here it can, so that requests find it."""
+    """The description cannot name what a server tracks and whom it tells: here it can, so that requests find it."""
     schemas = raw_schema["components"]["schemas"]
     schemas["Ticker"] = {"type": "string", "enum": os.environ["TICKERS"].split(",")}
-    for action in ("confirm", "unsubscribe"):
+    schemas["RuleIn"] = {"enum": RULES}
+    schemas["QuietHours"]["properties"] = {
+        "from": {"type": "string", "enum": ["22:00"]},
+        "to": {"type": "string", "enum": ["07:00", "21:30"]},
+        "zone": {"type": "string", "enum": ["Europe/Berlin", "America/New_York"]},
+    }
+    schemas["WebhookSubscriptionIn"]["properties"]["url"] = {"type": "string", "enum": ["https://hooks.example.com/a?b=c"]}
+    schemas["SubscriptionChange"]["properties"]["paused_until"] = {"enum": [None, "resumed", day(-1)]}
+    schemas["BacktestIn"]["properties"]["from"] = {"enum": [None, day(40)]}
+    schemas["BacktestIn"]["properties"]["to"] = {"enum": [None, day(1)]}
+    [rule] = [one for one in raw_schema["paths"]["/v1/alerts"]["get"]["parameters"] if one["name"] == "rule"]
+    rule["schema"] = {"type": "string", "enum": ["spike", "v1 cross above=1000"]}
+    for action in ("confirm", "unsubscribe", "manage"):
         for operation in raw_schema["paths"][f"/v1/subscriptions/{action}"].values():
-            [token] = operation["parameters"]
+            [token] = [one for one in operation["parameters"] if one["name"] == "token"]
             token["schema"] = {"type": "string", "enum": [os.environ[f"{action.upper()}_TOKEN"]]}
+    for path in ("/v1/subscriptions/{id}", "/v1/subscriptions/{id}/secret"):
+        for method, operation in raw_schema["paths"][path].items():
+            held = ENDED if method == "delete" else KEPT
+            [id] = [one for one in operation["parameters"] if one["name"] == "id"]
+            id["schema"] = {"type": "string", "enum": [held[0]]}
 
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
     """Every request comes from a network of its own, as the proxy in front says: limits per network are tested
-    elsewhere and would hide everything behind them here."""
+    elsewhere and would hide everything behind them here. One subscription is there to be ended."""
     case.headers = case.headers or {}
     network = next(NETWORKS)
     case.headers["x-forwarded-for"] = f"2001:db8:{network >> 16:x}:{network & 0xffff:x}::1"
+
+
+@schemathesis.auth()
+class OfSubscription:
+    """The bearer token of the subscription that a path names."""
+
+    def get(self, case, context):
+        return {"DELETE": ENDED[1]}
+
+    def set(self, case, data, context):
+        if "{id}" in case.path:
+            case.headers = case.headers or {}
+            case.headers["Authorization"] = f"Bearer {data.get(case.method.upper(), KEPT[1])}"

@@ -78,7 +78,6 @@ async fn what_is_too_much_or_makes_no_sense_is_refused_with_its_field() {
     let router = world.router().await;
     for (body, field) in [
         (r#"{"symbol":"NONE"}"#, "symbol"),
-        (r#"{"symbol":"TSLA","symbols":["AAPL"]}"#, "symbols"),
         (r#"{"symbols":[]}"#, "symbols"),
         (r#"{"symbol":"TSLA","rule":"move","metric":"volume"}"#, "rule.kind"),
         (r#"{"symbol":"TSLA","from":"yesterday"}"#, "from"),
