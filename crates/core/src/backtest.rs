@@ -122,7 +122,8 @@ impl Backtest {
         let windows = market.plus(-WINDOWS - cooldown);
         match rule.sessions() {
             0 => windows,
-            sessions => windows.min(Sessions::new(calendar.clone()).reach(from, sessions)),
+            // Those that silence an alert of the first day are judged by sessions of their own.
+            sessions => windows.min(Sessions::new(calendar.clone()).reach(market.plus(-cooldown), sessions)),
         }
     }
 

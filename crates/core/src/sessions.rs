@@ -22,16 +22,22 @@ struct Trading {
     tracked: Range<Minute>,
     /// Those of them that are regular.
     regular: Range<Minute>,
-    /// The trading days before, newest first: as many as a rule looks back at the most.
+    /// The trading days before, newest first: as many as are kept at the most.
     before: Vec<Date>,
 }
 
 impl Trading {
     fn on(calendar: &Calendar, date: Date) -> Option<Self> {
         let (tracked, session) = (calendar.tracked_on(date)?, calendar.session_on(date)?);
-        let before = trading_days_before(calendar, date).take(usize::from(Rule::MAX_SESSIONS)).collect();
+        let before = trading_days_before(calendar, date).take(kept(Rule::MAX_SESSIONS)).collect();
         Some(Self { date, tracked, regular: session.open..session.close, before })
     }
+}
+
+/// How many days before the newest are kept for bars to be compared with `sessions` sessions before their own. Bars
+/// are judged once more until they are a day old, so those of the day before the newest, too.
+const fn kept(sessions: u8) -> usize {
+    sessions as usize + 1
 }
 
 /// One trading day of one symbol.
@@ -67,7 +73,7 @@ impl Day {
     }
 }
 
-/// The days of one symbol, oldest first, and how many are kept before the newest.
+/// The days of one symbol, oldest first, and how many sessions before its own a bar is compared with.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct History {
     sessions: u8,
@@ -85,13 +91,13 @@ impl History {
 
     fn insert(&mut self, trading: &Arc<Trading>, bar: &Bar) {
         let newest = self.days.last().map(|day| Arc::clone(&day.trading));
-        if newest.is_some_and(|newest| trading.date < newest.oldest(self.sessions)) {
+        if newest.is_some_and(|newest| trading.date < newest.oldest(kept(self.sessions))) {
             return;
         }
         let place = self.days.partition_point(|day| day.trading.date < trading.date);
         if self.days.get(place).is_none_or(|day| day.trading.date != trading.date) {
             self.days.insert(place, Day::new(Arc::clone(trading)));
-            let oldest = self.days.last().map_or(trading.date, |day| day.trading.oldest(self.sessions));
+            let oldest = self.days.last().map_or(trading.date, |day| day.trading.oldest(kept(self.sessions)));
             self.days.retain(|day| day.trading.date >= oldest);
         }
         if let Some(day) = self.days.iter_mut().rev().find(|day| day.trading.date == trading.date) {
@@ -102,8 +108,8 @@ impl History {
 
 impl Trading {
     /// The first of the `sessions` days before.
-    fn oldest(&self, sessions: u8) -> Date {
-        let sessions = usize::from(sessions).min(self.before.len());
+    fn oldest(&self, sessions: usize) -> Date {
+        let sessions = sessions.min(self.before.len());
         sessions.checked_sub(1).map_or(self.date, |last| self.before[last])
     }
 }
@@ -136,7 +142,7 @@ impl Sessions {
         self.histories.is_empty()
     }
 
-    /// Follows a symbol for `sessions` sessions before its newest one, at least. True where that is more than
+    /// Follows a symbol for `sessions` sessions before its newest two, at least. True where that is more than
     /// before: then nothing is known of it any more, and the bars since [`reach`](Self::reach) are to be
     /// [let in](Self::insert).
     pub fn follow(&mut self, symbol: usize, sessions: u8) -> bool {
@@ -151,7 +157,7 @@ impl Sessions {
     /// The first minute that a symbol with its newest bar at `newest` is followed from.
     pub fn reach(&self, newest: Minute, sessions: u8) -> Minute {
         let date = self.calendar.date_of(newest);
-        let first = trading_days_before(&self.calendar, date).take(usize::from(sessions)).last();
+        let first = trading_days_before(&self.calendar, date).take(kept(sessions)).last();
         self.calendar.midnight(first.unwrap_or(date))
     }
 
@@ -194,7 +200,7 @@ impl Sessions {
         let history = self.histories.get(&symbol)?;
         let trading = &history.of_minute(minute)?.trading;
         let at = minute.since(trading.tracked.start) as usize;
-        let oldest = trading.oldest(sessions);
+        let oldest = trading.oldest(sessions.into());
         let mut volumes = [0_i64; Rule::MAX_SESSIONS as usize];
         let mut count = 0;
         let traded = history

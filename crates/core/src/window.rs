@@ -228,11 +228,9 @@ impl Windows {
         })
     }
 
-    /// The newest bar in a range of minutes. `None` where there is none, and where the range reaches back further
-    /// than a day before the newest bar.
+    /// The newest bar in a range of minutes. `None` where none of the day before the newest bar is in it.
     pub fn newest_in(&self, symbol: usize, range: Range<Minute>) -> Option<(Minute, Values)> {
-        let known = self.knows(symbol, range.start);
-        self.before(symbol, range.end).next().filter(|(minute, _)| known && *minute >= range.start)
+        self.before(symbol, range.end).next().filter(|(minute, _)| *minute >= range.start)
     }
 
     /// The bars before `start` in the window, newest first.

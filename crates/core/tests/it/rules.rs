@@ -144,11 +144,15 @@ impl<'a> Oracle<'a> {
         })
     }
 
-    /// How long what a bar is compared with reaches back.
-    fn look_back(&self) -> i32 {
+    /// How long what a bar is compared with reaches back before it.
+    fn look_back(&self, t: i32) -> i32 {
         match self.rule.condition {
             Condition::Spike { window, .. } | Condition::ZScore { window, .. } => window.into(),
-            Condition::Move { from: Origin::Minutes(over), .. } => 2 * i32::from(over) - 1,
+            Condition::Move { from: Origin::Minutes(over), .. } => {
+                let over = i32::from(over);
+                let origin = self.series.range(t - 2 * over + 1..=t - over).next_back();
+                origin.map_or(0, |(&at, _)| t - at)
+            }
             _ => 0,
         }
     }
@@ -170,7 +174,7 @@ impl<'a> Oracle<'a> {
                 Trigger::Level => (holds == Some(true), None),
                 Trigger::Edge { rearm } => {
                     let known = last.filter(|&(at, _)| {
-                        at - self.look_back() > t - 1440 && (!by_day || at >= self.day(t).start)
+                        at - self.look_back(at) > t - 1440 && (!by_day || at >= self.day(t).start)
                     });
                     let armed = match known {
                         Some((_, quiet)) => quiet,

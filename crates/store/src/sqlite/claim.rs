@@ -306,6 +306,7 @@ impl Claim<'_> {
             .execute(&mut *self.connection)
             .await?;
         }
+        self.settled += 1;
         Ok(Next::LookAgain)
     }
 
