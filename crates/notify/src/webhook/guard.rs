@@ -58,8 +58,8 @@ impl Guard {
         &self.allowed
     }
 
-    /// Judges all that a URL says by itself: scheme, port, and a host that is an address. Answers how far the request
-    /// may reach where the host is a name.
+    /// Judges all that a URL says by itself: scheme, port, and a host that is an address, or `localhost`. Answers how far
+    /// the request may reach where the host is another name.
     pub(crate) fn admit(&self, url: &WebhookUrl) -> Result<Reach, Refusal> {
         let url = url.url();
         let reach = match (url.scheme(), url.port_or_known_default()) {
@@ -70,6 +70,9 @@ impl Guard {
         match (url.host(), reach) {
             (Some(Host::Ipv4(address)), _) => self.check(address.into(), reach)?,
             (Some(Host::Ipv6(address)), _) => self.check(address.into(), reach)?,
+            (Some(Host::Domain(name)), _) if means_loopback(name) => self
+                .check(Ipv4Addr::LOCALHOST.into(), reach)
+                .or_else(|refusal| self.check(Ipv6Addr::LOCALHOST.into(), reach).map_err(|_| refusal))?,
             (_, Reach::Allowed(refusal)) if self.allowed.is_empty() => return Err(refusal),
             _ => {}
         }
@@ -165,6 +168,12 @@ fn special(address: IpAddr) -> Option<&'static str> {
             .map(|(_, name)| *name)
             .or((!GLOBAL_UNICAST.contains(&address)).then_some("a reserved network")),
     }
+}
+
+/// Whether a name is an address in other words (RFC 6761, section 6.3). The URL's parser has made it lower case.
+fn means_loopback(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name == "localhost" || name.ends_with(".localhost")
 }
 
 /// Resolves names to addresses that may be reached. One that may not refuses the name: whoever mixes private
