@@ -3,6 +3,7 @@
 //! ```text
 //! tracker    a folder with settings, and the process that runs in it
 //! http       a small client that blocks
+//! http_sink  a receiver of webhooks
 //! smtp_sink  a mail server that can be told to misbehave
 //! mail       what a mail says
 //! ```
@@ -11,11 +12,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 pub mod http;
+pub mod http_sink;
 pub mod mail;
 pub mod smtp_sink;
 pub mod tracker;
 
 pub use http::{Http, Response};
+pub use http_sink::{HttpSink, Received};
 pub use mail::Mail;
 pub use smtp_sink::{Accepted, Answer, Faults, SmtpSink};
 pub use tracker::{Tracker, binary};

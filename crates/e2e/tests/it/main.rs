@@ -20,3 +20,4 @@ mod replay;
 mod secrecy;
 mod stream;
 mod watchlist;
+mod webhook;

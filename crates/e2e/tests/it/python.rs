@@ -1,5 +1,6 @@
 //! Programs that are not ours, in Python: `python/*.py` beside this crate.
 
+use std::io::{Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -30,9 +31,21 @@ pub(crate) fn script(name: &str) -> PathBuf {
 /// Runs a program to its end. Answers its standard output.
 #[track_caller]
 pub(crate) fn run(python: &Path, name: &str, arguments: &[&str]) -> String {
+    run_with(python, name, arguments, Stdio::null())
+}
+
+/// The same with a text to read.
+#[track_caller]
+pub(crate) fn run_on(python: &Path, name: &str, input: &str) -> String {
+    let mut file = tempfile::tempfile().expect("a file");
+    file.write_all(input.as_bytes()).and_then(|()| file.rewind()).expect("a file");
+    run_with(python, name, &[], file.into())
+}
+
+#[track_caller]
+fn run_with(python: &Path, name: &str, arguments: &[&str], input: Stdio) -> String {
     let mut command = Command::new(python);
-    let output =
-        command.arg(script(name)).args(arguments).stdin(Stdio::null()).output().expect("python runs");
+    let output = command.arg(script(name)).args(arguments).stdin(input).output().expect("python runs");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{name} {arguments:?}: {}\n{said}", output.status);
     String::from_utf8(output.stdout).expect("UTF-8")
