@@ -39,6 +39,8 @@ const EXTREMES: usize = 5;
 const AT_ONCE: usize = 4;
 /// Bars read from the store in one go.
 const PAGE: usize = 50_000;
+/// Bars judged before others have their turn.
+const BREATH: usize = 2_000;
 /// Backtests that run at the same time; others wait their turn, a little.
 const RUNNING: usize = 2;
 const TURN: Duration = Duration::from_secs(5);
@@ -65,6 +67,8 @@ pub struct BacktestQuery {
     pub metrics: Vec<Metric>,
     /// Bars that start in this range.
     pub range: Range<Minute>,
+    /// Alerts told one by one, at the most; the figures count all.
+    pub most: usize,
 }
 
 impl BacktestQuery {
@@ -89,7 +93,7 @@ pub async fn backtest(
     calendar: &Arc<Calendar>,
     query: &BacktestQuery,
 ) -> Result<Report, StoreError> {
-    let mut report = Report::default();
+    let mut report = Report::keeping(query.most);
     let mut running = JoinSet::new();
     let mut symbols = query.symbols.iter();
     loop {
@@ -119,43 +123,50 @@ async fn of_symbol(
         let page = store.history(symbol, next..query.range.end, PAGE).await?;
         let Some(last) = page.last() else { break };
         next = last.start.plus(1);
-        test.take(&page);
+        for bars in page.chunks(BREATH) {
+            test.take(bars);
+            // Judging takes a while: others may want the thread.
+            tokio::task::yield_now().await;
+        }
         if page.len() < PAGE {
             break;
         }
-        // Judging takes a while: others may want the thread.
-        tokio::task::yield_now().await;
     }
     Ok(test.finish())
 }
 
 /// A backtest of one symbol, over bars from wherever they come.
-pub struct SymbolBacktest(Vec<Backtest>);
+pub struct SymbolBacktest {
+    of_metrics: Vec<Backtest>,
+    most: usize,
+}
 
 impl SymbolBacktest {
     /// Tests all metrics of the query.
     pub fn new(query: &BacktestQuery, symbol: Symbol, calendar: &Calendar) -> Self {
         let from = query.range.start;
-        let of_metric =
-            |&metric: &Metric| Backtest::new(query.rule, query.house, symbol, metric, calendar, from);
-        Self(query.metrics.iter().map(of_metric).collect())
+        let of_metric = |&metric: &Metric| {
+            Backtest::new(query.rule, query.house, symbol, metric, calendar, from).keeping(query.most)
+        };
+        Self { of_metrics: query.metrics.iter().map(of_metric).collect(), most: query.most }
     }
 
     /// Takes the next bars: of the symbol, oldest first, from the query's [reach](BacktestQuery::reach) to its end.
     pub fn take(&mut self, bars: &[Bar]) {
-        for test in &mut self.0 {
+        for test in &mut self.of_metrics {
             bars.iter().for_each(|bar| test.take(bar));
         }
     }
 
     /// What came of it.
     pub fn finish(self) -> Report {
-        let mut report = Report::default();
-        for test in self.0 {
+        let mut report = Report::keeping(self.most);
+        for test in self.of_metrics {
             let found = test.finish();
-            // Bars and days are those of the symbol, whatever number of metrics was looked at.
-            report.bars = found.bars;
-            report.merge(Report { bars: 0, ..found });
+            // Bars are those of the symbol, whatever number of metrics was looked at.
+            let bars = found.bars;
+            report.merge(found);
+            report.bars = bars;
         }
         report
     }
@@ -215,7 +226,7 @@ pub struct BacktestOut {
     /// Trading days with bars.
     sessions: usize,
     /// Alerts: messages to one subscriber, after the cool-down.
-    messages: usize,
+    messages: u64,
     /// Bars that qualified: what would have been sent without a cool-down.
     qualifying_bars: u64,
     /// Alerts in an average session; `null` without any.
@@ -249,8 +260,8 @@ impl From<Day> for DayOut {
 }
 
 impl BacktestOut {
-    /// Tells a report; at most `most` of its alerts one by one.
-    pub fn new(query: &BacktestQuery, report: &Report, most: usize) -> Self {
+    /// Tells a report.
+    pub fn new(query: &BacktestQuery, report: &Report) -> Self {
         let told = |days: Vec<Day>| days.into_iter().map(DayOut::from).collect();
         Self {
             summary: summary(report),
@@ -262,20 +273,20 @@ impl BacktestOut {
             to: query.range.end.to_string(),
             bars: report.bars,
             sessions: report.days.len(),
-            messages: report.alerts.len(),
-            qualifying_bars: report.qualifying_bars(),
+            messages: report.messages,
+            qualifying_bars: report.qualifying_bars,
             messages_per_session: report.alerts_per_session(),
             quietest_days: told(report.quietest(EXTREMES)),
             loudest_days: told(report.loudest(EXTREMES)),
-            alerts: report.alerts.iter().take(most).map(AlertOut::from).collect(),
-            truncated: report.alerts.len() > most,
+            alerts: report.alerts.iter().map(AlertOut::from).collect(),
+            truncated: report.messages > report.alerts.len() as u64,
         }
     }
 }
 
 /// `would have told 14 times in 5 sessions, 2 to 4 a day`.
 pub fn summary(report: &Report) -> String {
-    let times = match report.alerts.len() {
+    let times = match report.messages {
         0 => "would have told nothing".to_owned(),
         1 => "would have told once".to_owned(),
         many => format!("would have told {many} times"),
@@ -327,7 +338,7 @@ pub(crate) async fn run(State(api): State<Api>, request: Request) -> Result<Resp
     let busy = || Problem::unavailable("busy", "other backtests are running", Duration::from_secs(2));
     let Ok(Ok(_turn)) = tokio::time::timeout(TURN, api.0.turns.0.acquire()).await else { return Err(busy()) };
     let report = backtest(&api.0.store, &api.0.calendar, &query).await?;
-    let out = BacktestOut::new(&query, &report, MOST_ALERTS);
+    let out = BacktestOut::new(&query, &report);
     let body = serde_json::to_vec(&out).map_err(|_| Problem::internal())?;
     // Nothing is kept of an answer to a POST.
     parts.headers.remove(header::IF_NONE_MATCH);
@@ -357,7 +368,14 @@ impl Api {
             fields.wrong("symbols", format!("must be at most {most} for {days} days"));
         }
         let metrics = metric.map_or_else(|| metrics_of(rule), |metric| vec![metric]);
-        Some(BacktestQuery { rule, house: self.0.config.rule, symbols, metrics, range: from..to })
+        Some(BacktestQuery {
+            rule,
+            house: self.0.config.rule,
+            symbols,
+            metrics,
+            range: from..to,
+            most: MOST_ALERTS,
+        })
     }
 
     /// Those that are named, or all that are tracked.
@@ -412,7 +430,11 @@ mod tests {
     fn a_report_is_told_in_a_sentence() {
         let date = |text: &str| text.parse().unwrap();
         let day = |text, alerts| Day { date: date(text), alerts };
-        let report = |days: Vec<Day>| Report { days, ..Report::default() };
+        let report = |days: Vec<Day>| {
+            let mut report = Report::keeping(0);
+            report.days = days;
+            report
+        };
         assert_eq!(summary(&report(vec![])), "no bars to look at");
         assert_eq!(summary(&report(vec![day("2025-01-27", 0)])), "would have told nothing in 1 session");
     }

@@ -36,6 +36,7 @@ pub(crate) fn layer(cors: &Cors) -> Option<CorsLayer> {
             header::LINK,
             header::LOCATION,
             header::RETRY_AFTER,
+            HeaderName::from_static("stream-position"),
             HeaderName::from_static("x-request-id"),
         ])
         .max_age(REMEMBERED);

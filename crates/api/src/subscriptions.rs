@@ -14,6 +14,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
+use qqq_core::channel::{Webhook, WebhookFormat};
 use qqq_core::quiet::QuietHours;
 use qqq_core::subscription::{Subscription, SubscriptionId};
 use qqq_core::token::{Purpose, Token};
@@ -171,13 +172,14 @@ struct SubscriptionOut {
     /// Where the mails go; `null` with another channel.
     #[schema(required = true)]
     email: Option<String>,
-    /// Where the requests go; `null` with another channel.
+    /// Where the requests go; `null` with another channel. With a `format` that posts into a channel, without path
+    /// and query: its readers see the token, and are not to learn how to post there.
     #[schema(required = true)]
     url: Option<String>,
     /// In whose words; `null` with another channel.
     #[schema(value_type = Option<WebhookFormatWord>, required = true)]
     format: Option<&'static str>,
-    /// Signs the requests (Standard Webhooks); `null` with another channel. A secret.
+    /// Signs the requests (Standard Webhooks); `null` with another channel or `format`. A secret.
     #[schema(required = true)]
     secret: Option<String>,
     /// The rule, with all its settings.
@@ -367,15 +369,17 @@ pub(crate) async fn rotate(
     responses(
         (status = 204, description = "It has ended"),
         (status = 401, description = "No bearer token, or not that of this subscription"),
+        (status = 429),
     ),
     security(("subscription" = [])),
 )]
 pub(crate) async fn end(
     State(api): State<Api>,
     path: Result<Path<String>, PathRejection>,
-    headers: HeaderMap,
+    request: Request,
 ) -> Result<Response, Problem> {
-    let (_, subscription) = api.held(path, &headers).await?;
+    api.0.posts.check(api.client(&request))?;
+    let (_, subscription) = api.held(path, request.headers()).await?;
     let token = api.0.tokens.token(Purpose::Unsubscribe, subscription.id, &subscription.nonce);
     api.0.store.unsubscribe(&token.hash(), false, api.0.clock.now()).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
@@ -450,6 +454,10 @@ impl Api {
             let (id, nonce) = (subscription.id, &subscription.nonce);
             self.0.tokens.webhook_secret(id, nonce, subscription.secret_generation).expose()
         };
+        // A channel's readers see its confirmation. The token in it lets them pause what is posted; path and query
+        // would let them post there themselves.
+        let is_own = |webhook: &&Webhook| webhook.format == WebhookFormat::Standard;
+        let origin = |webhook: &Webhook| webhook.url.url().origin().ascii_serialization();
         let paused = subscription.paused_until.filter(|_| subscription.is_paused(self.0.clock.now()));
         SubscriptionOut {
             id: subscription.id.to_string(),
@@ -457,9 +465,9 @@ impl Api {
             metric: subscription.metric.as_str(),
             channel: subscription.channel.kind().as_str(),
             email,
-            url,
+            url: if webhook.is_none_or(|webhook| is_own(&webhook)) { url } else { webhook.map(origin) },
             format: webhook.map(|webhook| webhook.format.as_str()),
-            secret: webhook.map(|_| secret()),
+            secret: webhook.filter(is_own).map(|_| secret()),
             rule: rule_out(subscription.rule, self.0.config.rule),
             rule_text: subscription.rule.to_string(),
             status: subscription.status.as_str(),

@@ -28,10 +28,16 @@ pub struct Backtest {
 }
 
 /// What a rule would have told.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Report {
-    /// Each would have been one message, with the bars that qualified during its cool-down. Oldest first.
+    /// Alerts: each would have been one message.
+    pub messages: u64,
+    /// Bars that qualified: what would have been sent without a cool-down.
+    pub qualifying_bars: u64,
+    /// The alerts, with the bars that qualified during their cool-downs: the oldest, as many as are kept. Oldest first.
     pub alerts: Vec<Alert>,
+    /// How many alerts are kept.
+    most: usize,
     /// The trading days with bars, oldest first.
     pub days: Vec<Day>,
     /// Bars judged.
@@ -48,14 +54,14 @@ pub struct Day {
 }
 
 impl Report {
-    /// Alerts in an average session. `None` without any.
-    pub fn alerts_per_session(&self) -> Option<f64> {
-        (!self.days.is_empty()).then(|| self.alerts.len() as f64 / self.days.len() as f64)
+    /// Of no bar yet. Keeps the first `most` alerts; the figures count all.
+    pub fn keeping(most: usize) -> Self {
+        Self { messages: 0, qualifying_bars: 0, alerts: Vec::new(), most, days: Vec::new(), bars: 0 }
     }
 
-    /// Bars that qualified: what would have been sent without a cool-down.
-    pub fn qualifying_bars(&self) -> u64 {
-        self.alerts.iter().map(|alert| alert.occurrences.len() as u64).sum()
+    /// Alerts in an average session. `None` without any.
+    pub fn alerts_per_session(&self) -> Option<f64> {
+        (!self.days.is_empty()).then(|| self.messages as f64 / self.days.len() as f64)
     }
 
     /// The `count` days with the most alerts, most first; of equal ones, the newest.
@@ -71,8 +77,11 @@ impl Report {
     /// Adds what another symbol's backtest of the same range found.
     pub fn merge(&mut self, other: Self) {
         self.bars += other.bars;
+        self.messages += other.messages;
+        self.qualifying_bars += other.qualifying_bars;
         self.alerts.extend(other.alerts);
         self.alerts.sort_by_key(|alert| (alert.start, alert.symbol));
+        self.alerts.truncate(self.most);
         for day in other.days {
             match self.days.binary_search_by_key(&day.date, |known| known.date) {
                 Ok(place) => self.days[place].alerts += day.alerts,
@@ -108,9 +117,15 @@ impl Backtest {
             from,
             detector: None,
             changes: Vec::new(),
-            report: Report::default(),
+            report: Report::keeping(usize::MAX),
             today: None,
         }
+    }
+
+    /// Keeps the first `most` alerts only. The figures count all.
+    pub fn keeping(mut self, most: usize) -> Self {
+        self.report.most = most;
+        self
     }
 
     /// Since when bars are to be given, so that what a rule looks at is known at `from`.
@@ -154,14 +169,19 @@ impl Backtest {
                     if let Some(day) = self.report.days.last_mut() {
                         day.alerts += 1;
                     }
-                    self.report.alerts.push(alert);
+                    self.report.messages += 1;
+                    self.report.qualifying_bars += 1;
+                    if self.report.alerts.len() < self.report.most {
+                        self.report.alerts.push(alert);
+                    }
                 }
-                AlertChange::Counted(alert) => {
+                AlertChange::Counted(alert) if alert.start >= self.from => {
+                    self.report.qualifying_bars += 1;
                     if let Some(known) = self.report.alerts.last_mut().filter(|known| known.id == alert.id) {
                         *known = alert;
                     }
                 }
-                AlertChange::Raised(_) | AlertChange::Retracted(_) => {}
+                _ => {}
             }
         }
     }

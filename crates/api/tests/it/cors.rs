@@ -37,7 +37,8 @@ async fn a_configured_origin_may_read_answers_and_problems() {
             assert_eq!(reply.status.as_u16(), status, "{path}");
             assert_eq!(reply.header("access-control-allow-origin"), origin, "{path}");
             assert_eq!(reply.header("access-control-allow-credentials"), "", "{path}: never");
-            assert!(reply.header("access-control-expose-headers").contains("etag"), "{path}");
+            let exposed = reply.header("access-control-expose-headers");
+            assert!(exposed.contains("etag") && exposed.contains("stream-position"), "{path}: {exposed}");
             let vary: Vec<_> =
                 reply.headers.get_all("vary").iter().map(|vary| vary.to_str().unwrap()).collect();
             assert!(vary.join(",").contains("origin"), "{path}: {vary:?}");

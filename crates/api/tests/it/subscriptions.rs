@@ -120,11 +120,12 @@ async fn an_address_that_nothing_would_be_sent_to_is_refused_at_once() {
 async fn the_holder_of_the_token_reads_changes_and_ends_a_subscription() {
     let world = World::new().await;
     let router = world.router().await;
-    let (path, token) = subscribed(&world, &router, HOOK).await;
+    let (path, token) = subscribed(&world, &router, &HOOK.replace("slack", "standard")).await;
     let read = with_token(&router, "GET", &path, &token, None).await;
     assert_eq!(read.status, StatusCode::OK);
     let told = read.json();
-    assert_eq!((&told["status"], &told["format"]), (&json!("active"), &json!("slack")));
+    assert_eq!((&told["status"], &told["format"]), (&json!("active"), &json!("standard")));
+    assert_eq!(told["url"], "https://hooks.example.com/a?key=1");
     let secret = told["secret"].as_str().unwrap().to_owned();
     assert!(secret.starts_with("whsec_"));
 
@@ -151,6 +152,25 @@ async fn the_holder_of_the_token_reads_changes_and_ends_a_subscription() {
     assert_eq!(ended["status"], SubscriptionStatus::Unsubscribed.as_str());
     let late = with_token(&router, "PATCH", &path, &token, Some("{}")).await;
     assert_eq!(late.status, StatusCode::GONE);
+}
+
+#[tokio::test]
+async fn who_reads_a_channel_does_not_learn_how_to_post_there() {
+    let world = World::new().await;
+    let router = world.router().await;
+    for format in ["slack", "discord", "ntfy"] {
+        let url = format!("https://{format}.example.com/services/T0/B0/x?auth=y");
+        let hook = HOOK.replace("slack", format).replace("https://hooks.example.com/a?key=1", &url);
+        let (path, token) = subscribed(&world, &router, &hook).await;
+        let read = with_token(&router, "GET", &path, &token, None).await;
+        let changed = with_token(&router, "PATCH", &path, &token, Some("{}")).await;
+        for told in [read.json(), changed.json()] {
+            assert_eq!(
+                (&told["url"], &told["secret"]),
+                (&json!(format!("https://{format}.example.com")), &Value::Null)
+            );
+        }
+    }
 }
 
 #[tokio::test]

@@ -554,10 +554,18 @@ fn a_retracted_bar_takes_a_rules_alert_back_and_a_report_counts_its_days() {
         let cents = if minute % 1_000 == 999 { 11_000 } else { 10_000 };
         backtest.take(&bar(start.plus(minute), cents, cents, 1));
     }
-    let report = backtest.finish();
+    let mut few =
+        Backtest::new(own, SpikeRule::default(), symbols[0], Metric::Price, &calendar, from).keeping(3);
+    for minute in 0..3 * Minute::PER_DAY {
+        let cents = if minute % 1_000 == 999 { 11_000 } else { 10_000 };
+        few.take(&bar(start.plus(minute), cents, cents, 1));
+    }
+    let (report, few) = (backtest.finish(), few.finish());
+    assert_eq!(few.alerts, report.alerts[..3], "the first are kept");
+    assert_eq!((few.messages, few.qualifying_bars, &few.days), (8, 8, &report.days), "all are counted");
     assert_eq!(report.alerts.len(), 8, "up and down again, four times");
     assert_eq!(report.bars, 3 * 1_440 - 10);
-    assert_eq!(report.qualifying_bars(), 8);
+    assert_eq!((report.messages, report.qualifying_bars), (8, 8));
     assert_eq!(report.days.iter().map(|day| day.alerts).sum::<u32>(), 8);
     let loud = report.loudest(1)[0];
     assert!(report.days.iter().all(|day| day.alerts <= loud.alerts));

@@ -34,7 +34,7 @@ pub async fn run(config: &Config, args: &BacktestArgs, stop: CancellationToken) 
         () = stop.cancelled() => bail!("stopped before the end"),
     };
     let text = if args.json {
-        serde_json::to_string(&BacktestOut::new(&query, &report, usize::MAX))? + "\n"
+        serde_json::to_string(&BacktestOut::new(&query, &report))? + "\n"
     } else {
         table::told(&query, &report)
     };
@@ -106,7 +106,7 @@ impl Asked {
             bail!("there is no bar of {} in that time", symbols.join(", "));
         };
         let Self { rule, house, metrics, .. } = self.clone();
-        Ok(BacktestQuery { rule, house, symbols: self.symbols().to_vec(), metrics, range })
+        Ok(BacktestQuery { rule, house, symbols: self.symbols().to_vec(), metrics, range, most: usize::MAX })
     }
 
     async fn over_the_store(&self, config: &Config) -> anyhow::Result<(BacktestQuery, Report)> {
@@ -143,7 +143,7 @@ async fn stored(store: &dyn Store, symbols: &[Symbol]) -> anyhow::Result<Option<
 }
 
 fn of_bars(query: &BacktestQuery, found: &Found, calendar: &Calendar) -> Report {
-    let mut report = Report::default();
+    let mut report = Report::keeping(query.most);
     for bars in found.by_symbol() {
         let Some(first) = bars.first() else { continue };
         let mut test = SymbolBacktest::new(query, first.symbol, calendar);

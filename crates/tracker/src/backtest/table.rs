@@ -25,8 +25,8 @@ pub(super) fn told(query: &BacktestQuery, report: &Report) -> String {
     line("to", &clock(query.range.end));
     line("bars", &format!("{} in {} sessions", HumanCount(report.bars), report.days.len()));
     if let Some(per_session) = report.alerts_per_session() {
-        let messages = HumanCount(report.alerts.len() as u64);
-        let qualified = HumanCount(report.qualifying_bars());
+        let messages = HumanCount(report.messages);
+        let qualified = HumanCount(report.qualifying_bars);
         line(
             "messages",
             &format!("{messages} after cool-down, {per_session:.2} a session; {qualified} bars qualified"),
