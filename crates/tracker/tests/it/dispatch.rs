@@ -11,7 +11,7 @@ use qqq_core::subscription::{SubscriptionId, SubscriptionStatus};
 use qqq_core::token::{Purpose, TokenKey};
 use qqq_core::{Clock, Evidence, RuleName, SpikeRule};
 use qqq_notify::{Deliver, DeliveryError, Mail, MailConfig};
-use qqq_store::{Batch, Budget, OutboxSummary, SignUp, SignUpLimits};
+use qqq_store::{Batch, Budget, DeliveryQuery, DeliveryState, OutboxSummary, SignUp, SignUpLimits};
 use qqq_tracker::role::dispatch::Dispatch;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -140,8 +140,10 @@ async fn a_lease_that_ran_out_while_sending_is_not_sent_twice() {
         kick.notify_one();
         tokio::task::yield_now().await;
     }
+    // Looked at, not claimed: a claim of the test's would be the later one.
     let claimed_again = async || {
-        world.store.claim(world.clock.now(), world.clock.now(), 1, UNLIMITED).await.unwrap().is_empty()
+        let query = DeliveryQuery { state: DeliveryState::Pending, address: None, after: None, limit: 1 };
+        world.store.deliveries(&query).await.unwrap()[0].attempts == 2
     };
     until("the dispatcher takes the lease again", claimed_again).await;
     assert_eq!(channel.begun(), 1, "sent a second time while the first was under way");
