@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use jiff::{SignedDuration, Timestamp};
 use qqq_core::ChannelKind;
 use qqq_core::calendar::new_york;
+use qqq_core::sentence::promise;
 use qqq_core::subscription::{Subscription, SubscriptionStatus};
 use qqq_core::token::{Purpose, Token};
 use qqq_store::{Amended, Confirmed, SubscriptionChange};
@@ -78,9 +79,9 @@ pub(crate) async fn confirm_page(State(api): State<Api>, RawQuery(query): RawQue
         Ok(Some((_, subscription))) => match subscription.status {
             SubscriptionStatus::Pending => {
                 let title = format!("Alerts for {}?", about(subscription));
-                Message::new(Tone::Plain, &title, &what_comes(subscription)).ask(yes(subscription))
+                Message::new(Tone::Plain, &title, &api.what_comes(subscription)).ask(yes(subscription))
             }
-            SubscriptionStatus::Active => already_confirmed(subscription),
+            SubscriptionStatus::Active => api.already_confirmed(subscription),
             SubscriptionStatus::Unsubscribed | SubscriptionStatus::Disabled => {
                 return ended(&api, subscription);
             }
@@ -133,9 +134,9 @@ pub(crate) async fn confirm(State(api): State<Api>, RawQuery(query): RawQuery, r
             let message = Message::new(Tone::Bad, "This link is too old", &text);
             return api.message_page(StatusCode::GONE, &message);
         }
-        Confirmed::AlreadyActive(subscription) => already_confirmed(subscription),
+        Confirmed::AlreadyActive(subscription) => api.already_confirmed(subscription),
         Confirmed::Activated(subscription) => {
-            let text = format!("{} Every mail has a link that ends it.", what_comes(subscription));
+            let text = format!("{} Every mail has a link that ends it.", api.what_comes(subscription));
             Message::new(Tone::Good, "You are subscribed", &text)
         }
     };
@@ -405,18 +406,28 @@ fn yes(subscription: &Subscription) -> &'static str {
     }
 }
 
-fn what_comes(subscription: &Subscription) -> String {
-    let Subscription { metric, symbol, .. } = subscription;
-    match subscription.channel.kind() {
-        ChannelKind::Email => format!("You will get a mail when the {metric} of {symbol} is unusual."),
-        ChannelKind::Webhook => format!("The webhook is told when the {metric} of {symbol} is unusual."),
-    }
-}
-
 impl Api {
+    /// What is told, when and how often.
+    fn what_comes(&self, subscription: &Subscription) -> String {
+        let Subscription { symbol, metric, rule, quiet, .. } = subscription;
+        let promise = promise(&rule.rule(self.0.config.rule), *symbol, *metric);
+        let told = match subscription.channel.kind() {
+            ChannelKind::Email => "You will get a mail",
+            ChannelKind::Webhook => "The webhook is told",
+        };
+        let waits = quiet.as_ref().map_or_else(String::new, |quiet| {
+            format!(" In your quiet hours ({quiet}) alerts wait, and come together afterwards.")
+        });
+        format!("{told} {promise}.{waits}")
+    }
+
+    fn already_confirmed(&self, subscription: &Subscription) -> Message {
+        Message::new(Tone::Good, "You are subscribed already", &self.what_comes(subscription))
+    }
+
     /// Where a subscription stands, and what can be done.
     fn managed(&self, subscription: &Subscription) -> Message {
-        let what = what_comes(subscription);
+        let what = self.what_comes(subscription);
         if !subscription.is_paused(self.0.clock.now()) {
             let title = format!("Alerts for {}", about(subscription));
             let choices = [("Snooze for an hour", "hour"), ("Snooze for a day", "day"), ("Pause", "pause")];
@@ -432,10 +443,6 @@ impl Api {
         let text = format!("Nothing is sent {until}, nor told afterwards.");
         Message::new(Tone::Good, &title, &text).offer(&[("Resume", "resume")])
     }
-}
-
-fn already_confirmed(subscription: &Subscription) -> Message {
-    Message::new(Tone::Good, "You are subscribed already", &what_comes(subscription))
 }
 
 fn unsubscribed(subscription: &Subscription) -> Message {
