@@ -571,3 +571,42 @@ fn a_retracted_bar_takes_a_rules_alert_back_and_a_report_counts_its_days() {
     assert!(report.days.iter().all(|day| day.alerts <= loud.alerts));
     assert_eq!(report.quietest(9).len(), report.days.len());
 }
+
+#[test]
+fn a_correction_after_midnight_is_judged_by_as_many_sessions_as_the_bar_was() {
+    let symbols = ["NVDA".parse().unwrap()];
+    let mut detector =
+        Detector::new(&symbols, FeedLabel::new("test").unwrap(), &always(), SpikeRule::default());
+    for text in ["time_of_day ratio=3 sessions=5 min_sessions=5", "move percent=2 from=previous_close"] {
+        let rule = rule(text);
+        let metric = if rule.suits(Metric::Volume).is_ok() { Metric::Volume } else { Metric::Price };
+        detector.watch(0, Watch { rule, metric });
+    }
+    let mut changes = Vec::new();
+    // 15:00 in UTC, the same in New York on every day.
+    let at =
+        |day: i32| Minute::containing("2025-01-13T15:00:00Z".parse().unwrap()).plus(day * Minute::PER_DAY);
+    let mut observe = |bar: Bar, clock: Minute| detector.observe(0, &bar, clock.end(), &mut changes);
+    for day in 0..5 {
+        observe(bar(at(day), 10_000, 10_000, 100), at(day));
+    }
+    observe(bar(at(5), 10_500, 10_500, 1_000), at(5));
+    let next_day = at(5).plus(15 * 60);
+    observe(bar(next_day, 10_500, 10_500, 1), next_day);
+    observe(bar(at(5), 10_500, 10_500, 900), next_day);
+    observe(bar(at(5), 10_000, 10_000, 900), next_day);
+    let of = |metric: Metric| {
+        let of_metric = changes.iter().filter(move |change| {
+            change.alert().metric == metric && matches!(change.alert().rule, RuleName::Own(_))
+        });
+        of_metric
+            .map(|change| match change {
+                AlertChange::Raised(_) => "raised",
+                AlertChange::Counted(_) => "counted",
+                AlertChange::Retracted(_) => "retracted",
+            })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of(Metric::Volume), ["raised", "counted"], "with its new volume: {changes:?}");
+    assert_eq!(of(Metric::Price), ["raised", "retracted"], "by its new price: {changes:?}");
+}
