@@ -14,6 +14,8 @@ use std::time::Duration;
 
 /// For what takes a moment, on a slow machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// How long before midnight a test that needs bars of the day before does not begin.
+const END_OF_DAY: Duration = Duration::from_secs(6 * 60);
 /// For what waits for the next minute, and a provider that is left alone for a while besides.
 pub(crate) const MINUTES: Duration = Duration::from_secs(180);
 pub(crate) const STOP: Duration = Duration::from_secs(20);
@@ -92,11 +94,12 @@ fn a_split_rescales_what_was_known_and_what_comes_raw_and_only_once() {
     let alpaca = Alpaca::start();
     let mut tracker = asking(&alpaca, "24h");
     tracker.start("run");
-    // The day must have bars of the day before: its last minute is waited out.
-    let (last, midnight, day) = wait_for("a day of bars", MINUTES, || {
+    // There must be bars of the day before for as long as this takes: the end of a New York day is waited out.
+    let (last, midnight, day) = wait_for("a day of bars", END_OF_DAY + MINUTES, || {
         let (last, prices) = series(&tracker, "AAPL", "price");
         let (midnight, day) = new_york_day(last);
-        (prices.len() as i64 == MINUTES_PER_DAY && midnight > last - 1400).then_some((last, midnight, day))
+        let lasts = midnight > last - MINUTES_PER_DAY + END_OF_DAY.as_secs() as i64 / 60;
+        (prices.len() as i64 == MINUTES_PER_DAY && lasts).then_some((last, midnight, day))
     });
     let (last_now, raw) = series(&tracker, "AAPL", "price");
     assert_eq!(raw, prices(last_now - MINUTES_PER_DAY + 1..=last_now), "{last}");
