@@ -220,11 +220,20 @@ impl Windows {
     ) -> Option<(i64, u128, u16)> {
         let from = start.plus(-i32::from(minutes));
         self.knows(symbol, from).then(|| {
-            let bars = self.before(symbol, start).take_while(|(minute, _)| *minute >= from);
-            bars.fold((0, 0, 0), |(sum, squares, bars), (_, values)| {
-                let value = values.of(metric);
-                (sum + value, squares + square(value, 0), bars + 1)
-            })
+            let track = &self.tracks[symbol];
+            let first = from.index().max(track.oldest);
+            let end = if track.bars > 0 { start.index().min(track.newest + 1) } else { first };
+            let mut at = row(first);
+            let (mut sum, mut squares, mut bars) = (0, 0, 0);
+            for _ in first..end {
+                let cell = self.cells[at * self.symbols + symbol];
+                at = if at + 1 == DAY as usize { 0 } else { at + 1 };
+                if cell != ABSENT {
+                    let value = Values(cell).of(metric);
+                    (sum, squares, bars) = (sum + value, squares + square(value, 0), bars + 1);
+                }
+            }
+            (sum, squares, bars)
         })
     }
 
