@@ -2,7 +2,7 @@
 
 use crate::Api;
 use crate::answer::{Answer, JSON, NOT_KEPT};
-use crate::fields::{Fields, must_be_json};
+use crate::fields::{Fields, must_be_json, time_of};
 use crate::openapi::{MetricWord, TickerText};
 use crate::problem::Problem;
 use crate::rule::{RuleIn, RuleOut, RuleShape, rule_of};
@@ -10,7 +10,6 @@ use crate::shape::AlertOut;
 use axum::extract::{Request, State};
 use axum::http::header;
 use axum::response::Response;
-use jiff::Timestamp;
 use qqq_core::backtest::{Backtest, Day, Report};
 use qqq_core::{Bar, Calendar, Metric, Minute, RuleName, SpikeRule, Symbol};
 use qqq_store::{Store, StoreError};
@@ -410,16 +409,15 @@ impl Api {
 
 /// The minute of a time, or `default` where none is given.
 fn time(fields: &mut Fields, name: &str, default: Minute) -> Option<Minute> {
-    match fields.value(name) {
-        None | Some(Value::Null) => Some(default),
-        Some(Value::String(text)) if text.parse::<Timestamp>().is_ok() => {
-            text.parse().ok().map(Minute::containing)
-        }
-        Some(_) => {
-            fields.wrong(name, "must be a time such as 2025-01-31T20:59:00Z");
-            None
-        }
+    let value = match fields.value(name) {
+        None | Some(Value::Null) => return Some(default),
+        Some(value) => value,
+    };
+    let at = time_of(&value);
+    if at.is_none() {
+        fields.wrong(name, "must be a time such as 2025-01-31T20:59:00Z");
     }
+    at.map(Minute::containing)
 }
 
 #[cfg(test)]

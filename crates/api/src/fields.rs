@@ -2,6 +2,7 @@
 
 use crate::problem::{FieldError, Problem};
 use axum::http::{HeaderMap, StatusCode, header};
+use jiff::Timestamp;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -106,6 +107,11 @@ impl Fields {
             _ => Err(Problem::unprocessable(self.errors)),
         }
     }
+}
+
+/// The instant of a text (RFC 3339).
+pub(crate) fn time_of(value: &Value) -> Option<Timestamp> {
+    value.as_str()?.parse().ok()
 }
 
 /// Refuses a body that is not sent as JSON.

@@ -99,12 +99,7 @@ pub(crate) struct Wanted {
     ),
 )]
 pub(crate) async fn subscribe(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
-    let client = api.client(&request);
-    api.0.posts.check(client)?;
-    must_be_json(request.headers())?;
-    let body = api.read_body(request.into_body()).await?;
-    let wanted = api.wanted(Fields::of_json(&body, &ORIGINAL)?)?;
-    let status = api.sign_up(client, &wanted).await?;
+    let (wanted, status) = api.sign_up_of_json(request, &ORIGINAL).await?;
     let subscribed = SubscribedOut {
         ticker: wanted.symbol.to_string(),
         metric: wanted.metric.as_str(),
@@ -118,6 +113,21 @@ pub(crate) async fn subscribe(State(api): State<Api>, request: Request) -> Resul
 }
 
 impl Api {
+    /// Takes a sign-up that is sent as JSON, of the fields `known`: what is wanted, and how it stands.
+    pub(crate) async fn sign_up_of_json(
+        &self,
+        request: Request,
+        known: &'static [&'static str],
+    ) -> Result<(Wanted, &'static str), Problem> {
+        let client = self.client(&request);
+        self.0.posts.check(client)?;
+        must_be_json(request.headers())?;
+        let body = self.read_body(request.into_body()).await?;
+        let wanted = self.wanted(Fields::of_json(&body, known)?)?;
+        let status = self.sign_up(client, &wanted).await?;
+        Ok((wanted, status))
+    }
+
     /// Reads a body within its limits of size and time.
     pub(crate) async fn read_body(&self, body: Body) -> Result<Bytes, Problem> {
         let limits = &self.0.config.limits;

@@ -1,7 +1,7 @@
 //! `/v1/subscriptions`: sign-ups over any channel and by any rule, and what the holder of a subscription's token may do.
 
 use crate::Api;
-use crate::fields::{Fields, must_be_json};
+use crate::fields::{Fields, must_be_json, time_of};
 use crate::openapi::{
     ChannelWord, MetricWord, SubscriptionStateWord, SubscriptionStatusWord, TickerText, WebhookFormatWord,
 };
@@ -244,12 +244,7 @@ struct ChangeIn {
     ),
 )]
 pub(crate) async fn create(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
-    let client = api.client(&request);
-    api.0.posts.check(client)?;
-    must_be_json(request.headers())?;
-    let body = api.read_body(request.into_body()).await?;
-    let wanted = api.wanted(Fields::of_json(&body, &SIGN_UP)?)?;
-    let status = api.sign_up(client, &wanted).await?;
+    let (wanted, status) = api.sign_up_of_json(request, &SIGN_UP).await?;
     let (email, url) = receivers(&wanted.channel);
     let taken = TakenOut {
         ticker: wanted.symbol.to_string(),
@@ -403,10 +398,13 @@ fn change_of(
         None => None,
         Some(Value::Null) => Some(None),
         Some(Value::String(text)) if text == UNTIL_RESUMED => Some(Some(Timestamp::MAX)),
-        Some(Value::String(text)) if text.parse::<Timestamp>().is_ok() => Some(text.parse().ok()),
-        Some(_) => {
-            fields.wrong("paused_until", "must be a time such as 2025-02-01T14:30:00Z, `resumed`, or null");
-            return None;
+        Some(value) => {
+            let at = time_of(&value);
+            if at.is_none() {
+                let detail = "must be a time such as 2025-02-01T14:30:00Z, `resumed`, or null";
+                fields.wrong("paused_until", detail);
+            }
+            Some(Some(at?))
         }
     };
     Some(SubscriptionChange { rule, quiet, paused_until, rotate_secret: false })
@@ -445,19 +443,22 @@ impl Api {
     }
 
     fn subscription_out(&self, subscription: &Subscription) -> SubscriptionOut {
-        let (email, url) = receivers(&subscription.channel);
-        let webhook = match &subscription.channel {
-            Channel::Webhook(webhook) => Some(webhook),
-            Channel::Email(_) => None,
-        };
         let secret = || {
             let (id, nonce) = (subscription.id, &subscription.nonce);
             self.0.tokens.webhook_secret(id, nonce, subscription.secret_generation).expose()
         };
-        // A channel's readers see its confirmation. The token in it lets them pause what is posted; path and query
-        // would let them post there themselves.
-        let is_own = |webhook: &&Webhook| webhook.format == WebhookFormat::Standard;
-        let origin = |webhook: &Webhook| webhook.url.url().origin().ascii_serialization();
+        let (email, url) = receivers(&subscription.channel);
+        let (format, url, secret) = match &subscription.channel {
+            Channel::Email(_) => (None, None, None),
+            Channel::Webhook(Webhook { format: format @ WebhookFormat::Standard, .. }) => {
+                (Some(format), url, Some(secret()))
+            }
+            // A channel's readers see its confirmation. The token in it lets them pause what is posted; path and query
+            // would let them post there themselves.
+            Channel::Webhook(Webhook { format, url }) => {
+                (Some(format), Some(url.url().origin().ascii_serialization()), None)
+            }
+        };
         let paused = subscription.paused_until.filter(|_| subscription.is_paused(self.0.clock.now()));
         SubscriptionOut {
             id: subscription.id.to_string(),
@@ -465,9 +466,9 @@ impl Api {
             metric: subscription.metric.as_str(),
             channel: subscription.channel.kind().as_str(),
             email,
-            url: if webhook.is_none_or(|webhook| is_own(&webhook)) { url } else { webhook.map(origin) },
-            format: webhook.map(|webhook| webhook.format.as_str()),
-            secret: webhook.filter(is_own).map(|_| secret()),
+            url,
+            format: format.map(|format| format.as_str()),
+            secret,
             rule: rule_out(subscription.rule, self.0.config.rule),
             rule_text: subscription.rule.to_string(),
             status: subscription.status.as_str(),

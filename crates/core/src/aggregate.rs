@@ -1,5 +1,6 @@
 //! Longer bars made of one-minute bars: aligned to the session, never to the UTC day, and exact.
 
+use crate::decimal::divide_half_even;
 use crate::{Bar, Calendar, FeedLabel, Minute, Price};
 use std::fmt;
 use std::ops::Range;
@@ -202,18 +203,6 @@ fn traded(bar: &Bar) -> Option<i128> {
     bar.vwap.map(|vwap| i128::from(vwap.nanos()) * i128::from(bar.volume.shares()))
 }
 
-/// The integer nearest to `dividend / divisor`, of two equally near the even one. `dividend` is not negative,
-/// `divisor` positive.
-fn divide_half_even(dividend: i128, divisor: i128) -> i128 {
-    let (quotient, rest) = (dividend / divisor, dividend % divisor);
-    let up = match (2 * rest).cmp(&divisor) {
-        std::cmp::Ordering::Less => 0,
-        std::cmp::Ordering::Equal => quotient % 2,
-        std::cmp::Ordering::Greater => 1,
-    };
-    quotient + up
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -261,14 +250,6 @@ mod tests {
         ] {
             assert_eq!(bucket(interval, true, minute).unwrap(), expected, "{interval} {minute}");
         }
-    }
-
-    #[test]
-    fn halves_round_to_even() {
-        assert_eq!(divide_half_even(5, 2), 2);
-        assert_eq!(divide_half_even(7, 2), 4);
-        assert_eq!(divide_half_even(8, 3), 3);
-        assert_eq!(divide_half_even(7, 3), 2);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Decimal text to scaled integers, without a float in between.
+//! Decimal text to scaled integers and back, and their division, without a float in between.
 
 /// What to do with digits beyond the places that are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,15 @@ pub enum DecimalError {
     /// More significant decimals than are kept, and [`Excess::Refuse`].
     #[error("more decimals than can be kept")]
     Inexact,
+}
+
+/// The integer nearest to `dividend / divisor`, of two equally near the even one. `dividend` is not negative, `divisor`
+/// positive.
+pub fn divide_half_even(dividend: i128, divisor: i128) -> i128 {
+    let quotient = dividend / divisor;
+    let twice = 2 * (dividend % divisor);
+    let up = twice > divisor || (twice == divisor && quotient % 2 == 1);
+    quotient + i128::from(up)
 }
 
 const MAX_DIGITS: usize = 40;
@@ -164,6 +173,14 @@ mod tests {
             assert_eq!(exact(text), Err(DecimalError::Overflow), "{text:?}");
         }
         assert_eq!(exact("0.0000000001"), Err(DecimalError::Inexact));
+    }
+
+    #[test]
+    fn halves_round_to_even() {
+        assert_eq!(divide_half_even(5, 2), 2);
+        assert_eq!(divide_half_even(7, 2), 4);
+        assert_eq!(divide_half_even(8, 3), 3);
+        assert_eq!(divide_half_even(7, 3), 2);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Stock splits: history in today's units.
 
+use crate::decimal::divide_half_even;
 use crate::{Bar, Price, Symbol, Volume};
 use jiff::civil::Date;
 
@@ -34,14 +35,15 @@ impl Split {
     /// A price from before the split in the units after it, rounded once, half to even, to 1e-9 dollars.
     /// A price that would leave the range of [`Price`] stays at its edge.
     pub fn price(&self, before: Price) -> Price {
-        let nanos = div_half_even(i128::from(before.nanos()) * i128::from(self.old), i128::from(self.new));
+        let nanos = divide_half_even(i128::from(before.nanos()) * i128::from(self.old), i128::from(self.new));
         let nanos = nanos.clamp(1, i128::from(Price::MAX.nanos())) as i64;
         Price::from_nanos(nanos).unwrap_or(before)
     }
 
     /// A volume from before the split in the units after it, rounded once, half to even, to a share.
     pub fn volume(&self, before: Volume) -> Volume {
-        let shares = div_half_even(i128::from(before.shares()) * i128::from(self.new), i128::from(self.old));
+        let shares =
+            divide_half_even(i128::from(before.shares()) * i128::from(self.new), i128::from(self.old));
         Volume::from_shares(shares.clamp(0, i128::from(Volume::MAX.shares())) as i64).unwrap_or(before)
     }
 
@@ -57,14 +59,6 @@ impl Split {
             ..*before
         }
     }
-}
-
-/// Rounds `numerator / denominator` half to even. Both non-negative, the denominator above 0.
-fn div_half_even(numerator: i128, denominator: i128) -> i128 {
-    let quotient = numerator / denominator;
-    let twice = 2 * (numerator % denominator);
-    let up = twice > denominator || (twice == denominator && quotient % 2 == 1);
-    quotient + i128::from(up)
 }
 
 /// A split whose terms make no sense.

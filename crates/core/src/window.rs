@@ -220,20 +220,11 @@ impl Windows {
     ) -> Option<(i64, u128, u16)> {
         let from = start.plus(-i32::from(minutes));
         self.knows(symbol, from).then(|| {
-            let track = &self.tracks[symbol];
-            let first = from.index().max(track.oldest);
-            let end = if track.bars > 0 { start.index().min(track.newest + 1) } else { first };
-            let mut at = row(first);
-            let (mut sum, mut squares, mut bars) = (0, 0, 0);
-            for _ in first..end {
-                let cell = self.cells[at * self.symbols + symbol];
-                at = if at + 1 == DAY as usize { 0 } else { at + 1 };
-                if cell != ABSENT {
-                    let value = Values(cell).of(metric);
-                    (sum, squares, bars) = (sum + value, squares + square(value, 0), bars + 1);
-                }
-            }
-            (sum, squares, bars)
+            let bars = self.bars_in(symbol, from.index()..start.index());
+            bars.fold((0, 0, 0), |(sum, squares, bars), (_, cell)| {
+                let value = Values(cell).of(metric);
+                (sum + value, squares + square(value, 0), bars + 1)
+            })
         })
     }
 
@@ -244,16 +235,8 @@ impl Windows {
 
     /// The bars before `start` in the window, newest first.
     pub fn before(&self, symbol: usize, start: Minute) -> impl Iterator<Item = (Minute, Values)> {
-        let track = &self.tracks[symbol];
-        let range = if track.bars > 0 { track.oldest..start.index().min(track.newest + 1) } else { 0..0 };
-        // Rows follow each other backwards; to divide for each would take most of the time.
-        let mut next = row(range.end);
-        range.rev().filter_map(move |minute| {
-            next = next.checked_sub(1).unwrap_or(DAY as usize - 1);
-            let cell =
-                if self.occupied[next] > 0 { self.cells[next * self.symbols + symbol] } else { ABSENT };
-            (cell != ABSENT).then(|| (Minute::from_index(minute), Values(cell)))
-        })
+        let bars = self.bars_in(symbol, i32::MIN..start.index()).rev();
+        bars.map(|(minute, cell)| (Minute::from_index(minute), Values(cell)))
     }
 
     /// Whether everything since `from` is in the window.
@@ -289,10 +272,7 @@ impl Windows {
         if track.bars == 0 {
             return;
         }
-        let bars: Vec<(i32, Cell)> = (track.oldest..=track.newest)
-            .map(|minute| (minute, self.cell(symbol, minute)))
-            .filter(|&(_, cell)| cell != ABSENT)
-            .collect();
+        let bars: Vec<(i32, Cell)> = self.bars_in(symbol, i32::MIN..i32::MAX).collect();
         self.clear(symbol);
         for (minute, cell) in bars {
             let converted = match (Price::from_nanos(cell[0]), Volume::from_shares(cell[1])) {
@@ -386,8 +366,8 @@ impl Windows {
         if known == cell {
             return Arrival::Unchanged;
         }
-        let before = (track.oldest..minute).rev().find_map(|minute| self.present(symbol, minute));
-        let after = (minute + 1..=track.newest).find_map(|minute| self.present(symbol, minute));
+        let before = self.bars_in(symbol, i32::MIN..minute).next_back().map(|(_, cell)| cell);
+        let after = self.bars_in(symbol, minute + 1..i32::MAX).next().map(|(_, cell)| cell);
         for metric in 0..2 {
             let sums = &mut track.day[metric];
             let gap = |one: Option<Cell>, two: Option<Cell>| match (one, two) {
@@ -432,23 +412,31 @@ impl Windows {
     }
 
     fn scan(&self, symbol: usize, minute: i32, minutes: u16) -> Option<Trailing> {
-        let track = &self.tracks[symbol];
         let from = minute - i32::from(minutes);
         if !self.knows(symbol, Minute::from_index(from)) {
             return None;
         }
         let mut trailing = Trailing::default();
-        for minute in from.max(track.oldest)..minute.min(track.newest.saturating_add(1)) {
-            if let Some(cell) = self.present(symbol, minute) {
-                trailing.add(cell);
-            }
+        for (_, cell) in self.bars_in(symbol, from..minute) {
+            trailing.add(cell);
         }
         Some(trailing)
     }
 
-    /// The cell of a minute between the oldest and the newest, where there is a bar.
-    fn present(&self, symbol: usize, minute: i32) -> Option<Cell> {
-        (self.occupied[row(minute)] > 0).then(|| self.cell(symbol, minute)).filter(|&cell| cell != ABSENT)
+    /// The bars of a range of minutes, oldest first.
+    #[inline]
+    fn bars_in(&self, symbol: usize, range: Range<i32>) -> impl DoubleEndedIterator<Item = (i32, Cell)> {
+        let track = &self.tracks[symbol];
+        let known = if track.bars > 0 { track.oldest..track.newest.saturating_add(1) } else { 0..0 };
+        let range = range.start.max(known.start)..range.end.min(known.end);
+        // Rows follow each other; to divide for each would take most of the time.
+        let (from, first) = (range.start, row(range.start));
+        range.filter_map(move |minute| {
+            let at = first + (minute - from) as usize;
+            let at = if at < DAY as usize { at } else { at - DAY as usize };
+            let cell = if self.occupied[at] > 0 { self.cells[at * self.symbols + symbol] } else { ABSENT };
+            (cell != ABSENT).then_some((minute, cell))
+        })
     }
 
     fn cell(&self, symbol: usize, minute: i32) -> Cell {

@@ -10,6 +10,7 @@
 use super::condition::Effect;
 use crate::{Reject, StreamEvent};
 use jiff::{SignedDuration, Timestamp};
+use qqq_core::decimal::divide_half_even;
 use qqq_core::{Bar, FeedLabel, Minute, Price, Symbol, Volume};
 use std::collections::BTreeMap;
 
@@ -191,10 +192,10 @@ impl Cell {
         let (open, close) = (prices.open?.1, prices.close?.1);
         let (low, high) = (prices.low?, prices.high?);
         let bar = || {
-            let shares = i64::try_from(rounded(self.size, SHARE.into()))
+            let shares = i64::try_from(divide_half_even(self.size, SHARE.into()))
                 .map_err(|_| "a volume out of range".to_owned())?;
             // A trade's size is above 0, and an average lies between what it averages.
-            let vwap = i64::try_from(rounded(self.notional, self.size.max(1))).ok();
+            let vwap = i64::try_from(divide_half_even(self.notional, self.size.max(1))).ok();
             let vwap = vwap.and_then(|nanos| Price::from_nanos(nanos).ok());
             let bar = Bar {
                 symbol,
@@ -212,17 +213,6 @@ impl Cell {
         };
         Some(bar())
     }
-}
-
-/// The quotient, half to even. Of numbers not below 0, by one above.
-fn rounded(number: i128, by: i128) -> i128 {
-    let (quotient, rest) = (number / by, number % by);
-    let up = match (rest * 2).cmp(&by) {
-        std::cmp::Ordering::Less => false,
-        std::cmp::Ordering::Equal => quotient % 2 == 1,
-        std::cmp::Ordering::Greater => true,
-    };
-    quotient + i128::from(up)
 }
 
 fn plus(at: Timestamp, by: SignedDuration) -> Timestamp {
