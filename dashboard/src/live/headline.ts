@@ -1,0 +1,92 @@
+/** The sentence at the top: is anything unusual happening, and can I believe it? */
+
+import type { Alert, SpikeSettings, Status, StatusEvent } from "../api/types";
+import { count } from "../words/number";
+import { headline } from "../words/sentence";
+import { marketClock, marketDay, marketDateOf, span } from "../words/time";
+import type { Ticker } from "./market.svelte";
+
+/** Minutes of the feed's clock for which an alert is what there is to say. */
+const NEWS_MINUTES = 15;
+
+export interface Headline {
+  text: string;
+  tone: "quiet" | "unusual" | "bad";
+  /** The alert it is about. */
+  alert: Alert | null;
+}
+
+/** What the sentence is made of. */
+export interface Facts {
+  tickers: Ticker[];
+  alerts: Alert[];
+  feed: StatusEvent | null;
+  status: Status | null;
+  asOf: string | null;
+  rule: SpikeSettings;
+}
+
+/** Where the figures are invented or recorded, every sentence says so first. */
+function kindOf(facts: Facts): string {
+  const mode = facts.feed?.mode ?? facts.status?.feed?.mode;
+  if (mode === "simulated") return "Simulated market. ";
+  return mode === "replayed" ? "Recorded market. " : "";
+}
+
+/** What is wrong with the data, if something is. */
+export function trouble(facts: Facts): string | null {
+  const problem = facts.feed ? facts.feed.problem : facts.status?.feed?.problem;
+  if (problem) return `The feed has a problem: ${problem}`;
+  const silent = facts.status?.stale?.seconds;
+  return silent ? `No bar has come for ${span(silent)}, and the market is open.` : null;
+}
+
+/** The newest alert that is news and still stands. */
+function news(facts: Facts): Alert | null {
+  const { asOf } = facts;
+  if (asOf === null) return null;
+  const from = Date.parse(asOf) - NEWS_MINUTES * 60_000;
+  const standing = facts.alerts.filter(
+    (alert) => alert.state === "raised" && Date.parse(alert.start) >= from,
+  );
+  return standing[0] ?? null;
+}
+
+/** Alerts of the trading day the feed's clock is in that still stand. */
+export function today(facts: Facts): Alert[] {
+  const { asOf } = facts;
+  if (asOf === null) return [];
+  const date = marketDateOf(asOf);
+  return facts.alerts.filter((alert) => alert.state === "raised" && marketDateOf(alert.start) === date);
+}
+
+export function headlineNow(facts: Facts): Headline {
+  const kind = kindOf(facts);
+  const told = (text: string, tone: Headline["tone"], alert: Alert | null = null): Headline => ({
+    text: kind + text,
+    tone,
+    alert,
+  });
+  const bad = trouble(facts);
+  if (bad !== null) return told(bad, "bad");
+  const withBars = facts.tickers.filter((ticker) => ticker.now.bar !== null).length;
+  if (facts.tickers.length === 0) return told("Nothing is on the watchlist.", "quiet");
+  if (withBars === 0) return told("Waiting for the first bar.", "quiet");
+  const phase = facts.feed?.session ?? facts.status?.session.phase;
+  const alert = news(facts);
+  if (alert !== null) {
+    return told(`${headline(alert, facts.rule.window)}, at ${marketClock(alert.start)}`, "unusual", alert);
+  }
+  if (phase === "closed") {
+    const next = facts.status?.session.next;
+    const opens = next ? `: it opens ${marketDay(next.at)} ${marketClock(next.at)} New York` : "";
+    return told(`The market is closed${opens}.`, "quiet");
+  }
+  const all = withBars === 1 ? "one symbol is" : `all ${withBars} are`;
+  const usual = withBars === 1 ? "its usual range" : "their usual range";
+  return told(`Quiet: ${all} inside ${usual}.`, "quiet");
+}
+
+/** `4 alerts today`. */
+export const todayInWords = (alerts: number): string =>
+  alerts === 0 ? "no alerts today" : `${count(alerts, "alert")} today`;

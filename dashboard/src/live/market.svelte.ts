@@ -1,0 +1,235 @@
+/** What the page knows of the market, kept current by the stream. Components read it; only this module changes it. */
+
+import { all, ApiError, get } from "../api/client";
+import type {
+  Alert,
+  BarEvent,
+  Page,
+  Sparkline,
+  SpikeSettings,
+  StatisticsEvent,
+  Status,
+  StatusEvent,
+  Symbol,
+} from "../api/types";
+import { marketDateOf } from "../words/time";
+import { type Connection, type EventName, open } from "./stream";
+
+/** Alerts held; older ones are asked for by the page that lists them. */
+const ALERTS_HELD = 500;
+/** Minutes that one point of a sparkline stands for. */
+export const SPARK_STEP = 5;
+/** How often the facts that no event tells are asked for. */
+const STATUS_EVERY_MS = 30_000;
+/** A page that nobody sees is brought up to date this often, for its title. */
+const HIDDEN_FLUSH_MS = 2_000;
+
+/** One symbol. `now` is replaced as a whole, once for each drawn frame at the most. */
+export class Ticker {
+  readonly symbol: string;
+  now: Symbol = $state.raw() as Symbol;
+  spark: Sparkline | null = $state.raw(null);
+
+  constructor(now: Symbol) {
+    this.symbol = now.symbol;
+    this.now = now;
+  }
+}
+
+const HOUSE: SpikeSettings = { kind: "spike", ratio: 3, window: "60m", min_bars: 30, cooldown: "60m" };
+
+class Market {
+  /** In the order of the watchlist. */
+  tickers: Ticker[] = $state.raw([]);
+  /** Newest first. */
+  alerts: Alert[] = $state.raw([]);
+  /** The newest the stream told of the feed. */
+  feed: StatusEvent | null = $state.raw(null);
+  /** What only `/v1/status` tells. */
+  status: Status | null = $state.raw(null);
+  connection: Connection = $state("connecting");
+  /** Why there is nothing to show, where that is so. */
+  failure: ApiError | null = $state.raw(null);
+  loaded = $state(false);
+  /** The tracker's own rule: what "unusual" means on every scale. */
+  rule: SpikeSettings = $derived(this.status?.rule ?? HOUSE);
+  /** The time it is, by the feed's clock. */
+  asOf: string | null = $derived(this.feed?.as_of ?? this.status?.as_of ?? null);
+
+  #bySymbol = new Map<string, Ticker>();
+  #changed = new Map<string, Symbol>();
+  #sparks = new Map<string, Sparkline>();
+  #news: Alert[] = [];
+  #status: StatusEvent | null = null;
+  #scheduled = false;
+  #close: () => void = () => {};
+
+  ticker(symbol: string): Ticker | undefined {
+    return this.#bySymbol.get(symbol);
+  }
+
+  /** Finds a symbol by what people call it: today's ticker or a former one, in any case. */
+  find(name: string): Ticker | undefined {
+    const wanted = name.trim().toUpperCase();
+    const known = this.#bySymbol.get(wanted);
+    return known ?? this.tickers.find((ticker) => ticker.now.former_symbols.includes(wanted));
+  }
+
+  /** Loads everything, and follows the stream from there. Tries again by itself. */
+  async start(): Promise<void> {
+    this.#close();
+    try {
+      const [symbols, alerts] = await Promise.all([
+        all<Symbol>("/v1/symbols"),
+        get<Page<Alert>>("/v1/alerts"),
+      ]);
+      const status = this.#readStatus();
+      this.#adopt(symbols.body, alerts.body.items);
+      this.failure = null;
+      this.#close = open(symbols.position, {
+        event: (name, data) => this.#take(name, data),
+        connection: (state) => (this.connection = state),
+        reset: () => void this.start(),
+      });
+      await status;
+      this.loaded = true;
+      void this.#readSparks();
+    } catch (error) {
+      this.connection = "reconnecting";
+      if (!this.loaded) this.failure = error instanceof ApiError ? error : new ApiError(0, String(error));
+      const after = error instanceof ApiError ? error.retryAfter : null;
+      setTimeout(() => void this.start(), (after ?? 3) * 1000);
+    }
+  }
+
+  /** Asks for the facts that no event tells, now and from time to time. */
+  watchStatus() {
+    const seen = () => document.visibilityState === "visible";
+    setInterval(() => seen() && void this.#readStatus(), STATUS_EVERY_MS);
+    document.addEventListener("visibilitychange", () => {
+      if (seen()) void this.#readStatus();
+      // Frames are not drawn while nobody looks: what waits for one would wait until somebody does.
+      this.#scheduled = false;
+      this.#schedule();
+    });
+  }
+
+  async #readStatus(): Promise<void> {
+    try {
+      this.status = (await get<Status>("/v1/status")).body;
+    } catch {
+      // The stream's state says that the server is away.
+    }
+  }
+
+  async #readSparks(): Promise<void> {
+    try {
+      const { body } = await all<Sparkline>("/v1/sparklines");
+      for (const spark of body) {
+        const ticker = this.#bySymbol.get(spark.symbol);
+        if (ticker) ticker.spark = spark;
+      }
+    } catch {
+      // The lines begin with the next bars.
+    }
+  }
+
+  #adopt(symbols: Symbol[], alerts: Alert[]) {
+    this.#changed.clear();
+    this.#sparks.clear();
+    this.#news = [];
+    const known = this.#bySymbol;
+    this.#bySymbol = new Map();
+    this.tickers = symbols.map((symbol) => {
+      const ticker = known.get(symbol.symbol) ?? new Ticker(symbol);
+      ticker.now = symbol;
+      this.#bySymbol.set(symbol.symbol, ticker);
+      return ticker;
+    });
+    this.alerts = alerts;
+  }
+
+  #take(name: EventName, data: unknown) {
+    if (name === "bar") this.#takeBar(data as BarEvent);
+    else if (name === "stats") this.#takeStatistics(data as StatisticsEvent);
+    else if (name === "alert") this.#news = merged(this.#news, [data as Alert]);
+    else this.#status = data as StatusEvent;
+    this.#schedule();
+  }
+
+  #latest(symbol: string): Symbol | undefined {
+    return this.#changed.get(symbol) ?? this.#bySymbol.get(symbol)?.now;
+  }
+
+  #takeBar({ symbol, feed, ...bar }: BarEvent) {
+    const known = this.#latest(symbol);
+    if (!known || (known.bar && bar.start < known.bar.start)) return;
+    this.#changed.set(symbol, { ...known, bar, feed });
+    const spark = this.#sparks.get(symbol) ?? this.#bySymbol.get(symbol)?.spark ?? null;
+    this.#sparks.set(symbol, extended(spark, { symbol, ...bar }));
+  }
+
+  #takeStatistics({ symbol, statistics, day_change }: StatisticsEvent) {
+    const known = this.#latest(symbol);
+    if (known) {
+      this.#changed.set(symbol, { ...known, statistics, day_change: day_change ?? known.day_change });
+    }
+  }
+
+  #schedule() {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    if (document.visibilityState === "hidden") setTimeout(() => this.#flush(), HIDDEN_FLUSH_MS);
+    else requestAnimationFrame(() => this.#flush());
+  }
+
+  #flush() {
+    this.#scheduled = false;
+    for (const [symbol, now] of this.#changed) {
+      const ticker = this.#bySymbol.get(symbol);
+      if (ticker) ticker.now = now;
+    }
+    for (const [symbol, spark] of this.#sparks) {
+      const ticker = this.#bySymbol.get(symbol);
+      if (ticker) ticker.spark = spark;
+    }
+    this.#changed.clear();
+    this.#sparks.clear();
+    if (this.#news.length > 0) this.alerts = merged(this.alerts, this.#news);
+    this.#news = [];
+    if (this.#status) this.feed = this.#status;
+    this.#status = null;
+  }
+}
+
+/** Alerts with what is new or changed among them, newest first. */
+export function merged(alerts: Alert[], news: Alert[]): Alert[] {
+  const byId = new Map(alerts.map((alert) => [alert.id, alert]));
+  for (const alert of news) byId.set(alert.id, alert);
+  const newestFirst = (one: Alert, other: Alert) =>
+    other.start.localeCompare(one.start) || other.id.localeCompare(one.id);
+  return [...byId.values()].sort(newestFirst).slice(0, ALERTS_HELD);
+}
+
+/** A sparkline with one more bar; a bar of another session begins a new one. */
+export function extended(
+  spark: Sparkline | null,
+  bar: { symbol: string; start: string; close: number },
+): Sparkline {
+  const begun = {
+    symbol: spark?.symbol ?? bar.symbol,
+    date: marketDateOf(bar.start),
+    start: bar.start,
+    closes: [bar.close],
+  };
+  if (!spark?.start) return begun;
+  const at = Math.floor((Date.parse(bar.start) - Date.parse(spark.start)) / (SPARK_STEP * 60_000));
+  // Longer than a day of extended hours: another session has begun.
+  if (at < 0 || at >= (16 * 60) / SPARK_STEP) return begun;
+  const closes = spark.closes.slice();
+  while (closes.length <= at) closes.push(null);
+  closes[at] = bar.close;
+  return { ...spark, closes };
+}
+
+export const market = new Market();

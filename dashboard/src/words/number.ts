@@ -1,0 +1,51 @@
+/** Numbers in the reader's own notation. */
+
+const locale = typeof navigator === "undefined" ? "en-US" : navigator.language;
+
+type Options = Intl.NumberFormatOptions;
+
+function format(options: Options): (value: number) => string {
+  const made = new Intl.NumberFormat(locale, options);
+  return (value) => made.format(value);
+}
+
+const cents = format({ minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const small = format({ minimumFractionDigits: 4, maximumFractionDigits: 4 });
+const whole = format({ maximumFractionDigits: 0 });
+const compact = format({ notation: "compact", maximumSignificantDigits: 3 });
+const oneDigit = format({ minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const significant = format({ maximumSignificantDigits: 3 });
+const percents = format({ minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const plainNumber = format({ maximumFractionDigits: 9 });
+
+/** What stands where there is no value. */
+export const NONE = "–";
+
+/** Dollars, without a sign: two places, four below one dollar. */
+export const price = (value: number): string => (value >= 1 ? cents(value) : small(value));
+
+/** Shares, each of them. */
+export const shares = (value: number): string => whole(value);
+
+/** A large number in three digits: `9.64M`. */
+export const short = (value: number): string => (value < 1000 ? significant(value) : compact(value));
+
+/** A ratio: `18.7`, and without a fraction from 100 on. */
+export const ratio = (value: number): string => (value < 100 ? oneDigit(value) : whole(value));
+
+/** A part of one as a percentage, without the sign: 0.0031 is `0.31`. */
+export const percent = (value: number): string => percents(value * 100);
+
+/** Percentage points as they are: `1.48`. */
+export const points = (value: number): string => percents(value);
+
+/** A number as it is. */
+export const plain = (value: number): string => plainNumber(value);
+
+/** A figure of a metric: dollars, or shares in short. */
+export const amount = (metric: "price" | "volume", value: number): string =>
+  metric === "price" ? price(value) : short(value);
+
+/** `1 alert`, `2 alerts`. */
+export const count = (number: number, one: string, many = `${one}s`): string =>
+  `${whole(number)} ${number === 1 ? one : many}`;
