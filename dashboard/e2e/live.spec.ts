@@ -1,0 +1,89 @@
+/** What moves by itself: the stream, its breaks, and the program's restarts. */
+
+import { complaints, expect, test, Tracker } from "./tracker";
+
+/** Bars of one symbol as the stream tells them, with the time they came. */
+async function* bars(tracker: Tracker, symbol: string, signal: AbortSignal) {
+  const response = await fetch(`${tracker.url}/v1/stream?symbols=${symbol}`, { signal });
+  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    text += value;
+    for (let end = text.indexOf("\n\n"); end >= 0; end = text.indexOf("\n\n")) {
+      const frame = text.slice(0, end);
+      text = text.slice(end + 2);
+      const data = /^event: bar\ndata: (.*)$/m.exec(frame)?.[1];
+      if (data) yield { start: (JSON.parse(data) as { start: string }).start, at: Date.now() };
+    }
+  }
+}
+
+test("a committed bar is on the page within a second", async ({ page, tracker }) => {
+  await page.goto(tracker.url);
+  await expect(page.locator('[data-symbol="NVDA"]')).toBeVisible();
+  await page.evaluate(() => {
+    const row = document.querySelector<HTMLElement>('[data-symbol="NVDA"]')!;
+    const seen: Record<string, number> = {};
+    Object.assign(window, { seen });
+    new MutationObserver(() => (seen[row.dataset.start!] ??= Date.now())).observe(row, { attributes: true });
+  });
+  const stop = new AbortController();
+  const told: { start: string; at: number }[] = [];
+  for await (const bar of bars(tracker, "NVDA", stop.signal)) {
+    told.push(bar);
+    if (told.length === 6) break;
+  }
+  stop.abort();
+  const last = told.at(-1)!.start;
+  await page.waitForFunction((start) => start in (window as unknown as { seen: object }).seen, last);
+  const seen = await page.evaluate(() => (window as unknown as { seen: Record<string, number> }).seen);
+  const late = told.filter(({ start }) => start in seen).map(({ start, at }) => seen[start]! - at);
+  expect(late.length).toBeGreaterThan(3);
+  expect(Math.max(...late)).toBeLessThan(1000);
+});
+
+test("the page says that the connection is lost, and goes on by itself when the program is back", async ({
+  page,
+}) => {
+  const tracker = await Tracker.start();
+  try {
+    await page.goto(tracker.url);
+    const row = page.locator('[data-symbol="NVDA"]');
+    await expect(row).toBeVisible();
+    await tracker.kill();
+    await expect(page.getByText("Connection lost")).toBeVisible();
+    const before = (await row.getAttribute("data-start"))!;
+    await tracker.resume();
+    await expect(page.getByText("Connection lost")).toBeHidden({ timeout: 30_000 });
+    await expect
+      .poll(async () => (await row.getAttribute("data-start"))! > before, { timeout: 30_000 })
+      .toBe(true);
+    // What was missed is there: the page and the API say the same of every alert.
+    const { items } = (await tracker.json("/v1/alerts?limit=5")) as { items: { id: string }[] };
+    await page.goto(`${tracker.url}/alerts`);
+    for (const { id } of items) await expect(page.locator(`a[href="/alerts/${id}"]`).first()).toBeAttached();
+  } finally {
+    await tracker.stop();
+  }
+});
+
+test("rows stay where they are while somebody points at them", async ({ page, tracker }) => {
+  const said = complaints(page);
+  await page.goto(tracker.url);
+  const order = () =>
+    page
+      .locator("[data-symbol]")
+      .evaluateAll((rows) => rows.map((row) => (row as HTMLElement).dataset.symbol));
+  await page.locator("[data-symbol]").nth(3).hover();
+  await expect(page.getByText("The order is held")).toBeVisible();
+  const before = await order();
+  const { symbol } = await tracker.alert();
+  // A few more bars of everything.
+  const row = page.locator(`[data-symbol="${symbol}"]`);
+  const start = await row.getAttribute("data-start");
+  await expect.poll(async () => row.getAttribute("data-start")).not.toBe(start);
+  expect(await order()).toEqual(before);
+  expect(said).toEqual([]);
+});

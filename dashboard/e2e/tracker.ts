@@ -1,0 +1,150 @@
+/** The built program, in a folder of its own, with a simulated market: what the pages are tested against. */
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { type Page, test as base } from "@playwright/test";
+
+const BINARY = process.env.QQQ_TRACKER ?? resolve(import.meta.dirname, "../../target/debug/qqq-tracker");
+const PATIENCE_MS = 30_000;
+
+/** Waits until `look` finds something. */
+export async function until<T>(what: string, look: () => Promise<T | null | undefined>): Promise<T> {
+  const deadline = Date.now() + PATIENCE_MS;
+  for (;;) {
+    const found = await look().catch(() => null);
+    if (found !== null && found !== undefined) return found;
+    if (Date.now() > deadline) throw new Error(`waited ${PATIENCE_MS} ms in vain for ${what}`);
+    await new Promise((wake) => setTimeout(wake, 20));
+  }
+}
+
+/** A port nobody listens on. */
+function freePort(): Promise<number> {
+  return new Promise((found, failed) => {
+    const server = createServer();
+    server.once("error", failed);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() =>
+        address !== null && typeof address === "object" ? found(address.port) : failed(address),
+      );
+    });
+  });
+}
+
+export class Tracker {
+  #process: ChildProcess | null = null;
+
+  private constructor(
+    readonly folder: string,
+    readonly url: string,
+  ) {}
+
+  /** Starts one. `settings` are lines of its configuration beside listening and the store. */
+  static async start(settings = SIMULATED): Promise<Tracker> {
+    const port = await freePort();
+    const url = `http://127.0.0.1:${port}`;
+    const folder = mkdtempSync(join(tmpdir(), "qqq-tracker-pages-"));
+    writeFileSync(
+      join(folder, "qqq-tracker.toml"),
+      `[server]\nlisten = "127.0.0.1:${port}"\npublic_url = "${url}"\n${settings}`,
+    );
+    const tracker = new Tracker(folder, url);
+    await tracker.resume();
+    return tracker;
+  }
+
+  /** Starts it (again), with the store it has, and waits until it answers. */
+  async resume(): Promise<void> {
+    let said = "";
+    const child = spawn(BINARY, ["run"], { cwd: this.folder, stdio: ["ignore", "pipe", "pipe"] });
+    const hear = (text: Buffer) => (said = (said + text.toString()).slice(-4000));
+    child.stdout.on("data", hear);
+    child.stderr.on("data", hear);
+    child.once("error", (error) => hear(Buffer.from(String(error))));
+    this.#process = child;
+    await until("the tracker to know its first bars", async () => {
+      if (child.exitCode !== null) throw new Error(said);
+      const { items } = (await this.json("/v1/symbols")) as { items: { bar: unknown }[] };
+      return items.length > 0 && items.every((item) => item.bar !== null) ? true : null;
+    }).catch((error: unknown) => {
+      throw new Error(`${String(error)}\n${said}`);
+    });
+  }
+
+  /** Kills it, as a power cut would. */
+  async kill(): Promise<void> {
+    const child = this.#process;
+    if (!child || child.exitCode !== null) return;
+    const ended = new Promise((end) => child.once("exit", end));
+    child.kill("SIGKILL");
+    await ended;
+    this.#process = null;
+  }
+
+  async stop(): Promise<void> {
+    await this.kill();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  async json(path: string): Promise<unknown> {
+    const response = await fetch(this.url + path);
+    if (!response.ok) throw new Error(`${path} answered ${response.status}`);
+    return response.json();
+  }
+
+  /** The newest alert, waited for. */
+  alert(): Promise<{ id: string; symbol: string; metric: string; start: string }> {
+    return until("an alert", async () => {
+      const { items } = (await this.json("/v1/alerts?limit=1")) as { items: { id: string }[] };
+      return items[0] as { id: string; symbol: string; metric: string; start: string } | undefined;
+    });
+  }
+}
+
+/** A minute of every symbol each second, in the middle of a regular session. */
+export const SIMULATED = `
+[feed]
+provider = "sim"
+[feed.sim]
+seed = 3
+speed = "60x"
+start = "2025-01-29T16:00:00Z"
+`;
+
+/** A minute each minute: nothing moves while a test looks. */
+export const STILL = SIMULATED.replace('"60x"', '"1x"');
+
+/** What went wrong in a page that nobody asked about. */
+export function complaints(page: Page): string[] {
+  const heard: string[] = [];
+  page.on("pageerror", (error) => heard.push(`error: ${error.message}`));
+  page.on("console", (message) => {
+    if (message.type() === "error" || message.type() === "warning") heard.push(message.text());
+  });
+  return heard;
+}
+
+export const test = base.extend<object, { tracker: Tracker; still: Tracker }>({
+  tracker: [
+    async ({}, use) => {
+      const tracker = await Tracker.start();
+      await use(tracker);
+      await tracker.stop();
+    },
+    { scope: "worker" },
+  ],
+  still: [
+    async ({}, use) => {
+      const tracker = await Tracker.start(STILL);
+      await use(tracker);
+      await tracker.stop();
+    },
+    { scope: "worker" },
+  ],
+});
+
+export { expect } from "@playwright/test";
