@@ -1,6 +1,6 @@
 //! Answers made once and shared by all readers: body, strong `ETag`, and the compressed forms when asked for.
 
-use crate::coding::{Coding, negotiate};
+use crate::coding::{Coding, Effort, negotiate};
 use crate::problem::Problem;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -32,6 +32,7 @@ pub(crate) struct Answer {
     content_type: &'static str,
     cache_control: &'static str,
     vary: &'static str,
+    effort: Effort,
     link: Option<HeaderValue>,
     tag: String,
     /// By [`Coding`].
@@ -39,14 +40,20 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    pub(crate) fn new(content_type: &'static str, cache_control: &'static str, body: Vec<u8>) -> Self {
+    pub(crate) fn new(
+        content_type: &'static str,
+        cache_control: &'static str,
+        body: impl Into<Bytes>,
+    ) -> Self {
+        let body = body.into();
         // 72 bits of SHA-256: replicas that answer the same carry the same tag.
         let tag = URL_SAFE_NO_PAD.encode(&Sha256::digest(&body)[..9]);
         Self {
-            body: body.into(),
+            body,
             content_type,
             cache_control,
             vary: "accept-encoding",
+            effort: Effort::Usual,
             link: None,
             tag,
             coded: Default::default(),
@@ -64,6 +71,12 @@ impl Answer {
     /// The same, of an address that answers in several formats.
     pub(crate) fn by_accept(self) -> Self {
         Self { vary: "accept, accept-encoding", ..self }
+    }
+
+    /// The same, compressed as small as it gets. Who asks for a coding first waits for that: for a large script a good
+    /// part of a second.
+    pub(crate) fn kept(self) -> Self {
+        Self { effort: Effort::Utmost, ..self }
     }
 
     /// The same, with a `Link` header.
@@ -118,7 +131,9 @@ impl Answer {
     }
 
     fn coded(&self, coding: Coding) -> Option<&Bytes> {
-        self.coded[coding as usize].get_or_init(|| coding.encode(&self.body).map(Bytes::from)).as_ref()
+        self.coded[coding as usize]
+            .get_or_init(|| coding.encode(&self.body, self.effort).map(Bytes::from))
+            .as_ref()
     }
 
     /// Whether `If-None-Match` names this answer in any form (RFC 9110 section 13.1.2: weak comparison).

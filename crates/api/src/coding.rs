@@ -1,19 +1,49 @@
 //! Content codings: which one a client likes best (RFC 9110 section 12.5.3), and the compressors.
 //!
-//! Answers are compressed once per commit and read many times, so the levels lean towards size: on the API's JSON
-//! the next higher one costs several times as much for a few per cent.
+//! Answers are compressed once per commit and read many times, so the usual levels lean towards size: on the API's
+//! JSON the next higher one costs several times as much for a few per cent. What stays as long as the program runs is
+//! made as small as it gets.
 
 use axum::http::{HeaderMap, header};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::io::Write as _;
 
-const BROTLI_QUALITY: u32 = 5;
 /// log2 of the window in bytes: 4 MiB, what brotli itself defaults to.
 const BROTLI_WINDOW: u32 = 22;
 const BROTLI_BUFFER: usize = 4096;
-const ZSTD_LEVEL: i32 = 6;
-const GZIP_LEVEL: u32 = 6;
+
+/// How hard the compressors try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// For what the next commit replaces.
+    Usual,
+    /// For what stays: about fifty times the work.
+    Utmost,
+}
+
+impl Effort {
+    const fn brotli_quality(self) -> u32 {
+        match self {
+            Self::Usual => 5,
+            Self::Utmost => 11,
+        }
+    }
+
+    const fn zstd_level(self) -> i32 {
+        match self {
+            Self::Usual => 6,
+            Self::Utmost => 19,
+        }
+    }
+
+    const fn gzip_level(self) -> u32 {
+        match self {
+            Self::Usual => 6,
+            Self::Utmost => 9,
+        }
+    }
+}
 
 /// A content coding we can make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,18 +76,18 @@ impl Coding {
     }
 
     /// Compresses. `None` where the compressor fails, for which bytes in memory give it no ground.
-    pub(crate) fn encode(self, body: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn encode(self, body: &[u8], effort: Effort) -> Option<Vec<u8>> {
         let room = Vec::with_capacity(body.len() / 4);
         match self {
             Self::Brotli => {
-                let mut encoder =
-                    brotli::CompressorWriter::new(room, BROTLI_BUFFER, BROTLI_QUALITY, BROTLI_WINDOW);
+                let quality = effort.brotli_quality();
+                let mut encoder = brotli::CompressorWriter::new(room, BROTLI_BUFFER, quality, BROTLI_WINDOW);
                 encoder.write_all(body).ok()?;
                 Some(encoder.into_inner())
             }
-            Self::Zstd => zstd::bulk::compress(body, ZSTD_LEVEL).ok(),
+            Self::Zstd => zstd::bulk::compress(body, effort.zstd_level()).ok(),
             Self::Gzip => {
-                let mut encoder = GzEncoder::new(room, Compression::new(GZIP_LEVEL));
+                let mut encoder = GzEncoder::new(room, Compression::new(effort.gzip_level()));
                 encoder.write_all(body).ok()?;
                 encoder.finish().ok()
             }
@@ -168,16 +198,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_compressed_is_read_back(body in proptest::collection::vec(any::<u8>(), 0..5000)) {
+        fn what_is_compressed_is_read_back(
+            body in proptest::collection::vec(any::<u8>(), 0..5000),
+            effort in prop_oneof![Just(Effort::Usual), Just(Effort::Utmost)],
+        ) {
             let mut gunzipped = Vec::new();
-            let gzip = Coding::Gzip.encode(&body).unwrap();
+            let gzip = Coding::Gzip.encode(&body, effort).unwrap();
             flate2::read::GzDecoder::new(&gzip[..]).read_to_end(&mut gunzipped).unwrap();
             prop_assert_eq!(&gunzipped, &body);
             let mut unbrotlied = Vec::new();
-            let brotli = Coding::Brotli.encode(&body).unwrap();
+            let brotli = Coding::Brotli.encode(&body, effort).unwrap();
             brotli::Decompressor::new(&brotli[..], 4096).read_to_end(&mut unbrotlied).unwrap();
             prop_assert_eq!(&unbrotlied, &body);
-            let zstd = Coding::Zstd.encode(&body).unwrap();
+            let zstd = Coding::Zstd.encode(&body, effort).unwrap();
             prop_assert_eq!(&zstd::bulk::decompress(&zstd, body.len()).unwrap(), &body);
         }
 

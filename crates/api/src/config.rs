@@ -1,6 +1,7 @@
 //! What the API is told by whoever starts it.
 
 use crate::client::Rate;
+use crate::dashboard::Dashboard;
 use ipnet::IpNet;
 use qqq_core::SpikeRule;
 use qqq_core::channel::WebhookUrl;
@@ -33,7 +34,9 @@ pub struct ApiConfig {
     pub admit: Admit,
     /// Notified after a sign-up: a confirmation mail may be owed.
     pub outbox_hint: Arc<Notify>,
-    /// The rule alerts were raised by: for the words and the scale on the pages.
+    /// What people see at `/`.
+    pub dashboard: Dashboard,
+    /// The rule alerts were raised by: for the words on the pages.
     pub rule: SpikeRule,
     /// In a session, a live feed whose newest bar ended longer ago makes the server not ready.
     pub stale_after: Duration,
@@ -54,6 +57,7 @@ impl ApiConfig {
             sign_up: SignUpLimits::default(),
             admit: Arc::new(|_| Ok(())),
             outbox_hint: Arc::default(),
+            dashboard: Dashboard::built_in(),
             rule: SpikeRule::default(),
             stale_after: Duration::from_secs(3 * 60 + 30),
             version: env!("CARGO_PKG_VERSION"),

@@ -22,7 +22,7 @@ use qqq_store::{Amended, Confirmed, SubscriptionChange};
 use url::Url;
 use utoipa::ToSchema;
 
-/// `POST /subscribe/form`: the form of the overview. The same rules and limits as `POST /subscribe`.
+/// `POST /subscribe/form`: the form that does without scripts. The same rules and limits as `POST /subscribe`.
 pub(crate) async fn subscribe(State(api): State<Api>, request: Request) -> Response {
     match sign_up(&api, request).await {
         Ok(response) => response,

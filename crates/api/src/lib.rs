@@ -14,6 +14,7 @@ mod client;
 mod coding;
 mod config;
 mod cors;
+mod dashboard;
 mod fields;
 mod form;
 mod gate;
@@ -39,6 +40,7 @@ mod v1;
 pub use backtests::{BacktestOut, BacktestQuery, SymbolBacktest, backtest, metrics_of, summary};
 pub use client::Rate;
 pub use config::{Admit, ApiConfig, Cors, InvalidOrigin, Limits, Origin, StreamLimits};
+pub use dashboard::Dashboard;
 pub use ipnet::IpNet;
 pub use openapi::openapi;
 
@@ -257,7 +259,7 @@ impl Api {
         if let Some(cors) = cors::layer(&self.0.config.cors) {
             shared = shared.layer(cors);
         }
-        shared.merge(routes::pages().layer(around)).with_state(self.clone())
+        shared.merge(routes::pages(&self.0.config.dashboard).layer(around)).with_state(self.clone())
     }
 
     /// The tracked symbol a request means: its watchlist id.

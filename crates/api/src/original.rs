@@ -58,7 +58,8 @@ pub(crate) async fn price(
     path: TickerPath,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    api.values(path, Metric::Price, &headers)
+    let Ok(Path(ticker)) = path else { return Err(not_tracked("this")) };
+    api.values(&ticker, Metric::Price, &headers)
 }
 
 /// `GET /{ticker}/prices`.
@@ -81,7 +82,8 @@ pub(crate) async fn prices(
     path: TickerPath,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    api.values(path, Metric::Price, &headers)
+    let Ok(Path(ticker)) = path else { return Err(not_tracked("this")) };
+    api.values(&ticker, Metric::Price, &headers)
 }
 
 /// `GET /{ticker}/volume`.
@@ -104,7 +106,8 @@ pub(crate) async fn volume(
     path: TickerPath,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    api.values(path, Metric::Volume, &headers)
+    let Ok(Path(ticker)) = path else { return Err(not_tracked("this")) };
+    api.values(&ticker, Metric::Volume, &headers)
 }
 
 /// `GET /{ticker}/{metric}` of no metric. An unknown ticker is told before an unknown metric, so that a path of two
@@ -120,30 +123,19 @@ pub(crate) async fn no_metric(
     Err(Problem::bad_request("unknown_metric", detail))
 }
 
-/// `GET /s/price`: the path of the symbol pages, asked for ticker `S`.
-pub(crate) async fn price_of_s(State(api): State<Api>, headers: HeaderMap) -> Result<Response, Problem> {
-    let (id, _) = api.tracked("S").ok_or_else(|| not_tracked("S"))?;
-    Ok(api.original(id, Metric::Price, &headers))
-}
-
-/// `GET /s/volume`.
-pub(crate) async fn volume_of_s(State(api): State<Api>, headers: HeaderMap) -> Result<Response, Problem> {
-    let (id, _) = api.tracked("S").ok_or_else(|| not_tracked("S"))?;
-    Ok(api.original(id, Metric::Volume, &headers))
-}
-
 impl Api {
-    fn values(&self, path: TickerPath, metric: Metric, headers: &HeaderMap) -> Result<Response, Problem> {
-        let Ok(Path(ticker)) = path else { return Err(not_tracked("this")) };
-        let (id, _) = self.tracked(&ticker).ok_or_else(|| not_tracked(&ticker))?;
-        Ok(self.original(id, metric, headers))
-    }
-
-    fn original(&self, id: usize, metric: Metric, headers: &HeaderMap) -> Response {
-        match self.snapshot().original(id, metric) {
+    /// The answer about a ticker, spelt in whatever way.
+    pub(crate) fn values(
+        &self,
+        ticker: &str,
+        metric: Metric,
+        headers: &HeaderMap,
+    ) -> Result<Response, Problem> {
+        let (id, _) = self.tracked(ticker).ok_or_else(|| not_tracked(ticker))?;
+        Ok(match self.snapshot().original(id, metric) {
             Some(answer) => answer.respond(headers),
             None => Problem::internal().into_response(),
-        }
+        })
     }
 }
 

@@ -1,11 +1,16 @@
 //! All routes. One that programs call is described where it is handled (`#[utoipa::path]`) and listed in
 //! [`documented`]: so it is served, in `/openapi.json` and on `/docs`.
 
+use crate::dashboard::Dashboard;
 use crate::{
-    Api, backtests, bars, form, health, openapi, original, page, stream, subscribe, subscriptions, v1,
+    Api, backtests, bars, dashboard, form, health, openapi, original, page, stream, subscribe, subscriptions,
+    v1,
 };
 use axum::Router;
-use axum::routing::{get, post};
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::routing::get;
+use qqq_core::Metric;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -26,7 +31,7 @@ pub(crate) fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(subscriptions::rotate))
         .routes(routes!(backtests::run))
         .routes(routes!(stream::stream))
-        .routes(routes!(subscribe::subscribe))
+        .routes(routes!(dashboard::subscribe_page, subscribe::subscribe))
         .routes(routes!(original::price))
         .routes(routes!(original::prices))
         .routes(routes!(original::volume))
@@ -39,20 +44,26 @@ pub(crate) fn documented() -> OpenApiRouter<Api> {
 
 /// Other spellings of what is in the API.
 pub(crate) fn also() -> Router<Api> {
-    Router::new()
-        .route("/subscribe/", post(subscribe::subscribe))
-        // The ticker `S` exists, and the original endpoints take any case.
-        .route("/s/price", get(original::price_of_s))
-        .route("/s/prices", get(original::price_of_s))
-        .route("/s/volume", get(original::volume_of_s))
-        .route("/{ticker}/{metric}", get(original::no_metric))
+    let mut router = Router::new()
+        .route("/subscribe/", get(dashboard::subscribe_page).post(subscribe::subscribe))
+        .route("/{ticker}/{metric}", get(original::no_metric));
+    // Below these, pages and files have paths that say no more than `{anything}`.
+    for ticker in ["s", "alerts", "assets"] {
+        for (name, metric) in
+            [("price", Metric::Price), ("prices", Metric::Price), ("volume", Metric::Volume)]
+        {
+            let values =
+                async move |State(api): State<Api>, headers: HeaderMap| api.values(ticker, metric, &headers);
+            router = router.route(&format!("/{ticker}/{name}"), get(values));
+        }
+    }
+    router
 }
 
 /// What people look at.
-pub(crate) fn pages() -> Router<Api> {
+pub(crate) fn pages(dashboard: &Dashboard) -> Router<Api> {
     Router::new()
-        .route("/", get(page::overview))
-        .route("/s/{symbol}", get(page::symbol))
         .route("/assets/style.css", get(page::style))
         .route("/subscribe/form", get(page::subscribe_form).post(form::subscribe))
+        .merge(dashboard.routes())
 }

@@ -191,11 +191,9 @@ pub(crate) struct Snapshot {
     ranking_lists: [OnceLock<String>; 2],
     originals: [PerTicker; 2],
     details: PerTicker,
-    pages: PerTicker,
     pub(crate) symbols_page: OnceLock<Answer>,
     pub(crate) ranking_pages: [[OnceLock<Answer>; 2]; 2],
     pub(crate) alerts_page: OnceLock<Answer>,
-    pub(crate) overview: OnceLock<Answer>,
 }
 
 impl Snapshot {
@@ -220,11 +218,9 @@ impl Snapshot {
             ranking_lists: Default::default(),
             originals: Default::default(),
             details: OnceLock::new(),
-            pages: OnceLock::new(),
             symbols_page: OnceLock::new(),
             ranking_pages: Default::default(),
             alerts_page: OnceLock::new(),
-            overview: OnceLock::new(),
         }
     }
 
@@ -280,36 +276,15 @@ impl Snapshot {
         self.per_ticker(&self.details, id, render)
     }
 
-    /// The answer of `GET /s/{symbol}`, made by `render` when it is the first of this snapshot.
-    pub(crate) fn page<E>(
-        &self,
-        id: usize,
-        render: impl FnOnce(&Ticker) -> Result<Answer, E>,
-    ) -> Option<Result<&Answer, E>> {
-        let (ticker, answer) = self.slot(&self.pages, id)?;
-        if answer.get().is_none() {
-            match render(ticker) {
-                // Of two made at once, the first stays.
-                Ok(made) => drop(answer.set(made)),
-                Err(error) => return Some(Err(error)),
-            }
-        }
-        answer.get().map(Ok)
-    }
-
     fn per_ticker<'a>(
         &'a self,
         answers: &'a PerTicker,
         id: usize,
         render: impl FnOnce(&Ticker) -> Answer,
     ) -> Option<&'a Answer> {
-        let (ticker, answer) = self.slot(answers, id)?;
-        Some(answer.get_or_init(|| render(ticker)))
-    }
-
-    fn slot<'a>(&'a self, answers: &'a PerTicker, id: usize) -> Option<(&'a Ticker, &'a OnceLock<Answer>)> {
         let answers = answers.get_or_init(|| self.tickers.iter().map(|_| OnceLock::new()).collect());
-        Some((self.tickers.get(id)?, answers.get(id)?))
+        let ticker = self.tickers.get(id)?;
+        Some(answers.get(id)?.get_or_init(|| render(ticker)))
     }
 
     /// `["TSLA","NVDA"]`: the original ranking, by `stdev`.

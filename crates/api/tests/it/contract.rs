@@ -73,16 +73,30 @@ async fn former_symbols_are_understood_and_a_tracked_symbol_without_bars_has_an_
 }
 
 #[tokio::test]
-async fn the_ticker_s_is_reachable_beside_the_symbol_pages() {
+async fn tickers_spelt_like_a_part_of_the_site_are_reachable_beside_it() {
     let mut world = World::new().await;
-    world.watchlist = qqq_core::Watchlist::new([symbol("S")], []).unwrap().into();
-    world.commit_bars(&[bar("S", at("2025-01-31T19:59:00Z"), "20.5", 7)]).await;
+    let names = ["S", "ALERTS", "ASSETS"];
+    world.watchlist = qqq_core::Watchlist::new(names.map(symbol), []).unwrap().into();
+    world.commit_bars(&names.map(|name| bar(name, at("2025-01-31T19:59:00Z"), "20.5", 7))).await;
     let router = world.router().await;
-    for path in ["/S/price", "/s/price", "/s/prices"] {
-        assert_eq!(get(&router, path).await.json()["prices"], json!([20.5]), "{path}");
+    for name in names.into_iter().flat_map(|name| [name.to_owned(), name.to_lowercase()]) {
+        for path in [format!("/{name}/price"), format!("/{name}/prices")] {
+            assert_eq!(get(&router, &path).await.json()["prices"], json!([20.5]), "{path}");
+        }
+        assert_eq!(get(&router, &format!("/{name}/volume")).await.json()["volume"], json!([7]), "{name}");
     }
-    assert_eq!(get(&router, "/s/volume").await.json()["volume"], json!([7]));
-    assert!(get(&router, "/s/s").await.text().contains("<h1>S"));
+    assert_eq!(get(&router, "/s/s").await.text(), SHELL);
+    let strangers = World::new().await.router().await;
+    assert_eq!(get(&strangers, "/s/price").await.json()["code"], "unknown_ticker");
+}
+
+#[tokio::test]
+async fn a_long_watchlist_is_ranked_whole() {
+    let mut world = World::new().await;
+    let names = (0..1_000).map(|n| symbol(&format!("T{n}")));
+    world.watchlist = qqq_core::Watchlist::new(names, []).unwrap().into();
+    let values = get(&world.router().await, "/T500/price").await.json();
+    assert_eq!(values["rankings"].as_array().unwrap().len(), 1_000);
 }
 
 #[tokio::test]

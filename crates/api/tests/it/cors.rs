@@ -80,7 +80,7 @@ async fn pages_and_their_forms_are_never_shared() {
         get_with(&router, "/v1/alerts", &[("origin", FRIEND)]).await.header("access-control-allow-origin"),
         "*"
     );
-    for path in ["/", "/s/AAPL", "/subscribe/form"] {
+    for path in ["/", "/s/AAPL", "/alerts", "/assets/index-1a2B.js", "/subscribe/form"] {
         let reply = get_with(&router, path, &[("origin", FRIEND)]).await;
         assert_eq!(reply.header("access-control-allow-origin"), "", "{path}");
         assert_eq!(

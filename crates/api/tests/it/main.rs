@@ -1,13 +1,14 @@
 //! The API from outside: over its router where only answers matter, over sockets where connections do. The
 //! store is the real SQLite one, in a folder of its own.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test fails by panicking
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)] // tests
 
 mod backtests;
 mod bars;
 mod caching;
 mod contract;
 mod cors;
+mod dashboard;
 mod description;
 mod errors;
 mod faulty;

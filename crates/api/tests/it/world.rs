@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
 use prometheus_client::registry::Registry;
-use qqq_api::{Api, ApiConfig};
+use qqq_api::{Api, ApiConfig, Dashboard};
 use qqq_core::alert::Occurrence;
 use qqq_core::calendar::Market;
 use qqq_core::delivery::{Delivery, DeliveryKind};
@@ -57,10 +57,12 @@ impl World {
     pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = qqq_store::open(&format!("sqlite://{}/test.db", folder.path().display())).await.unwrap();
+        let mut config = ApiConfig::new("http://127.0.0.1:8080".parse().unwrap());
+        config.dashboard = dashboard();
         Self {
             store,
             clock: Arc::new(TestClock(Mutex::new(NOW.parse().unwrap()))),
-            config: ApiConfig::new("http://127.0.0.1:8080".parse().unwrap()),
+            config,
             calendar: Arc::new(Calendar::new(Market::Xnas, false, [])),
             watchlist: Arc::new(Watchlist::new(DEFAULT_SYMBOLS.map(symbol), []).unwrap()),
             key: TokenKey::new([7; 32]),
@@ -117,6 +119,24 @@ impl World {
             |purpose| self.key.token(purpose, subscription.id, &subscription.nonce).expose().to_owned();
         (token(Purpose::Confirm), token(Purpose::Unsubscribe))
     }
+}
+
+/// What stands at the path of every page.
+pub(crate) const SHELL: &str =
+    "<!doctype html><title>Made up</title><script type=\"module\" src=\"/assets/index-1a2B.js\"></script>";
+
+/// A dashboard made up for tests: what they show holds whether or not the real one was built.
+fn dashboard() -> Dashboard {
+    let script = "export const answer = 42;\n".repeat(40);
+    let files = [
+        (".gitignore", "*"),
+        ("index.html", SHELL),
+        ("theme.js", "document.documentElement.dataset.theme = 'dark';"),
+        ("favicon.svg", "<svg xmlns=\"http://www.w3.org/2000/svg\"/>"),
+        ("assets/index-1a2B.js", &script),
+        ("assets/index-3c4D.css", "body { margin: 0 }"),
+    ];
+    Dashboard::of(files.map(|(name, content)| (name.to_owned(), content.as_bytes().to_vec().into())))
 }
 
 /// An API that follows its store until dropped.

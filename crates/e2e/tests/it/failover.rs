@@ -41,11 +41,10 @@ fn a_provider_that_fails_is_stood_in_for_and_taken_back_and_no_window_mixes_the_
     wait_for("its figures", PATIENCE, || (hour(&http) > 1_000_000.0).then_some(()));
     assert_figures(&http, "yahoo", |minute| shares(minute) * SCALE);
     wait_for("readiness", PATIENCE, || (http.get("/readyz").status == 200).then_some(()));
-    let page = http.get("/").text();
-    assert!(
-        page.contains("Feed yahoo") && page.contains("stands in for alpaca") && page.contains("503"),
-        "{page}"
-    );
+    let told = status(&http);
+    let coverage = told["coverage"].as_str().expect("a text");
+    assert!(told["feed"] == "yahoo" && coverage.contains("stands in for alpaca"), "{told}");
+    assert!(told.to_string().contains("503"), "{told}");
     assert_eq!(
         alerts(&http),
         std::slice::from_ref(&first),
@@ -69,8 +68,8 @@ fn a_provider_that_fails_is_stood_in_for_and_taken_back_and_no_window_mixes_the_
     // Its own two hours lie where the other one's were; what is older keeps its name.
     let (_, found) = series(&tracker, "AAPL", "volume");
     assert!(found.iter().rev().take(100).all(|volume| *volume < 1_000_000.0), "{found:?}");
-    let page = http.get("/").text();
-    assert!(page.contains("Feed iex") && !page.contains("stands in"), "{page}");
+    let told = status(&http);
+    assert!(told["feed"] == "iex" && !told.to_string().contains("stands in"), "{told}");
     let kept = alerts(&http);
     assert_eq!(kept.len(), 2, "{kept:?}");
     for alert in [&first, &second] {
@@ -112,6 +111,18 @@ fn alerts(http: &Http) -> Vec<Value> {
 /// The feed that a symbol's figures are of.
 fn feed(http: &Http) -> String {
     http.get("/v1/symbols/AAPL").json()["feed"].as_str().unwrap_or_default().to_owned()
+}
+
+/// How things stand, as a stream tells first.
+fn status(http: &Http) -> Value {
+    let mut stream = TcpStream::connect(http.address()).expect("a connection");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    write!(stream, "GET /v1/stream HTTP/1.1\r\nhost: {}\r\n\r\n", http.address()).expect("a request");
+    let lines = BufReader::new(stream).lines().map_while(Result::ok);
+    let data = lines
+        .skip_while(|line| line != "event: status")
+        .find_map(|line| line.strip_prefix("data:").map(|data| serde_json::from_str(data).expect("JSON")));
+    data.expect("a status")
 }
 
 /// The volume's average of the last hour.

@@ -7,6 +7,7 @@ mod apart;
 mod backtest;
 mod bars;
 mod cli;
+mod dashboard;
 mod description;
 mod failover;
 mod files;
