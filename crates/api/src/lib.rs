@@ -30,6 +30,7 @@ mod query;
 mod routes;
 mod rule;
 mod serve;
+mod sessions;
 mod shape;
 mod snapshot;
 mod stream;

@@ -2,6 +2,7 @@
 
 use crate::problem::Problem;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use qqq_core::aggregate::InvalidInterval;
 use qqq_core::rule::InvalidRule;
 use qqq_core::{AlertId, Interval, Metric, Minute, RuleName};
@@ -78,6 +79,17 @@ impl Query {
         Ok(Some(if minute.start() < at { minute.plus(1) } else { minute }))
     }
 
+    /// A New York date, of 1900 to 2199: what bars can be of.
+    pub(crate) fn date(&self, key: &str) -> Result<Option<Date>, Problem> {
+        let Some(text) = self.get(key) else { return Ok(None) };
+        let date = text.parse().ok().filter(|date: &Date| {
+            // Of the forms that are dates to the parser, this one alone.
+            (1900..2200).contains(&date.year()) && date.to_string() == text
+        });
+        let date = date.ok_or_else(|| invalid(key, "must be a date such as 2025-01-31, of 1900 to 2199"))?;
+        Ok(Some(date))
+    }
+
     /// The text of a cursor; an empty one is where a list begins.
     fn cursor(&self) -> Option<&str> {
         self.get("cursor").filter(|text| !text.is_empty())
@@ -136,6 +148,29 @@ mod tests {
         assert_eq!(since("2025-01-31T15:59:00-05:00").unwrap(), "2025-01-31T20:59:00Z");
         for text in ["yesterday", "2025-01-31", "20:59", "2025-01-31T20:59:00", "1e9"] {
             assert_eq!(since(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_date_is_taken_in_one_form_only() {
+        let date = |text: &str| {
+            let query = format!("from={text}");
+            Query::parse(Some(&query), &["from"]).unwrap().date("from").ok()?.map(|date| date.to_string())
+        };
+        assert_eq!(date("2025-01-31").unwrap(), "2025-01-31");
+        for text in [
+            "",
+            "today",
+            "2025-01-32",
+            "2025-1-31",
+            "20250131",
+            "2025-01-31T00:00:00",
+            "%2B002025-01-31",
+            "1899-12-31",
+            "2200-01-01",
+            "2025-W05-5",
+        ] {
+            assert_eq!(date(text), None, "{text}");
         }
     }
 

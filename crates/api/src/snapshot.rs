@@ -194,6 +194,7 @@ pub(crate) struct Snapshot {
     pub(crate) symbols_page: OnceLock<Answer>,
     pub(crate) ranking_pages: [[OnceLock<Answer>; 2]; 2],
     pub(crate) alerts_page: OnceLock<Answer>,
+    pub(crate) sessions_page: OnceLock<Answer>,
 }
 
 impl Snapshot {
@@ -221,6 +222,7 @@ impl Snapshot {
             symbols_page: OnceLock::new(),
             ranking_pages: Default::default(),
             alerts_page: OnceLock::new(),
+            sessions_page: OnceLock::new(),
         }
     }
 

@@ -233,7 +233,7 @@ fn next_offset(snapshot: &Snapshot, offset: usize, limit: usize) -> Option<Strin
 }
 
 /// The usual page is made once and shared; others are made for who asks.
-fn shared_or_made(
+pub(crate) fn shared_or_made(
     shared: &std::sync::OnceLock<Answer>,
     usual: bool,
     render: impl FnOnce() -> Answer,

@@ -45,6 +45,9 @@ def before_load_schema(context, raw_schema):
     schemas["BacktestIn"]["properties"]["to"] = {"enum": [None, day(1)]}
     [rule] = [one for one in raw_schema["paths"]["/v1/alerts"]["get"]["parameters"] if one["name"] == "rule"]
     rule["schema"] = {"type": "string", "enum": ["spike", "v1 cross above=1000"]}
+    for parameter in raw_schema["paths"]["/v1/sessions"]["get"]["parameters"]:
+        days = {"from": [30, 1], "to": [1, 0, -20]}[parameter["name"]]
+        parameter["schema"] = {"type": "string", "enum": [day(one)[:10] for one in days]}
     for action in ("confirm", "unsubscribe", "manage"):
         for operation in raw_schema["paths"][f"/v1/subscriptions/{action}"].values():
             [token] = [one for one in operation["parameters"] if one["name"] == "token"]

@@ -16,6 +16,7 @@ mod follow;
 mod pages;
 mod readiness;
 mod secrecy;
+mod sessions;
 mod sockets;
 mod stream;
 mod subscribe;
