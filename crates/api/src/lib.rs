@@ -33,6 +33,7 @@ mod serve;
 mod sessions;
 mod shape;
 mod snapshot;
+mod sparklines;
 mod stream;
 mod subscribe;
 mod subscriptions;

@@ -3,8 +3,8 @@
 
 use crate::dashboard::Dashboard;
 use crate::{
-    Api, backtests, bars, dashboard, form, health, openapi, original, page, sessions, stream, subscribe,
-    subscriptions, v1,
+    Api, backtests, bars, dashboard, form, health, openapi, original, page, sessions, sparklines, stream,
+    subscribe, subscriptions, v1,
 };
 use axum::Router;
 use axum::extract::State;
@@ -21,6 +21,7 @@ pub(crate) fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(v1::symbol))
         .routes(routes!(bars::bars))
         .routes(routes!(v1::rankings))
+        .routes(routes!(sparklines::sparklines))
         .routes(routes!(sessions::sessions))
         .routes(routes!(v1::alerts))
         .routes(routes!(v1::alert))

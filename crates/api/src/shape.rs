@@ -13,7 +13,7 @@ use std::fmt::Display;
 use utoipa::ToSchema;
 
 /// A number, digit by digit as given.
-fn exact(number: impl Display) -> Option<Box<RawValue>> {
+pub(crate) fn exact(number: impl Display) -> Option<Box<RawValue>> {
     RawValue::from_string(number.to_string()).ok()
 }
 

@@ -5,6 +5,7 @@ use crate::model::{ALERTS_KEPT, rank};
 use jiff::Timestamp;
 use qqq_core::{Alert, Bar, FeedStatus, Figures, Interval, Metric, Minute, Phase, Statistics, Symbol};
 use qqq_store::{AlertQuery, BarRecord, Sequence};
+use serde_json::value::RawValue;
 use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::OnceCell;
@@ -44,6 +45,8 @@ pub(crate) struct Ticker {
     statistics: Option<Statistics>,
     /// `[1,2,3]`: the values as the original endpoints list them, by metric.
     lists: [OnceLock<String>; 2],
+    /// The line of its day, finished.
+    sparkline: OnceLock<Box<RawValue>>,
     /// The page of the newest bars, by interval. Costs nothing until somebody asks for one.
     newest_bars: OnceLock<Box<[OnceCell<Answer>; Interval::ALL.len()]>>,
 }
@@ -51,7 +54,13 @@ pub(crate) struct Ticker {
 impl Clone for Ticker {
     /// A clone is made to be changed: it starts without finished texts.
     fn clone(&self) -> Self {
-        Self { points: self.points.clone(), lists: Default::default(), newest_bars: OnceLock::new(), ..*self }
+        Self {
+            points: self.points.clone(),
+            lists: Default::default(),
+            sparkline: OnceLock::new(),
+            newest_bars: OnceLock::new(),
+            ..*self
+        }
     }
 }
 
@@ -64,6 +73,7 @@ impl Ticker {
             newest: None,
             statistics: None,
             lists: Default::default(),
+            sparkline: OnceLock::new(),
             newest_bars: OnceLock::new(),
         }
     }
@@ -79,6 +89,11 @@ impl Ticker {
     /// The answer to who asks for the newest bars of an interval and says nothing more, once it was made.
     pub(crate) fn newest_bars(&self, interval: Interval) -> &OnceCell<Answer> {
         &self.newest_bars.get_or_init(Default::default)[interval as usize]
+    }
+
+    /// The line of its day as JSON, made by `write` when nobody has asked since its last bar.
+    pub(crate) fn sparkline(&self, write: impl FnOnce(&Self) -> Box<RawValue>) -> &RawValue {
+        self.sparkline.get_or_init(|| write(self))
     }
 
     pub(crate) fn figures(&self, metric: Metric) -> Option<Figures> {
@@ -104,6 +119,7 @@ impl Ticker {
             Err(at) => self.points.insert(at, point),
         }
         self.lists = Default::default();
+        self.sparkline = OnceLock::new();
         self.newest_bars = OnceLock::new();
         true
     }
@@ -195,6 +211,7 @@ pub(crate) struct Snapshot {
     pub(crate) ranking_pages: [[OnceLock<Answer>; 2]; 2],
     pub(crate) alerts_page: OnceLock<Answer>,
     pub(crate) sessions_page: OnceLock<Answer>,
+    pub(crate) sparklines_page: OnceLock<Answer>,
 }
 
 impl Snapshot {
@@ -223,6 +240,7 @@ impl Snapshot {
             ranking_pages: Default::default(),
             alerts_page: OnceLock::new(),
             sessions_page: OnceLock::new(),
+            sparklines_page: OnceLock::new(),
         }
     }
 

@@ -19,7 +19,7 @@ use serde::Serialize;
 use std::borrow::Borrow;
 
 /// Entries of a page where the client does not say.
-const SYMBOLS_PER_PAGE: usize = 1_000;
+pub(crate) const SYMBOLS_PER_PAGE: usize = 1_000;
 const ALERTS_PER_PAGE: usize = 100;
 
 /// `GET /v1/symbols`.
@@ -227,7 +227,7 @@ fn alert_page<A: Borrow<Alert>>(alerts: &[A], limit: usize) -> PageOut<AlertOut>
     }
 }
 
-fn next_offset(snapshot: &Snapshot, offset: usize, limit: usize) -> Option<String> {
+pub(crate) fn next_offset(snapshot: &Snapshot, offset: usize, limit: usize) -> Option<String> {
     let next = offset.saturating_add(limit);
     (next < snapshot.tickers.len()).then(|| next.to_string())
 }

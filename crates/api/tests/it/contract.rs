@@ -144,7 +144,7 @@ async fn a_symbol_has_the_shape_of_the_contract() {
 #[tokio::test]
 async fn every_page_of_a_list_together_is_the_list() {
     let router = market().await.router().await;
-    for list in ["/v1/symbols?", "/v1/rankings?metric=volume&"] {
+    for list in ["/v1/symbols?", "/v1/sparklines?", "/v1/rankings?metric=volume&"] {
         let whole = get(&router, list).await.json()["items"].as_array().unwrap().clone();
         let (mut seen, mut cursor) = (Vec::new(), String::new());
         loop {

@@ -18,6 +18,7 @@ mod readiness;
 mod secrecy;
 mod sessions;
 mod sockets;
+mod sparklines;
 mod stream;
 mod subscribe;
 mod subscriptions;
