@@ -47,6 +47,11 @@ pub struct ApiConfig {
 }
 
 impl ApiConfig {
+    /// Whether the mails of this server can be read on its own pages.
+    pub(crate) fn has_mailbox(&self) -> bool {
+        false
+    }
+
     /// The defaults, for a server reached at `public_url`.
     pub fn new(public_url: Url) -> Self {
         Self {

@@ -4,6 +4,7 @@ use crate::Api;
 use crate::lock;
 use crate::model::silence;
 use crate::problem::{Problem, Reason};
+use crate::snapshot::Snapshot;
 use axum::Json;
 use axum::extract::State;
 use axum::http::header;
@@ -14,7 +15,7 @@ use std::time::Duration;
 use utoipa::ToSchema;
 
 /// A store that takes longer to say where it stands counts as not answering.
-const STORE_PATIENCE: Duration = Duration::from_secs(2);
+pub(crate) const STORE_PATIENCE: Duration = Duration::from_secs(2);
 /// A cache that has not heard from the store for so long counts as left behind.
 const SCAN_PATIENCE: Duration = Duration::from_secs(15);
 
@@ -64,39 +65,53 @@ pub(crate) async fn healthz() -> Response {
     ),
 )]
 pub(crate) async fn readyz(State(api): State<Api>) -> Result<Response, Problem> {
-    let mut reasons = Vec::new();
-    let mut not_ready = |check, detail: String| reasons.push(Reason { check, detail });
-
-    match tokio::time::timeout(STORE_PATIENCE, api.0.store.sequence()).await {
-        Ok(Ok(_)) => {}
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "not ready: the store");
-            not_ready("store", "the store answers with an error; the log says which".to_owned());
-        }
-        Err(_elapsed) => not_ready("store", "the store does not answer".to_owned()),
-    }
-
-    let unheard = lock(&api.0.scanned_at).elapsed();
-    if unheard > SCAN_PATIENCE {
-        let detail = format!("nothing has been read from the store for {} s", unheard.as_secs());
-        not_ready("cache", detail);
-    }
-
-    let snapshot = api.snapshot();
-    if let Some(problem) = snapshot.feed.as_ref().and_then(|feed| feed.problem.as_ref()) {
-        not_ready("feed", problem.clone());
-    }
-    let silent = silence(&snapshot, &api.0.calendar, api.0.clock.now());
-    if let Some(seconds) = silent.filter(|&seconds| seconds > api.0.config.stale_after.as_secs() as i64) {
-        not_ready("bars", format!("the market is open and no bar has come for {seconds} s"));
-    }
-
+    let mut reasons = Vec::from_iter(api.doubts_of_store().await);
+    reasons.extend(api.doubts_of_memory(&api.snapshot()));
     if reasons.is_empty() {
         return Ok(Json(ReadyOut { status: "ready", reasons }).into_response());
     }
     let detail: Vec<_> = reasons.iter().map(|reason| reason.detail.as_str()).collect();
     let problem = Problem::unavailable("not_ready", detail.join("; "), Duration::from_secs(10));
     Err(Problem { reasons, ..problem })
+}
+
+impl Api {
+    /// Why the store is not to be relied on, if so. Asks it.
+    pub(crate) async fn doubts_of_store(&self) -> Option<Reason> {
+        let detail = match tokio::time::timeout(STORE_PATIENCE, self.0.store.sequence()).await {
+            Ok(Ok(_)) => return None,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "not ready: the store");
+                "the store answers with an error; the log says which"
+            }
+            Err(_elapsed) => "the store does not answer",
+        };
+        Some(Reason { check: "store", detail: detail.to_owned() })
+    }
+
+    /// Why what readers are told from memory cannot be believed, if so.
+    pub(crate) fn doubts_of_memory(&self, snapshot: &Snapshot) -> Vec<Reason> {
+        let mut reasons = Vec::new();
+        let unheard = lock(&self.0.scanned_at).elapsed();
+        if unheard > SCAN_PATIENCE {
+            let detail = format!("nothing has been read from the store for {} s", unheard.as_secs());
+            reasons.push(Reason { check: "cache", detail });
+        }
+        if let Some(problem) = snapshot.feed.as_ref().and_then(|feed| feed.problem.clone()) {
+            reasons.push(Reason { check: "feed", detail: problem });
+        }
+        if let Some(seconds) = self.stale_seconds(snapshot) {
+            let detail = format!("the market is open and no bar has come for {seconds} s");
+            reasons.push(Reason { check: "bars", detail });
+        }
+        reasons
+    }
+
+    /// For how long a live feed has brought no bar in an open market, where that is longer than it may be.
+    pub(crate) fn stale_seconds(&self, snapshot: &Snapshot) -> Option<i64> {
+        let silent = silence(snapshot, &self.0.calendar, self.0.clock.now())?;
+        (silent > self.0.config.stale_after.as_secs() as i64).then_some(silent)
+    }
 }
 
 /// Everybody's metrics, in the OpenMetrics text format.

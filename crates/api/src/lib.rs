@@ -15,6 +15,7 @@ mod coding;
 mod config;
 mod cors;
 mod dashboard;
+mod deliveries;
 mod fields;
 mod form;
 mod gate;
@@ -34,6 +35,7 @@ mod sessions;
 mod shape;
 mod snapshot;
 mod sparklines;
+mod status;
 mod stream;
 mod subscribe;
 mod subscriptions;
@@ -98,6 +100,7 @@ struct Inner {
     /// The same, for people.
     docs: Answer,
     streams: Streams,
+    heard: deliveries::Heard,
     turns: backtests::Turns,
     /// All POSTs of a network.
     posts: Limiter,
@@ -160,6 +163,7 @@ impl Api {
             docs,
             pages,
             streams,
+            heard: deliveries::Heard::default(),
             turns: backtests::Turns::default(),
             posts,
             sign_ups,

@@ -13,8 +13,11 @@ use crate::snapshot::Figured;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
+use qqq_core::calendar::Market;
 use qqq_core::channel::{ChannelKind, WebhookFormat};
-use qqq_core::{AlertState, Interval, Metric, Phase};
+use qqq_core::delivery::DeliveryKind;
+use qqq_core::{AlertState, FeedMode, Interval, Metric, Phase};
+use qqq_store::DeliveryState;
 use std::borrow::Cow;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::Operation;
@@ -146,6 +149,16 @@ words! {
     /// What the market does: `pre` and `post` are the hours around the regular session.
     SessionWord = "Session",
         [Phase::Closed, Phase::Pre, Phase::Regular, Phase::Post].map(Phase::as_str);
+    /// Which days and hours count: those of the US exchanges, or every minute.
+    CalendarWord = "Calendar", [Market::Xnys, Market::Xnas, Market::Always].map(Market::as_str);
+    /// Whose time a feed lives in: the wall clock's, an invented one, that of a recording.
+    FeedModeWord = "FeedMode",
+        [FeedMode::Live, FeedMode::Simulated, FeedMode::Replayed].map(FeedMode::as_str);
+    /// What a message tells.
+    DeliveryKindWord = "DeliveryKind", DeliveryKind::ALL.map(DeliveryKind::as_str);
+    /// How a message failed: refused for good, or not accepted while it was worth sending.
+    FailureWord = "DeliveryFailureState",
+        [DeliveryState::Failed, DeliveryState::Expired].map(DeliveryState::as_str);
     /// Whether an alert stands.
     AlertStateWord = "AlertState", [AlertState::Raised, AlertState::Retracted].map(AlertState::as_str);
     /// `pending` until the receiver has confirmed.

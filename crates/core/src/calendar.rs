@@ -184,6 +184,25 @@ impl Calendar {
         }
     }
 
+    /// What the market is doing at `minute` as far as bars go: hours whose bars do not count are closed.
+    pub fn counted_phase(&self, minute: Minute) -> Phase {
+        if self.counts(minute) { self.phase(minute) } else { Phase::Closed }
+    }
+
+    /// The minute after `minute` from which the [counted phase](Self::counted_phase) is another, and which that is.
+    /// `None` where three weeks hold no change, as where every minute counts.
+    pub fn next_change(&self, minute: Minute) -> Option<(Minute, Phase)> {
+        let (now, today) = (self.counted_phase(minute), self.date_of(minute));
+        today
+            .series(jiff::Span::new().days(1))
+            .take(22)
+            .filter_map(|day| self.session_on(day))
+            .flat_map(|session| [session.pre_open, session.open, session.close, session.post_close])
+            .filter(|&at| at > minute)
+            .map(|at| (at, self.counted_phase(at)))
+            .find(|&(_, phase)| phase != now)
+    }
+
     /// The minutes of a New York date whose bars count.
     pub fn tracked_on(&self, day: Date) -> Option<Range<Minute>> {
         let session = self.session_on(day)?;
@@ -386,6 +405,33 @@ mod tests {
             assert_eq!(extended.counts(minute(at)), phase != Phase::Closed, "{at}");
             assert!(Calendar::new(Market::Always, false, []).counts(minute(at)));
         }
+    }
+
+    #[test]
+    fn the_next_change_is_of_the_hours_that_count() {
+        let (regular, extended) = (xnys(), Calendar::new(Market::Xnas, true, []));
+        let next = |calendar: &Calendar, at| {
+            calendar.next_change(minute(at)).map(|(at, phase)| (at.to_string(), phase))
+        };
+        for (calendar, at, change, phase) in [
+            (&regular, "2025-01-31T14:29:00Z", "2025-01-31T14:30:00Z", Phase::Regular),
+            (&regular, "2025-01-31T14:30:00Z", "2025-01-31T21:00:00Z", Phase::Closed),
+            (&regular, "2025-01-31T20:59:00Z", "2025-01-31T21:00:00Z", Phase::Closed),
+            // Friday evening before Martin Luther King Day.
+            (&regular, "2025-01-17T21:00:00Z", "2025-01-21T14:30:00Z", Phase::Regular),
+            (&regular, "2024-11-29T15:00:00Z", "2024-11-29T18:00:00Z", Phase::Closed),
+            (&extended, "2025-01-31T08:59:00Z", "2025-01-31T09:00:00Z", Phase::Pre),
+            (&extended, "2025-01-31T09:00:00Z", "2025-01-31T14:30:00Z", Phase::Regular),
+            (&extended, "2025-01-31T14:30:00Z", "2025-01-31T21:00:00Z", Phase::Post),
+            (&extended, "2025-01-31T21:00:00Z", "2025-02-01T01:00:00Z", Phase::Closed),
+            (&extended, "2025-02-01T01:00:00Z", "2025-02-03T09:00:00Z", Phase::Pre),
+        ] {
+            assert_eq!(next(calendar, at), Some((change.to_owned(), phase)), "{at}");
+        }
+        let always = Calendar::new(Market::Always, false, []);
+        assert_eq!(next(&always, "2025-02-01T12:00:00Z"), None);
+        assert_eq!(regular.counted_phase(minute("2025-01-31T21:00:00Z")), Phase::Closed);
+        assert_eq!(extended.counted_phase(minute("2025-01-31T21:00:00Z")), Phase::Post);
     }
 
     #[test]

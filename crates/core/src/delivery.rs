@@ -60,7 +60,8 @@ pub enum DeliveryKind {
 }
 
 impl DeliveryKind {
-    const ALL: [Self; 4] = [Self::Confirmation, Self::Alert, Self::Retraction, Self::Digest];
+    /// All.
+    pub const ALL: [Self; 4] = [Self::Confirmation, Self::Alert, Self::Retraction, Self::Digest];
 
     /// `confirmation`, `alert`, `retraction` or `digest`.
     pub const fn as_str(self) -> &'static str {

@@ -686,6 +686,9 @@ pub trait Housekeeping: Send + Sync {
     /// deliveries settled more than 90 days ago; suppressions that no longer hold.
     async fn forget(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
 
+    /// Which backend it is: `sqlite`. Anybody may know.
+    fn kind(&self) -> &'static str;
+
     /// One line for the operator: backend, version, place. No secrets.
     fn describe(&self) -> String;
 

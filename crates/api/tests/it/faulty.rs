@@ -252,6 +252,9 @@ impl Housekeeping for Faulty {
     async fn forget(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
         self.ok().await?.forget(now, limit).await
     }
+    fn kind(&self) -> &'static str {
+        self.inner.kind()
+    }
     fn describe(&self) -> String {
         self.inner.describe()
     }

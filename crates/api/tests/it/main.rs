@@ -19,6 +19,7 @@ mod secrecy;
 mod sessions;
 mod sockets;
 mod sparklines;
+mod status;
 mod stream;
 mod subscribe;
 mod subscriptions;

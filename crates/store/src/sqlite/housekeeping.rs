@@ -99,6 +99,10 @@ impl Housekeeping for Sqlite {
         Ok(u64::from(limit) - left)
     }
 
+    fn kind(&self) -> &'static str {
+        "sqlite"
+    }
+
     fn describe(&self) -> String {
         format!("SQLite {}, WAL, synchronous FULL, {}", self.version, self.file.display())
     }
