@@ -2,24 +2,49 @@
 # make test   builds everything and runs all tests, with whatever they need
 # make check  format, lints, docs, dependency policy
 # make bench  the benchmarks of bench/README.md
+#
+# Needed: Rust, Node.js from 20.19 on with npm, Python 3 with venv. Everything else is installed by what needs it.
 
 CARGO ?= cargo
+NPM ?= npm
 PYTHON ?= python3
+CHROMIUM ?= /usr/bin/chromium
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 VENV := target/venv
 DENY := target/tools/bin/cargo-deny
 DENY_VERSION := 0.20.2
 
-.PHONY: run build test check fmt clippy doc deny bench clean
+DASHBOARD := dashboard/dist/index.html
+DASHBOARD_SOURCES := $(shell find dashboard/src dashboard/public -type f ! -name schema.d.ts) \
+	$(wildcard dashboard/*.json dashboard/*.js dashboard/vite.config.ts) dashboard/index.html \
+	docs/openapi.json crates/api/assets/style.css
+NODE_MODULES := dashboard/node_modules/.installed
+
+.PHONY: run build test check fmt clippy doc deny dashboard-check bench bench-dashboard clean
 
 run: build
 	target/release/qqq-tracker run
 
-build:
+build: $(DASHBOARD)
 	$(CARGO) build --locked --release --package qqq-tracker
 
-test: $(VENV)/installed
+test: $(VENV)/installed $(DASHBOARD) $(CHROMIUM)
+	cd dashboard && $(NPM) test
 	$(CARGO) build --locked --package qqq-tracker
 	QQQ_PYTHON=$(CURDIR)/$(VENV)/bin/python $(CARGO) test --locked --workspace
+	cd dashboard && CHROMIUM=$(CHROMIUM) QQQ_TRACKER=$(CURDIR)/target/debug/qqq-tracker $(NPM) run e2e
+
+# The page is built first: it becomes part of the program.
+$(DASHBOARD): $(NODE_MODULES) $(DASHBOARD_SOURCES)
+	cd dashboard && $(NPM) run build
+
+$(NODE_MODULES): dashboard/package-lock.json
+	cd dashboard && $(NPM) ci --ignore-scripts --no-audit --no-fund
+	touch $@
+
+/usr/bin/chromium:
+	$(SUDO) apt-get update --quiet
+	$(SUDO) apt-get install --yes --quiet --no-install-recommends chromium
 
 # Python's mail server and mail parser: peers that are not ours.
 $(VENV)/installed: crates/e2e/python/requirements.txt
@@ -27,7 +52,7 @@ $(VENV)/installed: crates/e2e/python/requirements.txt
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@
 
-check: fmt clippy doc deny
+check: fmt clippy doc deny dashboard-check
 
 fmt:
 	$(CARGO) fmt --all --check
@@ -45,10 +70,20 @@ deny: $(DENY)
 $(DENY):
 	$(CARGO) install --locked --quiet cargo-deny --version $(DENY_VERSION) --root target/tools
 
-bench:
+# Types, lints and format of the page.
+dashboard-check: $(NODE_MODULES)
+	cd dashboard && $(NPM) run check
+
+bench: bench-dashboard
 	$(CARGO) bench --locked --package qqq-bench
 	bench/http.sh
 	bench/backtest.sh
 
+# What the page costs: Lighthouse, 500 symbols each second, the heap. MINUTES=60 for an hour of it.
+bench-dashboard: build $(CHROMIUM)
+	cd dashboard/bench && $(NPM) ci --ignore-scripts --no-audit --no-fund
+	cd dashboard && CHROMIUM=$(CHROMIUM) QQQ_TRACKER=$(CURDIR)/target/release/qqq-tracker npx playwright test --config bench/playwright.config.ts
+
 clean:
 	$(CARGO) clean
+	rm -rf dashboard/node_modules dashboard/bench/node_modules dashboard/dist/assets $(DASHBOARD)
