@@ -2,7 +2,9 @@
 
 use crate::Api;
 use crate::answer::{Answer, JSON, NOT_KEPT};
+use crate::client::Network;
 use crate::fields::{Fields, must_be_json, time_of};
+use crate::gate::{Full, Gate, Seat};
 use crate::openapi::{MetricWord, TickerText};
 use crate::problem::Problem;
 use crate::rule::{RuleIn, RuleOut, RuleShape, rule_of};
@@ -10,6 +12,7 @@ use crate::shape::AlertOut;
 use axum::extract::{Request, State};
 use axum::http::header;
 use axum::response::Response;
+use prometheus_client::metrics::gauge::Gauge;
 use qqq_core::backtest::{Backtest, Day, Report};
 use qqq_core::{Bar, Calendar, Metric, Minute, RuleName, SpikeRule, Symbol};
 use qqq_store::{Store, StoreError};
@@ -18,7 +21,7 @@ use serde_json::Value;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::JoinSet;
 use utoipa::ToSchema;
 
@@ -43,13 +46,34 @@ const BREATH: usize = 2_000;
 /// Backtests that run at the same time; others wait their turn, a little.
 const RUNNING: usize = 2;
 const TURN: Duration = Duration::from_secs(5);
+/// Backtests that run or wait.
+const WAITING: usize = 64;
 
-/// Keeps backtests from taking the server over.
-pub(crate) struct Turns(Semaphore);
+/// Keeps backtests from taking the server over, and one network from having all turns.
+pub(crate) struct Turns {
+    waiting: Gate,
+    running: Semaphore,
+}
 
-impl Default for Turns {
-    fn default() -> Self {
-        Self(Semaphore::new(RUNNING))
+impl Turns {
+    /// One network has at most `per_network` that run or wait.
+    pub(crate) fn new(per_network: usize) -> Self {
+        let waiting = Gate::new(WAITING, per_network, Gauge::default());
+        Self { waiting, running: Semaphore::new(RUNNING) }
+    }
+
+    /// Waits until it is somebody's turn. It lasts until what is returned is dropped, which it also is when the
+    /// connection is given up.
+    async fn wait(&self, network: Network) -> Result<(Seat, SemaphorePermit<'_>), Problem> {
+        let busy = || Problem::unavailable("busy", "other backtests are running", Duration::from_secs(2));
+        let seat = self.waiting.enter(Some(network)).map_err(|full| match full {
+            Full::All => busy(),
+            Full::Network => Problem::too_many(Duration::from_secs(1)),
+        })?;
+        match tokio::time::timeout(TURN, self.running.acquire()).await {
+            Ok(Ok(turn)) => Ok((seat, turn)),
+            _ => Err(busy()),
+        }
     }
 }
 
@@ -235,6 +259,9 @@ pub struct BacktestOut {
     quietest_days: Vec<DayOut>,
     /// The days with the most alerts, most first.
     loudest_days: Vec<DayOut>,
+    /// All trading days with bars, oldest first.
+    #[schema(max_items = 400)]
+    days: Vec<DayOut>,
     /// The alerts, oldest first; at most 1,000.
     alerts: Vec<AlertOut>,
     /// Whether there are more alerts than are told.
@@ -277,6 +304,7 @@ impl BacktestOut {
             messages_per_session: report.alerts_per_session(),
             quietest_days: told(report.quietest(EXTREMES)),
             loudest_days: told(report.loudest(EXTREMES)),
+            days: told(report.days.clone()),
             alerts: report.alerts.iter().map(AlertOut::from).collect(),
             truncated: report.messages > report.alerts.len() as u64,
         }
@@ -323,19 +351,20 @@ pub fn summary(report: &Report) -> String {
         (status = 413, description = "The body is over 16 KiB"),
         (status = 415, description = "The body is not sent as `application/json`"),
         (status = 422),
-        (status = 429),
+        (status = 429, description = "Too many at once from one network"),
+        (status = 503, description = "Other backtests are running, or the store does not answer"),
     ),
 )]
 pub(crate) async fn run(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
-    api.0.posts.check(api.client(&request))?;
+    let client = api.client(&request);
+    api.0.backtests.check(client)?;
     must_be_json(request.headers())?;
     let (mut parts, body) = request.into_parts();
     let body = api.read_body(body).await?;
     let mut fields = Fields::of_json(&body, &FIELDS)?;
     let query = api.backtest_query(&mut fields);
     let query = fields.finish(query)?;
-    let busy = || Problem::unavailable("busy", "other backtests are running", Duration::from_secs(2));
-    let Ok(Ok(_turn)) = tokio::time::timeout(TURN, api.0.turns.0.acquire()).await else { return Err(busy()) };
+    let _turn = api.0.turns.wait(Network::from(client)).await?;
     let report = backtest(&api.0.store, &api.0.calendar, &query).await?;
     let out = BacktestOut::new(&query, &report);
     let body = serde_json::to_vec(&out).map_err(|_| Problem::internal())?;

@@ -13,8 +13,9 @@ use crate::query::Query;
 use crate::shape::{BarRowOut, PageOut};
 use crate::v1::json;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, HeaderValue};
+use axum::extract::{Path, Request, State};
+use axum::http::HeaderValue;
+use axum::http::request::Parts;
 use axum::response::Response;
 use qqq_core::aggregate::aggregate;
 use qqq_core::{Calendar, Candle, Interval, Minute, Symbol};
@@ -88,15 +89,17 @@ struct Wanted {
         ),
         (status = 304),
         (status = 404, description = "The ticker is not tracked"),
+        (status = 429),
     ),
 )]
 pub(crate) async fn bars(
     State(api): State<Api>,
     path: Result<Path<String>, PathRejection>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
+    request: Request,
 ) -> Result<Response, Problem> {
-    let query = Query::parse(query.as_deref(), &PARAMETERS)?;
+    let client = api.client(&request);
+    let (Parts { uri, headers, .. }, _) = request.into_parts();
+    let query = Query::parse(uri.query(), &PARAMETERS)?;
     let Ok(Path(text)) = path else { return Err(not_tracked("this")) };
     let (id, symbol) = api.tracked(&text).ok_or_else(|| not_tracked(&text))?;
     let format = Format::negotiate(&headers)?;
@@ -130,6 +133,7 @@ pub(crate) async fn bars(
     if usual {
         return Ok(ticker.newest_bars(interval).get_or_try_init(make).await?.respond(&headers));
     }
+    api.0.pages_of_bars.check(client)?;
     Ok(make().await?.respond(&headers))
 }
 

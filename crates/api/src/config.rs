@@ -8,6 +8,7 @@ use qqq_core::channel::WebhookUrl;
 use qqq_store::SignUpLimits;
 use std::fmt;
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +37,9 @@ pub struct ApiConfig {
     pub outbox_hint: Arc<Notify>,
     /// What people see at `/`.
     pub dashboard: Dashboard,
+    /// The folder of a demonstration's mails, which its pages then show: only where nobody but this machine's own
+    /// people reach the server, and no mail goes out.
+    pub mailbox: Option<PathBuf>,
     /// The rule alerts were raised by: for the words on the pages.
     pub rule: SpikeRule,
     /// In a session, a live feed whose newest bar ended longer ago makes the server not ready.
@@ -47,11 +51,6 @@ pub struct ApiConfig {
 }
 
 impl ApiConfig {
-    /// Whether the mails of this server can be read on its own pages.
-    pub(crate) fn has_mailbox(&self) -> bool {
-        false
-    }
-
     /// The defaults, for a server reached at `public_url`.
     pub fn new(public_url: Url) -> Self {
         Self {
@@ -62,6 +61,7 @@ impl ApiConfig {
             sign_up: SignUpLimits::default(),
             admit: Arc::new(|_| Ok(())),
             outbox_hint: Arc::default(),
+            mailbox: None,
             dashboard: Dashboard::built_in(),
             rule: SpikeRule::default(),
             stale_after: Duration::from_secs(3 * 60 + 30),
@@ -142,8 +142,14 @@ pub struct Limits {
     pub head: usize,
     /// Headers of a request.
     pub headers: usize,
-    /// POSTs of one network.
+    /// POSTs of one network, but for backtests.
     pub posts: Rate,
+    /// Backtests of one network: a reader who moves a slider asks with every step.
+    pub backtests: Rate,
+    /// Of these, running or waiting for their turn.
+    pub backtests_per_network: usize,
+    /// Pages of bars that one network has read from the store.
+    pub pages_of_bars: Rate,
     /// Sign-ups of one network that are well-formed.
     pub sign_ups: Rate,
     /// The same in an hour: so many at once, refilled evenly. Far below what all networks together may be
@@ -189,6 +195,9 @@ impl Default for Limits {
             head: 8 * 1024,
             headers: 64,
             posts: rate(60, 60),
+            backtests: rate(600, 60),
+            backtests_per_network: 4,
+            pages_of_bars: rate(1800, 600),
             sign_ups: rate(5, 10),
             sign_ups_per_hour: at_least_one(20),
             networks: 10_000,

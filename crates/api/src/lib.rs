@@ -21,6 +21,7 @@ mod form;
 mod gate;
 mod health;
 mod layer;
+mod mailbox;
 mod metrics;
 mod model;
 mod openapi;
@@ -46,6 +47,7 @@ pub use client::Rate;
 pub use config::{Admit, ApiConfig, Cors, InvalidOrigin, Limits, Origin, StreamLimits};
 pub use dashboard::Dashboard;
 pub use ipnet::IpNet;
+pub use mailbox::is_loopback;
 pub use openapi::openapi;
 
 use crate::answer::Answer;
@@ -102,8 +104,12 @@ struct Inner {
     streams: Streams,
     heard: deliveries::Heard,
     turns: backtests::Turns,
-    /// All POSTs of a network.
+    /// All POSTs of a network, but for backtests.
     posts: Limiter,
+    /// Backtests of a network.
+    backtests: Limiter,
+    /// Pages of bars that a network has read from the store.
+    pages_of_bars: Limiter,
     /// Sign-ups that would reach the store.
     sign_ups: Limiter,
     /// The same, by the hour.
@@ -144,6 +150,9 @@ impl Api {
         let writer = Writer { watchlist: Arc::clone(&watchlist), calendar: Arc::clone(&calendar) };
         let streams = Streams::new(writer, &snapshot, &limits.streams, &metrics);
         let posts = Limiter::new(limits.posts, limits.networks);
+        let backtests = Limiter::new(limits.backtests, limits.networks);
+        let pages_of_bars = Limiter::new(limits.pages_of_bars, limits.networks);
+        let turns = backtests::Turns::new(limits.backtests_per_network);
         let sign_ups = Limiter::new(limits.sign_ups, limits.networks);
         let sign_ups_per_hour = Limiter::new(Quota::per_hour(limits.sign_ups_per_hour), limits.networks);
         tracing::info!(symbols = snapshot.tickers.len(), sequence = snapshot.sequence.0, "answers are ready");
@@ -164,8 +173,10 @@ impl Api {
             pages,
             streams,
             heard: deliveries::Heard::default(),
-            turns: backtests::Turns::default(),
+            turns,
             posts,
+            backtests,
+            pages_of_bars,
             sign_ups,
             sign_ups_per_hour,
         })))

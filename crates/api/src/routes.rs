@@ -3,8 +3,8 @@
 
 use crate::dashboard::Dashboard;
 use crate::{
-    Api, backtests, bars, dashboard, form, health, openapi, original, page, sessions, sparklines, status,
-    stream, subscribe, subscriptions, v1,
+    Api, backtests, bars, dashboard, form, health, mailbox, openapi, original, page, sessions, sparklines,
+    status, stream, subscribe, subscriptions, v1,
 };
 use axum::Router;
 use axum::extract::State;
@@ -38,6 +38,7 @@ pub(crate) fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(original::prices))
         .routes(routes!(original::volume))
         .routes(routes!(status::status))
+        .routes(routes!(mailbox::mailbox))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(health::metrics))

@@ -218,7 +218,7 @@ pub(crate) async fn status(State(api): State<Api>, RawQuery(query): RawQuery) ->
         extended_hours: calendar.tracks_extended_hours(),
         calendar: calendar.market().as_str(),
         confirm: config.confirm,
-        mailbox: config.has_mailbox(),
+        mailbox: config.mailbox.is_some(),
         stale: api.stale_seconds(&snapshot).map(|seconds| StaleOut { seconds }),
         problems,
     };

@@ -22,6 +22,8 @@ use qqq_core::{Calendar, Clock, FeedMode, Watchlist};
 use qqq_notify::{Channels, Deliver, Mail, MailConfig, Webhooks, WebhooksConfig};
 use qqq_store::{Budget, Sequence, Store, StoreError, WorkerLock};
 use std::collections::HashMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -29,6 +31,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
+use url::Url;
 
 /// The longest roles take to end once asked, however stubborn their peers. With [`CLOSE`]: ten seconds.
 const DRAIN: Duration = Duration::from_secs(8);
@@ -292,6 +295,12 @@ impl App {
         Ok(())
     }
 
+    /// The folder of mails that the pages may show: where none is sent, and nobody from elsewhere gets here.
+    fn mailbox(&self, public_url: &Url, listening: IpAddr) -> Option<PathBuf> {
+        let own = listening.is_loopback() && qqq_api::is_loopback(public_url);
+        (own && self.config.email.smtp_url.expose().is_empty()).then(|| self.config.email.folder.clone())
+    }
+
     async fn start_server(
         &self,
         playing: &mut JoinSet<(&'static str, anyhow::Result<()>)>,
@@ -310,6 +319,7 @@ impl App {
         config.admit =
             Arc::new(move |url| channels.webhooks.admit(url).map_err(|refusal| refusal.to_string()));
         config.rule = self.config.rule();
+        config.mailbox = self.mailbox(&config.public_url, listener.local_addr()?.ip());
         config.version = env!("CARGO_PKG_VERSION");
         config.limits = Limits {
             connections: section.max_connections,

@@ -1,9 +1,12 @@
 //! `POST /v1/backtests`: what a rule would have told of the stored bars.
 
+use crate::faulty::{Fault, Faulty};
 use crate::world::*;
 use axum::http::StatusCode;
+use qqq_api::Rate;
 use qqq_core::Minute;
 use serde_json::json;
+use std::sync::Arc;
 
 /// A calm day of TSLA with three bursts, an hour and a half apart, two minutes each.
 async fn world() -> World {
@@ -37,6 +40,7 @@ async fn a_backtest_tells_what_a_rule_would_have_told() {
     assert_eq!(told["alerts"][0]["start"], "2025-01-31T15:30:00Z");
     assert_eq!(told["alerts"][0]["evidence"], json!({"type": "average", "sum": 60000, "bars": 60}));
     assert_eq!(told["loudest_days"], json!([{"date": "2025-01-31", "alerts": 3}]));
+    assert_eq!(told["days"], told["loudest_days"]);
     assert_eq!(reply.header("cache-control"), "no-store");
 }
 
@@ -89,4 +93,39 @@ async fn what_is_too_much_or_makes_no_sense_is_refused_with_its_field() {
         assert_eq!(reply.status, StatusCode::UNPROCESSABLE_ENTITY, "{body}");
         assert_eq!(reply.json()["errors"][0]["field"], field, "{body}");
     }
+}
+
+#[tokio::test]
+async fn one_network_has_a_few_backtests_at_a_time_and_leaves_other_posts_alone() {
+    let mut world = world().await;
+    world.config.limits.backtests = Rate { per_minute: 1.try_into().unwrap(), burst: 2.try_into().unwrap() };
+    let router = world.router().await;
+    for status in [StatusCode::OK, StatusCode::OK, StatusCode::TOO_MANY_REQUESTS] {
+        let reply = post_json(&router, "/v1/backtests", "{}").await;
+        assert_eq!(reply.status, status);
+        assert_eq!(reply.header("retry-after").is_empty(), status == StatusCode::OK);
+    }
+    let reply = post_json(&router, "/subscribe", r#"{"email":"a","metric":"price","ticker":"AAPL"}"#).await;
+    assert_eq!(reply.status, StatusCode::UNPROCESSABLE_ENTITY, "a sign-up is none");
+
+    // Nobody's turn comes while the store hangs; what is given up makes room.
+    world.config.limits.backtests_per_network = 2;
+    world.config.limits.backtests =
+        Rate { per_minute: 60.try_into().unwrap(), burst: 60.try_into().unwrap() };
+    let faulty = Arc::new(Faulty::over(&world));
+    let router = world.api_over(Arc::clone(&faulty) as _).await.router();
+    faulty.set(Fault::Hang);
+    let ask = || {
+        let router = router.clone();
+        tokio::spawn(async move { post_json(&router, "/v1/backtests", r#"{"symbol":"TSLA"}"#).await.status })
+    };
+    let hanging = [ask(), ask()];
+    until(|| async { faulty.waiting() == 2 }).await;
+    assert_eq!(ask().await.unwrap(), StatusCode::TOO_MANY_REQUESTS);
+    hanging.iter().for_each(|request| request.abort());
+    for request in hanging {
+        assert!(request.await.unwrap_err().is_cancelled());
+    }
+    faulty.set(Fault::None);
+    assert_eq!(ask().await.unwrap(), StatusCode::OK);
 }

@@ -5,6 +5,7 @@ use crate::world::*;
 use axum::Router;
 use axum::http::StatusCode;
 use proptest::prelude::*;
+use qqq_api::Rate;
 use qqq_core::calendar::Market;
 use qqq_core::{Bar, Calendar, Minute, Volume};
 use qqq_store::{BarRecord, Batch};
@@ -141,7 +142,9 @@ async fn longer_bars_follow_the_session_and_add_up() {
 
 #[tokio::test]
 async fn pages_hold_whole_buckets_and_together_what_one_page_holds() {
-    let world = World::new().await;
+    let mut world = World::new().await;
+    let many = 100_000.try_into().unwrap();
+    world.config.limits.pages_of_bars = Rate { per_minute: many, burst: many };
     world.commit_bars(&two_sessions()).await;
     let router = world.router().await;
     for interval in ["1m", "5m", "15m", "1h", "1d"] {
@@ -340,5 +343,19 @@ proptest! {
             assert_eq!(volume, counting as u64);
             assert!(starts(&told).is_sorted_by(|one, next| one < next));
         });
+    }
+}
+
+#[tokio::test]
+async fn pages_that_the_store_is_asked_for_are_counted_and_the_newest_is_not() {
+    let mut world = World::new().await;
+    world.config.limits.pages_of_bars =
+        Rate { per_minute: 1.try_into().unwrap(), burst: 1.try_into().unwrap() };
+    let router = world.router().await;
+    let older = "/v1/symbols/AAPL/bars?to=2025-01-31T15:00:00Z";
+    assert_eq!(get(&router, older).await.status, StatusCode::OK);
+    assert_eq!(get(&router, older).await.status, StatusCode::TOO_MANY_REQUESTS);
+    for _ in 0..3 {
+        assert_eq!(get(&router, "/v1/symbols/AAPL/bars?interval=5m").await.status, StatusCode::OK);
     }
 }

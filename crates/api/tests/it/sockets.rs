@@ -2,7 +2,7 @@
 
 use crate::faulty::{Fault, Faulty};
 use crate::world::*;
-use qqq_api::Api;
+use qqq_api::{Api, Cors, Origin};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -418,4 +418,33 @@ async fn a_reader_that_stalls_is_given_up() {
         status_of(&server.exchange(&[&ASK[..ASK.len() - 2], b"connection: close\r\n\r\n"].concat()).await),
         200
     );
+}
+
+#[tokio::test]
+async fn the_mails_of_a_demonstration_are_shown_to_its_own_machine_alone() {
+    let mut world = World::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let mail = "From: a@b.example\r\nTo: ada@example.com\r\nDate: Fri, 31 Jan 2025 20:59:03 +0000\r\n\
+        Subject: NVDA\r\n\r\n18.7 times\r\n";
+    std::fs::write(folder.path().join("20250131T205900Z-alert-NVDA-1.eml"), mail).unwrap();
+    let ask = async |api: Api, headers: &str| {
+        let server = Server::start(api).await;
+        let request = format!("GET /v1/mailbox HTTP/1.1\r\n{headers}connection: close\r\n\r\n");
+        server.exchange(request.as_bytes()).await
+    };
+    let without = ask(world.api().await, "host: localhost\r\n").await;
+    assert!(without.starts_with("HTTP/1.1 404") && without.contains("no_mailbox"), "{without}");
+    world.config.mailbox = Some(folder.path().to_owned());
+    world.config.cors = Cors(vec![Origin::Any]);
+    let shown = ask(world.api().await, "host: localhost\r\n").await;
+    assert!(shown.starts_with("HTTP/1.1 200") && shown.contains("18.7 times"), "{shown}");
+    assert!(shown.contains("cache-control: no-store"), "{shown}");
+    for headers in [
+        "host: tracker.example\r\n",
+        "host: localhost\r\nvia: 1.1 proxy\r\n",
+        "host: localhost\r\norigin: null\r\n",
+    ] {
+        let refused = ask(world.api().await, headers).await;
+        assert!(refused.starts_with("HTTP/1.1 404") && !refused.contains("18.7"), "{headers}: {refused}");
+    }
 }
