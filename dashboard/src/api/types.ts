@@ -44,65 +44,20 @@ export interface StatusEvent {
   age_seconds: number | null;
 }
 
-export interface Session {
-  /** New York date. */
-  date: string;
-  pre_open: string;
-  open: string;
-  close: string;
-  post_close: string;
-  early_close: boolean;
-}
-
-export interface Sparkline {
-  symbol: string;
-  date: string | null;
-  start: string | null;
-  /** One for five minutes. */
-  closes: (number | null)[];
-}
-
-export interface Status {
-  version: string;
-  as_of: string;
-  feed: {
-    provider: string;
-    label: string;
-    mode: "live" | "simulated" | "replayed";
-    coverage: string;
-    problem: string | null;
-  } | null;
-  session: {
-    phase: string;
-    date: string | null;
-    early_close: boolean;
-    next: { phase: string; at: string } | null;
-  };
-  newest_bar: { start: string; age_seconds: number } | null;
-  symbols: { tracked: number; with_bars: number };
-  store: { kind: string; answers: boolean };
-  deliveries: {
-    waiting: number;
-    oldest_waiting_seconds: number | null;
-    sent: number;
-    failed: number;
-    expired: number;
-    last_failures: { at: string; channel: string; kind: string; state: string; reason: string }[];
-  } | null;
-  rule: SpikeSettings;
-  extended_hours: boolean;
-  calendar: string;
-  confirm: boolean;
-  mailbox: boolean;
-  stale: { seconds: number } | null;
-  problems: { check: string; detail: string }[];
-}
+export type TradingDay = Schemas["TradingDay"];
+export type Sparkline = Schemas["Sparkline"];
+export type Status = Schemas["Status"];
+export type BarOfInterval = Schemas["IntervalBar"];
+export type Backtest = Schemas["Backtest"];
+export type Mail = Schemas["Mail"];
+export type Channel = Schemas["Channel"];
+export type WebhookFormat = Schemas["WebhookFormat"];
 
 /** The tracker's own rule. */
-export interface SpikeSettings {
+export type SpikeSettings = {
   kind: string;
   ratio: number;
   window: string;
   min_bars: number;
   cooldown: string;
-}
+};

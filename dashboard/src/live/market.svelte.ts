@@ -12,6 +12,7 @@ import type {
   StatusEvent,
   Symbol,
 } from "../api/types";
+import { merged } from "../alerts/merged";
 import { marketDateOf } from "../words/time";
 import { type Connection, type EventName, open } from "./stream";
 
@@ -52,16 +53,21 @@ class Market {
   failure: ApiError | null = $state.raw(null);
   loaded = $state(false);
   /** The tracker's own rule: what "unusual" means on every scale. */
-  rule: SpikeSettings = $derived(this.status?.rule ?? HOUSE);
+  rule: SpikeSettings = $derived({ ...HOUSE, ...(this.status?.rule as Partial<SpikeSettings> | undefined) });
   /** The time it is, by the feed's clock. */
   asOf: string | null = $derived(this.feed?.as_of ?? this.status?.as_of ?? null);
 
+  /** How often everything was loaded anew: what was heard between is lost to those who listened. */
+  generation = $state(0);
+
+  #listeners = new Set<(bar: BarEvent) => void>();
   #bySymbol = new Map<string, Ticker>();
   #changed = new Map<string, Symbol>();
   #sparks = new Map<string, Sparkline>();
   #news: Alert[] = [];
   #status: StatusEvent | null = null;
   #scheduled = false;
+  #asking = false;
   #close: () => void = () => {};
 
   ticker(symbol: string): Ticker | undefined {
@@ -73,6 +79,12 @@ class Market {
     const wanted = name.trim().toUpperCase();
     const known = this.#bySymbol.get(wanted);
     return known ?? this.tickers.find((ticker) => ticker.now.former_symbols.includes(wanted));
+  }
+
+  /** Hears every bar, one by one. Call what is returned to hear no more. */
+  listen(hear: (bar: BarEvent) => void): () => void {
+    this.#listeners.add(hear);
+    return () => this.#listeners.delete(hear);
   }
 
   /** Loads everything, and follows the stream from there. Tries again by itself. */
@@ -115,10 +127,13 @@ class Market {
   }
 
   async #readStatus(): Promise<void> {
+    this.#asking = true;
     try {
       this.status = (await get<Status>("/v1/status")).body;
     } catch {
       // The stream's state says that the server is away.
+    } finally {
+      this.#asking = false;
     }
   }
 
@@ -147,6 +162,7 @@ class Market {
       return ticker;
     });
     this.alerts = alerts;
+    this.generation += 1;
   }
 
   #take(name: EventName, data: unknown) {
@@ -161,7 +177,9 @@ class Market {
     return this.#changed.get(symbol) ?? this.#bySymbol.get(symbol)?.now;
   }
 
-  #takeBar({ symbol, feed, ...bar }: BarEvent) {
+  #takeBar(event: BarEvent) {
+    for (const hear of this.#listeners) hear(event);
+    const { symbol, feed, ...bar } = event;
     const known = this.#latest(symbol);
     if (!known || (known.bar && bar.start < known.bar.start)) return;
     this.#changed.set(symbol, { ...known, bar, feed });
@@ -195,20 +213,14 @@ class Market {
     }
     this.#changed.clear();
     this.#sparks.clear();
-    if (this.#news.length > 0) this.alerts = merged(this.alerts, this.#news);
+    if (this.#news.length > 0) this.alerts = merged(this.alerts, this.#news, ALERTS_HELD);
     this.#news = [];
     if (this.#status) this.feed = this.#status;
     this.#status = null;
+    // The session has changed: what comes next is not what was said to come next.
+    const next = this.status?.session.next?.at;
+    if (next && this.feed && this.feed.as_of >= next && !this.#asking) void this.#readStatus();
   }
-}
-
-/** Alerts with what is new or changed among them, newest first. */
-export function merged(alerts: Alert[], news: Alert[]): Alert[] {
-  const byId = new Map(alerts.map((alert) => [alert.id, alert]));
-  for (const alert of news) byId.set(alert.id, alert);
-  const newestFirst = (one: Alert, other: Alert) =>
-    other.start.localeCompare(one.start) || other.id.localeCompare(one.id);
-  return [...byId.values()].sort(newestFirst).slice(0, ALERTS_HELD);
 }
 
 /** A sparkline with one more bar; a bar of another session begins a new one. */

@@ -10,10 +10,15 @@ export function settings(rule: string): Map<string, string> {
   return new Map(words.map((word) => [word.slice(0, word.indexOf("=")), word.slice(word.indexOf("=") + 1)]));
 }
 
+/** A span of the grammar in minutes. */
+export function minutesOf(text: string): number {
+  const inMinutes: Record<string, number> = { s: 1 / 60, m: 1, h: 60, d: 1440 };
+  return parseInt(text, 10) * (inMinutes[text.at(-1) ?? "m"] ?? 1);
+}
+
 /** A span of the grammar in words: `60m` is `hour`, `30m` is `30 minutes`. */
 export function spanOf(text: string): string {
-  const number = parseInt(text, 10);
-  const minutes = text.endsWith("h") ? number * 60 : text.endsWith("s") ? number / 60 : number;
+  const minutes = minutesOf(text);
   if (minutes === 1) return "minute";
   if (minutes === 60) return "hour";
   if (minutes === 1440) return "day";

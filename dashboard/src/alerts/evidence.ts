@@ -1,0 +1,99 @@
+/** The numbers behind an alert: what was compared with what, enough to compute the verdict again. */
+
+import type { Alert } from "../api/types";
+import { count, NONE, plain, price, ratio, shares, short } from "../words/number";
+import { settings } from "../words/sentence";
+import { marketTime } from "../words/time";
+
+/** A line of the table: what it is, its value, and where it helps, how it is meant. */
+export interface Line {
+  name: string;
+  value: string;
+  meaning?: string;
+}
+
+/** The ratio of a rule that compares by ratio; `house` is the tracker's own. */
+export function ratioOf(alert: Alert, house: number): number | null {
+  if (alert.kind !== "spike" && alert.kind !== "time_of_day") return null;
+  return Number(settings(alert.rule).get("ratio") ?? house);
+}
+
+/** A value of the alert's metric, with its unit. */
+function unit(alert: Alert, value: number | null): string {
+  if (value === null) return NONE;
+  return alert.metric === "price" ? `$${price(value)}` : `${shares(Math.round(value))} shares`;
+}
+
+function compared(alert: Alert): Line[] {
+  const { evidence } = alert;
+  const average = (bars: number): Line => ({
+    name: "Average before it",
+    value: unit(alert, alert.average),
+    meaning: `the mean of ${count(bars, "bar")}`,
+  });
+  if ("stdev" in evidence) {
+    return [
+      average(evidence.bars),
+      {
+        name: "Standard deviation",
+        value: evidence.stdev === null ? NONE : plain(evidence.stdev),
+        meaning: "of the same bars (n − 1)",
+      },
+      { name: "Sum of the window", value: plain(evidence.sum), meaning: "exact" },
+      { name: "Sum of squares", value: plain(evidence.sum_of_squares), meaning: "exact" },
+    ];
+  }
+  if ("sum" in evidence) {
+    const meaning = `over ${count(evidence.bars, "bar")}; exact`;
+    return [average(evidence.bars), { name: "Sum of the window", value: plain(evidence.sum), meaning }];
+  }
+  if ("start" in evidence) {
+    const meaning = `${marketTime(evidence.start)} New York`;
+    return [{ name: "Compared with", value: unit(alert, evidence.value), meaning }];
+  }
+  if ("before" in evidence) {
+    return [
+      { name: "Level", value: unit(alert, evidence.level) },
+      { name: "Before it", value: unit(alert, evidence.before), meaning: "on the other side of the level" },
+    ];
+  }
+  return [
+    {
+      name: "Usual at that minute",
+      value: unit(alert, evidence.median),
+      meaning: `the median of ${count(evidence.sessions, "earlier session")}`,
+    },
+  ];
+}
+
+/** The table behind the sentence. */
+export function table(alert: Alert): Line[] {
+  const lines: Line[] = [
+    {
+      name: alert.metric === "price" ? "Close" : "Volume",
+      value: unit(alert, alert.value),
+      meaning: "of that minute",
+    },
+    ...compared(alert),
+  ];
+  if (alert.ratio !== null && (alert.kind === "spike" || alert.kind === "time_of_day")) {
+    lines.push({ name: "Ratio", value: `${ratio(alert.ratio)} ×`, meaning: "the first over the second" });
+  }
+  if (alert.occurrences > 1) {
+    const peak = alert.metric === "price" ? `$${price(alert.peak)}` : short(alert.peak);
+    lines.push({
+      name: "Qualified in all",
+      value: count(alert.occurrences, "minute"),
+      meaning: `the largest ${peak}; told once, because of the cool-down`,
+    });
+  }
+  lines.push({
+    name: "Feed",
+    value: alert.feed,
+    meaning:
+      alert.revision > 0
+        ? `the bar had been corrected ${count(alert.revision, "time")}`
+        : "the bar as it first came",
+  });
+  return lines;
+}

@@ -1,0 +1,39 @@
+/** How things stand, in words. */
+
+import type { Status } from "../api/types";
+import type { Connection } from "../live/stream";
+import { span } from "../words/time";
+
+const KINDS: Record<string, string> = {
+  live: "The market, live",
+  simulated: "Simulated, not the market",
+  replayed: "A recording, not the market as it is now",
+};
+
+export const feedKind = (mode: string): string => KINDS[mode] ?? mode;
+
+/** What `/readyz` would refuse for, once each; the feed's own problem is told with the feed. */
+export const problemsOf = (status: Status): string[] =>
+  status.problems.filter(({ check }) => check !== "feed").map(({ detail }) => sentenceOf(detail));
+
+const sentenceOf = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+
+/** Can what is shown be believed? */
+export function judgement(
+  status: Status,
+  connection: Connection,
+  unreachable: boolean,
+): { text: string; tone: "good" | "bad" } {
+  const bad = (text: string) => ({ text, tone: "bad" as const });
+  if (unreachable || connection === "reconnecting") return bad("The server does not answer.");
+  if (!status.store.answers) return bad("The store does not answer: nothing new is kept or told.");
+  if (status.feed === null) return bad("No feed has said anything yet.");
+  if (status.feed.problem !== null) return bad("The feed has a problem.");
+  if (status.stale !== null)
+    return bad(`No bar has come for ${span(status.stale.seconds)}, and the market is open.`);
+  if (status.problems.length > 0) return bad("Something is wrong.");
+  if (status.feed.mode === "simulated")
+    return { text: "All is well, with a simulated market.", tone: "good" };
+  if (status.feed.mode === "replayed") return { text: "All is well, with a recorded market.", tone: "good" };
+  return { text: "All is well.", tone: "good" };
+}
