@@ -10,6 +10,8 @@ import type { Ticker } from "./market.svelte";
 const NEWS_MINUTES = 15;
 
 export interface Headline {
+  /** Whether the figures are invented or recorded, first of all. */
+  kind: string;
   text: string;
   tone: "quiet" | "unusual" | "bad";
   /** The alert it is about. */
@@ -26,11 +28,11 @@ export interface Facts {
   rule: SpikeSettings;
 }
 
-/** Where the figures are invented or recorded, every sentence says so first. */
-function kindOf(facts: Facts): string {
+/** Where the figures are invented or recorded, every sentence says so first: `Simulated market.` */
+export function kindOf(facts: Pick<Facts, "feed" | "status">): string {
   const mode = facts.feed?.mode ?? facts.status?.feed?.mode;
-  if (mode === "simulated") return "Simulated market. ";
-  return mode === "replayed" ? "Recorded market. " : "";
+  if (mode === "simulated") return "Simulated market.";
+  return mode === "replayed" ? "Recorded market." : "";
 }
 
 /** What is wrong with the data, if something is. */
@@ -63,7 +65,8 @@ export function today(facts: Facts): Alert[] {
 export function headlineNow(facts: Facts): Headline {
   const kind = kindOf(facts);
   const told = (text: string, tone: Headline["tone"], alert: Alert | null = null): Headline => ({
-    text: kind + text,
+    kind,
+    text,
     tone,
     alert,
   });

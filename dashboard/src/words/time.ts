@@ -44,3 +44,7 @@ export function span(seconds: number): string {
   if (hours < 48) return minutes % 60 === 0 ? `${hours} h` : `${hours} h ${minutes % 60} min`;
   return `${Math.round(hours / 24)} days`;
 }
+
+const dayOnly = format({ ...day, timeZone: "UTC" });
+/** `Fri, 31 Jan`, of a date as the API writes it. */
+export const dayName = (date: string): string => dayOnly(`${date}T00:00:00Z`);
