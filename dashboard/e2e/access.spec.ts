@@ -34,7 +34,7 @@ const SCENES: Scene[] = [
   ["subscribe without scripts", at("/subscribe/form")],
   ["status", at("/status")],
   ["mailbox", at("/mailbox")],
-  ["docs", at("/docs")],
+  ["docs", at("/docs", "The API")],
   ["a link nobody sent", at("/v1/subscriptions/confirm?token=nope")],
   [
     "help",

@@ -1,0 +1,75 @@
+import { expect, test } from "vitest";
+import type { Alert, Status, StatusEvent, Symbol } from "../api/types";
+import { headlineNow, today, trouble } from "./headline";
+import type { Ticker } from "./market.svelte";
+
+const feed: StatusEvent = {
+  sequence: 1,
+  provider: "alpaca",
+  feed: "iex",
+  mode: "live",
+  coverage: "IEX only",
+  problem: null,
+  session: "regular",
+  as_of: "2025-01-31T19:00:00Z",
+  age_seconds: 0,
+};
+const ticker = (symbol: string, bar: object | null = {}) =>
+  ({ symbol, now: { symbol, bar } as Symbol }) as Ticker;
+const facts = {
+  tickers: [ticker("NVDA"), ticker("AAPL")],
+  alerts: [] as Alert[],
+  feed,
+  status: null as Status | null,
+  asOf: feed.as_of,
+  rule: { kind: "spike", ratio: 3, window: "60m", min_bars: 30, cooldown: "60m" },
+};
+const alert = {
+  symbol: "NVDA",
+  metric: "volume",
+  kind: "spike",
+  rule: "spike",
+  state: "raised",
+  ratio: 18.7,
+  start: "2025-01-31T18:57:00Z",
+} as Alert;
+
+test("quiet, or what is not", () => {
+  expect(headlineNow(facts)).toEqual({
+    kind: "",
+    text: "Quiet: all 2 are inside their usual range.",
+    tone: "quiet",
+    alert: null,
+  });
+  const told = headlineNow({ ...facts, alerts: [alert] });
+  expect(told.text).toBe("NVDA: volume 18.7 times its last hour, at 13:57");
+  expect([told.tone, told.alert]).toEqual(["unusual", alert]);
+  expect(headlineNow({ ...facts, alerts: [{ ...alert, state: "retracted" }] }).tone).toBe("quiet");
+  expect(headlineNow({ ...facts, alerts: [{ ...alert, start: "2025-01-31T18:00:00Z" }] }).tone).toBe("quiet");
+});
+
+test("what cannot be believed is said before anything else", () => {
+  const down = { ...facts, alerts: [alert], feed: { ...feed, problem: "no answer" } };
+  expect(headlineNow(down)).toMatchObject({ tone: "bad", text: "The feed has a problem: no answer" });
+  const stale = { ...facts, status: { stale: { seconds: 600 } } as Status };
+  expect(trouble(stale)).toBe("No bar has come for 10 min, and the market is open.");
+  expect(headlineNow({ ...facts, feed: { ...feed, mode: "simulated" } }).kind).toBe("Simulated market.");
+  expect(headlineNow({ ...facts, feed: { ...feed, mode: "replayed" } }).kind).toBe("Recorded market.");
+});
+
+test("the first minute, an empty list, a closed market", () => {
+  expect(headlineNow({ ...facts, tickers: [] }).text).toBe("Nothing is on the watchlist.");
+  expect(headlineNow({ ...facts, tickers: [ticker("NVDA", null)] }).text).toBe("Waiting for the first bar.");
+  const closed = {
+    ...facts,
+    feed: { ...feed, session: "closed" },
+    status: { session: { next: { phase: "regular", at: "2025-02-03T14:30:00Z" } } } as Status,
+  };
+  expect(headlineNow(closed).text).toMatch(/^The market is closed: it opens .*09:30 New York\.$/);
+});
+
+test("today is New York's", () => {
+  const evening = { ...facts, asOf: "2025-02-01T00:30:00Z", alerts: [alert] };
+  expect(today(evening)).toEqual([alert]);
+  expect(today({ ...evening, asOf: "2025-02-01T06:00:00Z" })).toEqual([]);
+});

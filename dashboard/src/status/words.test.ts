@@ -1,0 +1,36 @@
+import { expect, test } from "vitest";
+import type { Status } from "../api/types";
+import { judgement, problemsOf } from "./words";
+
+const status = {
+  feed: { provider: "alpaca", label: "iex", mode: "live", coverage: "IEX only", problem: null },
+  store: { kind: "sqlite", answers: true },
+  stale: null,
+  problems: [],
+} as unknown as Status;
+
+test("what is worst is said first", () => {
+  const said = (changed: Partial<Status>, ...rest: ["live" | "reconnecting", boolean] | []) =>
+    judgement({ ...status, ...changed }, rest[0] ?? "live", rest[1] ?? false);
+  expect(said({})).toEqual({ text: "All is well.", tone: "good" });
+  expect(said({ feed: { ...status.feed!, mode: "simulated" } }).text).toMatch(/simulated/);
+  for (const [changed, words] of [
+    [{ feed: null }, /No feed/],
+    [{ feed: { ...status.feed!, problem: "it is down" } }, /feed has a problem/],
+    [{ stale: { seconds: 400 } }, /No bar has come for 7 min/],
+    [{ store: { kind: "sqlite", answers: false }, stale: { seconds: 400 } }, /store does not answer/],
+    [{ problems: [{ check: "cache", detail: "behind" }] }, /wrong/],
+  ] as [Partial<Status>, RegExp][]) {
+    expect(said(changed)).toMatchObject({ tone: "bad", text: expect.stringMatching(words) as string });
+  }
+  expect(said({}, "reconnecting", false).text).toMatch(/server does not answer/);
+  expect(said({}, "live", true).tone).toBe("bad");
+});
+
+test("problems are sentences; the feed's own is told with the feed", () => {
+  const problems = [
+    { check: "feed", detail: "it is down" },
+    { check: "store", detail: "the store does not answer" },
+  ];
+  expect(problemsOf({ ...status, problems })).toEqual(["The store does not answer."]);
+});
