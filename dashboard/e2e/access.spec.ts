@@ -28,9 +28,51 @@ const SCENES: Scene[] = [
       await at(`/alerts/${id}`, new RegExp(symbol))(page, tracker);
     },
   ],
+  [
+    "an alert's evidence over the chart",
+    async (page, tracker) => {
+      const { id, symbol } = await tracker.alert();
+      await at(`/s/${symbol}?alert=${id}`, new RegExp(symbol))(page, tracker);
+      await expect(page.getByRole("dialog")).toBeVisible();
+    },
+  ],
+  [
+    "the newest bars as a table",
+    async (page, tracker) => {
+      await at("/s/NVDA", /NVDA/)(page, tracker);
+      await expect(page.locator('[data-stage="there"]')).toBeVisible();
+      await page.getByText("The newest bars as a table").click();
+      await expect(page.getByRole("columnheader", { name: "Open, $" })).toBeVisible();
+    },
+  ],
   ["unknown alert", at("/alerts/00000000-0000-0000-0000-000000000000")],
   ["rule", at("/rule?symbol=NVDA&metric=volume&rule=spike%20ratio%3D4")],
   ["subscribe", at("/subscribe?ticker=NVDA")],
+  [
+    "subscribe, with errors",
+    async (page, tracker) => {
+      await at("/subscribe?ticker=NVDA")(page, tracker);
+      await page.getByRole("button", { name: "Webhook" }).click();
+      await page.getByLabel(/Quiet hours/).check();
+      await page.getByLabel("Time zone").fill("Nowhere");
+      await page.getByRole("button", { name: "Subscribe", exact: true }).click();
+      await expect(page.locator(".field-error").first()).toBeVisible();
+    },
+  ],
+  [
+    "subscribed, and the mail that asks",
+    async (page, tracker) => {
+      await at("/subscribe?ticker=NVDA")(page, tracker);
+      await page.getByLabel("Mail address").fill("eve@example.com");
+      await page.getByRole("button", { name: "Subscribe", exact: true }).click();
+      await expect(page.getByRole("heading", { level: 1, name: /confirm/ })).toBeVisible();
+      await page.getByRole("link", { name: /Open the mailbox/ }).click();
+      await expect(page.getByRole("article")).toBeVisible();
+    },
+  ],
+  ["a rule that is not known", at("/rule?symbol=NVDA&rule=nonsense")],
+  ["a rule that is refused", at("/rule?symbol=NVDA&rule=spike%20ratio%3D0.1")],
+  ["a rule for all symbols", at("/rule?symbol=")],
   ["subscribe without scripts", at("/subscribe/form")],
   ["status", at("/status")],
   ["mailbox", at("/mailbox")],
@@ -55,6 +97,29 @@ const SCENES: Scene[] = [
   ],
 ];
 
+/** States in which a tracker, and not a page, is another. */
+const TROUBLES: [name: string, which: "closed" | "dead", path: string, heading: RegExp][] = [
+  ["a closed market", "closed", "/", /The market is closed: it opens/],
+  ["a symbol while the market is closed", "closed", "/s/NVDA?interval=5m", /NVDA/],
+  ["no alerts yet", "closed", "/alerts", /Alerts/],
+  ["a dead feed", "dead", "/", /The feed has a problem/],
+  ["a symbol without a bar", "dead", "/s/NVDA", /NVDA/],
+  ["alerts of a dead feed", "dead", "/alerts", /Alerts/],
+  ["a rule without bars", "dead", "/rule", /no bars/],
+  ["the status of a dead feed", "dead", "/status", /The feed has a problem/],
+];
+
+async function isForEverybody(page: Page, width: number, said: string[]) {
+  await expect(page.getByText("Loading …")).toHaveCount(0);
+  const { violations } = await new AxeBuilder({ page }).analyze();
+  expect(violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" | ")}`)).toEqual(
+    [],
+  );
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+  expect(wide, "nothing sticks out to the side").toBeLessThanOrEqual(width);
+  expect(said.filter((line) => !/status of 4(04|10|22)/.test(line))).toEqual([]);
+}
+
 for (const colorScheme of ["light", "dark"] as const) {
   for (const width of [360, 1280]) {
     test.describe(`${colorScheme}, ${width} px`, () => {
@@ -63,14 +128,14 @@ for (const colorScheme of ["light", "dark"] as const) {
         test(name, async ({ page, still }) => {
           const said = complaints(page);
           await go(page, still);
-          await expect(page.getByText("Loading …")).toHaveCount(0);
-          const { violations } = await new AxeBuilder({ page }).analyze();
-          expect(
-            violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" | ")}`),
-          ).toEqual([]);
-          const wide = await page.evaluate(() => document.documentElement.scrollWidth);
-          expect(wide, "nothing sticks out to the side").toBeLessThanOrEqual(width);
-          expect(said.filter((line) => !/status of 404|status of 410/.test(line))).toEqual([]);
+          await isForEverybody(page, width, said);
+        });
+      }
+      for (const [name, which, path, heading] of TROUBLES) {
+        test(name, async ({ page, closed, dead }) => {
+          const said = complaints(page);
+          await at(path, heading)(page, which === "closed" ? closed : dead);
+          await isForEverybody(page, width, said);
         });
       }
     });

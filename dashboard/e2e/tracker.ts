@@ -41,10 +41,12 @@ export class Tracker {
   private constructor(
     readonly folder: string,
     readonly url: string,
+    private readonly hasBars: boolean,
   ) {}
 
-  /** Starts one. `settings` are lines of its configuration beside listening and the store. */
-  static async start(settings = SIMULATED): Promise<Tracker> {
+  /** Starts one. `settings` are lines of its configuration beside listening and the store; `hasBars`: whether its feed
+   * brings any. */
+  static async start(settings = SIMULATED, hasBars = true): Promise<Tracker> {
     const port = await freePort();
     const url = `http://127.0.0.1:${port}`;
     const folder = mkdtempSync(join(tmpdir(), "qqq-tracker-pages-"));
@@ -52,7 +54,7 @@ export class Tracker {
       join(folder, "qqq-tracker.toml"),
       `[server]\nlisten = "127.0.0.1:${port}"\npublic_url = "${url}"\n${settings}`,
     );
-    const tracker = new Tracker(folder, url);
+    const tracker = new Tracker(folder, url, hasBars);
     await tracker.resume();
     return tracker;
   }
@@ -69,7 +71,7 @@ export class Tracker {
     await until("the tracker to know its first bars", async () => {
       if (child.exitCode !== null) throw new Error(said);
       const { items } = (await this.json("/v1/symbols")) as { items: { bar: unknown }[] };
-      return items.length > 0 && items.every((item) => item.bar !== null) ? true : null;
+      return items.length > 0 && (!this.hasBars || items.every((item) => item.bar !== null)) ? true : null;
     }).catch((error: unknown) => {
       throw new Error(`${String(error)}\n${said}`);
     });
@@ -118,6 +120,17 @@ start = "2025-01-29T16:00:00Z"
 /** A minute each minute: nothing moves while a test looks. */
 export const STILL = SIMULATED.replace('"60x"', '"1x"');
 
+/** A Saturday. */
+export const CLOSED = STILL.replace(/start = .*/, 'start = "2025-02-01T16:00:00Z"');
+
+/** A provider that nobody reaches: nothing listens on the port of `discard`. */
+export const DEAD = `
+[feed]
+provider = "iex"
+[feed.iex]
+base_url = "http://127.0.0.1:9/"
+`;
+
 /** What went wrong in a page that nobody asked about. */
 export function complaints(page: Page): string[] {
   const heard: string[] = [];
@@ -129,23 +142,41 @@ export function complaints(page: Page): string[] {
   return heard;
 }
 
-export const test = base.extend<object, { tracker: Tracker; still: Tracker }>({
-  tracker: [
-    async ({}, use) => {
-      const tracker = await Tracker.start();
-      await use(tracker);
-      await tracker.stop();
-    },
-    { scope: "worker" },
-  ],
-  still: [
-    async ({}, use) => {
-      const tracker = await Tracker.start(STILL);
-      await use(tracker);
-      await tracker.stop();
-    },
-    { scope: "worker" },
-  ],
-});
+export const test = base.extend<object, { tracker: Tracker; still: Tracker; closed: Tracker; dead: Tracker }>(
+  {
+    tracker: [
+      async ({}, use) => {
+        const tracker = await Tracker.start();
+        await use(tracker);
+        await tracker.stop();
+      },
+      { scope: "worker" },
+    ],
+    still: [
+      async ({}, use) => {
+        const tracker = await Tracker.start(STILL);
+        await use(tracker);
+        await tracker.stop();
+      },
+      { scope: "worker" },
+    ],
+    closed: [
+      async ({}, use) => {
+        const tracker = await Tracker.start(CLOSED);
+        await use(tracker);
+        await tracker.stop();
+      },
+      { scope: "worker" },
+    ],
+    dead: [
+      async ({}, use) => {
+        const tracker = await Tracker.start(DEAD, false);
+        await use(tracker);
+        await tracker.stop();
+      },
+      { scope: "worker" },
+    ],
+  },
+);
 
 export { expect } from "@playwright/test";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Alert, Status, StatusEvent, Symbol } from "../api/types";
-import { headlineNow, today, trouble } from "./headline";
+import { headlineNow, kindInWords, today, trouble } from "./headline";
 import type { Ticker } from "./market.svelte";
 
 const feed: StatusEvent = {
@@ -55,6 +55,10 @@ test("what cannot be believed is said before anything else", () => {
   expect(trouble(stale)).toBe("No bar has come for 10 min, and the market is open.");
   expect(headlineNow({ ...facts, feed: { ...feed, mode: "simulated" } }).kind).toBe("Simulated market.");
   expect(headlineNow({ ...facts, feed: { ...feed, mode: "replayed" } }).kind).toBe("Recorded market.");
+  const late = { ...feed, age_seconds: 960 };
+  expect(headlineNow({ ...facts, feed: late }).kind).toBe("Delayed data.");
+  expect(kindInWords({ feed: late, status: null })).toBe("The newest bar is 16 min old.");
+  expect(headlineNow({ ...facts, feed: { ...late, session: "closed" } }).kind).toBe("");
 });
 
 test("the first minute, an empty list, a closed market", () => {
@@ -65,7 +69,20 @@ test("the first minute, an empty list, a closed market", () => {
     feed: { ...feed, session: "closed" },
     status: { session: { next: { phase: "regular", at: "2025-02-03T14:30:00Z" } } } as Status,
   };
-  expect(headlineNow(closed).text).toMatch(/^The market is closed: it opens .*09:30 New York\.$/);
+  const started = [ticker("NVDA", { start: "2025-01-31T20:59:00Z" })];
+  expect(headlineNow({ ...closed, tickers: started }).text).toMatch(
+    /^The market is closed: it opens .*09:30 New York\. The last session had no alerts\.$/,
+  );
+  const earlier = { ...alert, start: "2025-01-30T20:00:00Z" };
+  expect(
+    headlineNow({ ...closed, tickers: started, alerts: [alert, earlier], asOf: "2025-02-01T12:00:00Z" }).text,
+  ).toMatch(/The last session had 1 alert\.$/);
+});
+
+test("hours whose bars do not count are closed", () => {
+  const after = { ...facts, feed: { ...feed, session: "post" } };
+  expect(headlineNow(after).text).toMatch(/^The market is closed/);
+  expect(headlineNow({ ...after, status: { extended_hours: true } as Status }).text).toMatch(/^Quiet/);
 });
 
 test("today is New York's", () => {

@@ -28,11 +28,31 @@ export interface Facts {
   rule: SpikeSettings;
 }
 
-/** Where the figures are invented or recorded, every sentence says so first: `Simulated market.` */
+/** A newest bar that is older than this, while the market is open, is not live any more: seconds. */
+const DELAYED = 600;
+
+/** Where the figures are invented, recorded or late, every sentence says so first: `Simulated market.` */
 export function kindOf(facts: Pick<Facts, "feed" | "status">): string {
   const mode = facts.feed?.mode ?? facts.status?.feed?.mode;
   if (mode === "simulated") return "Simulated market.";
-  return mode === "replayed" ? "Recorded market." : "";
+  if (mode === "replayed") return "Recorded market.";
+  return isDelayed(facts) ? "Delayed data." : "";
+}
+
+/** What the kind means, for those who see it first. */
+export function kindInWords(facts: Pick<Facts, "feed" | "status">): string {
+  const mode = facts.feed?.mode ?? facts.status?.feed?.mode;
+  if (mode === "simulated") return "These prices are invented.";
+  if (mode === "replayed") return "These prices are of another day.";
+  return `The newest bar is ${span(age(facts) ?? 0)} old.`;
+}
+
+const age = ({ feed, status }: Pick<Facts, "feed" | "status">): number | null =>
+  feed ? feed.age_seconds : (status?.newest_bar?.age_seconds ?? null);
+
+function isDelayed(facts: Pick<Facts, "feed" | "status">): boolean {
+  const session = facts.feed?.session ?? facts.status?.session.phase;
+  return session === "regular" && (age(facts) ?? 0) >= DELAYED;
 }
 
 /** What is wrong with the data, if something is. */
@@ -62,6 +82,15 @@ export function today(facts: Facts): Alert[] {
   return facts.alerts.filter((alert) => alert.state === "raised" && marketDateOf(alert.start) === date);
 }
 
+/** What the session of the newest bar did: `The last session had 4 alerts.` */
+function lastSession({ tickers, alerts }: Facts): string {
+  const newest = tickers.map(({ now }) => now.bar?.start ?? "").reduce((a, b) => (a > b ? a : b), "");
+  if (newest === "") return "";
+  const date = marketDateOf(newest);
+  const raised = alerts.filter((alert) => alert.state === "raised" && marketDateOf(alert.start) === date);
+  return `The last session had ${raised.length === 0 ? "no alerts" : count(raised.length, "alert")}.`;
+}
+
 export function headlineNow(facts: Facts): Headline {
   const kind = kindOf(facts);
   const told = (text: string, tone: Headline["tone"], alert: Alert | null = null): Headline => ({
@@ -80,10 +109,11 @@ export function headlineNow(facts: Facts): Headline {
   if (alert !== null) {
     return told(`${headline(alert, facts.rule.window)}, at ${marketClock(alert.start)}`, "unusual", alert);
   }
-  if (phase === "closed") {
+  const isOpen = phase === "regular" || (phase !== "closed" && facts.status?.extended_hours === true);
+  if (!isOpen) {
     const next = facts.status?.session.next;
     const opens = next ? `: it opens ${marketDay(next.at)} ${marketClock(next.at)} New York` : "";
-    return told(`The market is closed${opens}.`, "quiet");
+    return told(`The market is closed${opens}. ${lastSession(facts)}`.trim(), "quiet");
   }
   const all = withBars === 1 ? "one symbol is" : `all ${withBars} are`;
   const usual = withBars === 1 ? "its usual range" : "their usual range";
