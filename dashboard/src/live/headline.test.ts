@@ -76,7 +76,7 @@ test("the first minute, an empty list, a closed market", () => {
   const earlier = { ...alert, start: "2025-01-30T20:00:00Z" };
   expect(
     headlineNow({ ...closed, tickers: started, alerts: [alert, earlier], asOf: "2025-02-01T12:00:00Z" }).text,
-  ).toMatch(/The last session had 1 alert\.$/);
+  ).toMatch(/The last session had 1 alert, the last of NVDA at 13:57\.$/);
 });
 
 test("hours whose bars do not count are closed", () => {

@@ -82,13 +82,15 @@ export function today(facts: Facts): Alert[] {
   return facts.alerts.filter((alert) => alert.state === "raised" && marketDateOf(alert.start) === date);
 }
 
-/** What the session of the newest bar did: `The last session had 4 alerts.` */
+/** What the session of the newest bar did: `The last session had 4 alerts, the last of NVDA at 15:59.` */
 function lastSession({ tickers, alerts }: Facts): string {
   const newest = tickers.map(({ now }) => now.bar?.start ?? "").reduce((a, b) => (a > b ? a : b), "");
   if (newest === "") return "";
   const date = marketDateOf(newest);
   const raised = alerts.filter((alert) => alert.state === "raised" && marketDateOf(alert.start) === date);
-  return `The last session had ${raised.length === 0 ? "no alerts" : count(raised.length, "alert")}.`;
+  const last = raised[0];
+  if (!last) return "The last session had no alerts.";
+  return `The last session had ${count(raised.length, "alert")}, the last of ${last.symbol} at ${marketClock(last.start)}.`;
 }
 
 export function headlineNow(facts: Facts): Headline {
@@ -105,15 +107,15 @@ export function headlineNow(facts: Facts): Headline {
   if (facts.tickers.length === 0) return told("Nothing is on the watchlist.", "quiet");
   if (withBars === 0) return told("Waiting for the first bar.", "quiet");
   const phase = facts.feed?.session ?? facts.status?.session.phase;
-  const alert = news(facts);
-  if (alert !== null) {
-    return told(`${headline(alert, facts.rule.window)}, at ${marketClock(alert.start)}`, "unusual", alert);
-  }
   const isOpen = phase === "regular" || (phase !== "closed" && facts.status?.extended_hours === true);
   if (!isOpen) {
     const next = facts.status?.session.next;
     const opens = next ? `: it opens ${marketDay(next.at)} ${marketClock(next.at)} New York` : "";
     return told(`The market is closed${opens}. ${lastSession(facts)}`.trim(), "quiet");
+  }
+  const alert = news(facts);
+  if (alert !== null) {
+    return told(`${headline(alert, facts.rule.window)}, at ${marketClock(alert.start)}`, "unusual", alert);
   }
   const all = withBars === 1 ? "one symbol is" : `all ${withBars} are`;
   const usual = withBars === 1 ? "its usual range" : "their usual range";
