@@ -149,6 +149,22 @@ test("flags on the chart open their evidence, and Escape and Back close it", asy
   await expect(page).toHaveURL(`${tracker.url}/s/${symbol}`);
 });
 
+test("a bar with a flag opens its evidence at a click", async ({ page, still }) => {
+  const { symbol } = await still.alert();
+  await visit(page, still, `/s/${symbol}?interval=1h`);
+  await expect(chart(page)).toBeVisible();
+  const box = (await chart(page).boundingBox())!;
+  const dialog = page.getByRole("dialog");
+  // Bars lie side by side, the newest to the right: one of them has it.
+  for (let x = box.width - 60; x > 0 && !(await dialog.isVisible()); x -= 3) {
+    await page.mouse.click(box.x + x, box.y + box.height / 3);
+  }
+  await expect(dialog).toContainText(`${symbol} traded`);
+  await expect(page).toHaveURL(/alert=[0-9a-f-]{36}/);
+  await page.goBack();
+  await expect(dialog).toBeHidden();
+});
+
 test("older bars are loaded as one moves back", async ({ page, tracker }) => {
   await visit(page, tracker, "/s/NVDA");
   await expect(chart(page)).toBeVisible();

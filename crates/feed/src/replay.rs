@@ -142,11 +142,13 @@ impl Replay {
         }
         // Stable: revisions stay in the order they were read in.
         bars.sort_by_key(|bar| (bar.start, bar.symbol));
+        // Everybody reads this: what it is called, not where it lies.
+        let name = path.file_name().map_or_else(|| path.to_string_lossy(), |name| name.to_string_lossy());
         let info = FeedInfo {
             provider: "replay",
             label,
             mode: FeedMode::Replayed,
-            coverage: format!("recorded bars of {}", path.display()),
+            coverage: format!("recorded bars of {name}"),
             split_adjusted: false,
             delay_minutes: 0,
         };

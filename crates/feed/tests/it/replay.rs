@@ -101,7 +101,7 @@ async fn files_are_merged_into_one_tick_per_minute_and_revisions_keep_their_orde
     assert_eq!((replay.not_tracked(), replay.progress()), (1, (0, 5)));
     let info = replay.info().clone();
     assert_eq!((info.provider, info.label, info.mode), ("replay", label(), FeedMode::Replayed));
-    assert_eq!(info.coverage, format!("recorded bars of {}", folder.path().display()));
+    assert_eq!(info.coverage, format!("recorded bars of {}", folder.path().file_name().unwrap().display()));
     let ticks = all(replay).await;
     let told: Vec<Vec<String>> = ticks
         .iter()
