@@ -230,6 +230,27 @@ test("the filters of the alerts are in the address", async ({ page, tracker }) =
   await expect(page.getByText(/No alert matches|No older alert matches/)).toBeVisible();
 });
 
+test("older alerts come page by page, and stay", async ({ page, tracker }) => {
+  await until("a few alerts", async () => {
+    const { items } = (await tracker.json("/v1/alerts?limit=5")) as { items: unknown[] };
+    return items.length >= 3 ? true : null;
+  });
+  // Nothing comes by the stream, and pages are short.
+  await page.route("**/v1/stream*", (route) => route.abort());
+  await page.route(/\/v1\/alerts\?/, (route) => {
+    const url = new URL(route.request().url());
+    url.searchParams.set("limit", "1");
+    return route.continue({ url: url.href });
+  });
+  await visit(page, tracker, "/alerts");
+  const lines = page.locator("main ol li");
+  await expect(lines).toHaveCount(1);
+  for (const count of [2, 3]) {
+    await page.getByRole("button", { name: "Older" }).click();
+    await expect(lines).toHaveCount(count);
+  }
+});
+
 test("nothing is asked of any other host, and nothing inline is needed", async ({ page, tracker }) => {
   const said = complaints(page);
   const hosts = new Set<string>();

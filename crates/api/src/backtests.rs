@@ -260,7 +260,7 @@ pub struct BacktestOut {
     /// The days with the most alerts, most first.
     loudest_days: Vec<DayOut>,
     /// All trading days with bars, oldest first.
-    #[schema(max_items = 400)]
+    #[schema(max_items = 401)]
     days: Vec<DayOut>,
     /// The alerts, oldest first; at most 1,000.
     alerts: Vec<AlertOut>,

@@ -33,6 +33,9 @@ const LEAST_READ: usize = 1_000;
 /// One-minute bars of a regular session.
 const BARS_OF_A_DAY: usize = 390;
 
+/// Pages read from the store at once: others want to read as well.
+pub(crate) const AT_ONCE: usize = 2;
+
 const PARAMETERS: [&str; 5] = ["from", "to", "interval", "limit", "cursor"];
 
 /// One bar as it is told.
@@ -134,6 +137,8 @@ pub(crate) async fn bars(
         return Ok(ticker.newest_bars(interval).get_or_try_init(make).await?.respond(&headers));
     }
     api.0.pages_of_bars.check(client)?;
+    // Others want to read as well, and whether the store answers at all.
+    let _turn = api.0.reading_bars.acquire().await.map_err(|_| Problem::internal())?;
     Ok(make().await?.respond(&headers))
 }
 

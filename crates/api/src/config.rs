@@ -196,7 +196,7 @@ impl Default for Limits {
             headers: 64,
             posts: rate(60, 60),
             backtests: rate(600, 60),
-            backtests_per_network: 4,
+            backtests_per_network: 3,
             pages_of_bars: rate(1800, 600),
             sign_ups: rate(5, 10),
             sign_ups_per_hour: at_least_one(20),

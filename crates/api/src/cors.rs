@@ -1,7 +1,7 @@
 //! Who may read the API from pages of other origins (the CORS protocol of the Fetch standard).
 //!
 //! Nothing here is allowed with credentials: the API knows no cookies, and a bearer token is set by the page that has
-//! it. The pages and their forms are never shared.
+//! it. Files of the dashboard and the form without scripts are not shared.
 
 use crate::config::{Cors, Origin};
 use axum::http::{HeaderName, HeaderValue, Method, header};

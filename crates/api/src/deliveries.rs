@@ -19,6 +19,8 @@ use utoipa::ToSchema;
 const KEPT: Duration = Duration::from_secs(5);
 /// Failures told.
 const FAILURES: usize = 5;
+/// Failures looked at for them: they are listed by when they came to be owed, and told by when they failed.
+const LOOKED_AT: usize = 100;
 
 /// What the store last said.
 #[derive(Default)]
@@ -113,7 +115,7 @@ async fn read(store: &dyn Store) -> Result<Deliveries, StoreError> {
     let summary = store.outbox().await?;
     let mut failures = Vec::new();
     for state in [DeliveryState::Failed, DeliveryState::Expired] {
-        let query = DeliveryQuery { state, address: None, after: None, limit: FAILURES };
+        let query = DeliveryQuery { state, address: None, after: None, limit: LOOKED_AT };
         failures.extend(store.deliveries(&query).await?);
     }
     failures.sort_by_key(|failure| std::cmp::Reverse(failure.settled_at));

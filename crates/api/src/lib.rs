@@ -68,7 +68,7 @@ use qqq_store::{Changes, Sequence, Store, StoreError};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -110,6 +110,8 @@ struct Inner {
     backtests: Limiter,
     /// Pages of bars that a network has read from the store.
     pages_of_bars: Limiter,
+    /// Of these, read at once.
+    reading_bars: Semaphore,
     /// Sign-ups that would reach the store.
     sign_ups: Limiter,
     /// The same, by the hour.
@@ -177,6 +179,7 @@ impl Api {
             posts,
             backtests,
             pages_of_bars,
+            reading_bars: Semaphore::new(bars::AT_ONCE),
             sign_ups,
             sign_ups_per_hour,
         })))

@@ -1,8 +1,10 @@
 //! `GET /v1/mailbox`: the mails that a demonstration wrote as files, for its own pages to show.
 //!
 //! They hold addresses and links that act for their receivers. So there is a mailbox only where the configuration says so
-//! ([`ApiConfig::mailbox`](crate::ApiConfig)), and it answers only the machine it runs on: not what came through a
-//! proxy, not a name that somebody else has pointed here, not another origin's page.
+//! ([`ApiConfig::mailbox`](crate::ApiConfig)): with a simulated market, a server that listens to its own machine alone, and
+//! no mail server. It answers that machine: not what a proxy says it passes on, not a name that somebody else has pointed
+//! here, not another origin's page. Whoever forwards the port without a word opens the demonstration to others, and other
+//! users of the machine can read along.
 
 use crate::Api;
 use crate::answer::{Answer, JSON, NOT_KEPT};
@@ -11,7 +13,7 @@ use crate::problem::Problem;
 use crate::query::Query;
 use crate::shape::PageOut;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Version, header};
 use axum::response::Response;
 use mail_parser::MessageParser;
 use serde::Serialize;
@@ -23,6 +25,8 @@ use utoipa::ToSchema;
 
 /// Mails told.
 const MAILS: usize = 50;
+/// Files looked at for them: some may be none.
+const LOOKED_AT: usize = 4 * MAILS;
 /// Bytes read of one.
 const MAIL_BYTES: u64 = 256 * 1024;
 
@@ -62,7 +66,9 @@ struct MailOut {
 pub(crate) async fn mailbox(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
     Query::parse(request.uri().query(), &[])?;
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
-    let folder = api.0.config.mailbox.clone().filter(|_| is_of_this_machine(peer, request.headers()));
+    // Proxies that speak of nothing else mostly speak HTTP/1.0.
+    let direct = request.version() != Version::HTTP_10 && is_of_this_machine(peer, request.headers());
+    let folder = api.0.config.mailbox.clone().filter(|_| direct);
     let Some(folder) = folder else {
         let detail = "mails cannot be read here: this server sends them, or is reached from elsewhere";
         return Err(Problem::new(StatusCode::NOT_FOUND, "no_mailbox", detail));
@@ -115,7 +121,10 @@ fn read(folder: &Path) -> io::Result<Vec<MailOut>> {
         entries => entries?,
     };
     for entry in entries {
-        if let Ok(name) = entry?.file_name().into_string()
+        let entry = entry?;
+        // A pipe would never end, and a link leads elsewhere.
+        if entry.file_type()?.is_file()
+            && let Ok(name) = entry.file_name().into_string()
             && !name.starts_with('.')
             && name.ends_with(".eml")
         {
@@ -123,7 +132,7 @@ fn read(folder: &Path) -> io::Result<Vec<MailOut>> {
         }
     }
     names.sort_unstable_by(|one, other| other.cmp(one));
-    Ok(names.iter().filter_map(|name| mail(folder, name)).take(MAILS).collect())
+    Ok(names.iter().take(LOOKED_AT).filter_map(|name| mail(folder, name)).take(MAILS).collect())
 }
 
 /// One mail; `None` where it is gone meanwhile or is none.
@@ -185,6 +194,7 @@ mod tests {
             write(&format!("20250131T20{minute:02}00Z-alert-NVDA-{minute}.eml"), body);
         }
         write("20250131T210000Z-broken.eml", "");
+        std::fs::create_dir(folder.path().join("20250131T210300Z-folder.eml")).unwrap();
         write("20250131T210100Z-note.txt", body);
         write(".20250131T210200Z-draft.eml", body);
         let mails = read(folder.path()).unwrap();

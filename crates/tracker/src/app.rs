@@ -4,7 +4,7 @@
 //! connections get their answers. Asked again, it stops at once. A role that fails takes the process with
 //! it: it never runs on at half strength.
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, ProviderName};
 use crate::metrics::Metrics;
 use crate::role::detect::Detect;
 use crate::role::dispatch::Dispatch;
@@ -295,10 +295,15 @@ impl App {
         Ok(())
     }
 
-    /// The folder of mails that the pages may show: where none is sent, and nobody from elsewhere gets here.
+    /// The folder of mails that the pages may show: of a simulated market, where none is sent, and nobody from
+    /// elsewhere is meant to get here.
     fn mailbox(&self, public_url: &Url, listening: IpAddr) -> Option<PathBuf> {
-        let own = listening.is_loopback() && qqq_api::is_loopback(public_url);
-        (own && self.config.email.smtp_url.expose().is_empty()).then(|| self.config.email.folder.clone())
+        let (section, feed) = (&self.config.server, &self.config.feed);
+        let own =
+            listening.is_loopback() && qqq_api::is_loopback(public_url) && section.trusted_proxies.is_empty();
+        let demonstration = feed.provider == ProviderName::Sim;
+        (own && demonstration && self.config.email.smtp_url.expose().is_empty())
+            .then(|| self.config.email.folder.clone())
     }
 
     async fn start_server(

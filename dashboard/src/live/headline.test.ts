@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Alert, Status, StatusEvent, Symbol } from "../api/types";
-import { headlineNow, kindInWords, today, trouble } from "./headline";
+import { hasAllOf, headlineNow, kindInWords, today, todayInWords, trouble } from "./headline";
 import type { Ticker } from "./market.svelte";
 
 const feed: StatusEvent = {
@@ -19,6 +19,7 @@ const ticker = (symbol: string, bar: object | null = {}) =>
 const facts = {
   tickers: [ticker("NVDA"), ticker("AAPL")],
   alerts: [] as Alert[],
+  hasOlder: false,
   feed,
   status: null as Status | null,
   asOf: feed.as_of,
@@ -89,4 +90,8 @@ test("today is New York's", () => {
   const evening = { ...facts, asOf: "2025-02-01T00:30:00Z", alerts: [alert] };
   expect(today(evening)).toEqual([alert]);
   expect(today({ ...evening, asOf: "2025-02-01T06:00:00Z" })).toEqual([]);
+  // Of a day whose first alerts are not held, nobody knows how many there were.
+  expect(hasAllOf({ ...evening, hasOlder: true }, "2025-01-31")).toBe(false);
+  expect(hasAllOf({ ...evening, hasOlder: true }, "2025-02-01")).toBe(true);
+  expect(todayInWords(3, false)).toBe("at least 3 alerts today");
 });

@@ -21,7 +21,10 @@ export interface Headline {
 /** What the sentence is made of. */
 export interface Facts {
   tickers: Ticker[];
+  /** Newest first. */
   alerts: Alert[];
+  /** Whether there are older ones. */
+  hasOlder: boolean;
   feed: StatusEvent | null;
   status: Status | null;
   asOf: string | null;
@@ -83,14 +86,16 @@ export function today(facts: Facts): Alert[] {
 }
 
 /** What the session of the newest bar did: `The last session had 4 alerts, the last of NVDA at 15:59.` */
-function lastSession({ tickers, alerts }: Facts): string {
+function lastSession(facts: Facts): string {
+  const { tickers, alerts } = facts;
   const newest = tickers.map(({ now }) => now.bar?.start ?? "").reduce((a, b) => (a > b ? a : b), "");
   if (newest === "") return "";
   const date = marketDateOf(newest);
   const raised = alerts.filter((alert) => alert.state === "raised" && marketDateOf(alert.start) === date);
   const last = raised[0];
   if (!last) return "The last session had no alerts.";
-  return `The last session had ${count(raised.length, "alert")}, the last of ${last.symbol} at ${marketClock(last.start)}.`;
+  const least = hasAllOf(facts, date) ? "" : "at least ";
+  return `The last session had ${least}${count(raised.length, "alert")}, the last of ${last.symbol} at ${marketClock(last.start)}.`;
 }
 
 export function headlineNow(facts: Facts): Headline {
@@ -122,6 +127,14 @@ export function headlineNow(facts: Facts): Headline {
   return told(`Quiet: ${all} inside ${usual}.`, "quiet");
 }
 
-/** `4 alerts today`. */
-export const todayInWords = (alerts: number): string =>
-  alerts === 0 ? "no alerts today" : `${count(alerts, "alert")} today`;
+/** `4 alerts today`; `at least 500 alerts today` where not all of the day are known. */
+export function todayInWords(alerts: number, areAll: boolean): string {
+  if (!areAll) return `at least ${count(alerts, "alert")} today`;
+  return alerts === 0 ? "no alerts today" : `${count(alerts, "alert")} today`;
+}
+
+/** Whether all alerts of a New York date are known. */
+export function hasAllOf({ alerts, hasOlder }: Facts, date: string): boolean {
+  const oldest = alerts.at(-1);
+  return !hasOlder || oldest === undefined || marketDateOf(oldest.start) < date;
+}

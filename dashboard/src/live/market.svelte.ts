@@ -44,6 +44,8 @@ class Market {
   tickers: Ticker[] = $state.raw([]);
   /** Newest first. */
   alerts: Alert[] = $state.raw([]);
+  /** Whether there are older alerts than those. */
+  hasOlder = $state(false);
   /** The newest the stream told of the feed. */
   feed: StatusEvent | null = $state.raw(null);
   /** What only `/v1/status` tells. */
@@ -77,6 +79,7 @@ class Market {
   /** Finds a symbol by what people call it: today's ticker or a former one, in any case. */
   find(name: string): Ticker | undefined {
     const wanted = name.trim().toUpperCase();
+    if (wanted === "") return undefined;
     const known = this.#bySymbol.get(wanted);
     return known ?? this.tickers.find((ticker) => ticker.now.former_symbols.includes(wanted));
   }
@@ -93,16 +96,18 @@ class Market {
     try {
       const [symbols, alerts] = await Promise.all([
         all<Symbol>("/v1/symbols"),
-        get<Page<Alert>>("/v1/alerts"),
+        get<Page<Alert>>("/v1/alerts", { limit: ALERTS_HELD }),
       ]);
       const status = this.#readStatus();
-      this.#adopt(symbols.body, alerts.body.items);
+      this.#adopt(symbols.body, alerts.body);
       this.failure = null;
       this.#close = open(symbols.position, {
         event: (name, data) => this.#take(name, data),
         connection: (state) => (this.connection = state),
         reset: () => void this.start(),
       });
+      // The stream goes on after the symbols: alerts that were told before them are asked for again.
+      if (alerts.position !== symbols.position) void this.#readAlerts();
       await status;
       this.loaded = true;
       void this.#readSparks();
@@ -129,11 +134,24 @@ class Market {
   async #readStatus(): Promise<void> {
     this.#asking = true;
     try {
-      this.status = (await get<Status>("/v1/status")).body;
+      const { body } = await get<Status>("/v1/status");
+      // Another watchlist than the one that was loaded: the server was started anew.
+      const tracked = this.status?.symbols.tracked;
+      if (this.loaded && tracked !== undefined && tracked !== body.symbols.tracked) void this.start();
+      this.status = body;
     } catch {
       // The stream's state says that the server is away.
     } finally {
       this.#asking = false;
+    }
+  }
+
+  async #readAlerts(): Promise<void> {
+    try {
+      const { body } = await get<Page<Alert>>("/v1/alerts", { limit: ALERTS_HELD });
+      this.alerts = merged(body.items, this.alerts, ALERTS_HELD);
+    } catch {
+      // The stream's state says that the server is away.
     }
   }
 
@@ -142,14 +160,18 @@ class Market {
       const { body } = await all<Sparkline>("/v1/sparklines");
       for (const spark of body) {
         const ticker = this.#bySymbol.get(spark.symbol);
-        if (ticker) ticker.spark = spark;
+        if (!ticker) continue;
+        const { symbol, bar } = this.#latest(spark.symbol) ?? ticker.now;
+        ticker.spark = bar ? extended(spark, { symbol, ...bar }) : spark;
+        // What came before this began with nothing.
+        this.#sparks.delete(symbol);
       }
     } catch {
       // The lines begin with the next bars.
     }
   }
 
-  #adopt(symbols: Symbol[], alerts: Alert[]) {
+  #adopt(symbols: Symbol[], alerts: Page<Alert>) {
     this.#changed.clear();
     this.#sparks.clear();
     this.#news = [];
@@ -161,7 +183,8 @@ class Market {
       this.#bySymbol.set(symbol.symbol, ticker);
       return ticker;
     });
-    this.alerts = alerts;
+    this.alerts = alerts.items;
+    this.hasOlder = alerts.next_cursor !== null;
     this.generation += 1;
   }
 
@@ -213,7 +236,11 @@ class Market {
     }
     this.#changed.clear();
     this.#sparks.clear();
-    if (this.#news.length > 0) this.alerts = merged(this.alerts, this.#news, ALERTS_HELD);
+    if (this.#news.length > 0) {
+      const alerts = merged(this.alerts, this.#news);
+      this.alerts = alerts.slice(0, ALERTS_HELD);
+      this.hasOlder ||= alerts.length > ALERTS_HELD;
+    }
     this.#news = [];
     if (this.#status) this.feed = this.#status;
     this.#status = null;
@@ -235,9 +262,10 @@ export function extended(
     closes: [bar.close],
   };
   if (!spark?.start) return begun;
+  // Another day's line begins anew.
+  if (begun.date !== spark.date) return begun;
   const at = Math.floor((Date.parse(bar.start) - Date.parse(spark.start)) / (SPARK_STEP * 60_000));
-  // Longer than a day of extended hours: another session has begun.
-  if (at < 0 || at >= (16 * 60) / SPARK_STEP) return begun;
+  if (at < 0 || at >= (24 * 60) / SPARK_STEP + 12) return begun;
   const closes = spark.closes.slice();
   while (closes.length <= at) closes.push(null);
   closes[at] = bar.close;

@@ -2,6 +2,7 @@
 
 import type { Alert, Metric, SpikeSettings, Symbol } from "../api/types";
 import { level } from "../scale";
+import { minutesOf } from "../words/sentence";
 
 export const ORDERS = {
   interest: "Most unusual first",
@@ -14,10 +15,16 @@ export type Order = keyof typeof ORDERS;
 
 export const isOrder = (text: string | null): text is Order => text !== null && text in ORDERS;
 
-/** The ratio of a metric where the rule would judge it: with enough bars in its window. */
+/** Minutes of the trailing average that the API tells. */
+const FIGURES_WINDOW = 60;
+
+/** Whether the figures are those that the rule looks at. */
+export const looksAtFigures = (rule: SpikeSettings): boolean => minutesOf(rule.window) === FIGURES_WINDOW;
+
+/** The ratio of a metric where the rule would judge it: over its own window, with enough bars in it. */
 export function judged(now: Symbol, metric: Metric, rule: SpikeSettings): number | null {
   const figures = now.statistics[metric];
-  return figures.window_bars >= rule.min_bars ? figures.ratio : null;
+  return looksAtFigures(rule) && figures.window_bars >= rule.min_bars ? figures.ratio : null;
 }
 
 /** How much there is to see: 3 over the rule now, 2 an alert in the last hour, 1 near the rule, 0 nothing. Coarse, so that

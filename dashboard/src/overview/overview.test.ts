@@ -32,6 +32,9 @@ test("what is unusual comes first, then what was, then what may be; the rest sta
 test("with too few bars nothing is judged", () => {
   expect(judged(symbol("A", 9, null, 29), "volume", rule)).toBeNull();
   expect(judged(symbol("A", 9, null, 30), "volume", rule)).toBe(9);
+  // The figures are of an hour: a rule with another window judges other ones.
+  expect(judged(symbol("A", 9, null, 30), "volume", { ...rule, window: "30m" })).toBeNull();
+  expect(judged(symbol("A", 9, null, 30), "volume", { ...rule, window: "1h" })).toBe(9);
 });
 
 test("rankings: largest first, ties by symbol, what has no value last", () => {

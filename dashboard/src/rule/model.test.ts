@@ -14,6 +14,8 @@ describe("text and form", () => {
     "zscore",
     "move percent=3 from=previous_close direction=down",
     "cross above=150",
+    "spike ratio=3 session=extended",
+    "spike ratio=3 nonsense=1",
     "cross below=120.5 cooldown=1d",
     "time_of_day ratio=4 sessions=10",
   ])("%s", (given) => {

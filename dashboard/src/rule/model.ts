@@ -1,6 +1,6 @@
 /** A rule as its form has it, and as text of the grammar. What may be set is told in `docs/rules.md`. */
 
-import type { Metric, SpikeSettings } from "../api/types";
+import type { Metric, SpikeSettings, Symbol } from "../api/types";
 import { minutesOf } from "../words/sentence";
 
 export const KINDS = ["spike", "time_of_day", "zscore", "move", "cross"] as const;
@@ -196,7 +196,8 @@ export function text(rule: Rule, house: SpikeSettings): string {
   const own = houseRule(house);
   const meant = (one: Rule) =>
     JSON.stringify(["ratio", "window", "cooldown"].map((name) => setting(one, name)).concat(minBars(one)));
-  const extras = ["trigger", "session", "rearm"].some((name) => isSet(rule, name));
+  const known = ["ratio", "window", "min_bars", "cooldown"];
+  const extras = Object.keys(rule.settings).some((name) => !known.includes(name) && isSet(rule, name));
   if (rule.kind === "spike" && !extras && meant(rule) === meant(own)) return "spike";
   const said = Object.entries(rule.settings).filter(([name]) => isSet(rule, name));
   // `spike` alone would be the tracker's own, whatever that is.
@@ -238,6 +239,21 @@ export function turned(rule: Rule, kind: Kind, level: string): Rule {
   if (kind === "cross") kept.above = level;
   const given = Object.entries(kept).filter((pair): pair is [string, string] => pair[1] !== undefined);
   return { kind, settings: Object.fromEntries(given) };
+}
+
+/** The settings that a form shows of a rule; of others it can only tell. */
+export const shownOf = (rule: Rule): string[] => [
+  ...ABOUT[rule.kind].stops.map(({ name }) => name),
+  ...ABOUT[rule.kind].choices.map(({ name }) => name),
+  ...(rule.kind === "cross" ? [rule.settings.below === undefined ? "above" : "below"] : []),
+  COOLDOWN.name,
+];
+
+/** A level that a symbol has not reached: its price in whole dollars, or three times its usual volume. */
+export function levelFor(now: Symbol | undefined, metric: Metric): string {
+  if (!now?.bar) return "100";
+  if (metric === "price") return String(Math.ceil(now.bar.close));
+  return String(Math.round(3 * (now.statistics.volume.trailing_average ?? now.bar.volume)));
 }
 
 /** The stops of a setting, with the value that is set among them. */

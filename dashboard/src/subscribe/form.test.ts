@@ -32,16 +32,20 @@ test("only what belongs to the channel is sent", () => {
 });
 
 test("an error stands at its field, or above all of them", () => {
-  const { at, whole } = placed([
-    { field: "rule.ratio", detail: "out of range" },
-    { field: "quiet_hours.zone", detail: "unknown" },
-    { field: "(body)", detail: "too long" },
-  ]);
+  const { at, whole } = placed(
+    [
+      { field: "rule.ratio", detail: "out of range" },
+      { field: "quiet_hours.zone", detail: "unknown" },
+      { field: "(body)", detail: "too long" },
+      { field: "rule.rearm", detail: "only with edge" },
+    ],
+    ["ratio"],
+  );
   expect([...at]).toEqual([
     ["rule.ratio", "out of range"],
     ["quiet_hours.zone", "unknown"],
   ]);
-  expect(whole).toEqual(["(body): too long"]);
+  expect(whole).toEqual(["(body): too long", "rule.rearm: only with edge"]);
 });
 
 test("the words of a webhook follow its host", () => {

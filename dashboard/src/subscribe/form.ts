@@ -30,18 +30,22 @@ export function body(form: Form): Record<string, unknown> {
   };
 }
 
-/** Fields the form shows an error at; what concerns another one is told above it. */
-const SHOWN = /^(email|url|format|ticker|metric|rule\.\w+|quiet_hours\.(from|to|zone))$/;
+/** Fields of every sign-up. */
+const SHOWN = /^(email|url|format|ticker|metric|quiet_hours\.(from|to|zone))$/;
 
-/** What the API says of the fields: at the field, or of the whole. */
-export function placed(fields: { field: string; detail: string }[]): {
+/** What the API says of the fields: at the field, or of the whole where the form does not show it. `settings` are those
+ * of the rule that it shows. */
+export function placed(
+  fields: { field: string; detail: string }[],
+  settings: string[],
+): {
   at: Map<string, string>;
   whole: string[];
 } {
   const at = new Map<string, string>();
   const whole: string[] = [];
   for (const { field, detail } of fields) {
-    if (SHOWN.test(field)) at.set(field, detail);
+    if (SHOWN.test(field) || settings.some((name) => field === `rule.${name}`)) at.set(field, detail);
     else whole.push(`${field}: ${detail}`);
   }
   return { at, whole };
