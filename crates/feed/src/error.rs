@@ -10,12 +10,37 @@ pub struct FeedError {
     pub kind: FeedErrorKind,
     /// What happened, in words: who answered what.
     pub message: String,
+    /// What anybody may know of it, where that is more than its kind.
+    pub told: Option<String>,
 }
 
 impl FeedError {
     /// Makes an error of a kind.
     pub fn new(kind: FeedErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self { kind, message: message.into(), told: None }
+    }
+
+    /// The same, with words that hold nothing but our own: anybody may read them.
+    pub fn telling(self, told: impl Into<String>) -> Self {
+        Self { told: Some(told.into()), ..self }
+    }
+
+    /// What anybody may know of it: which kind of failure, and whose. The message itself may quote a provider's
+    /// answer, which may name this machine's address, and is for the log.
+    pub fn told(&self, provider: &str) -> String {
+        if let Some(told) = &self.told {
+            return told.clone();
+        }
+        let what = match self.kind {
+            FeedErrorKind::Auth => "refuses the credentials",
+            FeedErrorKind::NotEntitled => "does not offer this to the plan in use",
+            FeedErrorKind::RateLimited { .. } => "was asked too often",
+            FeedErrorKind::NotFound => "does not know what it is asked for",
+            FeedErrorKind::BadRequest => "refuses what it is asked for",
+            FeedErrorKind::Transient => "cannot be reached or fails",
+            FeedErrorKind::File => "has files that cannot be read",
+        };
+        format!("{provider} {what}")
     }
 
     /// Whether asking the same again may help.

@@ -51,7 +51,7 @@ test("quiet, or what is not", () => {
 
 test("what cannot be believed is said before anything else", () => {
   const down = { ...facts, alerts: [alert], feed: { ...feed, problem: "no answer" } };
-  expect(headlineNow(down)).toMatchObject({ tone: "bad", text: "The feed has a problem: no answer" });
+  expect(headlineNow(down)).toMatchObject({ tone: "bad", text: "The feed has a problem: no answer." });
   const stale = { ...facts, status: { stale: { seconds: 600 } } as Status };
   expect(trouble(stale)).toBe("No bar has come for 10 min, and the market is open.");
   expect(headlineNow({ ...facts, feed: { ...feed, mode: "simulated" } }).kind).toBe("Simulated market.");

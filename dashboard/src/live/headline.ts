@@ -61,7 +61,7 @@ function isDelayed(facts: Pick<Facts, "feed" | "status">): boolean {
 /** What is wrong with the data, if something is. */
 export function trouble(facts: Facts): string | null {
   const problem = facts.feed ? facts.feed.problem : facts.status?.feed?.problem;
-  if (problem) return `The feed has a problem: ${problem}`;
+  if (problem) return `The feed has a problem: ${problem}.`;
   const silent = facts.status?.stale?.seconds;
   return silent ? `No bar has come for ${span(silent)}, and the market is open.` : null;
 }

@@ -356,7 +356,7 @@ impl Poller {
             Err(error) => {
                 self.ingest.metrics.poll_failed();
                 warn!(provider = self.info.provider, %error, "the feed was asked in vain");
-                self.problem = Some(error.to_string());
+                self.problem = Some(error.told(self.info.provider));
             }
         }
         self.hand_on(Vec::new(), Vec::new()).await;
@@ -373,7 +373,10 @@ impl Poller {
             Err(error) if error.is_final() => Report::Failing(error.clone()),
             Err(error) if !serves => Report::Failing(error.clone()),
             _ => match self.dead_feed() {
-                Some(problem) => Report::Failing(FeedError::new(FeedErrorKind::Transient, problem)),
+                Some(problem) => {
+                    let error = FeedError::new(FeedErrorKind::Transient, problem.as_str());
+                    Report::Failing(error.telling(problem))
+                }
                 None => Report::Well,
             },
         }
@@ -474,7 +477,8 @@ impl Poller {
         let (symbol, error) = failed.next()?;
         let others = failed.count();
         let more = if others > 0 { format!(" (and {others} more)") } else { String::new() };
-        Some(FeedError::new(error.kind, format!("{symbol}{more}: {error}")))
+        let told = format!("{symbol}{more}: {}", error.told(self.info.provider));
+        Some(FeedError::new(error.kind, format!("{symbol}{more}: {error}")).telling(told))
     }
 
     /// Asks for splits once a New York day, before any bar of the day.
@@ -529,7 +533,7 @@ impl Poller {
                 StreamEvent::Rejected(reject) => self.ingest.reject(&[reject]),
                 StreamEvent::Disconnected(error) => {
                     warn!(provider = self.info.provider, %error, "stream lost");
-                    self.problem = Some(error.to_string());
+                    self.problem = Some(error.told(self.info.provider));
                     self.lost = Some(error);
                 }
             }

@@ -110,7 +110,9 @@ impl Relay {
     fn changed(&mut self, changed: Option<usize>) {
         if let Some(running) = changed {
             let (preferred, now) = (&self.feeds[0], &self.feeds[running]);
-            let reason = preferred.problem.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+            let reason =
+                preferred.problem.as_ref().map(|error| format!(": {}", error.told(preferred.provider)));
+            let reason = reason.unwrap_or_default();
             if running == 0 {
                 info!(provider = now.provider, "the preferred feed runs again");
                 self.stands_in = None;

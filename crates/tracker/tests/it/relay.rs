@@ -110,7 +110,7 @@ async fn a_feed_that_fails_is_stood_in_for_and_taken_back_when_it_has_been_well_
     first.fail(Some(transient()));
     let steps = running.pass(170).await;
     assert_eq!(labels(&steps), ["one"], "not yet");
-    assert!(steps.iter().any(|step| step.feed.problem.as_deref() == Some("503 Service Unavailable")));
+    assert!(steps.iter().any(|step| step.feed.problem.as_deref() == Some("one cannot be reached or fails")));
     let probes = second.asked();
     assert!(
         probes.len() >= 2 && probes.iter().all(|(_, range)| range.end.since(range.start) == RE_ASK),
@@ -125,7 +125,7 @@ async fn a_feed_that_fails_is_stood_in_for_and_taken_back_when_it_has_been_well_
     assert!(bars.len() as i32 >= 2 * (Minute::PER_DAY - 10), "its own day: {}", bars.len());
     let told = &of_two[0].feed;
     assert_eq!((told.provider.as_str(), &told.problem), ("two", &None), "what is told can be believed");
-    assert_eq!(told.coverage, "everything; stands in for one: 503 Service Unavailable");
+    assert_eq!(told.coverage, "everything; stands in for one: one cannot be reached or fails");
 
     // Well for some minutes, and failing again: that does not count.
     first.fail(None);
@@ -286,7 +286,7 @@ async fn a_feed_that_only_streams_is_well_while_its_stream_stands() {
     events.send(StreamEvent::Disconnected(transient())).await.unwrap();
     let steps = running.pass(300).await;
     assert_eq!(labels(&steps), ["one", "two"]);
-    assert!(steps.iter().any(|step| step.feed.problem.as_deref() == Some("503 Service Unavailable")));
+    assert!(steps.iter().any(|step| step.feed.problem.as_deref() == Some("one cannot be reached or fails")));
 
     // It stays connected on standby: that is how it shows that it is well.
     events.send(StreamEvent::Connected).await.unwrap();
