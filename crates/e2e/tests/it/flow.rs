@@ -207,12 +207,11 @@ fn every_mistake_is_answered_with_its_status_and_in_words() {
         (400, "/v1/alerts?symbols=AAPL"),
         (400, "/v1/rankings?metric=open"),
         (400, "/v1/rankings?by=name"),
-        (405, "/subscribe"),
-        (405, "/subscribe/"),
+        (405, "/v1/backtests"),
     ] {
         assert_problem(&http.get(path), status, path);
     }
-    assert_eq!(http.get("/subscribe").header("allow"), Some("POST"));
+    assert_eq!(http.get("/v1/backtests").header("allow"), Some("POST"));
 
     let subscribe = |kind: &str, body: &[u8]| {
         let headers = [("content-type", kind)];
