@@ -302,7 +302,8 @@ impl Caller {
         if let Some(words) = words {
             message = format!("{message} ({words})");
         }
-        Failure { error: FeedError::new(kind, message), wait }
+        let told = format!("{} answered {status}", self.manners.provider);
+        Failure { error: FeedError::new(kind, message).telling(told), wait }
     }
 
     /// How long the provider asks to be left alone: by `Retry-After`, in seconds or as a date, or, where it
@@ -330,16 +331,17 @@ impl Caller {
     fn transport(&self, url: &Url, error: &reqwest::Error) -> FeedError {
         let provider = self.manners.provider;
         let host = url.host_str().unwrap_or("?");
-        let message = if error.is_connect() && error.is_timeout() {
-            format!("{provider} cannot be reached: connecting to {host} took too long")
+        let (message, told) = if error.is_connect() && error.is_timeout() {
+            (format!("{provider} cannot be reached: connecting to {host} took too long"), "cannot be reached")
         } else if error.is_connect() {
-            format!("{provider} cannot be reached at {host}: {}", root_cause(error))
+            (format!("{provider} cannot be reached at {host}: {}", root_cause(error)), "cannot be reached")
         } else if error.is_timeout() {
-            format!("{provider} ({host}) did not answer in time")
+            (format!("{provider} ({host}) did not answer in time"), "did not answer in time")
         } else {
-            format!("{provider} ({host}) broke off: {}", root_cause(error))
+            (format!("{provider} ({host}) broke off: {}", root_cause(error)), "broke off")
         };
-        FeedError::new(FeedErrorKind::Transient, self.redact(&message))
+        let error = FeedError::new(FeedErrorKind::Transient, self.redact(&message));
+        error.telling(format!("{provider} {told}"))
     }
 
     fn redact(&self, text: &str) -> String {
