@@ -54,6 +54,7 @@ export class Tracker {
       join(folder, "qqq-tracker.toml"),
       `[server]\nlisten = "127.0.0.1:${port}"\npublic_url = "${url}"\n${settings}`,
     );
+    if (settings === CLOSED) writeFileSync(join(folder, "friday.csv"), friday());
     const tracker = new Tracker(folder, url, hasBars);
     await tracker.resume();
     return tracker;
@@ -120,8 +121,25 @@ start = "2025-01-29T16:00:00Z"
 /** A minute each minute: nothing moves while a test looks. */
 export const STILL = SIMULATED.replace('"60x"', '"1x"');
 
-/** A Saturday. */
-export const CLOSED = STILL.replace(/start = .*/, 'start = "2025-02-01T16:00:00Z"');
+/** The recording of a calm hour up to the close of a Friday: its clock stands still after it. */
+export const CLOSED = `
+[feed]
+provider = "replay"
+[feed.replay]
+path = "friday.csv"
+speed = "max"
+`;
+
+function friday(): string {
+  const symbols = ["AAPL", "MSFT", "AMZN", "TSLA", "META", "GOOG", "NFLX", "NVDA", "PYPL", "ADBE"];
+  const rows = ["symbol,start,open,high,low,close,volume"];
+  for (let minute = 0; minute < 60; minute += 1) {
+    const start = `2025-01-31T20:${String(minute).padStart(2, "0")}:00Z`;
+    const close = 100 + (minute % 7) / 10;
+    for (const symbol of symbols) rows.push(`${symbol},${start},100,101,99,${close},${1000 + minute}`);
+  }
+  return `${rows.join("\n")}\n`;
+}
 
 /** A provider that nobody reaches: nothing listens on the port of `discard`. */
 export const DEAD = `
