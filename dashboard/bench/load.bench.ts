@@ -7,8 +7,39 @@ const SYMBOLS = Number(process.env.SYMBOLS ?? 500);
 const MINUTES = Number(process.env.MINUTES ?? 2);
 const PATH = process.env.PAGE ?? "/";
 const EVERY_MS = Number(process.env.EVERY_MS ?? 30_000);
+const TRACE_MS = 20_000;
 
-test("load", async ({ page }) => {
+interface TraceEvent {
+  name: string;
+  ph: string;
+  pid: number;
+  tid: number;
+  dur?: number;
+  args?: { name?: string };
+}
+
+/** How long the main threads of pages were at work, the busiest first. */
+function busy(events: TraceEvent[]): string {
+  const thread = (event: TraceEvent) => `${event.pid}/${event.tid}`;
+  const mains = events.filter(
+    (event) => event.name === "thread_name" && event.args?.name === "CrRendererMain",
+  );
+  const shares = mains.map((main) => {
+    const tasks = events.filter(
+      (event) => event.ph === "X" && thread(event) === thread(main) && /RunTask$/.test(event.name),
+    );
+    const longest = Math.max(0, ...tasks.map(({ dur }) => dur ?? 0));
+    const share = tasks.reduce((sum, { dur }) => sum + (dur ?? 0), 0) / TRACE_MS / 10;
+    return {
+      share,
+      text: `${share.toFixed(1)} % in ${tasks.length} tasks, longest ${(longest / 1000).toFixed(0)} ms`,
+    };
+  });
+  shares.sort((one, other) => other.share - one.share);
+  return shares[0]?.text ?? "no main thread";
+}
+
+test("load", async ({ page, browser }) => {
   const letters = (index: number) =>
     [index / 676, index / 26, index]
       .map((part) => String.fromCharCode(65 + (Math.floor(part) % 26)))
@@ -46,6 +77,11 @@ test("load", async ({ page }) => {
       );
       before = after;
     }
+    // The same from a trace: the tasks of the page's main thread, as the profiler of the devtools shows them.
+    await browser.startTracing(page, { categories: ["toplevel", "__metadata"] });
+    await page.waitForTimeout(TRACE_MS);
+    const trace = JSON.parse((await browser.stopTracing()).toString()) as { traceEvents: TraceEvent[] };
+    console.log(`\ntrace of ${TRACE_MS / 1000} s: ${busy(trace.traceEvents)}`);
   } finally {
     await tracker.stop();
   }
