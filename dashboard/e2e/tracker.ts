@@ -160,40 +160,27 @@ export function complaints(page: Page): string[] {
   return heard;
 }
 
+type Use = (tracker: Tracker) => Promise<void>;
+
+/** One that runs as long as its worker. */
+const running = (
+  settings: string,
+  hasBars = true,
+): [(none: object, use: Use) => Promise<void>, { scope: "worker" }] => [
+  async ({}, use) => {
+    const tracker = await Tracker.start(settings, hasBars);
+    await use(tracker);
+    await tracker.stop();
+  },
+  { scope: "worker" },
+];
+
 export const test = base.extend<object, { tracker: Tracker; still: Tracker; closed: Tracker; dead: Tracker }>(
   {
-    tracker: [
-      async ({}, use) => {
-        const tracker = await Tracker.start();
-        await use(tracker);
-        await tracker.stop();
-      },
-      { scope: "worker" },
-    ],
-    still: [
-      async ({}, use) => {
-        const tracker = await Tracker.start(STILL);
-        await use(tracker);
-        await tracker.stop();
-      },
-      { scope: "worker" },
-    ],
-    closed: [
-      async ({}, use) => {
-        const tracker = await Tracker.start(CLOSED);
-        await use(tracker);
-        await tracker.stop();
-      },
-      { scope: "worker" },
-    ],
-    dead: [
-      async ({}, use) => {
-        const tracker = await Tracker.start(DEAD, false);
-        await use(tracker);
-        await tracker.stop();
-      },
-      { scope: "worker" },
-    ],
+    tracker: running(SIMULATED),
+    still: running(STILL),
+    closed: running(CLOSED),
+    dead: running(DEAD, false),
   },
 );
 

@@ -4,7 +4,6 @@
 use crate::bars::Row;
 use crate::openapi::{AlertStateWord, MetricWord, RankedByWord, RuleKindWord, SessionWord};
 use crate::snapshot::{Figured, Snapshot, Ticker};
-use jiff::Timestamp;
 use qqq_core::{Alert, Bar, Evidence, Figures, Metric, Statistics, Watchlist};
 use qqq_store::BarRecord;
 use serde::Serialize;
@@ -236,7 +235,6 @@ pub(crate) struct SymbolOut {
 impl SymbolOut {
     pub(crate) fn new(ticker: &Ticker, snapshot: &Snapshot, watchlist: &Watchlist) -> Self {
         let newest = ticker.newest().map(|record| &record.bar);
-        let age = |bar: &Bar| i64::from(snapshot.minute.since(bar.start.plus(1)).max(0)) * 60;
         Self {
             symbol: ticker.symbol.to_string(),
             name: watchlist.name(ticker.symbol),
@@ -250,7 +248,7 @@ impl SymbolOut {
                 .map(|label| label.to_string()),
             session: snapshot.phase.as_str(),
             bar: newest.map(BarOut::from),
-            age_seconds: newest.map(age),
+            age_seconds: newest.map(|bar| snapshot.age_seconds(bar.start.end())),
             as_of: snapshot.minute.to_string(),
             day_change: DayChangeOut::of(ticker),
             statistics: StatisticsOut::new(|metric| ticker.figures(metric).unwrap_or_default()),
@@ -320,7 +318,6 @@ pub(crate) struct StatusOut {
 impl From<&Snapshot> for StatusOut {
     fn from(snapshot: &Snapshot) -> Self {
         let feed = snapshot.feed.as_ref();
-        let age = |end: Timestamp| (snapshot.minute.start().as_second() - end.as_second()).max(0);
         Self {
             provider: feed.map(|feed| feed.provider.clone()),
             feed: feed.map(|feed| feed.label.to_string()),
@@ -329,7 +326,7 @@ impl From<&Snapshot> for StatusOut {
             problem: feed.and_then(|feed| feed.problem.clone()),
             session: snapshot.phase.as_str(),
             as_of: snapshot.minute.to_string(),
-            age_seconds: snapshot.newest_end().map(age),
+            age_seconds: snapshot.newest_end().map(|end| snapshot.age_seconds(end)),
         }
     }
 }

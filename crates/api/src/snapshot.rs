@@ -249,6 +249,11 @@ impl Snapshot {
         self.tickers.iter().filter_map(|ticker| ticker.newest()).map(|record| record.bar.start.end()).max()
     }
 
+    /// Whole minutes, in seconds, from the end of a bar to the minute of the feed's clock.
+    pub(crate) fn age_seconds(&self, end: Timestamp) -> i64 {
+        (self.minute.start().as_second() - end.as_second()).max(0)
+    }
+
     /// The alerts a query asks for, newest first, where those in memory are enough to answer it like the
     /// store would. As many as there are, so more than the query's limit where there is another page.
     pub(crate) fn alerts_of(&self, query: &AlertQuery) -> Option<Vec<&Arc<Alert>>> {

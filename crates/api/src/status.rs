@@ -226,8 +226,7 @@ pub(crate) async fn status(State(api): State<Api>, RawQuery(query): RawQuery) ->
 }
 
 fn newest_bar(snapshot: &Snapshot) -> Option<NewestBarOut> {
-    let starts = snapshot.tickers.iter().filter_map(|ticker| ticker.newest()).map(|newest| newest.bar.start);
-    let start = starts.max()?;
-    let age = snapshot.minute.since(start.plus(1)).max(0);
-    Some(NewestBarOut { start: start.to_string(), age_seconds: i64::from(age) * 60 })
+    let end = snapshot.newest_end()?;
+    let start = Minute::containing(end).plus(-1);
+    Some(NewestBarOut { start: start.to_string(), age_seconds: snapshot.age_seconds(end) })
 }

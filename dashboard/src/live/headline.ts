@@ -71,27 +71,30 @@ function news(facts: Facts): Alert | null {
   const { asOf } = facts;
   if (asOf === null) return null;
   const from = Date.parse(asOf) - NEWS_MINUTES * 60_000;
-  const standing = facts.alerts.filter(
-    (alert) => alert.state === "raised" && Date.parse(alert.start) >= from,
-  );
-  return standing[0] ?? null;
+  return facts.alerts.find((alert) => alert.state === "raised" && Date.parse(alert.start) >= from) ?? null;
 }
 
+/** Alerts of a New York date that still stand, newest first. */
+const standingOn = ({ alerts }: Facts, date: string): Alert[] =>
+  alerts.filter((alert) => alert.state === "raised" && marketDateOf(alert.start) === date);
+
 /** Alerts of the trading day the feed's clock is in that still stand. */
-export function today(facts: Facts): Alert[] {
-  const { asOf } = facts;
-  if (asOf === null) return [];
-  const date = marketDateOf(asOf);
-  return facts.alerts.filter((alert) => alert.state === "raised" && marketDateOf(alert.start) === date);
-}
+export const today = (facts: Facts): Alert[] =>
+  facts.asOf === null ? [] : standingOn(facts, marketDateOf(facts.asOf));
+
+/** When the newest bar of all began. */
+export const newestStart = (tickers: Ticker[]): string | null =>
+  tickers.reduce<string | null>((latest, { now }) => {
+    const start = now.bar?.start ?? null;
+    return start !== null && (latest === null || start > latest) ? start : latest;
+  }, null);
 
 /** What the session of the newest bar did: `The last session had 4 alerts, the last of NVDA at 15:59.` */
 function lastSession(facts: Facts): string {
-  const { tickers, alerts } = facts;
-  const newest = tickers.map(({ now }) => now.bar?.start ?? "").reduce((a, b) => (a > b ? a : b), "");
-  if (newest === "") return "";
+  const newest = newestStart(facts.tickers);
+  if (newest === null) return "";
   const date = marketDateOf(newest);
-  const raised = alerts.filter((alert) => alert.state === "raised" && marketDateOf(alert.start) === date);
+  const raised = standingOn(facts, date);
   const last = raised[0];
   if (!last) return "The last session had no alerts.";
   const least = hasAllOf(facts, date) ? "" : "at least ";

@@ -14,6 +14,7 @@ import type {
 } from "../api/types";
 import { merged } from "../alerts/merged";
 import { marketDateOf } from "../words/time";
+import { every } from "./every";
 import { type Connection, type EventName, open } from "./stream";
 
 /** Alerts held; older ones are asked for by the page that lists them. */
@@ -68,6 +69,7 @@ class Market {
   #sparks = new Map<string, Sparkline>();
   #news: Alert[] = [];
   #status: StatusEvent | null = null;
+  #started = 0;
   #scheduled = false;
   #asking = false;
   #close: () => void = () => {};
@@ -92,13 +94,16 @@ class Market {
 
   /** Loads everything, and follows the stream from there. Tries again by itself. */
   async start(): Promise<void> {
+    const mine = (this.#started += 1);
     this.#close();
     try {
       const [symbols, alerts] = await Promise.all([
         all<Symbol>("/v1/symbols"),
         get<Page<Alert>>("/v1/alerts", { limit: ALERTS_HELD }),
       ]);
-      const status = this.#readStatus();
+      // Somebody has asked for all of it again meanwhile.
+      if (mine !== this.#started) return;
+      const status = this.readStatus();
       this.#adopt(symbols.body, alerts.body);
       this.failure = null;
       this.#close = open(symbols.position, {
@@ -112,6 +117,7 @@ class Market {
       this.loaded = true;
       void this.#readSparks();
     } catch (error) {
+      if (mine !== this.#started) return;
       this.connection = "reconnecting";
       if (!this.loaded) this.failure = error instanceof ApiError ? error : new ApiError(0, String(error));
       const after = error instanceof ApiError ? error.retryAfter : null;
@@ -121,17 +127,17 @@ class Market {
 
   /** Asks for the facts that no event tells, now and from time to time. */
   watchStatus() {
-    const seen = () => document.visibilityState === "visible";
-    setInterval(() => seen() && void this.#readStatus(), STATUS_EVERY_MS);
+    every(STATUS_EVERY_MS, () => this.readStatus());
     document.addEventListener("visibilitychange", () => {
-      if (seen()) void this.#readStatus();
+      if (document.visibilityState === "visible") void this.readStatus();
       // Frames are not drawn while nobody looks: what waits for one would wait until somebody does.
       this.#scheduled = false;
       this.#schedule();
     });
   }
 
-  async #readStatus(): Promise<void> {
+  /** Asks for them now. Whether there was an answer. */
+  async readStatus(): Promise<boolean> {
     this.#asking = true;
     try {
       const { body } = await get<Status>("/v1/status");
@@ -139,8 +145,10 @@ class Market {
       const tracked = this.status?.symbols.tracked;
       if (this.loaded && tracked !== undefined && tracked !== body.symbols.tracked) void this.start();
       this.status = body;
+      return true;
     } catch {
       // The stream's state says that the server is away.
+      return false;
     } finally {
       this.#asking = false;
     }
@@ -246,7 +254,7 @@ class Market {
     this.#status = null;
     // The session has changed: what comes next is not what was said to come next.
     const next = this.status?.session.next?.at;
-    if (next && this.feed && this.feed.as_of >= next && !this.#asking) void this.#readStatus();
+    if (next && this.feed && this.feed.as_of >= next && !this.#asking) void this.readStatus();
   }
 }
 

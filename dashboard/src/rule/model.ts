@@ -151,9 +151,8 @@ export const ABOUT: Record<
   },
 };
 
-const SPIKE_DEFAULTS = { ratio: "3", window: "60m" };
 const DEFAULTS: Record<Kind, Record<string, string>> = {
-  spike: { ...SPIKE_DEFAULTS, trigger: "level", cooldown: "60m" },
+  spike: { ratio: "3", window: "60m", trigger: "level", cooldown: "60m" },
   time_of_day: { ratio: "3", sessions: "20", trigger: "level", cooldown: "60m" },
   zscore: { z: "3", window: "60m", direction: "both", trigger: "level", cooldown: "60m" },
   move: { percent: "2", from: "15m", direction: "both", trigger: "level", cooldown: "60m" },
