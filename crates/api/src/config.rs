@@ -134,6 +134,8 @@ pub struct Limits {
     pub handler: Duration,
     /// For the peer to acknowledge what was sent: ends connections whose reader stalls.
     pub write_stall: Duration,
+    /// For a peer to end what it is still sending after its answer; it is read and thrown away meanwhile.
+    pub linger: Duration,
     /// For open connections to finish when the server stops.
     pub drain: Duration,
     /// Bytes of a request's body.
@@ -190,6 +192,7 @@ impl Default for Limits {
             body_read: Duration::from_secs(10),
             handler: Duration::from_secs(10),
             write_stall: Duration::from_secs(20),
+            linger: Duration::from_secs(30),
             drain: Duration::from_secs(5),
             body: 16 * 1024,
             head: 8 * 1024,

@@ -21,6 +21,7 @@ mod form;
 mod gate;
 mod health;
 mod layer;
+mod linger;
 mod mailbox;
 mod metrics;
 mod model;

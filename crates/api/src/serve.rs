@@ -7,12 +7,13 @@
 use crate::Api;
 use crate::client::{Network, Peer};
 use crate::gate::{Gate, Seat};
+use crate::linger;
 use crate::stream::{Endless, Stopping};
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use axum::response::Response;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -119,42 +120,55 @@ impl Connection {
         }
         let (router, stopping) = (self.router, Stopping(self.stop.clone()));
         let streams = Arc::new(AtomicBool::new(false));
-        let is_streaming = Arc::clone(&streams);
+        let sends = Arc::new(AtomicBool::new(false));
+        let (is_streaming, may_be_sending) = (Arc::clone(&streams), Arc::clone(&sends));
         let service = service_fn(move |request: Request<Incoming>| {
             let (router, stopping, streams) = (router.clone(), stopping.clone(), Arc::clone(&streams));
+            sends.store(!request.body().is_end_stream(), Ordering::Relaxed);
             async move {
                 let response = answer(router, request, peer, stopping).await;
                 streams.store(response.extensions().get::<Endless>().is_some(), Ordering::Relaxed);
                 Ok::<_, Infallible>(response)
             }
         });
-        let connection = http1::Builder::new()
+        let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.header_read)
             .max_headers(limits.headers)
             .max_header_size(limits.head)
             .max_buf_size(BUFFER)
             .serve_connection(TokioIo::new(stream), service);
-        tokio::pin!(connection);
         let ended = tokio::select! {
             biased;
             () = self.stop.cancelled() => {
-                connection.as_mut().graceful_shutdown();
+                Pin::new(&mut connection).graceful_shutdown();
                 tokio::select! {
                     biased;
                     () = self.abort.cancelled() => return,
-                    ended = connection.as_mut() => ended,
+                    ended = &mut connection => ended,
                     () = tokio::time::sleep(LAST_WORDS), if is_streaming.load(Ordering::Relaxed) => return,
                 }
             }
-            ended = connection.as_mut() => ended,
+            ended = &mut connection => ended,
         };
-        if let Err(error) = ended {
-            if timed_out(&error) {
+        if let Err(error) = &ended {
+            if timed_out(error) {
                 self.api.0.metrics.stalled();
             }
             // A peer's doing: it went away, was too slow, or spoke no HTTP.
             tracing::debug!(%error, "a connection ended early");
+        }
+        let rest = connection.into_parts();
+        // Of a request whose answer came early, or that could not be read, or of one after the last.
+        let more_may_come = match ended {
+            Ok(()) => may_be_sending.load(Ordering::Relaxed) || !rest.read_buf.is_empty(),
+            Err(error) => error.is_parse(),
+        };
+        if more_may_come {
+            tokio::select! {
+                () = self.abort.cancelled() => {}
+                () = linger::close(rest.io.into_inner(), limits.linger) => {}
+            }
         }
     }
 }
