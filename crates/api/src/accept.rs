@@ -1,4 +1,4 @@
-//! Formats: which one a client likes best (RFC 9110 section 12.5.1).
+//! Formats: which one a client likes best, and whether it is a person's (RFC 9110 section 12.5.1).
 
 use crate::coding::weighted;
 use crate::problem::Problem;
@@ -18,12 +18,7 @@ impl Format {
 
     /// Reads `Accept`. Without one, or with an empty one, it is JSON; a 406 where it allows neither.
     pub(crate) fn negotiate(request: &HeaderMap) -> Result<Self, Problem> {
-        let lists = request.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        let ranges: Vec<(&str, f32)> = lists
-            .flat_map(|list| list.split(','))
-            .map(weighted)
-            .filter(|(range, _)| !range.is_empty())
-            .collect();
+        let ranges = ranges(request);
         if ranges.is_empty() {
             return Ok(Self::Json);
         }
@@ -39,6 +34,21 @@ impl Format {
             Problem::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", detail)
         })
     }
+}
+
+/// Whether a page is liked better than any JSON: browsers say so when somebody goes to an address, and nobody else.
+pub(crate) fn prefers_page(request: &HeaderMap) -> bool {
+    let ranges = ranges(request);
+    let json = ["json", "problem+json"].map(|subtype| weight_of(&ranges, "application", subtype));
+    let page = weight_of(&ranges, "text", "html");
+    json.into_iter().all(|json| page > json)
+}
+
+/// What `Accept` lists, with its weights.
+fn ranges(request: &HeaderMap) -> Vec<(&str, f32)> {
+    let lists = request.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let ranges = lists.flat_map(|list| list.split(',')).map(weighted);
+    ranges.filter(|(range, _)| !range.is_empty()).collect()
 }
 
 /// The weight of the most specific range that covers a type.
@@ -93,10 +103,48 @@ mod tests {
         assert_eq!(Format::negotiate(&HeaderMap::new()).ok(), Some(Json));
     }
 
+    #[test]
+    fn browsers_are_shown_pages_and_programs_are_not() {
+        let prefers = |accept: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT, accept.parse().unwrap());
+            prefers_page(&headers)
+        };
+        for accept in [
+            "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", // Firefox
+            "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8,\
+             application/signed-exchange;v=b3;q=0.7", // Chromium
+            "text/html, */*;q=0.01",                                           // lynx
+            "text/html",
+            "TEXT/HTML;q=0.5",
+        ] {
+            assert!(prefers(accept), "{accept}");
+        }
+        for accept in [
+            "",
+            "*/*",                               // curl, fetch
+            "application/json, text/plain, */*", // axios
+            "application/problem+json",
+            "application/json, text/html",
+            "text/html, application/problem+json",
+            "text/html;q=0.4, application/json;q=0.5",
+            "text/html;q=0",
+            "text/csv",
+            "text/event-stream",
+            "image/*,*/*;q=0.8", // a browser, for a picture
+        ] {
+            assert!(!prefers(accept), "{accept}");
+        }
+        assert!(!prefers_page(&HeaderMap::new()));
+    }
+
     proptest! {
         #[test]
         fn no_header_panics(accept in "[ -~]{0,60}") {
             format(&accept);
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT, accept.parse().unwrap());
+            prefers_page(&headers);
         }
     }
 }

@@ -176,7 +176,7 @@ fn found(is_there: bool) -> StatusCode {
 
 impl Api {
     /// The shell under a status. The page itself says in words what was not found.
-    fn shell(&self, status: StatusCode, mut headers: HeaderMap) -> Response {
+    pub(crate) fn shell(&self, status: StatusCode, mut headers: HeaderMap) -> Response {
         let Some(shell) = self.0.config.dashboard.0.get(SHELL) else { return self.no_dashboard() };
         if status == StatusCode::OK {
             return shell.respond(&headers);

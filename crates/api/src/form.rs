@@ -5,7 +5,7 @@
 use crate::Api;
 use crate::answer::HTML;
 use crate::fields::Fields;
-use crate::page::{Message, Tone};
+use crate::page::{Message, Tone, sentence_of};
 use crate::problem::Problem;
 use crate::query::invalid;
 use crate::subscribe::ORIGINAL;
@@ -486,13 +486,6 @@ impl Api {
         response.headers_mut().extend(problem.headers());
         response
     }
-}
-
-/// Details begin in lower case and have no full stop.
-fn sentence_of(detail: &str) -> String {
-    let mut letters = detail.chars();
-    let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
-    format!("{first}{}.", letters.as_str())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use crate::Api;
 use crate::client::Peer;
+use crate::error_page::Visit;
 use crate::problem::Problem;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
@@ -37,6 +38,7 @@ pub(crate) async fn around(State(api): State<Api>, request: Request, next: Next)
     let started = Instant::now();
     let id = request_id();
     let method = request.method().clone();
+    let visit = Visit::of(&request);
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let route = route.as_deref().unwrap_or("unmatched");
     // Neither query (it may hold a token) nor path (it may hold anything) nor address.
@@ -52,15 +54,16 @@ pub(crate) async fn around(State(api): State<Api>, request: Request, next: Next)
     let answered = AssertUnwindSafe(run).catch_unwind().instrument(span.clone()).await;
     let _entered = span.enter();
     let response = match answered {
-        Ok(Ok(response)) => problems_in_words(response, &id),
+        Ok(Ok(response)) => problems_in_words(&api, response, visit.as_ref(), &id),
         Ok(Err(_elapsed)) => {
             tracing::warn!("no answer within the deadline");
-            Problem::unavailable("too_slow", "no answer could be made in time", Duration::from_secs(5))
-                .render(&id)
+            let problem =
+                Problem::unavailable("too_slow", "no answer could be made in time", Duration::from_secs(5));
+            api.tell(&problem, visit.as_ref(), &id)
         }
         Err(_panic) => {
             tracing::error!("a handler panicked");
-            Problem::internal().render(&id)
+            api.tell(&Problem::internal(), visit.as_ref(), &id)
         }
     };
     let response = with_headers(&api, response, &id);
@@ -88,7 +91,7 @@ fn time_for(api: &Api, method: &Method) -> Duration {
 }
 
 /// Writes the body of a problem, also for errors that come from the router and say nothing themselves.
-fn problems_in_words(mut response: Response, id: &str) -> Response {
+fn problems_in_words(api: &Api, mut response: Response, visit: Option<&Visit>, id: &str) -> Response {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
         return response;
@@ -99,7 +102,7 @@ fn problems_in_words(mut response: Response, id: &str) -> Response {
         None => Problem::of_status(status),
     };
     let allow = response.headers_mut().remove(header::ALLOW);
-    let mut rendered = problem.render(id);
+    let mut rendered = api.tell(&problem, visit, id);
     if let (StatusCode::METHOD_NOT_ALLOWED, Some(allow)) = (status, allow) {
         rendered.headers_mut().insert(header::ALLOW, allow);
     }

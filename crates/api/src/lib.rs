@@ -16,6 +16,7 @@ mod config;
 mod cors;
 mod dashboard;
 mod deliveries;
+mod error_page;
 mod fields;
 mod form;
 mod gate;

@@ -33,7 +33,8 @@ use utoipa::{Modify, OpenApi as _, PartialSchema, ToSchema};
         title = "QQQ Tracker",
         description = "Watches the price and volume of stocks and tells people when something unusual happens.\n\n\
             Times are RFC 3339, UTC. Prices are dollars and volumes shares, written as exact decimal numbers. A value \
-            that does not exist is `null`. Errors are `application/problem+json` (RFC 9457). Tickers are understood \
+            that does not exist is `null`. Errors are `application/problem+json` (RFC 9457), and a page where `Accept` likes `text/html` \
+            better. Tickers are understood \
             in any case, former symbols too: `FB` is META. Query parameters that a path under `/v1` does not know are \
             refused.\n\n\
             Answers for readers carry an `ETag`: ask again with `If-None-Match` and an unchanged answer costs a 304. \
@@ -238,7 +239,7 @@ fn complete(document: &mut OpenApi) {
     }
     for (status, name, meaning) in USUAL {
         let mut response = ResponseBuilder::new().description(meaning).build();
-        complete_response(status, &mut response, status == "304", false);
+        complete_response(status, &mut response, status == "304");
         components.responses.insert(name.to_owned(), response.into());
     }
     for item in document.paths.paths.values_mut() {
@@ -257,35 +258,26 @@ fn complete_operation(operation: &mut Operation) {
     if cached {
         responses.entry("406".to_owned()).or_insert_with(|| Described::new("").into());
     }
-    let page = responses
-        .values()
-        .any(|response| matches!(response, RefOr::T(response) if response.content.contains_key("text/html")));
     for (status, response) in responses {
         let RefOr::T(described) = response else { continue };
         let usual = USUAL.iter().find(|(usual, ..)| usual == status);
         match usual {
-            Some((_, name, _)) if described.description.is_empty() && !page => {
+            Some((_, name, _)) if described.description.is_empty() => {
                 *response = Ref::from_response_name(*name).into();
             }
-            Some((_, _, meaning)) if described.description.is_empty() => {
-                described.description = (*meaning).to_owned();
-                complete_response(status, described, cached, page);
-            }
-            _ => complete_response(status, described, cached, page),
+            _ => complete_response(status, described, cached),
         }
     }
 }
 
-/// Adds an answer's headers, and a problem's body. A path that answers with pages tells most problems as pages, too.
-fn complete_response(status: &str, response: &mut Described, cached: bool, page: bool) {
+/// Adds an answer's headers, and a problem's body: a document for programs, a page for people.
+fn complete_response(status: &str, response: &mut Described, cached: bool) {
     if status.starts_with(['4', '5']) && response.content.is_empty() {
         let problem = Ref::from_schema_name(<Document<'static> as ToSchema>::name());
         let problem = ContentBuilder::new().schema(Some(problem)).build();
         response.content.insert("application/problem+json".to_owned(), problem.into());
-        if page {
-            let page = ContentBuilder::new().schema(Some(String::schema())).build();
-            response.content.insert("text/html".to_owned(), page.into());
-        }
+        let page = ContentBuilder::new().schema(Some(String::schema())).build();
+        response.content.insert("text/html".to_owned(), page.into());
     }
     let mut names = vec!["x-request-id"];
     if cached && matches!(status, "200" | "304") {

@@ -27,6 +27,7 @@ impl Pages {
         templates.add_template("base.html", include_str!("../templates/base.html"))?;
         templates.add_template("subscribe.html", include_str!("../templates/subscribe.html"))?;
         templates.add_template("message.html", include_str!("../templates/message.html"))?;
+        templates.add_template("error.html", include_str!("../templates/error.html"))?;
         templates.add_template("docs.html", include_str!("../templates/docs.html"))?;
         templates.add_filter("prose", prose);
         templates
@@ -40,6 +41,11 @@ impl Pages {
     /// A page that says one thing.
     pub(crate) fn message(&self, message: &Message) -> Result<String, minijinja::Error> {
         self.render("message.html", message)
+    }
+
+    /// A page that says what went wrong.
+    pub(crate) fn failure(&self, failure: &Failure<'_>) -> Result<String, minijinja::Error> {
+        self.render("error.html", failure)
     }
 
     /// The API's description, for people.
@@ -129,6 +135,24 @@ impl Message {
         let link = |&(address, caption)| Link { address, caption };
         Self { links: links.iter().map(link).collect(), ..self }
     }
+}
+
+/// What went wrong with a request, for people.
+#[derive(Debug, Serialize)]
+pub(crate) struct Failure<'a> {
+    pub(crate) title: &'static str,
+    /// Sentences; what stands in backticks is code.
+    pub(crate) text: String,
+    pub(crate) status: u16,
+    pub(crate) code: &'static str,
+    pub(crate) request_id: &'a str,
+}
+
+/// Details of problems begin in lower case and have no full stop.
+pub(crate) fn sentence_of(detail: &str) -> String {
+    let mut letters = detail.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", letters.as_str())
 }
 
 /// `GET /assets/style.css`.

@@ -23,4 +23,5 @@ mod status;
 mod stream;
 mod subscribe;
 mod subscriptions;
+mod visits;
 mod world;
