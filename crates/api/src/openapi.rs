@@ -34,9 +34,8 @@ use utoipa::{Modify, OpenApi as _, PartialSchema, ToSchema};
         description = "Watches the price and volume of stocks and tells people when something unusual happens.\n\n\
             Times are RFC 3339, UTC. Prices are dollars and volumes shares, written as exact decimal numbers. A value \
             that does not exist is `null`. Errors are `application/problem+json` (RFC 9457), and a page where `Accept` likes `text/html` \
-            better. Tickers are understood \
-            in any case, former symbols too: `FB` is META. Query parameters that a path under `/v1` does not know are \
-            refused.\n\n\
+            better. Tickers are understood in any case, share classes in any spelling (`BRK-B` is BRK.B), former symbols \
+            too: `FB` is META. Query parameters that a path under `/v1` does not know are refused.\n\n\
             Answers for readers carry an `ETag`: ask again with `If-None-Match` and an unchanged answer costs a 304. \
             They are compressed with `br`, `zstd` or `gzip`, as `Accept-Encoding` likes best.",
         license(name = "MIT OR Apache-2.0"),
@@ -179,7 +178,12 @@ pub(crate) struct TickerText;
 
 impl PartialSchema for TickerText {
     fn schema() -> RefOr<Schema> {
-        text("^[A-Za-z0-9][A-Za-z0-9.\\-]{0,11}$", "A ticker, in any case; former symbols too.", "META")
+        text(
+            "^[A-Za-z0-9][A-Za-z0-9.\\-/ ]{0,11}$",
+            "A ticker, in any case; a share class in any spelling (`BRK.B`, `BRK-B`, `BRK/B`, `BRK B`); former symbols \
+             too.",
+            "META",
+        )
     }
 }
 

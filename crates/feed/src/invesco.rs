@@ -38,7 +38,7 @@ pub struct Holdings {
 /// A line of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holding {
-    /// The ticker; a class of shares behind a point: `BRK.B`.
+    /// The ticker.
     pub symbol: Symbol,
     /// The company, as the file has it.
     pub name: String,
@@ -147,7 +147,8 @@ fn holding(raw: &Raw<'_>) -> Result<Holding, String> {
     if is_blank(&raw.ticker) {
         return Err("no ticker".to_owned());
     }
-    let symbol = ticker(&raw.ticker)?;
+    let symbol =
+        raw.ticker.parse().map_err(|_| format!("`{}` is not a ticker", excerpt(raw.ticker.trim())))?;
     if is_blank(&raw.weight) {
         return Err("no weight to rank it by".to_owned());
     }
@@ -156,15 +157,6 @@ fn holding(raw: &Raw<'_>) -> Result<Holding, String> {
     let weight = decimal::parse(&digits, PLACES, Excess::Round)
         .map_err(|error| format!("its weight `{}` is {error}", excerpt(&raw.weight)))?;
     Ok(Holding { symbol, name: excerpt(raw.name.trim()), weight: Weight(weight) })
-}
-
-/// A ticker as it is listed. Funds write classes of shares as `BRK/B`, `BRK B` or `BRK-B`.
-fn ticker(text: &str) -> Result<Symbol, String> {
-    let text = text.trim();
-    let (stem, class) = text.rsplit_once(['/', ' ', '-', '.']).unwrap_or((text, ""));
-    let is_class = class.len() == 1 && class.bytes().all(|byte| byte.is_ascii_alphabetic());
-    let listed = if is_class { format!("{}.{class}", stem.trim_end()) } else { text.to_owned() };
-    listed.parse().map_err(|_| format!("`{}` is not a ticker", excerpt(text)))
 }
 
 /// Nothing, or the strokes that stand for it.

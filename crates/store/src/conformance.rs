@@ -2351,7 +2351,7 @@ pub async fn rows_are_read_on_from_any_place_in_the_order_of_their_commits(store
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         ((state >> 33) as i64) % below
     };
-    let names = ["AAPL", "BRK.B", "BRK-B", "TSLA"];
+    let names = ["AAPL", "BRK.B", "BTC-USD", "TSLA"];
     let mut model: BTreeMap<Key, Stamped<Row>> = BTreeMap::new();
     for step in 1..=60 {
         let mut rows: BTreeMap<Key, Row> = BTreeMap::new();

@@ -16,6 +16,7 @@ import { merged } from "../alerts/merged";
 import { marketDateOf } from "../words/time";
 import { every } from "./every";
 import { type Connection, type EventName, open } from "./stream";
+import { listed } from "./ticker";
 
 /** Alerts held; older ones are asked for by the page that lists them. */
 const ALERTS_HELD = 500;
@@ -78,9 +79,9 @@ class Market {
     return this.#bySymbol.get(symbol);
   }
 
-  /** Finds a symbol by what people call it: today's ticker or a former one, in any case. */
+  /** Finds a symbol by what people call it: today's ticker or a former one, in any case and spelling. */
   find(name: string): Ticker | undefined {
-    const wanted = name.trim().toUpperCase();
+    const wanted = listed(name);
     if (wanted === "") return undefined;
     const known = this.#bySymbol.get(wanted);
     return known ?? this.tickers.find((ticker) => ticker.now.former_symbols.includes(wanted));

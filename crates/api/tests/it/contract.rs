@@ -73,6 +73,36 @@ async fn former_symbols_are_understood_and_a_tracked_symbol_without_bars_has_an_
 }
 
 #[tokio::test]
+async fn a_share_class_is_one_symbol_however_it_is_asked_for() {
+    let mut world = World::new().await;
+    let names = ["BRK-B", "BTC-USD"];
+    world.watchlist = qqq_core::Watchlist::new(names.map(symbol), []).unwrap().into();
+    world.commit_bars(&names.map(|name| bar(name, at("2025-01-31T19:59:00Z"), "470.5", 7))).await;
+    let router = world.router().await;
+    for name in ["BRK.B", "BRK-B", "brk-b", "BRK%2FB", "brk%2fb", "BRK%20B"] {
+        let reply = get(&router, &format!("/{name}/price")).await;
+        assert_eq!(reply.text(), r#"{"prices":[470.5],"rankings":["BRK.B","BTC-USD"]}"#, "{name}");
+        assert_eq!(get(&router, &format!("/{name}/volume")).await.json()["volume"], json!([7]), "{name}");
+        assert_eq!(get(&router, &format!("/v1/symbols/{name}")).await.json()["symbol"], "BRK.B", "{name}");
+        let bars = get(&router, &format!("/v1/symbols/{name}/bars")).await;
+        assert_eq!(bars.json()["items"].as_array().unwrap().len(), 1, "{name}");
+        assert_eq!(get(&router, &format!("/v1/alerts?symbol={name}")).await.status, StatusCode::OK, "{name}");
+        assert_eq!(get(&router, &format!("/s/{name}")).await.text(), SHELL, "{name}");
+    }
+    assert_eq!(get(&router, "/v1/alerts?symbol=BRK+B").await.status, StatusCode::OK);
+    assert_eq!(get(&router, "/btc-usd/price").await.json()["prices"], json!([470.5]));
+    assert_eq!(get(&router, "/BTC.US/price").await.status, StatusCode::NOT_FOUND);
+    for ticker in ["BRK-B", "brk/b", "BRK B", "BRK.B"] {
+        let body = json!({"email": "ada@example.com", "metric": "price", "ticker": ticker}).to_string();
+        let reply = post_json(&router, "/subscribe", &body).await;
+        assert_eq!(reply.json()["ticker"], "BRK.B", "{ticker}: {}", reply.text());
+        let body = json!({"email": "ada@example.com", "metric": "volume", "ticker": ticker}).to_string();
+        let reply = post_json(&router, "/v1/subscriptions", &body).await;
+        assert_eq!(reply.json()["ticker"], "BRK.B", "{ticker}: {}", reply.text());
+    }
+}
+
+#[tokio::test]
 async fn tickers_spelt_like_a_part_of_the_site_are_reachable_beside_it() {
     let mut world = World::new().await;
     let names = ["S", "ALERTS", "ASSETS"];

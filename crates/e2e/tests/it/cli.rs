@@ -80,7 +80,7 @@ const REFUSED: [(&str, &str, &str); 22] = [
     ("webhooks.allow_networks", "10.0.0.0/33", "10.0.0.0/8"),
     ("webhooks.timeout", "2m", "1s to 1m"),
     ("market.extended_hours", "maybe", "true"),
-    ("watchlist.symbols", "A B", "symbol"),
+    ("watchlist.symbols", "A B C", "symbol"),
     ("feed.provider", "bloomberg", "alpaca"),
     ("feed.poll_interval", "1s", "10s to 1h"),
     ("feed.backfill", "8d", "1h to 7d"),

@@ -274,7 +274,7 @@ fn row(cells: &impl Cells, labels: Labels, tracked: Option<(&Watchlist, &Calenda
 /// What the cells of a column may hold.
 fn allowed(column: Column) -> &'static str {
     match column {
-        Column::Symbol => "1 to 12 of A-Z, 0-9, `.` and `-`",
+        Column::Symbol => Symbol::ALLOWED,
         Column::Start => {
             "the start of a minute with its offset from UTC, from 1900 to 2199, such as 2025-01-31T20:59:00Z"
         }

@@ -131,7 +131,8 @@ fn result(body: &[u8], symbol: Symbol) -> Result<super::model::Result<'_>, FeedE
     let Some(result) = envelope.chart.result.and_then(|results| results.into_iter().next()) else {
         return Err(no_answer(symbol, "neither a result nor an error"));
     };
-    if !result.meta.symbol.eq_ignore_ascii_case(&spelling(symbol)) {
+    let answered: Option<Symbol> = result.meta.symbol.parse().ok();
+    if answered.map(spelling) != Some(spelling(symbol)) {
         // As good as "unknown": it stays so, and must not hold up the other symbols' splits.
         let what = format!("{PROVIDER}, asked for {symbol}, answered for {}", excerpt(&result.meta.symbol));
         return Err(FeedError::new(FeedErrorKind::NotFound, what));

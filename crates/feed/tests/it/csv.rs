@@ -115,7 +115,7 @@ fn a_last_line_without_an_end_is_a_row_like_the_others() {
 #[test]
 fn what_is_wrong_with_a_row_is_said_with_file_line_and_column() {
     let cases = [
-        ("A/PL,2025-01-27T14:30:00Z,10,12,9,11,1,,", "column symbol: `A/PL` is not a ticker"),
+        ("A/P/L,2025-01-27T14:30:00Z,10,12,9,11,1,,", "column symbol: `A/P/L` is not a ticker"),
         (",2025-01-27T14:30:00Z,10,12,9,11,1,,", "column symbol: "),
         ("AAPL,2025-01-27T14:30:00,10,12,9,11,1,,", "column start: `2025-01-27T14:30:00` is not an RFC 3339"),
         ("AAPL,1738000000,10,12,9,11,1,,", "column start"),
@@ -294,6 +294,29 @@ fn the_bytes_read_grow_to_the_size_of_the_file_on_the_disk() {
         assert_eq!(last, bytes.len() as u64);
         assert!(steps >= 2, "{steps}");
     }
+}
+
+#[test]
+fn share_classes_are_one_symbol_in_every_spelling() {
+    let spellings = ["BRK-B", "BRK/B", "BRK B", "BRK.B", "brk-b", "BRKB", "BTC-USD"];
+    let watchlist = Watchlist::new(["BRK.B".parse().unwrap(), "BTC-USD".parse().unwrap()], []).unwrap();
+    let calendar = Calendar::new(Market::Always, false, []);
+    let mut content = "symbol,start,open,high,low,close,volume\n".to_owned();
+    for (minute, spelling) in spellings.iter().enumerate() {
+        content += &format!("{spelling},2024-07-03T13:3{minute}:00Z,406.1,406.5,406,406.2,1000\n");
+    }
+    let folder = folder();
+    let path = write(&folder, "bars.csv", content);
+    let rows = bar_file::open(&path, label()).unwrap().tracked_by(&watchlist, &calendar).map(Result::unwrap);
+    let told: Vec<String> = rows
+        .map(|row| match row {
+            Row::Bar(bar) => bar.symbol.to_string(),
+            other => format!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(told[..5], ["BRK.B"; 5]);
+    // Nobody lists it so: it is a symbol of its own.
+    assert_eq!(told[5..], ["NotTracked(Symbol(BRKB))", "BTC-USD"]);
 }
 
 #[test]

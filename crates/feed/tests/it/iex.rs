@@ -41,6 +41,20 @@ async fn the_request_is_the_batch_form() {
 }
 
 #[tokio::test]
+async fn share_classes_are_asked_for_as_they_are_listed_and_known_in_every_spelling() {
+    let record =
+        r#"{"date":"2025-01-31","minute":"10:00","open":470,"high":470,"low":470,"close":470,"volume":1}"#;
+    for spelling in ["BRK.B", "BRK-B", "brk/b", "BRK B"] {
+        let server =
+            Server::always(Reply::ok(format!(r#"{{"{spelling}":{{"intraday-prices":[{record}]}}}}"#))).await;
+        let fetched = given::iex(&server.url).bars(&symbols("BRK-B"), half_hour()).await.expect("an answer");
+        assert_eq!(server.seen()[0].query("symbols"), "BRK.B");
+        assert_eq!(fetched.bars.iter().map(|bar| bar.symbol.as_str()).collect::<Vec<_>>(), ["BRK.B"]);
+        assert_eq!((fetched.failed.len(), fetched.rejects.len()), (0, 0), "{spelling}: {fetched:?}");
+    }
+}
+
+#[tokio::test]
 async fn plain_text_refusals_are_understood_and_the_token_is_never_repeated() {
     for (status, body, kind) in [
         (402, "You have used all available credits", FeedErrorKind::NotEntitled),

@@ -243,8 +243,8 @@ fn what_is_wrong_with_a_row_is_said_with_file_row_and_column() {
     let double = |value| Values::Double(vec![Some(11.0), value]);
     let cases = [
         (
-            ("optional binary symbol (UTF8)", Values::Text(vec![Some("AAPL"), Some("A/PL")])),
-            "column symbol: `A/PL`",
+            ("optional binary symbol (UTF8)", Values::Text(vec![Some("AAPL"), Some("A/P/L")])),
+            "column symbol: `A/P/L`",
         ),
         (
             ("optional binary symbol (UTF8)", Values::Text(vec![Some("AAPL"), None])),

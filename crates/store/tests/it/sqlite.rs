@@ -285,6 +285,53 @@ async fn an_upgrade_that_cannot_be_finished_leaves_the_file_as_it_was() {
 }
 
 #[tokio::test]
+async fn rows_of_a_share_class_in_another_spelling_are_those_of_the_listed_one() {
+    let folder = tempfile::tempdir().unwrap();
+    of_the_first_schema(&folder).await;
+    let mut connection = raw(&folder).await;
+    sqlx::raw_sql(
+        "update bars set symbol = 'BRK-B'; update statistics set symbol = 'BRK-B';
+         update alerts set symbol = 'BRK-B'; update splits set symbol = 'MOG-A';
+         update subscriptions set symbol = 'BRK-B' where symbol = 'TSLA';
+         update subscriptions set symbol = 'BTC-USD' where symbol = 'AAPL';
+         -- The same minute twice.
+         insert into bars select 'BRK.B', start, open, high, low, close, 777, vwap, trades, feed, revision, sequence
+         from bars;
+         insert into bars select 'BRK-B', start + 1, open, high, low, close, volume, vwap, trades, feed, revision,
+             sequence from bars where symbol = 'BRK-B';
+         -- The same wish twice.
+         insert into subscriptions select '00000009-0000-4000-8000-000000000000', email, address, address_hash, mailbox,
+             'BRK.B', metric, status, created_at, confirm_by, active_from, ended_at, nonce, randomblob(32),
+             randomblob(32), randomblob(32), asked, confirmations
+         from subscriptions where status = 'active';",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
+    connection.close().await.unwrap();
+
+    let store = open(&url(&folder)).await.unwrap();
+    store.check().await.unwrap();
+    let listed = symbol("BRK-B");
+    assert_eq!(listed.as_str(), "BRK.B");
+    let bars = store.recent_bars(&[listed], 9).await.unwrap();
+    let told: Vec<_> = bars.iter().map(|record| (record.bar.start, record.bar.volume.shares())).collect();
+    assert_eq!(told, [(MINUTE, 777), (MINUTE.plus(1), 100)]);
+    assert_eq!(store.splits().await.unwrap()[0].split.symbol.as_str(), "MOG.A");
+    let query = AlertQuery { symbol: Some(listed), limit: 9, ..AlertQuery::default() };
+    assert_eq!(store.alerts(query).await.unwrap().len(), 2);
+    let mut connection = raw(&folder).await;
+    for table in ["bars", "statistics", "splits", "alerts", "subscriptions"] {
+        let old = format!("{table} where symbol in ('BRK-B', 'MOG-A')");
+        assert_eq!(count(&mut connection, &old).await, 0, "{table}");
+    }
+    assert_eq!(count(&mut connection, "subscriptions where symbol = 'BTC-USD'").await, 1);
+    // Who had asked for both spellings is told once.
+    let next = alerts_of([AlertChange::Raised(Alert { symbol: listed, ..alert("BRK.B", MINUTE.plus(9)) })]);
+    assert_eq!(store.commit(&next, at(600)).await.unwrap().deliveries, 1);
+}
+
+#[tokio::test]
 async fn the_file_of_a_newer_program_is_refused() {
     let (store, folder) = fresh().await;
     store.close().await;

@@ -431,7 +431,7 @@ mod tests {
         says(file("[rules]\nwindow = \"90s\""), &["rules.window", "90s", "whole minutes"]);
         says(file("[rules]\nmin_bars = 61"), &["rules.min_bars", "61", "1 to 60"]);
         says(file("[market]\ncalendar = \"NYSE\""), &["market.calendar", "NYSE", "XNYS"]);
-        says(file("[watchlist]\nsymbols = [\"A B\"]"), &["watchlist.symbols", "A B"]);
+        says(file("[watchlist]\nsymbols = [\"A B C\"]"), &["watchlist.symbols", "A B C"]);
         says(file("[watchlist]\nsymbols = []"), &["watchlist", "empty"]);
         says(file("[feed]\nprovider = \"bloomberg\""), &["feed.provider", "bloomberg", "alpaca"]);
         let alpaca = |fallback| file(&format!("[feed]\nprovider = \"alpaca\"\nfallback = [{fallback}]"));
