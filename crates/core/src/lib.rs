@@ -18,6 +18,7 @@ mod docket;
 pub mod label;
 pub mod price;
 pub mod quiet;
+pub mod redaction;
 pub mod rule;
 pub mod sentence;
 pub mod sessions;

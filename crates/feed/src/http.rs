@@ -8,6 +8,7 @@ use crate::{FeedError, FeedErrorKind};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use qqq_core::Clock;
+use qqq_core::redaction::Redaction;
 use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use reqwest::{Response, StatusCode, Url};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -52,6 +53,11 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self { connect: Duration::from_secs(5), total: Duration::from_secs(20) }
     }
+}
+
+/// Takes these secrets, which are sent to a provider, out of what it says.
+pub(crate) fn redaction(secrets: impl IntoIterator<Item = String>) -> Redaction {
+    Redaction::new(secrets, "[redacted]")
 }
 
 /// A web client with these time-outs that follows no redirect and speaks TLS by rustls with ring. It goes
@@ -138,8 +144,8 @@ pub(crate) struct Manners {
     /// First and longest pause of the circuit breaker.
     pub(crate) pause: Duration,
     pub(crate) max_pause: Duration,
-    /// Texts that no message may hold.
-    pub(crate) secrets: Vec<String>,
+    /// What no message may tell.
+    pub(crate) redaction: Redaction,
     pub(crate) classify: Classify,
 }
 
@@ -345,8 +351,7 @@ impl Caller {
     }
 
     fn redact(&self, text: &str) -> String {
-        let secrets = self.manners.secrets.iter().filter(|secret| !secret.is_empty());
-        secrets.fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "[redacted]"))
+        self.manners.redaction.redact(text)
     }
 
     fn pass(&self) -> Result<(), FeedError> {
@@ -486,7 +491,7 @@ mod tests {
             retry_rate_limited: false,
             pause: Duration::from_secs(60),
             max_pause: Duration::from_secs(60),
-            secrets: Vec::new(),
+            redaction: redaction([]),
             classify: |_, _| None,
         };
         let (limited, limited_count) = server("429 Too Many Requests").await;

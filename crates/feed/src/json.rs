@@ -38,6 +38,23 @@ pub(crate) fn price(name: &str, raw: &RawValue, places: u32) -> Result<Price, St
     Price::parse_rounded(raw.get(), places).map_err(|error| format!("{name} {}: {error}", excerpt(raw.get())))
 }
 
+/// A price of a provider that computes in single precision and prints doubles: `255.69000244140625` was 255.69. Where
+/// the number is exactly a widened single, it is the shortest decimal of that single, as short as its own printer would
+/// have made it; any other number is what it says. Nine decimals are kept.
+pub(crate) fn widened_price(name: &str, raw: &RawValue) -> Result<Price, String> {
+    number(name, raw)?;
+    let narrowed = narrowed(raw.get());
+    Price::parse_rounded(narrowed.as_deref().unwrap_or(raw.get()), Price::PLACES)
+        .map_err(|error| format!("{name} {}: {error}", excerpt(raw.get())))
+}
+
+/// The shortest decimal of the single that this number is exactly, where it is one.
+fn narrowed(text: &str) -> Option<String> {
+    let double: f64 = text.parse().ok()?;
+    let single = double as f32;
+    (single.is_finite() && f64::from(single) == double).then(|| single.to_string())
+}
+
 /// A price that may be missing, `null` or 0 where there is none.
 pub(crate) fn optional_price(name: &str, raw: Option<&RawValue>) -> Result<Option<Price>, String> {
     match raw {
@@ -114,6 +131,7 @@ pub(crate) fn number(name: &str, raw: &RawValue) -> Result<(), String> {
 mod tests {
     use super::*;
     use jiff::civil::date;
+    use proptest::prelude::*;
 
     fn raw(text: &str) -> Box<RawValue> {
         RawValue::from_string(text.to_owned()).expect("JSON")
@@ -128,6 +146,67 @@ mod tests {
             price("close", &raw("255.69000244140625"), 4).map(|price| price.to_string()),
             Ok("255.69".into())
         );
+    }
+
+    fn widened(text: &str) -> String {
+        widened_price("close", &raw(text)).expect("a price").to_string()
+    }
+
+    #[test]
+    fn the_noise_of_single_precision_is_cut_and_nothing_else() {
+        for (text, price) in [
+            ("255.69000244140625", "255.69"),
+            ("103.5999984741211", "103.6"),
+            ("0.0001230000052601099", "0.000123"),
+            ("0.08760000020265579", "0.0876"),
+            ("0.123456", "0.123456"),
+            ("0.123456789", "0.123456789"),
+            ("0.30000000000000004", "0.3"),
+            ("689.1", "689.1"),
+            ("7", "7"),
+            ("1.5e2", "150"),
+        ] {
+            assert_eq!(widened(text), price, "{text}");
+        }
+        for text in ["0", "-1.5", "1e999", "1e30", "\"1\"", "null"] {
+            let error = widened_price("close", &raw(text)).expect_err(text);
+            assert!(error.starts_with("close"), "{error}");
+        }
+    }
+
+    proptest! {
+        /// What was a decimal of six digits, as prices are, comes back through single precision and a double.
+        #[test]
+        fn a_price_of_six_digits_comes_back(digits in 1_u32..1_000_000, places in 0_usize..10) {
+            let text = format!("{digits:0width$}", width = places + 1);
+            let (whole, fraction) = text.split_at(text.len() - places);
+            let decimal = format!("{whole}.{fraction}0");
+            let single: f32 = decimal.parse().expect("a number");
+            let expected: Price = decimal.parse().expect("a price");
+            prop_assert_eq!(widened(&f64::from(single).to_string()), expected.to_string());
+        }
+
+        /// Of any single at all: what is stored is that single again, or as near as nine decimals come, and never more
+        /// digits than tell singles apart.
+        #[test]
+        fn any_single_is_kept_by_as_few_digits_as_tell_it(bits in 0x3089_705F_u32..0x4B09_5440) {
+            let single = f32::from_bits(bits);
+            let price = widened(&f64::from(single).to_string());
+            let (stored, back): (f64, f32) = (price.parse().expect("a number"), price.parse().expect("a number"));
+            let (distance, half_a_step) = ((stored - f64::from(single)).abs(), f64::from(single) * 6e-8);
+            prop_assert!(back == single || distance <= 0.5e-9 + half_a_step, "{} of {}", price, single);
+            let digits = price.replace('.', "");
+            prop_assert!(digits.trim_matches('0').len() <= 9, "{} of {}", price, single);
+        }
+
+        /// A double that is no widened single keeps nine decimals.
+        #[test]
+        fn a_genuine_double_is_what_it_says(double in 1e-6..9e6_f64) {
+            prop_assume!(f64::from(double as f32) != double);
+            let text = double.to_string();
+            let expected = Price::parse_rounded(&text, Price::PLACES).expect("a price");
+            prop_assert_eq!(widened(&text), expected.to_string());
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::backoff::Backoff;
 use crate::http::{self, excerpt};
 use crate::{FeedError, FeedErrorKind, StreamEvent};
 use futures_util::{SinkExt as _, StreamExt as _};
+use qqq_core::redaction::Redaction;
 use reqwest::Url;
 use std::fmt;
 use std::time::Duration;
@@ -120,8 +121,8 @@ pub(crate) struct Line {
     pub(crate) provider: &'static str,
     pub(crate) url: Url,
     pub(crate) pace: Pace,
-    /// Texts that no message may hold.
-    pub(crate) secrets: Vec<String>,
+    /// What no message may tell.
+    pub(crate) redaction: Redaction,
 }
 
 impl Line {
@@ -149,8 +150,7 @@ impl Line {
     }
 
     pub(crate) fn redact(&self, text: &str) -> String {
-        let secrets = self.secrets.iter().filter(|secret| !secret.is_empty());
-        secrets.fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "[redacted]"))
+        self.redaction.redact(text)
     }
 
     fn show(&self, error: &tungstenite::Error) -> String {

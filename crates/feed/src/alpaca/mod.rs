@@ -118,6 +118,7 @@ impl Alpaca {
         let mut headers = HeaderMap::new();
         headers.insert("apca-api-key-id", credential("feed.alpaca.key_id", &config.key_id)?);
         headers.insert("apca-api-secret-key", credential("feed.alpaca.secret_key", &config.secret_key)?);
+        let redaction = http::redaction([config.key_id.clone(), config.secret_key.clone()]);
         let manners = Manners {
             provider: "alpaca",
             timeouts: Timeouts::total(config.timeout),
@@ -126,17 +127,12 @@ impl Alpaca {
             retry_rate_limited: true,
             pause: Duration::from_secs(15),
             max_pause: Duration::from_secs(300),
-            secrets: vec![config.key_id.clone(), config.secret_key.clone()],
+            redaction: redaction.clone(),
             classify: client::classify,
         };
         let caller = Caller::new(manners, &config.base_url, clock.clone())?;
         let stream = config.stream.then(|| stream::Settings {
-            line: Line {
-                provider: "alpaca",
-                url: stream_url,
-                pace,
-                secrets: vec![config.secret_key.clone(), config.key_id.clone()],
-            },
+            line: Line { provider: "alpaca", url: stream_url, pace, redaction },
             key_id: config.key_id,
             secret_key: config.secret_key,
             feed: label,

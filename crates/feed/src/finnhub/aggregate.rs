@@ -7,7 +7,8 @@
 //! Only minutes that were seen from their beginning to their end become bars. One in which the connection came up
 //! or was lost is dropped: a part of its volume would look like all of it, and there is nobody to ask for the rest.
 
-use super::condition::Effect;
+use super::condition::{Conditions, Effect};
+use super::repeats::Repeats;
 use crate::{Reject, StreamEvent};
 use jiff::{SignedDuration, Timestamp};
 use qqq_core::decimal::divide_half_even;
@@ -30,7 +31,7 @@ const SETTLING: SignedDuration = SignedDuration::from_secs(2);
 pub const SHARE: i64 = 1_000_000;
 
 /// A trade.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Trade {
     /// Of what.
     pub symbol: Symbol,
@@ -40,6 +41,8 @@ pub struct Trade {
     pub price: Price,
     /// How much, in millionths of a share; above 0.
     pub size: i64,
+    /// With which conditions.
+    pub conditions: Conditions,
     /// What it may change.
     pub effect: Effect,
 }
@@ -60,12 +63,20 @@ pub struct Aggregator {
     /// Trades so far: their order of arrival.
     arrived: u64,
     newest: Timestamp,
+    repeats: Repeats,
 }
 
 impl Aggregator {
     /// Has seen nothing.
     pub fn new(feed: FeedLabel) -> Self {
-        Self { feed, minutes: BTreeMap::new(), whole_from: None, arrived: 0, newest: Timestamp::MIN }
+        Self {
+            feed,
+            minutes: BTreeMap::new(),
+            whole_from: None,
+            arrived: 0,
+            newest: Timestamp::MIN,
+            repeats: Repeats::default(),
+        }
     }
 
     /// Trades were subscribed at `now`: from the next minute on, all of them are seen.
@@ -79,6 +90,13 @@ impl Aggregator {
     pub fn disconnected(&mut self) {
         self.whole_from = None;
         self.minutes.retain(|_, cell| cell.issued.is_some());
+    }
+
+    /// Takes the trades of one message that arrived at `now`, but for those that earlier messages of the last seconds
+    /// have told. Answers what was refused.
+    pub fn take_message(&mut self, message: &[Trade], now: Timestamp) -> Vec<Reject> {
+        let fresh = self.repeats.strip(message, now);
+        fresh.iter().filter_map(|trade| self.take(trade, now).err()).collect()
     }
 
     /// Takes a trade that arrived at `now`. One of a minute that was not wholly seen is passed over; one that is

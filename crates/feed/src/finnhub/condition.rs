@@ -10,8 +10,22 @@
 //! that one trade does not tell. Elsewhere the stricter of two sources holds, and a number that is not on the list is
 //! counted and changes no price.
 
+/// Which conditions a trade was told with. Numbers above 126, and texts that are no number, are not told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Conditions(u128);
+
+impl Conditions {
+    const OTHER: u32 = 127;
+
+    /// The set of these codes.
+    pub fn of<'a>(codes: impl IntoIterator<Item = &'a str>) -> Self {
+        let bit = |code: &str| 1 << code.parse().unwrap_or(Self::OTHER).min(Self::OTHER);
+        Self(codes.into_iter().fold(0, |set, code| set | bit(code)))
+    }
+}
+
 /// What one trade may change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Effect {
     /// First and last price.
     pub last: bool,
@@ -91,6 +105,14 @@ impl Effect {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sets_of_conditions_are_equal_in_any_order() {
+        assert_eq!(Conditions::of(["1", "12"]), Conditions::of(["12", "1", "1"]));
+        assert_ne!(Conditions::of(["1"]), Conditions::of(["8"]), "though both allow everything");
+        assert_ne!(Conditions::of([]), Conditions::of(["999"]));
+        assert_eq!(Conditions::of(["T"]), Conditions::of(["4294967296"]));
+    }
 
     #[test]
     fn conditions_allow_what_all_of_them_allow() {

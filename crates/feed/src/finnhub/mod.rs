@@ -12,6 +12,7 @@ mod client;
 pub mod condition;
 mod model;
 pub mod parse;
+mod repeats;
 mod stream;
 
 use crate::http::{self, Caller, Manners, Timeouts};
@@ -109,7 +110,7 @@ impl Finnhub {
         http::warn_if_exposed("finnhub", &config.base_url);
         http::warn_if_exposed("finnhub", &config.stream_url);
         let encoded: String = url::form_urlencoded::byte_serialize(config.token.as_bytes()).collect();
-        let secrets = vec![config.token.clone(), encoded];
+        let redaction = http::redaction([config.token.clone(), encoded]);
         let manners = Manners {
             provider: "finnhub",
             timeouts: Timeouts::total(config.timeout),
@@ -118,7 +119,7 @@ impl Finnhub {
             retry_rate_limited: true,
             pause: Duration::from_secs(15),
             max_pause: Duration::from_secs(300),
-            secrets: secrets.clone(),
+            redaction: redaction.clone(),
             classify: client::classify,
         };
         let caller = Caller::new(manners, &config.base_url, clock.clone())?;
@@ -126,7 +127,7 @@ impl Finnhub {
         let client = Client { caller, base: config.base_url, headers };
         let mut url = config.stream_url;
         url.query_pairs_mut().append_pair("token", &config.token);
-        let line = Line { provider: "finnhub", url, pace, secrets };
+        let line = Line { provider: "finnhub", url, pace, redaction };
         let info = FeedInfo {
             provider: "finnhub",
             label,

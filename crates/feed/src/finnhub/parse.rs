@@ -1,7 +1,7 @@
 //! Finnhub's messages: pure, and prepared for anything.
 
 use super::aggregate::{SHARE, Trade};
-use super::condition::Effect;
+use super::condition::{Conditions, Effect};
 use super::model::{Quote, WireMessage, WireTrade};
 use crate::http::excerpt;
 use crate::{FeedError, Reject, json};
@@ -58,8 +58,9 @@ fn trade(raw: &RawValue, is_subscribed: impl Fn(Symbol) -> bool) -> Result<Optio
     }
     let price = json::price("p", wire.p, Price::PLACES)?;
     let codes = wire.c.unwrap_or_default();
-    let effect = Effect::of(codes.iter().map(|code| code.get().trim_matches('"')));
-    Ok(Some(Trade { symbol, at, price, size, effect }))
+    let codes = || codes.iter().map(|code| code.get().trim_matches('"'));
+    let (conditions, effect) = (Conditions::of(codes()), Effect::of(codes()));
+    Ok(Some(Trade { symbol, at, price, size, conditions, effect }))
 }
 
 /// A number of shares in millionths, without a float in between.

@@ -112,9 +112,8 @@ impl Session {
             }
         };
         let now = self.settings.clock.now();
-        let late = told.trades.iter().filter_map(|trade| aggregator.take(trade, now).err());
-        let rejects: Vec<Reject> = told.rejects.into_iter().chain(late).collect();
-        for reject in rejects {
+        let late = aggregator.take_message(&told.trades, now);
+        for reject in told.rejects.into_iter().chain(late) {
             self.tell(StreamEvent::Rejected(reject)).await;
         }
         let Some(said) = told.error else { return Ok(()) };

@@ -80,7 +80,7 @@ impl Iex {
             retry_rate_limited: true,
             pause: Duration::from_secs(15),
             max_pause: Duration::from_secs(300),
-            secrets: vec![config.token.clone(), encoded],
+            redaction: http::redaction([config.token.clone(), encoded]),
             classify: client::classify,
         };
         let info = FeedInfo {

@@ -61,7 +61,7 @@ impl Yahoo {
             retry_rate_limited: false,
             pause: Duration::from_secs(120),
             max_pause: Duration::from_secs(1800),
-            secrets: Vec::new(),
+            redaction: http::redaction([]),
             classify: client::classify,
         };
         let info = FeedInfo {

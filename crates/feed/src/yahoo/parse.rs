@@ -13,9 +13,6 @@ use std::ops::{Range, RangeInclusive};
 
 const PROVIDER: &str = "yahoo";
 
-/// Yahoo's prices are single-precision floats printed as doubles: 255.69000244140625 was 255.69.
-const PLACES: u32 = 4;
-
 /// How Yahoo spells a symbol: share classes stand behind a dash, `BRK-B`.
 pub fn spelling(symbol: Symbol) -> String {
     symbol.as_str().replace('.', "-")
@@ -185,10 +182,10 @@ fn bar(
     let bar = Bar {
         symbol,
         start,
-        open: json::price("open", values[0], PLACES)?,
-        high: json::price("high", values[1], PLACES)?,
-        low: json::price("low", values[2], PLACES)?,
-        close: json::price("close", values[3], PLACES)?,
+        open: json::widened_price("open", values[0])?,
+        high: json::widened_price("high", values[1])?,
+        low: json::widened_price("low", values[2])?,
+        close: json::widened_price("close", values[3])?,
         volume: json::volume("volume", values[4])?,
         vwap: None,
         trades: None,

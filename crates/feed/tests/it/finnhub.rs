@@ -4,7 +4,7 @@ use crate::given::{self, symbol, symbols};
 use crate::server::{Reply, Server};
 use proptest::prelude::*;
 use qqq_feed::finnhub::aggregate::{SHARE, Trade};
-use qqq_feed::finnhub::condition::Effect;
+use qqq_feed::finnhub::condition::{Conditions, Effect};
 use qqq_feed::finnhub::parse;
 use qqq_feed::{FeedErrorKind, Finnhub, FinnhubConfig, Provider};
 use url::Url;
@@ -32,19 +32,20 @@ fn trades_are_read_digit_by_digit() {
             {"c":null,"p":0.1,"s":"BRK.B","t":1575526691135,"v":0.25},
             {"p":8999999.123456789,"s":"AAPL","t":1575526691136,"v":1e2}],"type":"trade"}"#,
     );
-    let trade = |name: &str, ms: i64, nanos: i64, size: i64, effect: Effect| Trade {
+    let trade = |name: &str, ms: i64, nanos: i64, size: i64, codes: &[&str]| Trade {
         symbol: symbol(name),
         at: jiff::Timestamp::from_millisecond(ms).expect("a time"),
         price: qqq_core::Price::from_nanos(nanos).expect("a price"),
         size,
-        effect,
+        conditions: Conditions::of(codes.iter().copied()),
+        effect: Effect::of(codes.iter().copied()),
     };
     assert_eq!(
         told.trades,
         [
-            trade("AAPL", 1_575_526_691_134, 187_210_000_000, 100 * SHARE, Effect::of(["1", "12"])),
-            trade("BRK.B", 1_575_526_691_135, 100_000_000, SHARE / 4, Effect::ALL),
-            trade("AAPL", 1_575_526_691_136, 8_999_999_123_456_789, 100 * SHARE, Effect::ALL),
+            trade("AAPL", 1_575_526_691_134, 187_210_000_000, 100 * SHARE, &["1", "12"]),
+            trade("BRK.B", 1_575_526_691_135, 100_000_000, SHARE / 4, &[]),
+            trade("AAPL", 1_575_526_691_136, 8_999_999_123_456_789, 100 * SHARE, &[]),
         ]
     );
     assert_eq!(told.rejects, []);

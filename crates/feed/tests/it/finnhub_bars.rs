@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use qqq_core::{Bar, Minute, Symbol};
 use qqq_feed::StreamEvent;
 use qqq_feed::finnhub::aggregate::{AHEAD, Aggregator, GRACE, LATE, REISSUE, SHARE, Trade};
-use qqq_feed::finnhub::condition::Effect;
+use qqq_feed::finnhub::condition::{Conditions, Effect};
 use std::collections::BTreeMap;
 
 /// The first instant of the first minute.
@@ -23,8 +23,9 @@ fn minute(number: i32) -> Minute {
 
 fn trade(seconds: f64, cents: i64, shares: i64, codes: &[&str]) -> Trade {
     let price = qqq_core::Price::from_nanos(cents * 10_000_000).expect("a price");
-    let effect = Effect::of(codes.iter().copied());
-    Trade { symbol: symbol("AAPL"), at: at(seconds), price, size: shares * SHARE, effect }
+    let codes = || codes.iter().copied();
+    let (conditions, effect) = (Conditions::of(codes()), Effect::of(codes()));
+    Trade { symbol: symbol("AAPL"), at: at(seconds), price, size: shares * SHARE, conditions, effect }
 }
 
 /// An aggregator whose connection came up well before the first minute.
@@ -140,6 +141,32 @@ fn trades_of_the_future_are_refused() {
     let ahead = Trade { at: now + AHEAD + SignedDuration::from_millis(1), ..trade(0.0, 1, 1, &[]) };
     assert!(aggregator.take(&ahead, now).expect_err("ahead").reason.contains("ahead of the clock"));
     assert!(aggregator.take(&Trade { at: now + AHEAD, ..ahead }, now).is_ok());
+}
+
+#[test]
+fn a_message_that_is_told_again_within_seconds_changes_nothing() {
+    let volume = |messages: &[(&[Trade], f64)]| {
+        let mut aggregator = connected();
+        for (message, now) in messages {
+            assert_eq!(aggregator.take_message(message, at(*now)), []);
+        }
+        bars(aggregator.due(at(100.0))).first().map_or(0, |bar| bar.volume.shares())
+    };
+    let (one, other) = (trade(1.0, 10_000, 100, &["1"]), trade(1.0, 10_000, 100, &["1", "8"]));
+    assert_eq!(volume(&[(&[one], 1.1), (&[one], 1.1), (&[one], 1.2)]), 100, "three times the same");
+    assert_eq!(volume(&[(&[one, other], 1.1), (&[other], 1.2), (&[one], 1.3)]), 200, "in other pieces");
+    assert_eq!(volume(&[(&[one, one], 1.1), (&[one, one], 1.1)]), 200, "two trades, told twice");
+    assert_eq!(volume(&[(&[one], 1.1), (&[one, one], 1.2)]), 200, "the second message tells one more");
+    assert_eq!(volume(&[(&[one], 1.1), (&[one], 11.0), (&[one], 20.0)]), 100, "again and again");
+    assert_eq!(volume(&[(&[one], 1.1), (&[one], 11.2)]), 200, "after ten seconds it is another one");
+    for another in [
+        trade(1.05, 10_000, 100, &["1"]),
+        trade(1.0, 10_001, 100, &["1"]),
+        trade(1.0, 10_000, 100, &[]),
+        Trade { size: 100 * SHARE + 1, ..one },
+    ] {
+        assert_eq!(volume(&[(&[one], 1.1), (&[another], 1.1)]), 200, "{another:?}");
+    }
 }
 
 #[test]

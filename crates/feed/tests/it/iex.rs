@@ -2,7 +2,7 @@
 
 use crate::given::{self, half_hour, symbol, symbols};
 use crate::server::{Reply, Server};
-use qqq_feed::{FeedErrorKind, Iex, Provider};
+use qqq_feed::{FeedErrorKind, Iex, IexConfig, Provider};
 
 const BATCH: &str = include_str!("../../testdata/iex/batch.json");
 
@@ -71,6 +71,17 @@ async fn plain_text_refusals_are_understood_and_the_token_is_never_repeated() {
     let server = Server::always(Reply::status(404, "Unknown symbol")).await;
     let fetched = given::iex(&server.url).bars(&symbols("GONE"), half_hour()).await.expect("an answer");
     assert_eq!(fetched.failed[0].1.kind, FeedErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn a_token_of_one_letter_garbles_no_message() {
+    let said = "the token t is not that of a tester: see ?token=t";
+    let server = Server::always(Reply::status(403, said)).await;
+    let config = IexConfig { token: "t".to_owned(), ..given::iex_config(&server.url) };
+    let iex = Iex::new(config, given::clock()).expect("a provider");
+    let error = iex.bars(&symbols("AAPL"), half_hour()).await.expect_err("403");
+    let told = "the token t is not that of a tester: see ?token=[redacted]";
+    assert!(error.message.ends_with(told), "{error}");
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ use lettre::transport::smtp::client::{
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::response::{Code, Response};
+use qqq_core::redaction::Redaction;
 use std::error::Error as _;
 use std::fmt;
 use std::future::Future;
@@ -369,10 +370,9 @@ impl Smtp {
         let mut text: String = text.chars().take(MAX_QUOTED * 10).collect();
         if let Some(Login { user, password }) = &self.url.credentials {
             let plain = format!("\0{user}\0{password}");
-            for secret in [BASE64.encode(plain), BASE64.encode(password), BASE64.encode(user)] {
-                text = text.replace(&secret, MASK);
-            }
-            text = text.replace(password.as_str(), MASK).replace(user.as_str(), MASK);
+            let encoded = [BASE64.encode(plain), BASE64.encode(password), BASE64.encode(user)];
+            let login = encoded.into_iter().chain([password.clone(), user.clone()]);
+            text = Redaction::new(login, MASK).redact(&text);
         }
         quoted(&text)
     }
@@ -506,6 +506,14 @@ mod tests {
         let shown = smtp
             .shown(&format!("5.1.1 <ada@example.com>: no\r\nsuch user; AUTH PLAIN {login} hunter2 \u{7}ü"));
         assert_eq!(shown, "5.1.1 […] no such user; AUTH PLAIN […] […] ?");
+    }
+
+    #[test]
+    fn a_login_of_plain_words_leaves_a_reply_readable() {
+        let url = "smtp://mail:s@mail.example.com".parse().unwrap();
+        let smtp = Smtp::new(url, Deadlines::RFC_5321).unwrap();
+        let reply = "535 5.7.8 this mail server says: authentication failed";
+        assert_eq!(smtp.shown(reply), reply);
     }
 
     proptest! {
