@@ -45,6 +45,8 @@ const SCENES: Scene[] = [
       await expect(page.getByRole("columnheader", { name: "Open, $" })).toBeVisible();
     },
   ],
+  ["a page that is not there", at("/nonsense", /no such page/)],
+  ["a problem of the API", at("/v1/symbols/NOPE", /no such page/)],
   ["unknown alert", at("/alerts/00000000-0000-0000-0000-000000000000")],
   ["rule", at("/rule?symbol=NVDA&metric=volume&rule=spike%20ratio%3D4")],
   ["subscribe", at("/subscribe?ticker=NVDA")],

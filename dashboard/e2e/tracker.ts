@@ -121,6 +121,9 @@ start = "2025-01-29T16:00:00Z"
 /** A minute each minute: nothing moves while a test looks. */
 export const STILL = SIMULATED.replace('"60x"', '"1x"');
 
+/** Ten minutes of every symbol each second: two hours of them take as long as a test may. */
+export const FAST = SIMULATED.replace('"60x"', '"600x"');
+
 /** The recording of a calm hour up to the close of a Friday: its clock stands still after it. */
 export const CLOSED = `
 [feed]
@@ -175,13 +178,15 @@ const running = (
   { scope: "worker" },
 ];
 
-export const test = base.extend<object, { tracker: Tracker; still: Tracker; closed: Tracker; dead: Tracker }>(
-  {
-    tracker: running(SIMULATED),
-    still: running(STILL),
-    closed: running(CLOSED),
-    dead: running(DEAD, false),
-  },
-);
+export const test = base.extend<
+  object,
+  { tracker: Tracker; still: Tracker; fast: Tracker; closed: Tracker; dead: Tracker }
+>({
+  tracker: running(SIMULATED),
+  still: running(STILL),
+  fast: running(FAST),
+  closed: running(CLOSED),
+  dead: running(DEAD, false),
+});
 
 export { expect } from "@playwright/test";

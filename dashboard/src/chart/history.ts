@@ -138,7 +138,7 @@ export class History {
 
   /** Whether an answer is wanted: then [catch up](History#catchUp). */
   get isStale(): boolean {
-    return this.#stale !== null && this.#until === null;
+    return this.#stale !== null && !this.isPast;
   }
 
   /** Loads what is wanted anew. */
@@ -170,7 +170,7 @@ export class History {
   /** Takes a one-minute bar of the stream. `tail`: only the newest bar changed, or there is a new one. `all`: an older
    * one did. `stale`: what changed must be asked for. */
   take(event: BarEvent): "tail" | "all" | "stale" | "nothing" {
-    if (event.symbol !== this.symbol || this.#until !== null) return "nothing";
+    if (event.symbol !== this.symbol || this.isPast) return "nothing";
     this.#heard?.push(event);
     return this.#place(event);
   }
@@ -191,6 +191,11 @@ export class History {
       return "all";
     }
     return "tail";
+  }
+
+  /** Whether it is a piece of the past, that no news belongs to. */
+  get isPast(): boolean {
+    return this.#until !== null;
   }
 
   /** Gives up what is being loaded. */

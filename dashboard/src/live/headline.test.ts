@@ -49,6 +49,12 @@ test("quiet, or what is not", () => {
   expect(headlineNow({ ...facts, alerts: [{ ...alert, start: "2025-01-31T18:00:00Z" }] }).tone).toBe("quiet");
 });
 
+test("news of before midnight are not of today", () => {
+  const before = { ...alert, start: "2025-02-01T04:55:00Z" };
+  const always = { ...facts, alerts: [before], asOf: "2025-02-01T05:05:00Z" };
+  expect(headlineNow(always).text).toMatch(/its last hour, on Fri, Jan 31 at 23:55$/);
+});
+
 test("what cannot be believed is said before anything else", () => {
   const down = { ...facts, alerts: [alert], feed: { ...feed, problem: "no answer" } };
   expect(headlineNow(down)).toMatchObject({ tone: "bad", text: "The feed has a problem: no answer." });
@@ -77,7 +83,11 @@ test("the first minute, an empty list, a closed market", () => {
   const earlier = { ...alert, start: "2025-01-30T20:00:00Z" };
   expect(
     headlineNow({ ...closed, tickers: started, alerts: [alert, earlier], asOf: "2025-02-01T12:00:00Z" }).text,
-  ).toMatch(/The last session had 1 alert, the last of NVDA at 13:57\.$/);
+  ).toMatch(/The last session had 1 alert, the last of NVDA on Fri, Jan 31 at 13:57\.$/);
+  // On the evening of that day, and on Monday before the open.
+  const on = (asOf: string) => headlineNow({ ...closed, tickers: started, alerts: [alert], asOf }).text;
+  expect(on("2025-01-31T22:00:00Z")).toMatch(/the last of NVDA at 13:57\.$/);
+  expect(on("2025-02-03T13:00:00Z")).toMatch(/the last of NVDA on Fri, Jan 31 at 13:57\.$/);
 });
 
 test("hours whose bars do not count are closed", () => {

@@ -3,7 +3,7 @@
 import type { Alert, SpikeSettings, Status, StatusEvent } from "../api/types";
 import { count } from "../words/number";
 import { headline } from "../words/sentence";
-import { marketClock, marketDay, marketDateOf, span } from "../words/time";
+import { marketClock, marketDay, marketDateOf, marketWhenSaid, span } from "../words/time";
 import type { Ticker } from "./market.svelte";
 
 /** Minutes of the feed's clock for which an alert is what there is to say. */
@@ -78,9 +78,14 @@ function news(facts: Facts): Alert | null {
 const standingOn = ({ alerts }: Facts, date: string): Alert[] =>
   alerts.filter((alert) => alert.state === "raised" && marketDateOf(alert.start) === date);
 
+/** The New York date the feed's clock is in. */
+const dateOf = ({ asOf }: Facts): string | null => (asOf === null ? null : marketDateOf(asOf));
+
 /** Alerts of the trading day the feed's clock is in that still stand. */
-export const today = (facts: Facts): Alert[] =>
-  facts.asOf === null ? [] : standingOn(facts, marketDateOf(facts.asOf));
+export function today(facts: Facts): Alert[] {
+  const date = dateOf(facts);
+  return date === null ? [] : standingOn(facts, date);
+}
 
 /** When the newest bar of all began. */
 export const newestStart = (tickers: Ticker[]): string | null =>
@@ -89,7 +94,7 @@ export const newestStart = (tickers: Ticker[]): string | null =>
     return start !== null && (latest === null || start > latest) ? start : latest;
   }, null);
 
-/** What the session of the newest bar did: `The last session had 4 alerts, the last of NVDA at 15:59.` */
+/** What the session of the newest bar did: `The last session had 4 alerts, the last of NVDA on Fri, 31 Jan at 15:59.` */
 function lastSession(facts: Facts): string {
   const newest = newestStart(facts.tickers);
   if (newest === null) return "";
@@ -98,7 +103,7 @@ function lastSession(facts: Facts): string {
   const last = raised[0];
   if (!last) return "The last session had no alerts.";
   const least = hasAllOf(facts, date) ? "" : "at least ";
-  return `The last session had ${least}${count(raised.length, "alert")}, the last of ${last.symbol} at ${marketClock(last.start)}.`;
+  return `The last session had ${least}${count(raised.length, "alert")}, the last of ${last.symbol} ${marketWhenSaid(last.start, dateOf(facts))}.`;
 }
 
 export function headlineNow(facts: Facts): Headline {
@@ -123,7 +128,8 @@ export function headlineNow(facts: Facts): Headline {
   }
   const alert = news(facts);
   if (alert !== null) {
-    return told(`${headline(alert, facts.rule.window)}, at ${marketClock(alert.start)}`, "unusual", alert);
+    const when = marketWhenSaid(alert.start, dateOf(facts));
+    return told(`${headline(alert, facts.rule.window)}, ${when}`, "unusual", alert);
   }
   const all = withBars === 1 ? "one symbol is" : `all ${withBars} are`;
   const usual = withBars === 1 ? "its usual range" : "their usual range";

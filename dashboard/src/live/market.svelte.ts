@@ -56,10 +56,14 @@ class Market {
   /** Why there is nothing to show, where that is so. */
   failure: ApiError | null = $state.raw(null);
   loaded = $state(false);
-  /** The tracker's own rule: what "unusual" means on every scale. */
-  rule: SpikeSettings = $derived({ ...HOUSE, ...(this.status?.rule as Partial<SpikeSettings> | undefined) });
+  /** In words: every poll brings an equal one. */
+  #rule: string = $derived(JSON.stringify(this.status?.rule ?? {}));
+  /** The tracker's own rule: what "unusual" means on every scale. The same object for as long as it is the same rule. */
+  rule: SpikeSettings = $derived({ ...HOUSE, ...(JSON.parse(this.#rule) as Partial<SpikeSettings>) });
   /** The time it is, by the feed's clock. */
   asOf: string | null = $derived(this.feed?.as_of ?? this.status?.as_of ?? null);
+  /** The New York date it is, by that clock. */
+  date: string | null = $derived(this.asOf === null ? null : marketDateOf(this.asOf));
 
   /** How often everything was loaded anew: what was heard between is lost to those who listened. */
   generation = $state(0);
@@ -72,7 +76,8 @@ class Market {
   #status: StatusEvent | null = null;
   #started = 0;
   #scheduled = false;
-  #asking = false;
+  /** The change of the session that was asked about last. */
+  #askedFor = "";
   #close: () => void = () => {};
 
   ticker(symbol: string): Ticker | undefined {
@@ -139,7 +144,6 @@ class Market {
 
   /** Asks for them now. Whether there was an answer. */
   async readStatus(): Promise<boolean> {
-    this.#asking = true;
     try {
       const { body } = await get<Status>("/v1/status");
       // Another watchlist than the one that was loaded: the server was started anew.
@@ -150,8 +154,6 @@ class Market {
     } catch {
       // The stream's state says that the server is away.
       return false;
-    } finally {
-      this.#asking = false;
     }
   }
 
@@ -255,7 +257,10 @@ class Market {
     this.#status = null;
     // The session has changed: what comes next is not what was said to come next.
     const next = this.status?.session.next?.at;
-    if (next && this.feed && this.feed.as_of >= next && !this.#asking) void this.readStatus();
+    if (next && this.feed && this.feed.as_of >= next && this.#askedFor !== next) {
+      this.#askedFor = next;
+      void this.readStatus();
+    }
   }
 }
 

@@ -113,6 +113,13 @@ describe("an alert in a sentence", () => {
     expect(headline({ ...spike, ...changed })).toBe(short);
   });
 
+  test("of another day, where nothing beside it says which", () => {
+    const said = (today: string | null) => sentence(spike, "60m", today);
+    expect(said("2025-01-27")).toContain("shares at 13:57, 18.7 times");
+    expect(said("2025-01-28")).toContain("shares on Mon, Jan 27 at 13:57, 18.7 times");
+    expect(said(null)).toContain("shares on Mon, Jan 27 at 13:57, 18.7 times");
+  });
+
   test("what happened since", () => {
     expect(since(spike)).toBeNull();
     expect(since({ ...spike, occurrences: 2 })).toBe("1 more minute qualified since, up to 9.64M.");

@@ -2,7 +2,7 @@
 
 import type { Alert, Metric } from "../api/types";
 import { amount, count, plain, points, price, ratio, shares, short } from "./number";
-import { marketClock } from "./time";
+import { marketClock, marketDateOf, marketWhenSaid } from "./time";
 
 /** The settings of a rule in the text of the grammar: `v1 zscore z=4 window=30m`. The house rule has none. */
 export function settings(rule: string): Map<string, string> {
@@ -92,14 +92,19 @@ function compared(alert: Alert, window: string): string | null {
 }
 
 /** `NVDA traded 9,637,512 shares at 13:57, 18.7 times its average of the last hour, 516K.` Times are New York's.
- * `window` is that of the tracker's own rule. */
-export function sentence(alert: Alert, window = "60m"): string {
+ * `window` is that of the tracker's own rule. The day is named where it is not `today`, a New York date; left out, something
+ * beside the sentence names it. */
+export function sentence(
+  alert: Alert,
+  window = "60m",
+  today: string | null = marketDateOf(alert.start),
+): string {
   const what =
     alert.metric === "price"
       ? `was at ${valued("price", alert.value, "exact")}`
       : `traded ${valued("volume", alert.value, "exact")}`;
   const how = compared(alert, window);
-  return `${alert.symbol} ${what} at ${marketClock(alert.start)}${how ? `, ${how}` : ""}.`;
+  return `${alert.symbol} ${what} ${marketWhenSaid(alert.start, today)}${how ? `, ${how}` : ""}.`;
 }
 
 /** The same in a few words: `NVDA: volume 18.7 times its last hour`. */

@@ -35,6 +35,41 @@ export const localZoneName = localZone.split("/").at(-1)?.replaceAll("_", " ") ?
 const iso = new Intl.DateTimeFormat("sv-SE", { timeZone: MARKET_ZONE });
 export const marketDateOf = (at: string): string => iso.format(new Date(at));
 
+const dayShort = format({ day: "numeric", month: "short", timeZone: MARKET_ZONE });
+const weekday = format({ weekday: "short", timeZone: MARKET_ZONE });
+/** Older than these, and a weekday alone may be any week's. */
+const DAYS_OF_A_WEEK = 6;
+
+/** The day of an instant where it is not `today`, in New York: `Fri, 31 Jan`, and with its year where that is another too. */
+function otherDay(at: string, today: string | null): string | null {
+  const date = marketDateOf(at);
+  if (date === today) return null;
+  return today === null || date.slice(0, 4) === today.slice(0, 4) ? marketDay(at) : marketDate(at);
+}
+
+/** When something was, in New York: `13:57`, or `Fri, 31 Jan 13:57`. The day is named where it is not `today`, a date as the
+ * API writes it; `null`: nobody knows what day it is. */
+export function marketWhen(at: string, today: string | null): string {
+  const day = otherDay(at, today);
+  return day === null ? marketClock(at) : `${day} ${marketClock(at)}`;
+}
+
+/** The same within a sentence: `at 13:57`, or `on Fri, 31 Jan at 13:57`. */
+export function marketWhenSaid(at: string, today: string | null): string {
+  const day = otherDay(at, today);
+  return day === null ? `at ${marketClock(at)}` : `on ${day} at ${marketClock(at)}`;
+}
+
+/** The same where there is little room: `13:57`, `Fri 13:57` of the last days, `31 Jan 13:57` of older ones, and the date alone
+ * of another year. */
+export function marketWhenShort(at: string, today: string | null): string {
+  const date = marketDateOf(at);
+  if (date === today) return marketClock(at);
+  if (today !== null && date.slice(0, 4) !== today.slice(0, 4)) return marketDate(at);
+  const ago = today === null ? Infinity : (Date.parse(today) - Date.parse(date)) / 86_400_000;
+  return `${ago > 0 && ago <= DAYS_OF_A_WEEK ? weekday(at) : dayShort(at)} ${marketClock(at)}`;
+}
+
 /** Seconds in words, coarse: `45 s`, `3 min`, `2 h 5 min`, `3 days`. */
 export function span(seconds: number): string {
   const minutes = Math.round(seconds / 60);
