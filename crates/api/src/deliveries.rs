@@ -35,6 +35,8 @@ pub(crate) struct Said {
 
 struct Deliveries {
     summary: OutboxSummary,
+    /// The newest that waits for another attempt.
+    retrying: Option<DeliveryRecord>,
     /// Newest first.
     failures: Vec<DeliveryRecord>,
 }
@@ -48,6 +50,9 @@ pub(crate) struct DeliveriesOut {
     /// For how long the oldest of these has been owed, seconds; `null` where none is.
     #[schema(required = true, minimum = 0)]
     oldest_waiting_seconds: Option<i64>,
+    /// The newest of these that was not accepted so far, and is tried again; `null` where none is.
+    #[schema(required = true)]
+    retrying: Option<RetryOut>,
     /// Accepted by their receivers.
     sent: u64,
     /// Refused for good.
@@ -57,6 +62,24 @@ pub(crate) struct DeliveriesOut {
     /// Of the last that failed or expired, newest first.
     #[schema(max_items = 5)]
     last_failures: Vec<FailureOut>,
+}
+
+/// A message that is tried again.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DeliveryRetry)]
+struct RetryOut {
+    /// How it is sent.
+    #[schema(value_type = ChannelWord)]
+    channel: &'static str,
+    /// What it is to tell.
+    #[schema(value_type = DeliveryKindWord)]
+    kind: &'static str,
+    /// How often it was tried.
+    #[schema(minimum = 1, example = 3)]
+    attempts: u32,
+    /// What kind of failure the last attempt was.
+    #[schema(example = "no connection")]
+    reason: String,
 }
 
 /// A message that did not get through.
@@ -113,6 +136,9 @@ impl Api {
 
 async fn read(store: &dyn Store) -> Result<Deliveries, StoreError> {
     let summary = store.outbox().await?;
+    let query = DeliveryQuery { state: DeliveryState::Pending, address: None, after: None, limit: LOOKED_AT };
+    let waiting = store.deliveries(&query).await?;
+    let retrying = waiting.into_iter().find(|record| record.attempts > 0 && record.reason.is_some());
     let mut failures = Vec::new();
     for state in [DeliveryState::Failed, DeliveryState::Expired] {
         let query = DeliveryQuery { state, address: None, after: None, limit: LOOKED_AT };
@@ -120,22 +146,34 @@ async fn read(store: &dyn Store) -> Result<Deliveries, StoreError> {
     }
     failures.sort_by_key(|failure| std::cmp::Reverse(failure.settled_at));
     failures.truncate(FAILURES);
-    Ok(Deliveries { summary, failures })
+    Ok(Deliveries { summary, retrying, failures })
 }
 
 impl Said {
     /// What anybody may know of the deliveries; `None` where the store did not say.
     pub(crate) fn deliveries(&self, now: Timestamp) -> Option<DeliveriesOut> {
-        let Deliveries { summary, failures } = self.deliveries.as_ref()?;
+        let Deliveries { summary, retrying, failures } = self.deliveries.as_ref()?;
         let age = |since: Timestamp| (now.as_second() - since.as_second()).max(0);
         Some(DeliveriesOut {
             waiting: summary.pending,
             oldest_waiting_seconds: summary.oldest_pending.map(age),
+            retrying: retrying.as_ref().map(RetryOut::from),
             sent: summary.sent,
             failed: summary.failed,
             expired: summary.expired,
             last_failures: failures.iter().map(FailureOut::from).collect(),
         })
+    }
+}
+
+impl From<&DeliveryRecord> for RetryOut {
+    fn from(record: &DeliveryRecord) -> Self {
+        Self {
+            channel: record.subscription.channel.kind().as_str(),
+            kind: record.kind.as_str(),
+            attempts: record.attempts,
+            reason: Class::of(record.reason.as_deref().unwrap_or_default()).words(),
+        }
     }
 }
 
@@ -168,6 +206,8 @@ fn told(state: DeliveryState, reason: &str) -> String {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Class {
     Refused(Option<u16>),
+    /// Refused for what we said in EHLO.
+    Hello,
     Unreachable,
     Silent,
     BrokenOff,
@@ -178,6 +218,9 @@ enum Class {
 impl Class {
     /// By the words in which channels tell their failures. The first ones count: what follows may be a receiver's.
     fn of(reason: &str) -> Self {
+        if reason.ends_with("see email.helo_name") {
+            return Self::Hello;
+        }
         let marks = [
             (" refused ", Self::Refused(None)),
             (" answered ", Self::Refused(None)),
@@ -198,6 +241,7 @@ impl Class {
         match self {
             Self::Refused(Some(code)) => return format!("the receiver refused it ({code})"),
             Self::Refused(None) => "the receiver refused it",
+            Self::Hello => "the mail server refused the name that this host gives in EHLO",
             Self::Unreachable => "no connection",
             Self::Silent => "no answer in time",
             Self::BrokenOff => "the connection broke off",
@@ -223,6 +267,12 @@ mod tests {
     fn a_failure_is_told_by_its_kind() {
         use DeliveryState::{Expired, Failed};
         for (state, stored, expected) in [
+            (
+                Expired,
+                "the mail server mx.example.com:25 refused RCPT TO: 504 5.5.2 <a1b2c3>: Helo command rejected; it was \
+                 told `EHLO a1b2c3`, see email.helo_name",
+                "expired before it was accepted: the mail server refused the name that this host gives in EHLO",
+            ),
             (
                 Failed,
                 "the mail server mx.example.com:25 refused RCPT TO: 550 5.1.1 <ada@example.com>: no such user",

@@ -1,8 +1,8 @@
 """A mail server that is not ours: aiosmtpd, behind a wire tap.
 
-    mail_server.py FOLDER [--no-tls] [--user USER --password PASSWORD]
+    mail_server.py FOLDER [--no-tls] [--refuse-ehlo NAME] [--user USER --password PASSWORD]
 
-STARTTLS is required and so is AUTH, unless told otherwise. Writes into FOLDER:
+STARTTLS is required and so is AUTH, unless told otherwise; EHLO of NAME is answered 501. Writes into FOLDER:
 
     ca.pem        the authority that signed the certificate of localhost and 127.0.0.1
     ready         the port, once it is listened on
@@ -27,9 +27,16 @@ from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 class Store:
     """Keeps what is accepted."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, refused):
         self.folder = folder
+        self.refused = refused
         self.count = 0
+
+    async def handle_EHLO(self, server, session, envelope, hostname, responses):
+        if hostname == self.refused:
+            return ["501 5.5.4 Invalid domain name"]
+        session.host_name = hostname
+        return responses
 
     async def handle_DATA(self, server, session, envelope):
         self.count += 1
@@ -79,6 +86,7 @@ async def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--no-tls", action="store_true")
+    parser.add_argument("--refuse-ehlo", metavar="NAME")
     parser.add_argument("--user")
     parser.add_argument("--password")
     options = parser.parse_args()
@@ -88,7 +96,7 @@ async def main():
         return AuthResult(success=isinstance(data, LoginPassword) and data == known, handled=False)
 
     tls = certificate(options.folder)
-    keep = Store(options.folder)
+    keep = Store(options.folder, options.refuse_ehlo)
 
     def connection():
         return SMTP(

@@ -89,6 +89,8 @@ struct State {
     faults: Faults,
     random: fastrand::Rng,
     mark: u32,
+    /// Whether EHLO must name a qualified host or an address.
+    strict: bool,
     /// Nobody listens.
     down: bool,
     ended: bool,
@@ -105,6 +107,7 @@ impl SmtpSink {
             faults: Faults::default(),
             random: fastrand::Rng::with_seed(seed),
             mark: 0,
+            strict: false,
             down: false,
             ended: false,
         };
@@ -125,6 +128,12 @@ impl SmtpSink {
     /// Replaces what goes wrong, from the next connection or message on.
     pub fn set_faults(&self, faults: Faults) {
         self.shared.lock().faults = faults;
+    }
+
+    /// From now on, refuses recipients of whoever does not introduce itself by a qualified name or an address, as Postfix
+    /// does with `reject_non_fqdn_helo_hostname`: not before RCPT TO.
+    pub fn be_strict(&self) {
+        self.shared.lock().strict = true;
     }
 
     /// Stops listening: once this returns, connections are refused.
@@ -275,14 +284,23 @@ fn converse(shared: &Shared, stream: &TcpStream, mark: u32) -> io::Result<()> {
     }
     say(stream, "220 sink.test ESMTP")?;
     let mut reader = BufReader::new(stream);
-    let mut recipient = String::new();
+    let (mut recipient, mut client) = (String::new(), String::new());
     while let Some(line) = read_line(&mut reader)? {
         let verb = line.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
         match verb.as_str() {
-            "EHLO" => say(stream, "250-sink.test\r\n250 8BITMIME")?,
+            "EHLO" => {
+                client = line.get(5..).unwrap_or_default().to_owned();
+                say(stream, "250-sink.test\r\n250 8BITMIME")?;
+            }
             "HELO" | "RSET" | "NOOP" => say(stream, "250 ok")?,
             "MAIL" if shared.strikes(|faults| faults.defer_sender) => say(stream, "451 not now")?,
             "MAIL" => say(stream, "250 ok")?,
+            "RCPT" if shared.lock().strict && !is_qualified(&client) => {
+                say(
+                    stream,
+                    &format!("504 5.5.2 <{client}>: Helo command rejected: need fully-qualified hostname"),
+                )?;
+            }
             "RCPT" if shared.strikes(|faults| faults.defer_recipient) => say(stream, "450 greylisted")?,
             "RCPT" if shared.strikes(|faults| faults.refuse_recipient) => say(stream, "550 nobody here")?,
             "RCPT" => {
@@ -321,6 +339,14 @@ fn converse(shared: &Shared, stream: &TcpStream, mark: u32) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// A name of two labels or more, or an address in brackets.
+fn is_qualified(client: &str) -> bool {
+    match client.strip_prefix('[').and_then(|client| client.strip_suffix(']')) {
+        Some(literal) => literal.strip_prefix("IPv6:").unwrap_or(literal).parse::<std::net::IpAddr>().is_ok(),
+        None => client.trim_matches('.').contains('.'),
+    }
 }
 
 fn say(mut stream: &TcpStream, line: &str) -> io::Result<()> {

@@ -6,12 +6,13 @@ mod channels;
 mod links;
 mod mail;
 mod news;
+mod sample;
 mod webhook;
 mod words;
 
 pub use channels::Channels;
 pub use ipnet::IpNet;
-pub use mail::{Deadlines, Mail, MailConfig};
+pub use mail::{Deadlines, Mail, MailConfig, MailFault, MailTrouble};
 pub use webhook::{Refusal, Webhooks, WebhooksConfig};
 
 use async_trait::async_trait;
@@ -51,7 +52,7 @@ pub enum DeliveryError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{key}: {problem}")]
 pub struct InvalidConfig {
-    /// The setting: `email.smtp_url`, `email.from` or `server.public_url`.
+    /// The setting: `email.smtp_url`, `email.helo_name`, `email.from` or `server.public_url`.
     pub key: &'static str,
     /// What is wrong with it, and what is allowed.
     pub problem: String,

@@ -425,6 +425,7 @@ pub fn mail_config(config: &Config) -> anyhow::Result<MailConfig> {
     let smtp_url = config.email.smtp_url.expose();
     Ok(MailConfig {
         smtp_url: (!smtp_url.is_empty()).then(|| smtp_url.to_owned()),
+        helo_name: config.email.helo_name.clone(),
         from: config.email.from.clone(),
         public_url: config.public_url()?,
         folder: config.email.folder.clone(),

@@ -4,10 +4,11 @@ use crate::app::{mail_config, open_store, webhooks_config};
 use crate::config::{Config, Sources};
 use crate::key;
 use crate::source::{Feed, Source, refusal};
+use qqq_core::subscription::EmailAddress;
 use qqq_core::token::TokenKey;
 use qqq_core::{Calendar, Clock, Minute, Symbol};
 use qqq_feed::{FeedError, FeedErrorKind};
-use qqq_notify::{DeliveryError, Mail, Webhooks};
+use qqq_notify::{Deliver as _, Mail, MailFault, Webhooks};
 use qqq_store::StoreError;
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -40,8 +41,13 @@ impl std::fmt::Display for Failure {
     }
 }
 
-/// Checks everything. True where all of it works.
-pub async fn run(config: &Config, sources: &Sources, clock: Arc<dyn Clock>) -> anyhow::Result<bool> {
+/// Checks everything, and mails to `mail_to` what there is to see. True where all of it works.
+pub async fn run(
+    config: &Config,
+    sources: &Sources,
+    clock: Arc<dyn Clock>,
+    mail_to: Option<&EmailAddress>,
+) -> anyhow::Result<bool> {
     let mut sound = true;
     let mut line = |name: &str, result: Result<String, Failure>| {
         let mut out = std::io::stdout().lock();
@@ -90,7 +96,7 @@ pub async fn run(config: &Config, sources: &Sources, clock: Arc<dyn Clock>) -> a
         }
         Err(error) => line("feed", Err(error)),
     }
-    line("mail", mail(config, key.clone(), Arc::clone(&clock)).await);
+    line("mail", mail(config, key.clone(), Arc::clone(&clock), mail_to).await);
     line("webhooks", webhooks(config, key, clock));
     if let Some(store) = store {
         store.close().await;
@@ -189,22 +195,43 @@ fn remedy(provider: &str, error: &FeedError, asked: Symbol) -> String {
     }
 }
 
-async fn mail(config: &Config, key: TokenKey, clock: Arc<dyn Clock>) -> Result<String, Failure> {
+/// Whether mails of every kind could be sent, and where `to` is given, whether they are accepted.
+async fn mail(
+    config: &Config,
+    key: TokenKey,
+    clock: Arc<dyn Clock>,
+    to: Option<&EmailAddress>,
+) -> Result<String, Failure> {
     let mail = Mail::new(mail_config(config)?, key, clock).map_err(anyhow::Error::from)?;
-    let folder = config.email.smtp_url.expose().is_empty();
-    mail.check().await.map_err(|error| {
-        let remedy = match &error {
-            _ if folder => "name a folder in email.folder that this user can write",
-            DeliveryError::Retry(_) | DeliveryError::RetryAfter(..) | DeliveryError::Paused(..) => {
+    let said = mail.check().await.map_err(|trouble| {
+        let remedy = match trouble.fault {
+            MailFault::Folder => "name a folder in email.folder that this user can write",
+            MailFault::Server => {
                 "are host, port and tls in email.smtp_url right, and does the server run? Else try again later"
             }
-            DeliveryError::GiveUp(_) | DeliveryError::Gone(_) => "correct user and password in email.smtp_url, and email.from",
+            MailFault::Hello => {
+                "set email.helo_name to a name that the server takes: the qualified one by which it knows this host"
+            }
+            MailFault::Login => "correct user and password in email.smtp_url",
+            MailFault::Sender => "set email.from to a sender that the server takes from this login",
+            MailFault::Message => "see what it says of the message",
         };
-        Failure::new(error, remedy)
-    })
+        Failure::new(trouble, remedy)
+    })?;
+    let Some(to) = to else { return Ok(said) };
+    let samples = mail.samples(to.clone());
+    for sample in &samples {
+        mail.deliver(sample).await.map_err(|error| {
+            let what = anyhow::Error::from(error)
+                .context(format!("a mail of kind `{}` was not accepted", sample.kind));
+            Failure::new(what, "mend what the mail server names")
+        })?;
+    }
+    Ok(format!("{said}; {} mails, of every kind, were accepted", samples.len()))
 }
 
 fn webhooks(config: &Config, key: TokenKey, clock: Arc<dyn Clock>) -> Result<String, Failure> {
     let webhooks = Webhooks::new(webhooks_config(config)?, key, clock).map_err(anyhow::Error::from)?;
+    webhooks.check().map_err(|error| Failure::new(error, "see what it says of the message"))?;
     Ok(webhooks.describe())
 }

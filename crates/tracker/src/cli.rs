@@ -74,7 +74,9 @@ pub enum Command {
     #[command(subcommand)]
     Admin(AdminCommand),
     /// What works and what doesn't: configuration, calendar, provider, store, mail
-    Check,
+    ///
+    /// Of mail: every kind of message is made, and the mail server is asked all but to take one.
+    Check(CheckArgs),
     /// Prints the description of the HTTP API (OpenAPI 3.1), as a server tells it at /openapi.json
     Openapi,
     /// A script that completes these commands in a shell
@@ -102,6 +104,14 @@ pub struct WorkerArgs {
     /// One poll from stored state, deliver what is due, exit: for cron, Lambda, a CronJob
     #[arg(long)]
     pub once: bool,
+}
+
+/// `check`
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Also sends a message of every kind to this address, made up, to see that they arrive
+    #[arg(long, value_name = "ADDRESS")]
+    pub mail_to: Option<EmailAddress>,
 }
 
 /// `import`

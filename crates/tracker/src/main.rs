@@ -70,8 +70,8 @@ fn run() -> anyhow::Result<ExitCode> {
             Command::Watchlist(command) => watchlist::run(&config, &sources, &command)?,
             // Answered above.
             Command::Completions { .. } | Command::Man(_) | Command::Openapi => {}
-            Command::Check => {
-                let sound = check::run(&config, &sources, clock).await?;
+            Command::Check(args) => {
+                let sound = check::run(&config, &sources, clock, args.mail_to.as_ref()).await?;
                 return anyhow::Ok(if sound { ExitCode::SUCCESS } else { ExitCode::from(FAILURE) });
             }
         }

@@ -36,7 +36,7 @@ async fn everything_that_makes_the_answers_credible_is_told_at_once() {
             "newest_bar": {"start": "2025-01-31T19:57:00Z", "age_seconds": 120},
             "symbols": {"tracked": 10, "with_bars": 1},
             "store": {"kind": "sqlite", "answers": true},
-            "deliveries": {"waiting": 0, "oldest_waiting_seconds": null, "sent": 0, "failed": 0, "expired": 0,
+            "deliveries": {"waiting": 0, "oldest_waiting_seconds": null, "retrying": null, "sent": 0, "failed": 0, "expired": 0,
                            "last_failures": []},
             "rule": {"kind": "spike", "ratio": 3, "window": "60m", "min_bars": 30, "trigger": "level",
                      "session": "all", "cooldown": "60m"},
@@ -173,6 +173,12 @@ async fn failures_are_told_by_their_kind_and_name_nobody() {
     )
     .await;
     sign_up(r#"{"email":"zoe@secret.example","metric":"price","ticker":"NVDA"}"#).await;
+    let reply = get(&world.router().await, "/v1/status").await;
+    assert_eq!(reply.json()["deliveries"]["retrying"], Value::Null);
+    let owed = world.claim().await;
+    let greeted = "the mail server mx.secret.example:25 refused RCPT TO: 504 5.5.2 <secret>: Helo command rejected; it was \
+                   told `EHLO secret`, see email.helo_name";
+    settle(&owed[0], Outcome::RetryAt(late, greeted.to_owned())).await;
     world.clock.set("2025-01-31T20:04:00Z");
 
     let reply = get(&world.router().await, "/v1/status").await;
@@ -180,6 +186,8 @@ async fn failures_are_told_by_their_kind_and_name_nobody() {
         reply.json()["deliveries"],
         json!({
             "waiting": 1, "oldest_waiting_seconds": 61, "sent": 0, "failed": 1, "expired": 1,
+            "retrying": {"channel": "email", "kind": "confirmation", "attempts": 1,
+                         "reason": "the mail server refused the name that this host gives in EHLO"},
             "last_failures": [
                 {"at": "2025-01-31T20:02:00Z", "channel": "webhook", "kind": "confirmation", "state": "expired",
                  "reason": "expired before it was accepted: the receiver refused it (503)"},

@@ -4,7 +4,7 @@ use crate::dashboard;
 use crate::python::{self, python, script};
 use crate::recording;
 use crate::secrecy::assert_not_told;
-use qqq_e2e::{Http, Tracker, wait_for};
+use qqq_e2e::{Http, SmtpSink, Tracker, wait_for};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -112,6 +112,69 @@ fn to_a_server_of_an_unknown_authority_nothing_is_sent_and_nothing_is_lost() {
 fn with_a_wrong_password_nothing_is_sent_and_nothing_is_lost() {
     let Some(server) = MailServer::start(&[]) else { return };
     nothing_is_sent_until_mended(&server, &server.url("Zu%20geheim%2Fgeraten"), "535");
+}
+
+#[test]
+fn a_server_that_wants_a_qualified_name_in_ehlo_gets_one() {
+    let sink = SmtpSink::start(1);
+    sink.be_strict();
+    let mut tracker = market();
+    tracker.set("email.smtp_url", sink.url());
+    let checked = tracker.output(&["check"], PATIENCE);
+    let said = String::from_utf8(checked.stdout).expect("UTF-8");
+    assert!(checked.status.success() && said.contains("`EHLO "), "{said}");
+    assert_eq!(sink.count(), 0, "the check sent a mail");
+    tracker.start("run");
+    sign_up(&tracker.http());
+    assert!(sink.wait_until(PATIENCE, |accepted| !accepted.is_empty()), "no mail");
+}
+
+#[test]
+fn a_refused_name_fails_the_check_is_told_and_loses_nothing() {
+    // Refuses whatever is said, at once.
+    let Some(server) = MailServer::start(&["--no-tls", "--refuse-ehlo", "[198.51.100.3]"]) else { return };
+    let mut tracker = market();
+    let url = server.url(PASSWORD_IN_URL).replace("tls=required", "tls=none");
+    tracker.set("email.smtp_url", &url).set("email.helo_name", "[198.51.100.3]");
+    let checked = tracker.output(&["check"], PATIENCE);
+    let said = String::from_utf8(checked.stdout).expect("UTF-8");
+    let line = said.lines().find(|line| line.starts_with("FAILED")).expect("a failure");
+    for part in ["mail ", "501", "`EHLO [198.51.100.3]`", "Remedy: set email.helo_name"] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    tracker.start("run");
+    let http = tracker.http();
+    sign_up(&http);
+    let reason = wait_for("a refusal in the status", PATIENCE, || {
+        Some(http.get("/v1/status").json()["deliveries"]["retrying"].clone()).filter(|retry| !retry.is_null())
+    });
+    assert_eq!(reason["reason"], "the mail server refused the name that this host gives in EHLO");
+    assert_eq!(tracker.terminate(STOP).code(), Some(0));
+    assert_eq!(server.count(), 0);
+
+    tracker.set("email.helo_name", "mail.example.org");
+    tracker.start("run");
+    server.wait_for_mail(1);
+}
+
+#[test]
+fn the_check_sends_a_mail_of_every_kind_where_it_is_asked_to() {
+    let Some(server) = MailServer::start(&[]) else { return };
+    let mut tracker = market();
+    tracker.set("email.smtp_url", server.url(PASSWORD_IN_URL));
+    let checked = tracker.output(&["check", "--mail-to", READER], PATIENCE);
+    let said = String::from_utf8(checked.stdout).expect("UTF-8");
+    assert!(checked.status.success() && said.contains("mails, of every kind, were accepted"), "{said}");
+    assert!(!said.contains(READER), "{said}");
+    let mails: Vec<Parsed> = (1..=server.count()).map(|number| server.wait_for_mail(number)).collect();
+    for mail in &mails {
+        mail.is_sound(&server);
+    }
+    for subject in
+        ["Please confirm: ", "You are subscribed: ", "[simulated] Retracted: ", "alerts that waited"]
+    {
+        assert!(mails.iter().any(|mail| mail.header("Subject").contains(subject)), "{subject}");
+    }
 }
 
 #[test]

@@ -39,11 +39,11 @@ impl Folder {
         self.blocking(move || write(&folder, &draft, &name, &mail)).await
     }
 
-    /// Makes the folder and writes a file into it.
-    pub(crate) async fn check(&self) -> Result<String, DeliveryError> {
+    /// Makes the folder and writes a file into it, as large as `mail`.
+    pub(crate) async fn check(&self, mail: Vec<u8>) -> Result<String, DeliveryError> {
         let folder = self.0.clone();
         self.blocking(move || {
-            write(&folder, ".check.tmp", ".check", b"")?;
+            write(&folder, ".check.tmp", ".check", &mail)?;
             fs::remove_file(folder.join(".check"))
         })
         .await?;

@@ -44,12 +44,13 @@ const TEMPLATES: [(&str, &str); 11] = [
 /// Makes the mails.
 pub(crate) struct Composer {
     templates: Environment<'static>,
-    from: Mailbox,
-    /// The domain of `from`: it names mails and the list.
-    domain: String,
+    /// Who the mails are from.
+    pub(crate) from: Mailbox,
+    /// The address of `from`. Its domain names mails and the list.
+    pub(crate) sender: EmailAddress,
     links: Links,
     rule: SpikeRule,
-    clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 /// What a template tells, and what the headers must know of it.
@@ -71,10 +72,10 @@ impl Composer {
         key: TokenKey,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, InvalidConfig> {
-        let (from, domain) = parse_from(from)?;
+        let (from, sender) = parse_from(from)?;
         let links = Links::new(public_url, key)
             .map_err(|problem| InvalidConfig { key: "server.public_url", problem })?;
-        Ok(Self { templates: templates(), from, domain, links, rule, clock })
+        Ok(Self { templates: templates(), from, sender, links, rule, clock })
     }
 
     /// The mail of a delivery.
@@ -107,8 +108,11 @@ impl Composer {
         }
         // RFC 3834: no holiday notes in answer. RFC 2919: the name a filter can go by.
         message = header(message, "Auto-Submitted", "auto-generated".to_owned());
-        message =
-            header(message, "List-Id", format!("QQQ Tracker alerts <alerts.qqq-tracker.{}>", self.domain));
+        message = header(
+            message,
+            "List-Id",
+            format!("QQQ Tracker alerts <alerts.qqq-tracker.{}>", self.sender.domain()),
+        );
         if let Some(link) = told.one_click {
             // RFC 8058: the mail program posts to the link, nobody logs in.
             message = header(message, "List-Unsubscribe", format!("<{link}>"));
@@ -260,7 +264,7 @@ impl Composer {
     }
 
     fn message_id(&self, id: DeliveryId) -> String {
-        format!("<{id}@{}>", self.domain)
+        format!("<{id}@{}>", self.sender.domain())
     }
 
     /// Now, within what a `Date` header can say.
@@ -309,8 +313,8 @@ fn plain(text: String) -> SinglePart {
     SinglePart::plain(Body::dangerous_pre_encoded(lines, ContentTransferEncoding::SevenBit))
 }
 
-/// `Name <address>`, `"Name" <address>` or an address alone, and its domain.
-fn parse_from(from: &str) -> Result<(Mailbox, String), InvalidConfig> {
+/// `Name <address>`, `"Name" <address>` or an address alone; and the address.
+fn parse_from(from: &str) -> Result<(Mailbox, EmailAddress), InvalidConfig> {
     let invalid = || InvalidConfig {
         key: "email.from",
         problem: format!(
@@ -329,11 +333,11 @@ fn parse_from(from: &str) -> Result<(Mailbox, String), InvalidConfig> {
     if name.chars().any(char::is_control) || name.len() > 128 {
         return Err(invalid());
     }
-    let domain = address.parse::<EmailAddress>().map_err(|_| invalid())?.domain().to_owned();
+    let sender: EmailAddress = address.parse().map_err(|_| invalid())?;
     let mailbox =
         Mailbox::new(Some(name).filter(|name| !name.is_empty()), address.parse().map_err(|_| invalid())?);
     // The library reads the header back when it builds a message; a name it cannot read would fail each one.
     let trial = Message::builder().from(mailbox.clone()).to(Mailbox::new(None, mailbox.email.clone()));
     trial.date(SystemTime::UNIX_EPOCH).body(String::new()).map_err(|_| invalid())?;
-    Ok((mailbox, domain))
+    Ok((mailbox, sender))
 }

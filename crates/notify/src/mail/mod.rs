@@ -1,5 +1,6 @@
 //! Mails: over SMTP to a mail server, or as files where none is set.
 
+mod ehlo;
 mod evidence;
 mod folder;
 mod message;
@@ -8,13 +9,16 @@ mod smtp;
 mod smtp_url;
 mod text;
 
-pub use smtp::Deadlines;
+pub use smtp::{Deadlines, MailFault};
 
-use crate::{Deliver, DeliveryError, InvalidConfig};
+use crate::{Deliver, DeliveryError, InvalidConfig, sample};
 use async_trait::async_trait;
+use ehlo::EhloName;
 use folder::Folder;
 use message::Composer;
+use qqq_core::channel::Channel;
 use qqq_core::delivery::Delivery;
+use qqq_core::subscription::EmailAddress;
 use qqq_core::token::TokenKey;
 use qqq_core::{Clock, SpikeRule};
 use smtp::Smtp;
@@ -37,6 +41,9 @@ pub struct MailConfig {
     /// only used where offered and neither login nor `ca` is set. `?ca=FILE` trusts only the authorities of a PEM
     /// file. User and password are percent-encoded. The port is 587 (`smtps`: 465) where none is written.
     pub smtp_url: Option<String>,
+    /// `email.helo_name`: what is said in EHLO, `mail.example.com`, `[192.0.2.1]` or `[IPv6:2001:db8::1]`. Empty: the
+    /// host's name where it is qualified, else the address of the connection.
+    pub helo_name: String,
     /// `email.from`: `QQQ Tracker <alerts@localhost>`. Its domain also names the mails (`Message-ID`).
     pub from: String,
     /// `server.public_url`: where the links in mails lead.
@@ -52,6 +59,7 @@ impl fmt::Debug for MailConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MailConfig")
             .field("smtp_url", &self.smtp_url.as_ref().map(|_| "…"))
+            .field("helo_name", &self.helo_name)
             .field("from", &self.from)
             .field("public_url", &self.public_url.as_str())
             .field("folder", &self.folder)
@@ -59,6 +67,25 @@ impl fmt::Debug for MailConfig {
             .finish()
     }
 }
+
+/// Why no mail could be sent, and what there is to look at.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}")]
+pub struct MailTrouble {
+    /// What happened. Names no address and no secret.
+    pub what: String,
+    /// What is at fault.
+    pub fault: MailFault,
+}
+
+impl From<smtp::Failure> for MailTrouble {
+    fn from(failure: smtp::Failure) -> Self {
+        Self { what: failure.what, fault: failure.fault }
+    }
+}
+
+/// Characters of a line, its end not counted (RFC 5322, section 2.1.1).
+const LONGEST_LINE: usize = 998;
 
 /// The mail channel.
 pub struct Mail {
@@ -79,12 +106,15 @@ impl Mail {
     ///
     /// Names the setting that cannot be used.
     pub fn new(config: MailConfig, key: TokenKey, clock: Arc<dyn Clock>) -> Result<Self, InvalidConfig> {
+        let host_name = hostname::get().ok().and_then(|name| name.into_string().ok());
+        let hello = EhloName::choose(&config.helo_name, host_name.as_deref())
+            .map_err(|problem| InvalidConfig { key: "email.helo_name", problem })?;
         let smtp_url = config.smtp_url.as_deref().map(str::trim).filter(|url| !url.is_empty());
         let route = match smtp_url {
             Some(url) => {
                 let invalid = |problem| InvalidConfig { key: "email.smtp_url", problem };
                 let url: SmtpUrl = url.parse().map_err(invalid)?;
-                Route::Smtp(Box::new(Smtp::new(url, Deadlines::RFC_5321).map_err(invalid)?))
+                Route::Smtp(Box::new(Smtp::new(url, hello, Deadlines::RFC_5321).map_err(invalid)?))
             }
             None => Route::Folder(Folder::open(config.folder, clock.now())),
         };
@@ -110,16 +140,42 @@ impl Mail {
         }
     }
 
-    /// Connects and authenticates without sending: for `qqq-tracker check`. Answers one line for the operator.
+    /// Makes a message of every kind and goes its way up to the content, for `qqq-tracker check`: connects, introduces
+    /// itself, logs in, names sender and size. Answers one line for the operator.
     ///
     /// # Errors
     ///
-    /// Says why no mail could be sent now.
-    pub async fn check(&self) -> Result<String, DeliveryError> {
-        match &self.route {
-            Route::Smtp(smtp) => smtp.check().await,
-            Route::Folder(folder) => folder.check().await,
+    /// Says why mails, or those of some kind, could not be sent now.
+    pub async fn check(&self) -> Result<String, MailTrouble> {
+        let mut largest = Vec::new();
+        for sample in self.samples(self.composer.sender.clone()) {
+            let unsound = |problem: String| MailTrouble {
+                what: format!("a mail of kind `{}` cannot be sent: {problem}", sample.kind),
+                fault: MailFault::Message,
+            };
+            let mail = self.render(&sample).map_err(|error| unsound(error.to_string()))?;
+            let mut lines = mail.split(|byte| *byte == b'\n').map(|line| line.trim_ascii_end().len());
+            if let Some(long) = lines.find(|length| *length > LONGEST_LINE) {
+                let problem =
+                    "and servers may refuse more than 998 (RFC 5322); is server.public_url that long?";
+                return Err(unsound(format!("it has a line of {long} characters, {problem}")));
+            }
+            if mail.len() > largest.len() {
+                largest = mail;
+            }
         }
+        match &self.route {
+            Route::Smtp(smtp) => Ok(smtp.check(&self.composer.from.email, largest.len()).await?),
+            Route::Folder(folder) => folder
+                .check(largest)
+                .await
+                .map_err(|error| MailTrouble { what: error.to_string(), fault: MailFault::Folder }),
+        }
+    }
+
+    /// A delivery of every kind, made up, to `address`: for an operator to see them arrive.
+    pub fn samples(&self, address: EmailAddress) -> Vec<Delivery> {
+        sample::deliveries(&Channel::Email(address), self.composer.clock.now())
     }
 
     /// One line for the operator: what goes where. No secrets.
@@ -152,7 +208,7 @@ impl Deliver for Mail {
     async fn deliver(&self, delivery: &Delivery) -> Result<(), DeliveryError> {
         let message = self.composer.compose(delivery)?;
         match &self.route {
-            Route::Smtp(smtp) => smtp.send(&message).await,
+            Route::Smtp(smtp) => Ok(smtp.send(&message).await?),
             Route::Folder(folder) => folder.put(delivery, message.formatted()).await,
         }
     }

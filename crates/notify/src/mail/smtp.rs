@@ -3,28 +3,29 @@
 //! Each step has its own deadline. The one that matters is the last: after the final dot a server may take
 //! ten minutes to answer (RFC 5321, section 4.5.3.2.6), and who hangs up earlier sends accepted mail twice.
 //!
-//! Only a refusal of this very message or of this very recipient is final. Whatever smells of a wrong setting
-//! (no STARTTLS, a bad certificate, a refused login, a sender or a relay that is not allowed) is tried again:
+//! Only a refusal of this very message or of this very recipient is final. Whatever smells of a wrong setting (no
+//! STARTTLS, a bad certificate, a refused EHLO or login, a sender or a relay that is not allowed) is tried again:
 //! the operator mends it, and no alert is lost meanwhile. How long is bounded by the delivery's expiry.
 
+use super::ehlo::EhloName;
 use super::smtp_url::{Login, Security, SmtpUrl};
 use crate::DeliveryError;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use lettre::Message;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{
     AsyncSmtpConnection, AsyncTokioStream, Certificate, CertificateStore, TlsParameters,
 };
-use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
-use lettre::transport::smtp::extension::ClientId;
+use lettre::transport::smtp::commands::{Data, Ehlo, Mail, Rcpt};
+use lettre::transport::smtp::extension::{ClientId, MailParameter};
 use lettre::transport::smtp::response::{Code, Response};
+use lettre::{Address, Message};
 use qqq_core::redaction::Redaction;
 use std::error::Error as _;
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -80,6 +81,7 @@ impl Deadlines {
 enum Step {
     Connect,
     Greeting,
+    Hello,
     StartTls,
     Login,
     Sender,
@@ -114,6 +116,22 @@ impl Subject {
 }
 
 impl Step {
+    /// What a refusal here is about.
+    fn fault(self, code: u16, subject: Option<Subject>, reply: &str) -> MailFault {
+        match (code, self, subject) {
+            _ if speaks_of_hello(reply) => MailFault::Hello,
+            // RFC 4954, sections 4.2 and 6: authentication is missing, refused, or too weak.
+            (530 | 534 | 535 | 538, _, _) => MailFault::Login,
+            (500.., Self::Hello, _) => MailFault::Hello,
+            (500.., Self::Login, _) => MailFault::Login,
+            // RFC 1870, section 6.1: the size we declare is more than the server takes.
+            (552, Self::Sender, _) => MailFault::Message,
+            (500.., Self::Sender, _) | (500.., Self::Recipient, Some(Subject::Policy)) => MailFault::Sender,
+            (_, Self::Recipient | Self::Data | Self::Message, _) => MailFault::Message,
+            _ => MailFault::Server,
+        }
+    }
+
     /// Whether a 5xx here is about the message or its recipient, not about how we are set up.
     const fn is_refused_for_good(self, code: u16, subject: Option<Subject>) -> bool {
         match (self, subject) {
@@ -125,11 +143,19 @@ impl Step {
     }
 }
 
+/// Whether a refusal, at whatever step, is one of what we said in EHLO. Many servers, Postfix as it comes among them,
+/// answer EHLO with 250 and hold a refusal of it back until RCPT TO; no code tells it from others, only its words.
+fn speaks_of_hello(reply: &str) -> bool {
+    let reply = reply.to_ascii_lowercase();
+    ["helo", "ehlo"].iter().any(|word| reply.contains(word))
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Connect => "the connection",
             Self::Greeting => "the greeting",
+            Self::Hello => "EHLO",
             Self::StartTls => "STARTTLS",
             Self::Login => "the login",
             Self::Sender => "MAIL FROM",
@@ -140,44 +166,91 @@ impl fmt::Display for Step {
     }
 }
 
-/// A failed step. After an answer the server still listens, and QUIT is due.
-struct Failure {
-    error: DeliveryError,
+/// What an operator has to look at where a mail cannot be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailFault {
+    /// The folder that mails are written into.
+    Folder,
+    /// The server: whether it is there, answers, and is protected as `email.smtp_url` says.
+    Server,
+    /// What we said in EHLO: `email.helo_name`.
+    Hello,
+    /// User and password in `email.smtp_url`.
+    Login,
+    /// `email.from`, and whom the server relays for.
+    Sender,
+    /// The message itself, or its recipient.
+    Message,
+}
+
+/// A failed step.
+pub(crate) struct Failure {
+    pub(crate) what: String,
+    pub(crate) fault: MailFault,
+    /// Whether trying again is in vain.
+    is_final: bool,
+    /// After an answer the server still listens, and QUIT is due.
     answered: bool,
+}
+
+impl Failure {
+    /// Tells what was said in EHLO where that is at fault.
+    fn having_said(mut self, hello: &ClientId) -> Self {
+        if self.fault == MailFault::Hello {
+            self.what.push_str(&format!("; it was told `EHLO {hello}`, see email.helo_name"));
+        }
+        self
+    }
+}
+
+impl From<Failure> for DeliveryError {
+    fn from(failure: Failure) -> Self {
+        if failure.is_final { Self::GiveUp(failure.what) } else { Self::Retry(failure.what) }
+    }
 }
 
 /// A mail server.
 pub(crate) struct Smtp {
     url: SmtpUrl,
     tls: Option<TlsParameters>,
-    hello: ClientId,
+    hello: EhloName,
     pub(crate) deadlines: Deadlines,
 }
 
 impl Smtp {
     /// Reads the certificates to trust. The error says what is wrong with `?ca=`.
-    pub(crate) fn new(url: SmtpUrl, deadlines: Deadlines) -> Result<Self, String> {
+    pub(crate) fn new(url: SmtpUrl, hello: EhloName, deadlines: Deadlines) -> Result<Self, String> {
         let tls = if url.security == Security::Clear { None } else { Some(tls_parameters(&url)?) };
-        Ok(Self { url, tls, hello: ClientId::default(), deadlines })
+        Ok(Self { url, tls, hello, deadlines })
     }
 
     /// Hands one message over. `Ok` once the server took responsibility for it.
-    pub(crate) async fn send(&self, message: &Message) -> Result<(), DeliveryError> {
-        let mut connection = self.open().await?;
-        let handed = self.hand_over(&mut connection, message).await;
-        if handed.as_ref().err().is_none_or(|failure| failure.answered) {
-            self.take_leave(connection).await;
-        }
-        handed.map_err(|failure| failure.error)
+    pub(crate) async fn send(&self, message: &Message) -> Result<(), Failure> {
+        let mut session = self.greet().await?;
+        let sent = session.send(message).await;
+        session.end(sent).await
     }
 
-    /// Connects, negotiates TLS and logs in, sends nothing.
-    pub(crate) async fn check(&self) -> Result<String, DeliveryError> {
-        let connection = self.open().await?;
-        let encrypted = if connection.is_encrypted() { "over TLS" } else { "without TLS" };
+    /// Goes the way of a message of `size` bytes from `sender` up to its content, and sends none: TLS, login, MAIL FROM
+    /// with the size where the server limits it, and RCPT TO for the sender's own mailbox. Answers one line for the
+    /// operator.
+    ///
+    /// A refusal of that mailbox itself is told and is no failure: nobody has to receive mail to send some.
+    pub(crate) async fn check(&self, sender: &Address, size: usize) -> Result<String, Failure> {
+        let mut session = self.greet().await?;
+        let rehearsed = session.rehearse(sender, size).await;
+        let hello = session.hello.to_string();
+        let own_mailbox = session.end(rehearsed).await?;
+        let encrypted = if session.connection.is_encrypted() { "over TLS" } else { "without TLS" };
         let login = if self.url.credentials.is_some() { "and accepts the login" } else { "no login set" };
-        self.take_leave(connection).await;
-        Ok(format!("the mail server {} answers {encrypted}, {login}", self.url.address()))
+        let mut line = format!(
+            "the mail server {} answers {encrypted}, {login}; it is told `EHLO {hello}`",
+            self.url.address()
+        );
+        if let Some(refusal) = own_mailbox {
+            line.push_str(&format!("; of mail to email.from itself: {refusal}"));
+        }
+        Ok(line)
     }
 
     /// Which server, how protected. No user, no password.
@@ -186,52 +259,47 @@ impl Smtp {
         format!("over SMTP to {} ({}{login})", self.url.address(), self.url.security)
     }
 
-    async fn open(&self) -> Result<AsyncSmtpConnection, DeliveryError> {
-        let opened = async {
-            let mut connection = self.greet().await?;
-            self.encrypt(&mut connection).await?;
-            self.log_in(&mut connection).await?;
-            Ok(connection)
+    /// Connects and introduces itself.
+    async fn greet(&self) -> Result<Session<'_>, Failure> {
+        let (hello, greeted) = match (self.url.security, &self.tls) {
+            (Security::Implicit, Some(tls)) => {
+                let addresses = self.within(Step::Connect, self.deadlines.connect, self.addresses()).await?;
+                let hello = self.hello.on(local_address(&addresses));
+                let limit = self.deadlines.connect + self.deadlines.greeting;
+                let (patience, tls) = (Some(self.deadlines.connect), Some(tls.clone()));
+                let connecting =
+                    AsyncSmtpConnection::connect_tokio1(&*addresses, patience, &hello, tls, None);
+                let greeted = self.step(Step::Greeting, limit, connecting).await;
+                (hello, greeted)
+            }
+            _ => {
+                let (stream, local) =
+                    self.within(Step::Connect, self.deadlines.connect, self.connect()).await?;
+                let hello = self.hello.on(local);
+                let greeting =
+                    AsyncSmtpConnection::connect_with_transport(Box::new(Wire::new(stream)), &hello);
+                let greeted = self.step(Step::Greeting, self.deadlines.greeting, greeting).await;
+                (hello, greeted)
+            }
         };
-        opened.await.map_err(|failure: Failure| failure.error)
-    }
-
-    async fn greet(&self) -> Result<AsyncSmtpConnection, Failure> {
-        if let (Security::Implicit, Some(tls)) = (self.url.security, &self.tls) {
-            let server = (self.url.host.as_str(), self.url.port);
-            let limit = self.deadlines.connect + self.deadlines.greeting;
-            let connecting = AsyncSmtpConnection::connect_tokio1(
-                server,
-                Some(self.deadlines.connect),
-                &self.hello,
-                Some(tls.clone()),
-                None,
-            );
-            return self.step(Step::Greeting, limit, connecting).await;
-        }
-        let stream = self.connect().await?;
-        let greeting = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &self.hello);
-        self.step(Step::Greeting, self.deadlines.greeting, greeting).await
-    }
-
-    async fn connect(&self) -> Result<Wire, Failure> {
-        match timeout(self.deadlines.connect, self.connect_to_any_address()).await {
-            Ok(Ok(stream)) => Ok(Wire::new(stream)),
-            Ok(Err(error)) => Err(self.retry(format!("cannot be reached: {error}"), false)),
-            Err(_) => Err(self.timed_out(Step::Connect, self.deadlines.connect)),
+        match greeted {
+            Ok(connection) => Ok(Session { smtp: self, hello, connection }),
+            Err(failure) => Err(failure.having_said(&hello)),
         }
     }
 
     /// Tries one address after the other, with an equal share of the time each: one that swallows packets
-    /// must not hide one that works.
-    async fn connect_to_any_address(&self) -> io::Result<TcpStream> {
-        let found = tokio::net::lookup_host((self.url.host.as_str(), self.url.port)).await?;
-        let addresses: Vec<SocketAddr> = found.take(MAX_ADDRESSES).collect();
+    /// must not hide one that works. Answers our own address of the connection, too.
+    async fn connect(&self) -> io::Result<(TcpStream, IpAddr)> {
+        let addresses = self.addresses().await?;
         let share = self.deadlines.connect / addresses.len().max(1) as u32;
         let mut last = io::Error::other("its name has no address");
         for address in addresses {
             match timeout(share, TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Ok(stream)) => {
+                    let local = stream.local_addr()?.ip();
+                    return Ok((stream, local));
+                }
                 Ok(Err(error)) => last = error,
                 Err(_) => last = io::ErrorKind::TimedOut.into(),
             }
@@ -239,65 +307,25 @@ impl Smtp {
         Err(last)
     }
 
-    async fn encrypt(&self, connection: &mut AsyncSmtpConnection) -> Result<(), Failure> {
-        let offered = connection.can_starttls();
-        match (self.url.security, &self.tls) {
-            (Security::Required | Security::Opportunistic, Some(tls)) if offered => {
-                let upgrade = connection.starttls(tls.clone(), &self.hello);
-                self.step(Step::StartTls, self.deadlines.starttls, upgrade).await
-            }
-            (Security::Required, _) => Err(self.retry(
-                "offers no STARTTLS, which email.smtp_url requires; nothing was sent".to_owned(),
-                true,
-            )),
-            _ => Ok(()),
-        }
+    async fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        let found = tokio::net::lookup_host((self.url.host.as_str(), self.url.port)).await?;
+        Ok(found.take(MAX_ADDRESSES).collect())
     }
 
-    async fn log_in(&self, connection: &mut AsyncSmtpConnection) -> Result<(), Failure> {
-        let Some(Login { user, password }) = &self.url.credentials else { return Ok(()) };
-        if !connection.is_encrypted() && self.url.security != Security::Clear {
-            return Err(self.retry(
-                "offers no STARTTLS, and a password is not sent in clear text unless email.smtp_url says \
-                 tls=none; nothing was sent"
-                    .to_owned(),
-                true,
-            ));
-        }
-        let credentials = Credentials::new(user.clone(), password.clone());
-        let login = connection.auth(&[Mechanism::Plain, Mechanism::Login], &credentials);
-        let response = self.step(Step::Login, self.deadlines.login, login).await?;
-        self.expect(Step::Login, &response, |code| code / 100 == 2)
-    }
-
-    async fn hand_over(
+    /// Runs what comes before the first word under its deadline.
+    async fn within<T>(
         &self,
-        connection: &mut AsyncSmtpConnection,
-        message: &Message,
-    ) -> Result<(), Failure> {
-        let (envelope, limit) = (message.envelope(), self.deadlines.command);
-        let completed = |code| code / 100 == 2;
-
-        let sender = connection.command(Mail::new(envelope.from().cloned(), vec![]));
-        let response = self.step(Step::Sender, limit, sender).await?;
-        self.expect(Step::Sender, &response, completed)?;
-        for recipient in envelope.to() {
-            let recipient = connection.command(Rcpt::new(recipient.clone(), vec![]));
-            let response = self.step(Step::Recipient, limit, recipient).await?;
-            self.expect(Step::Recipient, &response, completed)?;
+        step: Step,
+        limit: Duration,
+        work: impl Future<Output = io::Result<T>>,
+    ) -> Result<T, Failure> {
+        match timeout(limit, work).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(error)) => {
+                Err(self.retry(MailFault::Server, format!("cannot be reached: {error}"), false))
+            }
+            Err(_) => Err(self.timed_out(step, limit)),
         }
-        let response = self.step(Step::Data, limit, connection.command(Data)).await?;
-        self.expect(Step::Data, &response, |code| code == 354)?;
-
-        let content = message.formatted();
-        let response =
-            self.step(Step::Message, self.deadlines.acceptance, connection.message(&content)).await?;
-        self.expect(Step::Message, &response, completed)
-    }
-
-    /// Says QUIT. The message is settled by now, whatever the server answers.
-    async fn take_leave(&self, mut connection: AsyncSmtpConnection) {
-        let _ = timeout(self.deadlines.quit, connection.quit()).await;
     }
 
     /// Runs one step under its deadline and sorts what can go wrong in it.
@@ -319,12 +347,13 @@ impl Smtp {
         if fits(code) {
             return Ok(());
         }
-        Err(self.retry(format!("answered {step} with {code}, which is no answer to it"), true))
+        let said = format!("answered {step} with {code}, which is no answer to it");
+        Err(self.retry(MailFault::Server, said, true))
     }
 
     fn timed_out(&self, step: Step, limit: Duration) -> Failure {
         let after = if step == Step::Message { "; the message may have been accepted" } else { "" };
-        self.retry(format!("did not answer {step} within {limit:?}{after}"), false)
+        self.retry(MailFault::Server, format!("did not answer {step} within {limit:?}{after}"), false)
     }
 
     fn failed(&self, step: Step, error: &lettre::transport::smtp::Error) -> Failure {
@@ -333,36 +362,34 @@ impl Smtp {
         }
         let cause = self.shown(&root_cause(error));
         let after = if step == Step::Message { "; the message may have been accepted" } else { "" };
-        self.retry(format!("broke off at {step}: {cause}{after}"), false)
+        let fault = if step == Step::Login { MailFault::Login } else { MailFault::Server };
+        self.retry(fault, format!("broke off at {step}: {cause}{after}"), false)
     }
 
     fn refused(&self, step: Step, code: Code, error: &lettre::transport::smtp::Error) -> Failure {
         let code = u16::from(code);
+        // Greeting and EHLO are one to the library. These alone can be a greeting (RFC 5321, section 4.3.2).
+        let step = match (step, code) {
+            (Step::Greeting, 421 | 554) => Step::Greeting,
+            (Step::Greeting, _) => Step::Hello,
+            _ => step,
+        };
         let reply = error.source().map(ToString::to_string).unwrap_or_default();
         let subject = Subject::of(&reply);
-        let reply = self.shown(&reply);
-        let hint = match (code, step, subject) {
-            // RFC 4954, sections 4.2 and 6: authentication is missing, refused, or too weak.
-            (530 | 534 | 535 | 538, _, _) => "; see user, password and tls in email.smtp_url",
-            (500.., Step::Sender, _) | (500.., Step::Recipient, Some(Subject::Policy)) => {
-                "; see email.from and whom the server relays for"
-            }
+        let fault = step.fault(code, subject, &reply);
+        let hint = match fault {
+            MailFault::Login => "; see user, password and tls in email.smtp_url",
+            MailFault::Sender => "; see email.from and whom the server relays for",
             _ => "",
         };
-        let said = format!("refused {step}: {code} {reply}{hint}");
-        if code >= 500 && hint.is_empty() && step.is_refused_for_good(code, subject) {
-            Failure { error: DeliveryError::GiveUp(self.says(&said)), answered: true }
-        } else {
-            self.retry(said, true)
-        }
+        let said = format!("refused {step}: {code} {}{hint}", self.shown(&reply));
+        let is_final = code >= 500 && fault == MailFault::Message && step.is_refused_for_good(code, subject);
+        Failure { is_final, ..self.retry(fault, said, true) }
     }
 
-    fn retry(&self, what: String, answered: bool) -> Failure {
-        Failure { error: DeliveryError::Retry(self.says(&what)), answered }
-    }
-
-    fn says(&self, what: &str) -> String {
-        format!("the mail server {} {what}", self.url.address())
+    fn retry(&self, fault: MailFault, what: String, answered: bool) -> Failure {
+        let what = format!("the mail server {} {what}", self.url.address());
+        Failure { what, fault, is_final: false, answered }
     }
 
     /// What of the server's words may be stored and logged: no address, and no echo of the login.
@@ -376,6 +403,130 @@ impl Smtp {
         }
         quoted(&text)
     }
+}
+
+/// A conversation, from the server's answer to EHLO on.
+struct Session<'s> {
+    smtp: &'s Smtp,
+    /// What was said in EHLO.
+    hello: ClientId,
+    connection: AsyncSmtpConnection,
+}
+
+/// A positive answer to a command.
+const COMPLETED: fn(u16) -> bool = |code| code / 100 == 2;
+
+impl Session<'_> {
+    async fn send(&mut self, message: &Message) -> Result<(), Failure> {
+        self.encrypt().await?;
+        self.log_in().await?;
+        let (envelope, smtp) = (message.envelope(), self.smtp);
+        self.sender(envelope.from(), None).await?;
+        for recipient in envelope.to() {
+            self.recipient(recipient).await?;
+        }
+        let data = self.connection.command(Data);
+        let response = smtp.step(Step::Data, smtp.deadlines.command, data).await?;
+        smtp.expect(Step::Data, &response, |code| code == 354)?;
+
+        let content = message.formatted();
+        let message = self.connection.message(&content);
+        let response = smtp.step(Step::Message, smtp.deadlines.acceptance, message).await?;
+        smtp.expect(Step::Message, &response, COMPLETED)
+    }
+
+    /// As [`send`](Self::send), up to the content. Answers how the server refused the sender's own mailbox, if it did.
+    async fn rehearse(&mut self, sender: &Address, size: usize) -> Result<Option<String>, Failure> {
+        self.encrypt().await?;
+        let limits_size = self.limits_size().await?;
+        self.log_in().await?;
+        self.sender(Some(sender), limits_size.then_some(size)).await?;
+        match self.recipient(sender).await {
+            Err(refusal) if refusal.answered && refusal.fault == MailFault::Message => Ok(Some(refusal.what)),
+            result => result.map(|()| None),
+        }
+    }
+
+    async fn encrypt(&mut self) -> Result<(), Failure> {
+        let (smtp, offered) = (self.smtp, self.connection.can_starttls());
+        match (smtp.url.security, &smtp.tls) {
+            (Security::Required | Security::Opportunistic, Some(tls)) if offered => {
+                let upgrade = self.connection.starttls(tls.clone(), &self.hello);
+                smtp.step(Step::StartTls, smtp.deadlines.starttls, upgrade).await
+            }
+            (Security::Required, _) => Err(smtp.retry(
+                MailFault::Server,
+                "offers no STARTTLS, which email.smtp_url requires; nothing was sent".to_owned(),
+                true,
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    async fn log_in(&mut self) -> Result<(), Failure> {
+        let smtp = self.smtp;
+        let Some(Login { user, password }) = &smtp.url.credentials else { return Ok(()) };
+        if !self.connection.is_encrypted() && smtp.url.security != Security::Clear {
+            return Err(smtp.retry(
+                MailFault::Server,
+                "offers no STARTTLS, and a password is not sent in clear text unless email.smtp_url says \
+                 tls=none; nothing was sent"
+                    .to_owned(),
+                true,
+            ));
+        }
+        let credentials = Credentials::new(user.clone(), password.clone());
+        let login = self.connection.auth(&[Mechanism::Plain, Mechanism::Login], &credentials);
+        let response = smtp.step(Step::Login, smtp.deadlines.login, login).await?;
+        smtp.expect(Step::Login, &response, COMPLETED)
+    }
+
+    /// Whether the server says how large a message may be (RFC 1870). The library keeps that answer to itself.
+    async fn limits_size(&mut self) -> Result<bool, Failure> {
+        let again = self.connection.command(Ehlo::new(self.hello.clone()));
+        let response = self.smtp.step(Step::Hello, self.smtp.deadlines.greeting, again).await?;
+        let mut keywords = response.message().filter_map(|line| line.split_whitespace().next());
+        Ok(keywords.any(|keyword| keyword.eq_ignore_ascii_case("SIZE")))
+    }
+
+    /// MAIL FROM, with the size of the message where that is asked about.
+    async fn sender(&mut self, sender: Option<&Address>, size: Option<usize>) -> Result<(), Failure> {
+        let parameters = size.map(MailParameter::Size).into_iter().collect();
+        let command = self.connection.command(Mail::new(sender.cloned(), parameters));
+        let response = self.smtp.step(Step::Sender, self.smtp.deadlines.command, command).await?;
+        self.smtp.expect(Step::Sender, &response, COMPLETED)
+    }
+
+    /// RCPT TO.
+    async fn recipient(&mut self, recipient: &Address) -> Result<(), Failure> {
+        let command = self.connection.command(Rcpt::new(recipient.clone(), vec![]));
+        let response = self.smtp.step(Step::Recipient, self.smtp.deadlines.command, command).await?;
+        self.smtp.expect(Step::Recipient, &response, COMPLETED)
+    }
+
+    /// Says QUIT to a server that still listens. What was done is done by now, whatever it answers.
+    async fn end<T>(&mut self, done: Result<T, Failure>) -> Result<T, Failure> {
+        if done.as_ref().err().is_none_or(|failure| failure.answered) {
+            let _ = timeout(self.smtp.deadlines.quit, self.connection.quit()).await;
+        }
+        done.map_err(|failure| failure.having_said(&self.hello))
+    }
+}
+
+/// The address of ours from which the first of `servers` that there is a way to is reached. Nothing is sent: connecting
+/// a datagram socket looks up the way.
+fn local_address(servers: &[SocketAddr]) -> IpAddr {
+    let toward = |server: &SocketAddr| {
+        let any: IpAddr = match server {
+            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let socket = UdpSocket::bind((any, 0)).ok()?;
+        socket.connect(server).ok()?;
+        Some(socket.local_addr().ok()?.ip())
+    };
+    // Without a way there, no connection comes about either.
+    servers.iter().find_map(toward).unwrap_or(Ipv4Addr::LOCALHOST.into())
 }
 
 /// Characters of a server's reply that are kept.
@@ -501,7 +652,7 @@ mod tests {
     #[test]
     fn a_quoted_reply_names_no_address_and_no_part_of_the_login() {
         let url = "smtp://ops:hunter2@mail.example.com".parse().unwrap();
-        let smtp = Smtp::new(url, Deadlines::RFC_5321).unwrap();
+        let smtp = Smtp::new(url, EhloName::LocalAddress, Deadlines::RFC_5321).unwrap();
         let login = BASE64.encode("\0ops\0hunter2");
         let shown = smtp
             .shown(&format!("5.1.1 <ada@example.com>: no\r\nsuch user; AUTH PLAIN {login} hunter2 \u{7}ü"));
@@ -511,7 +662,7 @@ mod tests {
     #[test]
     fn a_login_of_plain_words_leaves_a_reply_readable() {
         let url = "smtp://mail:s@mail.example.com".parse().unwrap();
-        let smtp = Smtp::new(url, Deadlines::RFC_5321).unwrap();
+        let smtp = Smtp::new(url, EhloName::LocalAddress, Deadlines::RFC_5321).unwrap();
         let reply = "535 5.7.8 this mail server says: authentication failed";
         assert_eq!(smtp.shown(reply), reply);
     }

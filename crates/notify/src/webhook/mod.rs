@@ -9,14 +9,14 @@ mod sign;
 pub use guard::Refusal;
 
 use crate::links::Links;
-use crate::{Deliver, DeliveryError, InvalidConfig};
+use crate::{Deliver, DeliveryError, InvalidConfig, sample};
 use async_trait::async_trait;
-use body::Writer;
+use body::{Body, Writer};
 use client::{Courier, Failure};
 use guard::Guard;
 use ipnet::IpNet;
 use pause::Pauses;
-use qqq_core::channel::{Channel, WebhookUrl};
+use qqq_core::channel::{Channel, InvalidWebhookUrl, Webhook, WebhookFormat, WebhookUrl};
 use qqq_core::delivery::Delivery;
 use qqq_core::token::TokenKey;
 use qqq_core::{Clock, SpikeRule};
@@ -119,6 +119,46 @@ impl Webhooks {
         self.courier.timeout
     }
 
+    /// Makes a message of every kind in every format, for `qqq-tracker check`. Sends none.
+    ///
+    /// # Errors
+    ///
+    /// Says which cannot be made.
+    pub fn check(&self) -> Result<(), DeliveryError> {
+        // Never asked for anything.
+        let url: WebhookUrl = "https://example.com/hook"
+            .parse()
+            .map_err(|error: InvalidWebhookUrl| DeliveryError::GiveUp(error.to_string()))?;
+        for format in WebhookFormat::ALL {
+            let webhook = Webhook { url: url.clone(), format };
+            for sample in sample::deliveries(&Channel::Webhook(webhook.clone()), self.clock.now()) {
+                self.request(&webhook, &sample)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The request that tells of a delivery, signed with the secrets in force.
+    fn request(&self, webhook: &Webhook, delivery: &Delivery) -> Result<Body, DeliveryError> {
+        let now = self.clock.now();
+        let secrets = self.writer.links.secrets(&delivery.subscription, now);
+        let mut body = self.writer.write(webhook.format, delivery, secrets.first())?;
+        let id = delivery.id.to_string();
+        let timestamp = now.as_second();
+        let signatures = sign::signatures(&secrets, &id, timestamp, &body.bytes);
+        for (name, value) in [
+            ("webhook-id", id),
+            ("webhook-timestamp", timestamp.to_string()),
+            ("webhook-signature", signatures),
+        ] {
+            let value = HeaderValue::from_str(&value).map_err(|error| {
+                DeliveryError::Retry(format!("the request cannot be made: {name}: {error}"))
+            })?;
+            body.headers.insert(HeaderName::from_static(name), value);
+        }
+        Ok(body)
+    }
+
     /// One line for the operator: what may go where. No secrets.
     pub fn describe(&self) -> String {
         let networks: Vec<_> = self.courier.guard.allowed().iter().map(IpNet::to_string).collect();
@@ -134,29 +174,12 @@ impl Deliver for Webhooks {
     /// Every attempt carries the delivery's id as its `webhook-id`, so that a receiver can drop a repeat, and is signed
     /// with the secrets in force.
     async fn deliver(&self, delivery: &Delivery) -> Result<(), DeliveryError> {
-        let subscription = &delivery.subscription;
-        let Channel::Webhook(webhook) = &subscription.channel else {
+        let Channel::Webhook(webhook) = &delivery.subscription.channel else {
             return Err(DeliveryError::GiveUp("the subscription is not one by webhook".to_owned()));
         };
-        let now = self.clock.now();
-        let secrets = self.writer.links.secrets(subscription, now);
-        let mut body = self.writer.write(webhook.format, delivery, secrets.first())?;
-        let id = delivery.id.to_string();
-        let timestamp = now.as_second();
-        let signatures = sign::signatures(&secrets, &id, timestamp, &body.bytes);
-        for (name, value) in [
-            ("webhook-id", id),
-            ("webhook-timestamp", timestamp.to_string()),
-            ("webhook-signature", signatures),
-        ] {
-            let value = HeaderValue::from_str(&value).map_err(|error| {
-                DeliveryError::Retry(format!("the request cannot be made: {name}: {error}"))
-            })?;
-            body.headers.insert(HeaderName::from_static(name), value);
-        }
-
+        let Body { headers, bytes } = self.request(webhook, delivery)?;
         self.pass(&webhook.url)?;
-        let result = self.courier.post(webhook, body.headers, body.bytes).await;
+        let result = self.courier.post(webhook, headers, bytes).await;
         self.learn(&webhook.url, &result);
         result.map_err(|failure| failure.error)
     }

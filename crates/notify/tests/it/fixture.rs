@@ -27,6 +27,7 @@ impl Clock for Fixed {
 pub(crate) fn config() -> MailConfig {
     MailConfig {
         smtp_url: None,
+        helo_name: String::new(),
         from: "QQQ Tracker <alerts@example.org>".to_owned(),
         public_url: "https://qqq.example.org/".parse().unwrap(),
         folder: PathBuf::from("unused"),

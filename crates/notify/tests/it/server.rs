@@ -33,6 +33,8 @@ pub(crate) enum Act {
     Drop,
     /// Says nothing, for ever.
     Stall,
+    /// Answers what this makes of the command.
+    Judge(fn(&str) -> &'static str),
 }
 
 /// Says one line.
@@ -144,7 +146,11 @@ async fn converse(
         }
         let line = line.trim_end().to_owned();
         let verb = line.split([' ', ':']).next().unwrap().to_ascii_uppercase();
-        note.write(|heard| heard.commands.push((line, encrypted)));
+        let act = |at: At, usual: &str| match act(at, usual) {
+            Act::Judge(judge) => say(judge(&line)),
+            act => act,
+        };
+        note.write(|heard| heard.commands.push((line.clone(), encrypted)));
         match verb.as_str() {
             "EHLO" => {
                 let starttls =
@@ -194,6 +200,7 @@ async fn perform(stream: &mut BufReader<Pin<Box<dyn Stream>>>, act: Act, note: &
         },
         Act::Drop => Err(std::io::ErrorKind::ConnectionAborted.into()),
         Act::Stall => std::future::pending().await,
+        Act::Judge(_) => panic!("there is no command to judge"),
     }
 }
 

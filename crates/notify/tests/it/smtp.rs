@@ -1,10 +1,13 @@
 //! The channel against mail servers that refuse, stall, drop, lie and downgrade.
 
-use crate::fixture::{ADDRESS, alert_delivery, config, mail};
+use crate::fixture::{
+    ADDRESS, alert, alert_delivery, alerts_of_every_kind, config, confirmation, digest, mail, many, telling,
+};
 use crate::parsed::Parsed;
 use crate::server::{Act, At, Heard, Server, Tls, say};
-use qqq_core::delivery::Delivery;
-use qqq_notify::{Deadlines, Deliver, DeliveryError, Mail, MailConfig};
+use qqq_core::delivery::{Delivery, DeliveryKind};
+use qqq_core::subscription::SubscriptionStatus;
+use qqq_notify::{Deadlines, Deliver, DeliveryError, Mail, MailConfig, MailFault, MailTrouble};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -491,13 +494,167 @@ async fn a_refused_or_stalled_starttls_sends_nothing() {
     }
 }
 
+/// What a server that wants a qualified name answers EHLO, as Postfix does with `reject_non_fqdn_helo_hostname`.
+fn strict(line: &str) -> &'static str {
+    let name = line.strip_prefix("EHLO ").unwrap();
+    let literal = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+    if literal.is_some_and(|address| address == "127.0.0.1") || (literal.is_none() && name.contains('.')) {
+        "250-test\r\n250-AUTH PLAIN\r\n250 STARTTLS"
+    } else {
+        "504 5.5.2 Helo command rejected: need fully-qualified hostname"
+    }
+}
+
 #[tokio::test]
-async fn the_check_logs_in_and_sends_nothing() {
+async fn a_server_that_wants_a_qualified_name_or_an_address_gets_one() {
+    let authority = Authority::new();
+    let tls = authority.acceptor.clone();
+    for (scheme, tls) in [("smtp", Tls::Offered(tls.clone())), ("smtps", Tls::Implicit(tls))] {
+        let server = Server::start([(At::Ehlo, Act::Judge(strict))], tls).await;
+        let mail = to(&server, scheme, LOGIN, &format!("?{}", authority.option()));
+        mail.deliver(&alert_delivery()).await.unwrap();
+        let heard = server.once();
+        let greetings: Vec<_> =
+            heard.commands.iter().map(|(line, _)| line).filter(|line| line.starts_with("EHLO")).collect();
+        assert!(greetings.iter().all(|line| *line == greetings[0]), "{greetings:?}");
+        assert!(mail.check().await.unwrap().contains(greetings[0].as_str()), "{greetings:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_set_is_said_in_ehlo() {
+    for name in ["mail.example.org", "[198.51.100.3]", "[IPv6:2001:db8::1]"] {
+        let server = Server::start([], Tls::None).await;
+        let smtp_url = Some(format!("smtp://127.0.0.1:{}", server.port));
+        let mail = mail(MailConfig { smtp_url, helo_name: name.to_owned(), ..config() });
+        mail.deliver(&alert_delivery()).await.unwrap();
+        assert_eq!(server.once().commands[0].0, format!("EHLO {name}"));
+    }
+}
+
+#[tokio::test]
+async fn a_refused_ehlo_burns_no_message_and_is_named_whenever_it_is_told() {
+    // Exim's and Postfix's words; most servers hold them back until there is a recipient.
+    let told = [
+        "504 5.5.2 <a1b2c3>: Helo command rejected: need fully-qualified hostname",
+        "550 Access denied - Invalid HELO name (See RFC2821 4.1.1.1)",
+        "554 5.7.1 <a1b2c3>: Helo command rejected: Access denied",
+        "450 4.7.1 <a1b2c3>: Helo command rejected: Host not found",
+    ];
+    let at_once =
+        ["500 what?", "501 5.5.4 Invalid domain name", "502 no", "503 no", "504 no", "550 not from there"];
+    let whenever = [At::Ehlo, At::Mail, At::Rcpt, At::Data, At::Dot];
+    let cases = told.iter().flat_map(|line| whenever.map(|at| (at, *line)));
+    for (at, line) in cases.chain(at_once.map(|line| (At::Ehlo, line))) {
+        for mut delivery in every_kind() {
+            delivery.attempt = 3;
+            let server = Server::start([(at, say(line))], Tls::None).await;
+            let mail = to(&server, "smtp", "", "?tls=none");
+            let why = retried(mail.deliver(&delivery).await);
+            let greeting = &server.once().commands[0].0;
+            assert!(why.contains(line) && why.contains("email.helo_name"), "{at:?}: {why}");
+            assert!(why.contains(&format!("`{greeting}`")), "{at:?}: {why}");
+        }
+        // What comes after DATA, nobody can see without sending.
+        if !matches!(at, At::Data | At::Dot) {
+            let trouble = checked(at, line).await.unwrap_err();
+            assert_eq!(trouble.fault, MailFault::Hello, "{at:?}: {trouble}");
+            assert!(trouble.what.contains(line) && trouble.what.contains("`EHLO "), "{at:?}: {trouble}");
+        }
+    }
+}
+
+/// One delivery of each kind.
+fn every_kind() -> [Delivery; 4] {
+    [
+        confirmation(SubscriptionStatus::Pending),
+        alert_delivery(),
+        telling(DeliveryKind::Retraction, alert()),
+        digest(alerts_of_every_kind()),
+    ]
+}
+
+/// What the check says of a server that answers so.
+async fn checked(at: At, line: &str) -> Result<String, MailTrouble> {
+    let server = Server::start([(at, say(line))], Tls::None).await;
+    to(&server, "smtp", LOGIN, "?tls=none").check().await
+}
+
+#[tokio::test]
+async fn the_check_goes_the_way_of_a_message_and_sends_none() {
     let server = Server::start([], Tls::None).await;
     let mail = to(&server, "smtp", LOGIN, "?tls=none");
     let line = mail.check().await.unwrap();
     assert!(line.contains("without TLS, and accepts the login") && !line.contains('\n'), "{line}");
-    assert_eq!(server.once().verbs(), ["EHLO", "AUTH", "QUIT"]);
-    let server = Server::start([(At::Auth, say("535 no"))], Tls::None).await;
-    assert!(to(&server, "smtp", LOGIN, "?tls=none").check().await.is_err());
+    let heard = server.once();
+    assert_eq!(heard.verbs(), ["EHLO", "EHLO", "AUTH", "MAIL", "RCPT", "QUIT"]);
+    assert_eq!(
+        heard.commands[3].0, "MAIL FROM:<alerts@example.org>",
+        "no server is asked what it knows nothing of"
+    );
+    assert_eq!(heard.commands[4].0, "RCPT TO:<alerts@example.org>");
+    assert_eq!(heard.message, None);
+}
+
+#[tokio::test]
+async fn the_check_sees_whatever_would_stop_a_message_before_its_content() {
+    use MailFault::{Login, Message, Sender, Server};
+    for (at, line, fault) in [
+        (At::Greeting, "554 go away", Server),
+        (At::Greeting, "421 too busy", Server),
+        (At::Ehlo, "421 too busy", Server),
+        (At::Auth, "535 no", Login),
+        (At::Auth, "554 no", Login),
+        (At::Mail, "530 5.7.0 authentication required", Login),
+        (At::Mail, "550 5.1.0 sender rejected", Sender),
+        (At::Mail, "553 5.7.1 not your address", Sender),
+        (At::Mail, "451 not now", Server),
+        (At::Mail, "552 5.3.4 message size exceeds fixed limit", Message),
+        (At::Rcpt, "554 5.7.1 relay access denied", Sender),
+        (At::Rcpt, "530 authentication required", Login),
+    ] {
+        let trouble = checked(at, line).await.unwrap_err();
+        assert!(trouble.what.contains(line), "{at:?}: {trouble}");
+        assert_eq!(trouble.fault, fault, "{at:?} {line}");
+    }
+    // Who sends need not receive: that is told, and hinders nobody.
+    for line in ["550 5.1.1 no such user", "451 4.7.1 greylisted"] {
+        let said = checked(At::Rcpt, line).await.unwrap();
+        assert!(said.contains(line) && said.contains("email.from"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn the_check_asks_for_room_for_the_largest_message_there_is() {
+    let limits = say("250-test\r\n250-size 1000\r\n250 8BITMIME");
+    let server = Server::start([(At::Ehlo, limits)], Tls::None).await;
+    let mail = to(&server, "smtp", "", "?tls=none");
+    mail.check().await.unwrap();
+    let heard = server.once();
+    let size = heard.commands[2].0.strip_prefix("MAIL FROM:<alerts@example.org> SIZE=").unwrap();
+    let largest =
+        mail.samples(ADDRESS.parse().unwrap()).iter().map(|it| mail.render(it).unwrap().len()).max();
+    assert!(size.parse::<usize>().unwrap() + 100 > largest.unwrap(), "{size} of {largest:?}");
+    assert!(largest.unwrap() > mail.render(&digest(many(100, 10))).unwrap().len() / 2);
+}
+
+#[tokio::test]
+async fn a_message_that_servers_may_refuse_for_its_form_fails_the_check() {
+    // A name beyond ASCII is encoded: no mail needs more of a server than SMTP.
+    let named =
+        mail(MailConfig { from: "Ada Müller – Börse <alerts@example.org>".to_owned(), ..config() });
+    for sample in named.samples(ADDRESS.parse().unwrap()) {
+        assert!(named.render(&sample).unwrap().is_ascii(), "{}", sample.kind);
+    }
+    let server = Server::start([], Tls::None).await;
+    let smtp_url = Some(format!("smtp://127.0.0.1:{}", server.port));
+    let public_url = format!("https://example.org/{}/", "a".repeat(1_000)).parse().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for smtp_url in [smtp_url, None] {
+        let folder = folder.path().to_owned();
+        let mail = mail(MailConfig { smtp_url, public_url: Clone::clone(&public_url), folder, ..config() });
+        let trouble = mail.check().await.unwrap_err();
+        assert_eq!(trouble.fault, MailFault::Message);
+        assert!(trouble.what.contains("server.public_url") && trouble.what.contains("998"), "{trouble}");
+    }
 }

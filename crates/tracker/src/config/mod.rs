@@ -392,6 +392,9 @@ impl Default for ServerConfig {
 pub struct EmailConfig {
     /// `smtp://user:password@host:587?tls=required` or `smtps://...`. Secret. Empty: mails become files.
     pub smtp_url: Secret,
+    /// What a mail server is told in EHLO: a qualified host name or an address in brackets. Empty: the host's name where
+    /// it is qualified, else the address of the connection.
+    pub helo_name: String,
     /// Sender.
     pub from: String,
     /// Where mails become files when there is no `smtp_url`.
@@ -402,6 +405,7 @@ impl Default for EmailConfig {
     fn default() -> Self {
         Self {
             smtp_url: Secret::default(),
+            helo_name: String::new(),
             from: "QQQ Tracker <alerts@localhost>".to_owned(),
             folder: PathBuf::from("data/mail"),
         }

@@ -222,6 +222,7 @@ async fn what_is_over_the_budget_comes_as_one_mail_afterwards() {
     let folder = tempfile::tempdir().unwrap();
     let config = MailConfig {
         smtp_url: None,
+        helo_name: String::new(),
         from: "alerts@example.org".to_owned(),
         public_url: "https://qqq.example.org/".parse().unwrap(),
         folder: folder.path().to_owned(),
