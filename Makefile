@@ -11,6 +11,7 @@ PYTHON ?= python3
 CHROMIUM ?= /usr/bin/chromium
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 VENV := target/venv
+FAKETIME := target/tools/faketime
 DENY := target/tools/bin/cargo-deny
 DENY_VERSION := 0.20.2
 
@@ -28,7 +29,7 @@ run: build
 build: $(DASHBOARD)
 	$(CARGO) build --locked --release --package qqq-tracker
 
-test: $(VENV)/installed $(DASHBOARD) $(CHROMIUM)
+test: $(VENV)/installed $(DASHBOARD) $(CHROMIUM) $(FAKETIME)
 	cd dashboard && $(NPM) test
 	$(CARGO) build --locked --package qqq-tracker
 	QQQ_PYTHON=$(CURDIR)/$(VENV)/bin/python $(CARGO) test --locked --workspace
@@ -45,6 +46,12 @@ $(NODE_MODULES): dashboard/package-lock.json
 /usr/bin/chromium:
 	$(SUDO) apt-get update --quiet
 	$(SUDO) apt-get install --yes --quiet --no-install-recommends chromium
+
+# Tests set the clock of the program alone, not the machine's.
+$(FAKETIME):
+	$(SUDO) apt-get update --quiet
+	$(SUDO) apt-get install --yes --quiet --no-install-recommends libfaketime
+	mkdir -p $(@D) && touch $@
 
 # Python's mail server and mail parser: peers that are not ours.
 $(VENV)/installed: crates/e2e/python/requirements.txt

@@ -40,6 +40,9 @@ pub struct ApiConfig {
     /// The folder of a demonstration's mails, which its pages then show: only where nobody but this machine's own
     /// people reach the server, and no mail goes out.
     pub mailbox: Option<PathBuf>,
+    /// Whether metrics are told on a listener of their own ([`Api::serve_metrics`](crate::Api::serve_metrics)), and so
+    /// not at `/metrics` here.
+    pub metrics_apart: bool,
     /// The rule alerts were raised by: for the words on the pages.
     pub rule: SpikeRule,
     /// In a session, a live feed whose newest bar ended longer ago makes the server not ready.
@@ -62,6 +65,7 @@ impl ApiConfig {
             admit: Arc::new(|_| Ok(())),
             outbox_hint: Arc::default(),
             mailbox: None,
+            metrics_apart: false,
             dashboard: Dashboard::built_in(),
             rule: SpikeRule::default(),
             stale_after: Duration::from_secs(3 * 60 + 30),

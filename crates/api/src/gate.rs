@@ -52,19 +52,16 @@ impl Gate {
 
     /// Takes a place. One for no network counts only among all.
     pub(crate) fn enter(&self, network: Option<Network>) -> Result<Seat, Full> {
+        let mut counts = lock(&self.per_network);
+        let of_network = network.and_then(|network| counts.get(&network)).copied().unwrap_or_default();
+        if network.is_some() && of_network >= self.most_per_network {
+            return Err(Full::Network);
+        }
         let permit = Arc::clone(&self.all).try_acquire_owned().map_err(|_| Full::All)?;
-        let network = match network {
-            Some(network) => {
-                let mut counts = lock(&self.per_network);
-                let count = counts.entry(network).or_default();
-                if *count >= self.most_per_network {
-                    return Err(Full::Network);
-                }
-                *count += 1;
-                Some((network, Arc::clone(&self.per_network)))
-            }
-            None => None,
-        };
+        let network = network.map(|network| {
+            counts.insert(network, of_network + 1);
+            (network, Arc::clone(&self.per_network))
+        });
         self.taken.inc();
         Ok(Seat { _permit: permit, network, taken: self.taken.clone() })
     }

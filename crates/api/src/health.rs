@@ -104,6 +104,14 @@ impl Api {
             let detail = format!("the market is open and no bar has come for {seconds} s");
             reasons.push(Reason { check: "bars", detail });
         }
+        if let Some(step) = self.0.clock.step() {
+            let (seconds, direction) =
+                (step.as_secs().abs(), if step.is_negative() { "back" } else { "forward" });
+            let detail = format!(
+                "the machine's clock was set {direction} by {seconds} s; until that is certain, time goes on as before"
+            );
+            reasons.push(Reason { check: "clock", detail });
+        }
         reasons
     }
 
@@ -121,14 +129,27 @@ impl Api {
     tag = "service",
     operation_id = "getMetrics",
     summary = "Metrics, for Prometheus",
-    responses((
-        status = 200,
-        description = "The OpenMetrics text format",
-        body = String,
-        content_type = "application/openmetrics-text",
-    )),
+    responses(
+        (
+            status = 200,
+            description = "The OpenMetrics text format",
+            body = String,
+            content_type = "application/openmetrics-text",
+        ),
+        (status = 404, description = "They are told on a listener of their own"),
+    ),
 )]
 pub(crate) async fn metrics(State(api): State<Api>) -> Result<Response, Problem> {
+    if api.0.config.metrics_apart {
+        return Err(Problem::not_found("metrics_apart", "metrics are told on a listener of their own"));
+    }
+    operators_metrics(State(api)).await
+}
+
+/// The same on the operators' own listener.
+pub(crate) async fn operators_metrics(State(api): State<Api>) -> Result<Response, Problem> {
+    let step = api.0.clock.step().map_or(0.0, |step| step.as_secs_f64());
+    api.0.metrics.clock_step(step);
     let mut text = String::new();
     encode(&mut text, &lock(&api.0.registry)).map_err(|error| {
         tracing::error!(%error, "the metrics could not be written");

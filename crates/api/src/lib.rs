@@ -13,6 +13,7 @@ mod bars;
 mod client;
 mod coding;
 mod config;
+mod connections;
 mod cors;
 mod dashboard;
 mod deliveries;
@@ -282,6 +283,12 @@ impl Api {
             shared = shared.layer(cors);
         }
         shared.merge(routes::pages(&self.0.config.dashboard).layer(around)).with_state(self.clone())
+    }
+
+    /// Health, readiness and metrics, for a listener of their own.
+    fn operators_router(&self) -> Router {
+        let around = axum::middleware::from_fn_with_state(self.clone(), layer::around);
+        routes::operators().layer(around).with_state(self.clone())
     }
 
     /// The tracked symbol a request means: its watchlist id.

@@ -50,6 +50,7 @@ pub(crate) struct Metrics {
     confirmations: Counter,
     outbox_pending: Gauge,
     outbox_oldest: Gauge<f64, AtomicU64>,
+    clock_step: Gauge<f64, AtomicU64>,
 }
 
 impl Metrics {
@@ -73,6 +74,7 @@ impl Metrics {
             confirmations: Counter::default(),
             outbox_pending: Gauge::default(),
             outbox_oldest: Gauge::default(),
+            clock_step: Gauge::default(),
         };
         let http = registry.sub_registry_with_prefix("qqq_http");
         http.register(
@@ -116,6 +118,9 @@ impl Metrics {
         outbox.register("pending", help, metrics.outbox_pending.clone());
         let help = "For how long the oldest pending delivery has been owed; 0 where none is";
         outbox.register_with_unit("oldest", help, Unit::Seconds, metrics.outbox_oldest.clone());
+        let clock = registry.sub_registry_with_prefix("qqq_clock");
+        let help = "By how much the machine's clock was set forward or back, while that is doubted; else 0";
+        clock.register_with_unit("step", help, Unit::Seconds, metrics.clock_step.clone());
         metrics
     }
 
@@ -172,6 +177,10 @@ impl Metrics {
         let age = oldest.map_or(0.0, |oldest| now.duration_since(oldest).as_secs_f64());
         self.outbox_pending.set(i64::try_from(pending).unwrap_or(i64::MAX));
         self.outbox_oldest.set(age.max(0.0));
+    }
+
+    pub(crate) fn clock_step(&self, seconds: f64) {
+        self.clock_step.set(seconds);
     }
 
     pub(crate) fn confirmation_owed(&self) {

@@ -37,7 +37,7 @@ pub(crate) struct FieldError {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = NotReadyReason)]
 pub(crate) struct Reason {
-    /// What was looked at: `store`, `cache`, `feed` or `bars`.
+    /// What was looked at: `store`, `cache`, `feed`, `bars` or `clock`.
     #[schema(example = "bars")]
     pub(crate) check: &'static str,
     /// What was found.

@@ -46,6 +46,14 @@ pub(crate) fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(openapi::docs))
 }
 
+/// What operators ask, on a listener of their own.
+pub(crate) fn operators() -> Router<Api> {
+    Router::new()
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::operators_metrics))
+}
+
 /// Other spellings of what is in the API.
 pub(crate) fn also() -> Router<Api> {
     let mut router = Router::new()

@@ -6,8 +6,9 @@
 
 use crate::Api;
 use crate::client::{Network, Peer};
-use crate::gate::{Gate, Seat};
+use crate::connections::{Activity, Connections, Place};
 use crate::linger;
+use crate::metrics::Metrics;
 use crate::stream::{Endless, Stopping};
 use axum::Router;
 use axum::body::Body;
@@ -17,12 +18,13 @@ use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use prometheus_client::metrics::gauge::Gauge;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -37,6 +39,10 @@ const UNSENT: u32 = 64 * 1024;
 const LAST_WORDS: Duration = Duration::from_millis(500);
 /// After a failure to accept that will not pass at once (no file descriptors left).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+/// How often such a failure is told in the log.
+const TELL_EVERY: Duration = Duration::from_secs(60);
+/// Connections to the operators' listener: a scraper or two, and somebody who looks.
+const FOR_OPERATORS: usize = 16;
 
 const FULL: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 5\r\nconnection: close\r\n\r\n";
@@ -47,10 +53,26 @@ impl Api {
     pub async fn serve(&self, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
         let limits = &self.0.config.limits;
         let open = self.0.metrics.connections().clone();
-        let gate = Gate::new(limits.connections, limits.connections_per_network, open);
-        let router = self.router();
-        let connections = TaskTracker::new();
+        let connections = Connections::new(limits.connections, limits.connections_per_network, open);
+        self.serve_router(listener, self.router(), connections, stop).await
+    }
+
+    /// The same for operators alone: health, readiness and metrics, with places of their own.
+    pub async fn serve_metrics(&self, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
+        let connections = Connections::new(FOR_OPERATORS, FOR_OPERATORS, Gauge::default());
+        self.serve_router(listener, self.operators_router(), connections, stop).await
+    }
+
+    async fn serve_router(
+        &self,
+        listener: TcpListener,
+        router: Router,
+        connections: Connections,
+        stop: CancellationToken,
+    ) -> io::Result<()> {
+        let tasks = TaskTracker::new();
         let abort = CancellationToken::new();
+        let mut troubles = Troubles::default();
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -59,7 +81,7 @@ impl Api {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    let Some(seat) = self.seat(&gate, peer) else {
+                    let Some(place) = self.place(&connections, peer).await else {
                         turn_away(stream);
                         continue;
                     };
@@ -69,12 +91,11 @@ impl Api {
                         stop: stop.clone(),
                         abort: abort.clone(),
                     };
-                    connections.spawn(connection.run(stream, peer, seat));
+                    tasks.spawn(connection.run(stream, peer, place));
                 }
                 Err(error) if is_the_peers(&error) => {}
                 Err(error) => {
-                    self.0.metrics.accept_failed();
-                    tracing::warn!(%error, "cannot accept connections; trying again");
+                    troubles.happened(&error, &self.0.metrics);
                     tokio::select! {
                         () = stop.cancelled() => break,
                         () = tokio::time::sleep(ACCEPT_PAUSE) => {}
@@ -83,21 +104,40 @@ impl Api {
             }
         }
         drop(listener);
-        connections.close();
-        if tokio::time::timeout(limits.drain, connections.wait()).await.is_err() {
-            tracing::warn!(open = connections.len(), "closing connections that did not finish in time");
+        tasks.close();
+        if tokio::time::timeout(self.0.config.limits.drain, tasks.wait()).await.is_err() {
+            tracing::warn!(open = tasks.len(), "closing connections that did not finish in time");
             abort.cancel();
-            connections.wait().await;
+            tasks.wait().await;
         }
         Ok(())
     }
 
-    fn seat(&self, gate: &Gate, peer: SocketAddr) -> Option<Seat> {
+    async fn place(&self, connections: &Connections, peer: SocketAddr) -> Option<Place> {
         let counted =
             !self.0.config.trusted_proxies.iter().any(|net| net.contains(&peer.ip().to_canonical()));
-        gate.enter(counted.then(|| Network::from(peer.ip())))
-            .inspect_err(|full| self.0.metrics.refused(full.as_str()))
-            .ok()
+        let entered = connections.enter(counted.then(|| Network::from(peer.ip()))).await;
+        entered.inspect_err(|full| self.0.metrics.refused(full.as_str())).ok()
+    }
+}
+
+/// Connections that could not be accepted: all of them counted, one a minute told in the log.
+#[derive(Default)]
+struct Troubles {
+    told: Option<Instant>,
+    untold: u64,
+}
+
+impl Troubles {
+    fn happened(&mut self, error: &io::Error, metrics: &Metrics) {
+        metrics.accept_failed();
+        if self.told.is_some_and(|told| told.elapsed() < TELL_EVERY) {
+            self.untold += 1;
+            return;
+        }
+        self.told = Some(Instant::now());
+        let untold = std::mem::take(&mut self.untold);
+        tracing::warn!(%error, untold, "cannot accept connections; trying again");
     }
 }
 
@@ -111,8 +151,7 @@ struct Connection {
 }
 
 impl Connection {
-    async fn run(self, stream: TcpStream, peer: SocketAddr, seat: Seat) {
-        let _seat = seat;
+    async fn run(self, stream: TcpStream, peer: SocketAddr, place: Place) {
         let limits = &self.api.0.config.limits;
         if let Err(error) = prepare(&stream, limits.write_stall) {
             tracing::debug!(%error, "a connection was gone before it began");
@@ -122,13 +161,15 @@ impl Connection {
         let streams = Arc::new(AtomicBool::new(false));
         let sends = Arc::new(AtomicBool::new(false));
         let (is_streaming, may_be_sending) = (Arc::clone(&streams), Arc::clone(&sends));
+        let activity = place.activity();
         let service = service_fn(move |request: Request<Incoming>| {
             let (router, stopping, streams) = (router.clone(), stopping.clone(), Arc::clone(&streams));
+            let activity = activity.clone();
             sends.store(!request.body().is_end_stream(), Ordering::Relaxed);
             async move {
-                let response = answer(router, request, peer, stopping).await;
+                let response = answer(router, request, peer, stopping, &activity).await;
                 streams.store(response.extensions().get::<Endless>().is_some(), Ordering::Relaxed);
-                Ok::<_, Infallible>(response)
+                Ok::<_, Infallible>(response.map(|body| activity.answer(body)))
             }
         });
         let mut connection = http1::Builder::new()
@@ -149,6 +190,11 @@ impl Connection {
                     () = tokio::time::sleep(LAST_WORDS), if is_streaming.load(Ordering::Relaxed) => return,
                 }
             }
+            // A new one takes its place.
+            () = place.has_to_leave() => {
+                self.api.0.metrics.refused("idle");
+                return;
+            }
             ended = &mut connection => ended,
         };
         if let Err(error) = &ended {
@@ -167,6 +213,7 @@ impl Connection {
         if more_may_come {
             tokio::select! {
                 () = self.abort.cancelled() => {}
+                () = place.has_to_leave() => {}
                 () = linger::close(rest.io.into_inner(), limits.linger) => {}
             }
         }
@@ -178,8 +225,9 @@ async fn answer(
     request: Request<Incoming>,
     peer: SocketAddr,
     stopping: Stopping,
+    activity: &Activity,
 ) -> Response {
-    let mut request = request.map(Body::new);
+    let mut request = request.map(|body| Body::new(activity.request(body)));
     request.extensions_mut().insert(Peer(peer));
     request.extensions_mut().insert(stopping);
     match router.oneshot(request).await {

@@ -37,6 +37,8 @@ pub fn binary() -> PathBuf {
 pub struct Tracker {
     folder: Arc<tempfile::TempDir>,
     settings: BTreeMap<String, String>,
+    /// What runs the program: itself, or a shell that limits it first.
+    launcher: Vec<String>,
     place: Reserved,
     running: Option<Child>,
     starts: u32,
@@ -62,7 +64,8 @@ impl Tracker {
     fn in_folder(folder: Arc<tempfile::TempDir>, settings: BTreeMap<String, String>) -> Self {
         let place = reserve_address();
         let address = place.address();
-        let mut tracker = Self { folder, settings, place, running: None, starts: 0 };
+        let launcher = Vec::new();
+        let mut tracker = Self { folder, settings, launcher, place, running: None, starts: 0 };
         tracker.set("server.listen", address);
         tracker.set("server.public_url", format!("http://{address}"));
         tracker
@@ -72,6 +75,19 @@ impl Tracker {
     pub fn set(&mut self, key: &str, value: impl Display) -> &mut Self {
         let name = format!("{PREFIX}{}", key.to_uppercase().replace('.', "__"));
         self.settings.insert(name, value.to_string());
+        self
+    }
+
+    /// Lets it have so many files open at most (`ulimit -n`), in the starts to come.
+    pub fn limit_open_files(&mut self, most: u32) -> &mut Self {
+        let script = format!("ulimit -n {most} && exec \"$0\" \"$@\"");
+        self.launcher = ["sh", "-c", &script].map(str::to_owned).to_vec();
+        self
+    }
+
+    /// Sets a variable of the environment that is no setting, for the starts to come.
+    pub fn set_variable(&mut self, name: &str, value: impl Display) -> &mut Self {
+        self.settings.insert(name.to_owned(), value.to_string());
         self
     }
 
@@ -166,7 +182,14 @@ impl Tracker {
 
     /// The program with the settings, in the folder. Settings of whoever runs the tests do not reach it.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(binary());
+        let mut command = match self.launcher.split_first() {
+            None => Command::new(binary()),
+            Some((launcher, arguments)) => {
+                let mut command = Command::new(launcher);
+                command.args(arguments).arg(binary());
+                command
+            }
+        };
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with(PREFIX) {
                 command.env_remove(name);

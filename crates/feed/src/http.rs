@@ -261,6 +261,9 @@ impl Caller {
         let timeout = self.manners.timeouts.total.min(deadline.saturating_duration_since(Instant::now()));
         let request = self.client.get(url.clone()).headers(headers.clone()).timeout(timeout);
         let response = request.send().await.map_err(|error| self.transport(url, &error))?;
+        if let Some(date) = response.headers().get(DATE).and_then(|date| http_date(date.to_str().ok()?)) {
+            self.clock.witness(date);
+        }
         if !response.status().is_success() {
             return Err(self.refusal(response).await);
         }

@@ -13,7 +13,7 @@ use crate::role::ingest::{Ingest, Poller, QUEUE};
 use crate::role::relay::Relay;
 use crate::role::retain;
 use crate::source::{Feed, Source};
-use crate::{key, summary};
+use crate::{descriptors, key, summary};
 use anyhow::{Context as _, bail};
 use jiff::SignedDuration;
 use prometheus_client::registry::Registry;
@@ -22,7 +22,7 @@ use qqq_core::{Calendar, Clock, FeedMode, Watchlist};
 use qqq_notify::{Channels, Deliver, Mail, MailConfig, Webhooks, WebhooksConfig};
 use qqq_store::{Budget, Sequence, Store, StoreError, WorkerLock};
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -30,7 +30,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 use url::Url;
 
 /// The longest roles take to end once asked, however stubborn their peers. With [`CLOSE`]: ten seconds.
@@ -93,6 +93,10 @@ impl App {
         let kick = Arc::new(Notify::new());
         let mut lock: Option<Box<dyn WorkerLock>> = None;
         let listener = if roles.server { Some(self.listen().await?) } else { None };
+        let metrics_listener = match self.config.server.metrics_listen.filter(|_| roles.server) {
+            Some(address) => Some(bind(address, "server.metrics_listen").await?),
+            None => None,
+        };
         let mut feed = None;
         if roles.worker {
             lock = Some(self.become_worker().await?);
@@ -102,7 +106,13 @@ impl App {
         }
         if let Some(listener) = listener {
             let address = listener.local_addr()?;
-            self.start_server(&mut playing, listener, &committed, &kick, &stop).await?;
+            let api = self.start_server(&mut playing, listener, &committed, &kick, &stop).await?;
+            if let Some(listener) = metrics_listener {
+                let stop = stop.clone();
+                playing.spawn(async move {
+                    ("metrics", api.serve_metrics(listener, stop).await.map_err(Into::into))
+                });
+            }
             summary::print(&self.config, &*self.store, &self.channels, feed.as_ref(), Some(address));
         } else {
             summary::print(&self.config, &*self.store, &self.channels, feed.as_ref(), None);
@@ -171,10 +181,7 @@ impl App {
     }
 
     async fn listen(&self) -> anyhow::Result<TcpListener> {
-        let address = self.config.server.listen;
-        TcpListener::bind(address)
-            .await
-            .with_context(|| format!("cannot listen on {address} (server.listen): is another program there?"))
+        bind(self.config.server.listen, "server.listen").await
     }
 
     /// Takes the worker lock; whatever an earlier worker left unfinished is due again.
@@ -313,8 +320,16 @@ impl App {
         committed: &Arc<Notify>,
         kick: &Arc<Notify>,
         stop: &CancellationToken,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Api> {
         let section = &self.config.server;
+        let connections = descriptors::connections(section.max_connections, descriptors::raise_limit());
+        if connections < section.max_connections {
+            warn!(
+                wanted = section.max_connections,
+                connections,
+                "the limit of open files leaves room for fewer connections than server.max_connections"
+            );
+        }
         let mut config = ApiConfig::new(self.config.public_url()?);
         config.confirm = self.config.subscriptions.confirm;
         config.trusted_proxies = section.trusted_proxies.iter().map(|proxy| proxy.0.0).collect();
@@ -325,9 +340,10 @@ impl App {
             Arc::new(move |url| channels.webhooks.admit(url).map_err(|refusal| refusal.to_string()));
         config.rule = self.config.rule();
         config.mailbox = self.mailbox(&config.public_url, listener.local_addr()?.ip());
+        config.metrics_apart = section.metrics_listen.is_some();
         config.version = env!("CARGO_PKG_VERSION");
         config.limits = Limits {
-            connections: section.max_connections,
+            connections,
             connections_per_network: section.max_connections_per_client,
             streams: StreamLimits {
                 open: section.max_streams,
@@ -348,10 +364,15 @@ impl App {
         .await?;
         let (tailing, hint, stopping) = (api.clone(), Arc::clone(committed), stop.clone());
         playing.spawn(async move { ("tail", tailing.tail(hint, stopping).await.map_err(Into::into)) });
-        let stopping = stop.clone();
-        playing.spawn(async move { ("serve", api.serve(listener, stopping).await.map_err(Into::into)) });
-        Ok(())
+        let (serving, stopping) = (api.clone(), stop.clone());
+        playing.spawn(async move { ("serve", serving.serve(listener, stopping).await.map_err(Into::into)) });
+        Ok(api)
     }
+}
+
+async fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address).await;
+    listener.with_context(|| format!("cannot listen on {address} ({setting}): is another program there?"))
 }
 
 /// Waits for the roles. The first failure stops the others and is the process's own.

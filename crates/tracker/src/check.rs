@@ -2,8 +2,8 @@
 
 use crate::app::{mail_config, open_store, webhooks_config};
 use crate::config::{Config, Sources};
-use crate::key;
 use crate::source::{Feed, Source, refusal};
+use crate::{descriptors, key};
 use qqq_core::subscription::EmailAddress;
 use qqq_core::token::TokenKey;
 use qqq_core::{Calendar, Clock, Minute, Symbol};
@@ -64,6 +64,7 @@ pub async fn run(
     let symbols = watchlist.symbols().len();
     let provider = config.feed.provider;
     line("settings", Ok(format!("{}: {symbols} symbols, provider {provider}", sources.describe())));
+    line("files", Ok(open_files(config)));
     line("calendar", Ok(today(&calendar, Minute::containing(clock.now()))));
 
     let (key, store) = match open_store(config).await {
@@ -114,6 +115,19 @@ fn store_failure(error: anyhow::Error) -> Failure {
         _ => "correct store.url",
     };
     Failure::new(error, remedy)
+}
+
+/// How many connections the limit of open files leaves room for.
+fn open_files(config: &Config) -> String {
+    let (wanted, limit) = (config.server.max_connections, descriptors::raise_limit());
+    let connections = descriptors::connections(wanted, limit);
+    let limit = limit.map_or_else(|| "as many as wanted".to_owned(), |limit| limit.to_string());
+    match connections < wanted {
+        true => {
+            format!("{limit} open: {connections} connections, fewer than server.max_connections = {wanted}")
+        }
+        false => format!("{limit} open: {connections} connections"),
+    }
 }
 
 /// What the calendar says of now.

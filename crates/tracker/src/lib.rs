@@ -7,6 +7,7 @@ pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod descriptors;
 pub mod export;
 pub mod import;
 pub mod key;

@@ -56,7 +56,7 @@ fn run() -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let code = runtime.block_on(async {
         let stop = stop_on_signals()?;
-        let clock = Arc::new(SystemClock);
+        let clock = Arc::new(SystemClock::new());
         let roles = |worker, server| Roles { worker, server };
         match cli.command {
             Command::Run(_) => App::open(config, clock).await?.run(roles(true, true), stop).await?,

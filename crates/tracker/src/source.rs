@@ -242,7 +242,7 @@ mod tests {
         let flags = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let config = load(&Sources { flags, ..Sources::default() })?;
         let (watchlist, calendar) = (config.watchlist()?, config.calendar());
-        Source::open(&config, &watchlist, &calendar, Arc::new(SystemClock), &HashMap::new())
+        Source::open(&config, &watchlist, &calendar, Arc::new(SystemClock::new()), &HashMap::new())
     }
 
     fn refused(settings: &[(&str, &str)]) -> String {

@@ -4,6 +4,7 @@ use crate::faulty::{Fault, Faulty};
 use crate::world::*;
 use axum::Router;
 use axum::http::StatusCode;
+use jiff::SignedDuration;
 use qqq_core::delivery::Outcome;
 use qqq_core::{Clock, FeedMode};
 use qqq_store::Batch;
@@ -53,6 +54,23 @@ async fn a_live_feed_that_falls_silent_in_the_session_makes_it_not_ready() {
     }
     world.commit(Batch { feed: Some(feed(FeedMode::Simulated)), ..Batch::default() }).await;
     assert_eq!(reasons(&world).await, [""; 0], "a simulated feed has its own time");
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_is_told_until_it_is_certain() {
+    let world = World::new().await;
+    world.commit_bars(&[bar("AAPL", at("2025-01-31T19:59:00Z"), "1", 1)]).await;
+    for (step, words) in [(172_800, "set forward by 172800 s"), (-3_600, "set back by 3600 s")] {
+        world.clock.doubt(Some(SignedDuration::from_secs(step)));
+        assert_eq!(reasons(&world).await, ["clock"]);
+        let router = world.router().await;
+        let problems = get(&router, "/v1/status").await.json()["problems"].to_string();
+        assert!(problems.contains(words), "{problems}");
+        let metrics = get(&router, "/metrics").await.text().to_owned();
+        assert!(metrics.contains(&format!("qqq_clock_step_seconds {step}.0")), "{metrics}");
+    }
+    world.clock.doubt(None);
+    assert_eq!(reasons(&world).await, [""; 0]);
 }
 
 #[tokio::test]

@@ -20,13 +20,21 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start(api: Api) -> Self {
+        Self::over(async move |listener, stop| api.serve(listener, stop).await).await
+    }
+
+    async fn start_metrics(api: Api) -> Self {
+        Self::over(async move |listener, stop| api.serve_metrics(listener, stop).await).await
+    }
+
+    async fn over<S>(serve: impl FnOnce(TcpListener, CancellationToken) -> S) -> Self
+    where
+        S: Future<Output = std::io::Result<()>> + Send + 'static,
+    {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        let task = tokio::spawn({
-            let stop = stop.clone();
-            async move { api.serve(listener, stop).await }
-        });
+        let task = tokio::spawn(serve(listener, stop.clone()));
         Self { address, stop, task }
     }
 
@@ -99,6 +107,10 @@ async fn quick_world() -> World {
     limits.drain = Duration::from_millis(600);
     limits.linger = Duration::from_millis(400);
     world
+}
+
+fn closing_of(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
 }
 
 fn ask_of(path: &str) -> String {
@@ -347,27 +359,69 @@ async fn answers_over_a_socket_carry_no_server_name_and_a_connection_serves_seve
 #[tokio::test]
 async fn connections_over_the_cap_are_turned_away_and_places_come_free() {
     let mut world = quick_world().await;
-    world.config.limits.header_read = Duration::from_secs(30);
     world.config.limits.connections = 3;
-    let server = Server::start(world.api().await).await;
+    let faulty = Arc::new(Faulty::over(&world));
+    let server = Server::start(world.api_over(faulty.clone()).await).await;
+    faulty.set(Fault::Wait);
     let mut held = Vec::new();
-    for _ in 0..3 {
+    for under_way in 1..=3 {
         let mut stream = server.connect().await;
-        stream.write_all(ASK).await.unwrap();
-        read_answer(&mut stream).await;
+        stream.write_all(ask_of(FROM_THE_STORE).as_bytes()).await.unwrap();
+        until(|| async { faulty.waiting() == under_way }).await;
         held.push(stream);
     }
     let mut over = server.connect().await;
     let answer = read_to_close(&mut over).await;
     assert!(answer.is_empty() || status_of(&answer) == 503, "{answer}");
-    held.pop();
-    until(|| async {
-        let mut stream = server.connect().await;
-        let _ = stream.write_all(ASK).await;
-        let mut some = [0; 12];
-        matches!(stream.read(&mut some).await, Ok(12)) && &some == b"HTTP/1.1 200"
-    })
-    .await;
+    faulty.set(Fault::None);
+    for stream in &mut held {
+        assert_eq!(status_of(&read_answer(stream).await), 404, "answered by the store");
+    }
+    assert_eq!(status_of(&server.exchange(closing_of("/healthz").as_bytes()).await), 200);
+}
+
+#[tokio::test]
+async fn when_all_places_are_taken_those_who_send_nothing_make_way() {
+    let mut world = quick_world().await;
+    world.config.limits.header_read = Duration::from_secs(60);
+    world.config.limits.connections = 3;
+    let server = Server::start(world.api().await).await;
+    let mut answered = server.connect().await;
+    answered.write_all(ASK).await.unwrap();
+    read_answer(&mut answered).await;
+    let mut silent = server.connect().await;
+    let mut half = server.connect().await;
+    half.write_all(b"POST /subscribe HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{").await.unwrap();
+
+    // Each newcomer is answered and stays, so one after another goes: the longest silent first.
+    let mut newcomers = Vec::new();
+    for gone in [&mut silent, &mut half, &mut answered] {
+        let mut newcomer = server.connect().await;
+        newcomer.write_all(ASK).await.unwrap();
+        assert_eq!(status_of(&read_answer(&mut newcomer).await), 200);
+        assert_eq!(read_to_close(gone).await, "");
+        newcomers.push(newcomer);
+    }
+}
+
+#[tokio::test]
+async fn metrics_can_have_a_listener_of_their_own() {
+    let mut world = quick_world().await;
+    world.config.metrics_apart = true;
+    world.config.limits.connections = 1;
+    let api = world.api().await;
+    let server = Server::start(api.clone()).await;
+    let operators = Server::start_metrics(api).await;
+    let refused = server.exchange(closing_of("/metrics").as_bytes()).await;
+    assert!(status_of(&refused) == 404 && refused.contains("metrics_apart"), "{refused}");
+    assert!(
+        operators.exchange(closing_of("/metrics").as_bytes()).await.contains("qqq_clock_step_seconds 0.0")
+    );
+    assert_eq!(status_of(&operators.exchange(closing_of("/healthz").as_bytes()).await), 200);
+    assert_ne!(status_of(&operators.exchange(closing_of("/readyz").as_bytes()).await), 404);
+    for path in ["/", "/v1/symbols", "/AAPL/price", "/subscribe"] {
+        assert_eq!(status_of(&operators.exchange(closing_of(path).as_bytes()).await), 404, "{path}");
+    }
 }
 
 #[tokio::test]
@@ -485,10 +539,7 @@ async fn a_reader_that_stalls_is_given_up() {
     };
     until(|| async { open().await == "1" }).await;
     until(|| async { open().await == "0" }).await;
-    assert_eq!(
-        status_of(&server.exchange(&[&ASK[..ASK.len() - 2], b"connection: close\r\n\r\n"].concat()).await),
-        200
-    );
+    assert_eq!(status_of(&server.exchange(closing_of("/healthz").as_bytes()).await), 200);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::BodyExt;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use prometheus_client::registry::Registry;
 use qqq_api::{Api, ApiConfig, Dashboard};
 use qqq_core::alert::Occurrence;
@@ -26,17 +26,26 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 /// A clock that stands where it is put.
-pub(crate) struct TestClock(Mutex<Timestamp>);
+pub(crate) struct TestClock(Mutex<(Timestamp, Option<SignedDuration>)>);
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
-        *self.0.lock().unwrap()
+        self.0.lock().unwrap().0
+    }
+
+    fn step(&self) -> Option<SignedDuration> {
+        self.0.lock().unwrap().1
     }
 }
 
 impl TestClock {
     pub(crate) fn set(&self, text: &str) {
-        *self.0.lock().unwrap() = text.parse().unwrap();
+        self.0.lock().unwrap().0 = text.parse().unwrap();
+    }
+
+    /// The wall clock is this far from it.
+    pub(crate) fn doubt(&self, step: Option<SignedDuration>) {
+        self.0.lock().unwrap().1 = step;
     }
 }
 
@@ -61,7 +70,7 @@ impl World {
         config.dashboard = dashboard();
         Self {
             store,
-            clock: Arc::new(TestClock(Mutex::new(NOW.parse().unwrap()))),
+            clock: Arc::new(TestClock(Mutex::new((NOW.parse().unwrap(), None)))),
             config,
             calendar: Arc::new(Calendar::new(Market::Xnas, false, [])),
             watchlist: Arc::new(Watchlist::new(DEFAULT_SYMBOLS.map(symbol), []).unwrap()),
@@ -105,7 +114,7 @@ impl World {
     /// The deliveries owed now, taken out of the store.
     pub(crate) async fn claim(&self) -> Vec<Delivery> {
         let now = self.clock.now();
-        let lease = now.checked_add(jiff::SignedDuration::from_secs(60)).unwrap();
+        let lease = now.checked_add(SignedDuration::from_secs(60)).unwrap();
         self.store.claim(now, lease, 100, Budget { messages: 1_000, per_seconds: 60 }).await.unwrap()
     }
 
@@ -311,7 +320,7 @@ pub(crate) fn alert(name: &str, metric: Metric, start: Minute) -> Alert {
         feed: "iex".parse().unwrap(),
         revision: 0,
         state: AlertState::Raised,
-        raised_at: start.end().checked_add(jiff::SignedDuration::from_millis(4_120)).unwrap(),
+        raised_at: start.end().checked_add(SignedDuration::from_millis(4_120)).unwrap(),
         occurrences: vec![Occurrence { start, value: 151_234 }],
     }
 }

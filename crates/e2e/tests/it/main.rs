@@ -13,6 +13,7 @@ mod failover;
 mod files;
 mod flow;
 mod kill;
+mod machine;
 mod mail;
 mod provider;
 mod python;

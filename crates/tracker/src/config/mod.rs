@@ -351,13 +351,17 @@ pub struct ServerConfig {
     /// Address and port to listen on.
     #[serde(deserialize_with = "value::socket_address")]
     pub listen: SocketAddr,
+    /// Address and port of a listener of their own for health, readiness and metrics, which then are not at `listen`.
+    /// Empty: none.
+    #[serde(with = "value::optional_socket_address")]
+    pub metrics_listen: Option<SocketAddr>,
     /// How browsers and mail readers reach it: links in mails begin with it. Where only `listen` is set, that.
     pub public_url: String,
     /// Addresses or networks of reverse proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Text<Network>>,
     /// Origins whose pages may call the API from a browser: `["https://example.org"]`, or `["*"]`.
     pub cors_origins: Vec<Text<qqq_api::Origin>>,
-    /// Connections at once.
+    /// Connections at once; fewer where the limit of open files leaves room for no more.
     pub max_connections: usize,
     /// Connections at once from one address.
     pub max_connections_per_client: usize,
@@ -374,6 +378,7 @@ impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            metrics_listen: None,
             public_url: "http://127.0.0.1:8080".to_owned(),
             trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),

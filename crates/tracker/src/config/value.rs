@@ -179,6 +179,32 @@ pub(super) fn socket_address<'de, D: Deserializer<'de>>(
     })
 }
 
+/// The same, or an empty text for none.
+pub(super) mod optional_socket_address {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::IntoDeserializer as _};
+    use std::net::SocketAddr;
+
+    pub(crate) fn serialize<S: Serializer>(
+        address: &Option<SocketAddr>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match address {
+            Some(address) => serializer.collect_str(address),
+            None => serializer.serialize_str(""),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<SocketAddr>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.is_empty() {
+            return Ok(None);
+        }
+        super::socket_address(text.into_deserializer()).map(Some)
+    }
+}
+
 /// A ratio is a TOML number (`3.0`), or text (`"2.5"`).
 pub(super) mod ratio {
     use qqq_core::rule::Ratio;
