@@ -3,9 +3,9 @@
 use crate::Api;
 use crate::answer::{Answer, JSON, NOT_KEPT};
 use crate::client::Network;
-use crate::fields::{Fields, must_be_json, time_of};
+use crate::fields::{Fields, must_be_json};
 use crate::gate::{Full, Gate, Seat};
-use crate::openapi::{MetricWord, TickerText};
+use crate::openapi::{MetricWord, MomentText, TickerText};
 use crate::problem::Problem;
 use crate::rule::{RuleIn, RuleOut, RuleShape, rule_of};
 use crate::shape::AlertOut;
@@ -14,7 +14,7 @@ use axum::http::header;
 use axum::response::Response;
 use prometheus_client::metrics::gauge::Gauge;
 use qqq_core::backtest::{Backtest, Day, Report};
-use qqq_core::{Bar, Calendar, Metric, Minute, RuleName, SpikeRule, Symbol};
+use qqq_core::{Bar, Calendar, Metric, Minute, Moment, RuleName, SpikeRule, Symbol};
 use qqq_store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -214,10 +214,10 @@ struct BacktestIn {
     #[schema(value_type = Option<RuleIn>)]
     rule: Option<Value>,
     /// First instant, UTC. Default: 30 days before `to`.
-    #[schema(format = DateTime, example = "2025-01-27T00:00:00Z")]
+    #[schema(value_type = Option<MomentText>, example = "2025-01-27")]
     from: Option<String>,
     /// First instant beyond, UTC. Default: the end of the newest bar.
-    #[schema(format = DateTime, example = "2025-02-01T00:00:00Z")]
+    #[schema(value_type = Option<MomentText>, example = "2025-02-01T00:00:00Z")]
     to: Option<String>,
 }
 
@@ -383,8 +383,9 @@ impl Api {
         let extended = self.0.calendar.tracks_extended_hours();
         let rule = rule_of(fields, "rule", metric.flatten(), extended);
         let newest = self.snapshot().newest_end().map_or(self.snapshot().minute, Minute::containing);
-        let to = time(fields, "to", newest);
-        let from = to.and_then(|to| time(fields, "from", to.plus(-USUAL_DAYS * Minute::PER_DAY)));
+        let calendar = &self.0.calendar;
+        let to = moment(fields, "to", newest, calendar);
+        let from = to.and_then(|to| moment(fields, "from", to.plus(-USUAL_DAYS * Minute::PER_DAY), calendar));
         let (symbols, metric, rule, from, to) = (symbols?, metric?, rule?, from?, to?);
         let days = (to.since(from) + Minute::PER_DAY - 1) / Minute::PER_DAY;
         if from >= to {
@@ -436,17 +437,19 @@ impl Api {
     }
 }
 
-/// The minute of a time, or `default` where none is given.
-fn time(fields: &mut Fields, name: &str, default: Minute) -> Option<Minute> {
+/// The first minute that starts at a moment or later, or `default` where none is given.
+fn moment(fields: &mut Fields, name: &str, default: Minute, calendar: &Calendar) -> Option<Minute> {
     let value = match fields.value(name) {
         None | Some(Value::Null) => return Some(default),
         Some(value) => value,
     };
-    let at = time_of(&value);
-    if at.is_none() {
-        fields.wrong(name, "must be a time such as 2025-01-31T20:59:00Z");
+    match value.as_str().unwrap_or_default().parse::<Moment>() {
+        Ok(moment) => Some(moment.minute(calendar)),
+        Err(error) => {
+            fields.wrong(name, error.to_string());
+            None
+        }
     }
-    at.map(Minute::containing)
 }
 
 #[cfg(test)]

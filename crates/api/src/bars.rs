@@ -6,7 +6,7 @@
 use crate::Api;
 use crate::accept::Format;
 use crate::answer::{Answer, CSV, REVALIDATE};
-use crate::openapi::{IntervalWord, TickerText};
+use crate::openapi::{IntervalWord, MomentText, TickerText};
 use crate::original::not_tracked;
 use crate::problem::Problem;
 use crate::query::Query;
@@ -71,10 +71,10 @@ struct Wanted {
         in the `Link` header alone.",
     params(
         ("symbol" = TickerText, Path, description = "A tracked ticker", example = "META"),
-        ("from" = Option<String>, Query, format = DateTime, description = "First instant. Default: so long before `to`, or \
+        ("from" = Option<MomentText>, Query, description = "First instant. Default: so long before `to`, or \
             before the end of the newest bar: `1m` 24 hours, `5m` 7 days, `15m` 14, `1h` 30, `1d` 90.",
             example = "2025-01-31T14:30:00Z"),
-        ("to" = Option<String>, Query, format = DateTime, description = "First instant beyond. Default: no end.",
+        ("to" = Option<MomentText>, Query, description = "First instant beyond. Default: no end.",
             example = "2025-01-31T21:00:00Z"),
         ("interval" = Option<IntervalWord>, Query, description = "How much time a bar covers. Default: `1m`.", example = "5m"),
         ("limit" = Option<u16>, Query, minimum = 1, maximum = 1000, description = "Most entries of a page. Default: 1000.", example = 100),
@@ -107,7 +107,11 @@ pub(crate) async fn bars(
     let (id, symbol) = api.tracked(&text).ok_or_else(|| not_tracked(&text))?;
     let format = Format::negotiate(&headers)?;
     let interval = query.interval()?;
-    let (from, to, cursor) = (query.time("from")?, query.time("to")?, query.minute_cursor()?);
+    let (from, to, cursor) = (
+        query.moment("from", &api.0.calendar)?,
+        query.moment("to", &api.0.calendar)?,
+        query.minute_cursor()?,
+    );
     let limit = query.limit(BARS_PER_PAGE)?;
     let ticker = Arc::clone(api.snapshot().tickers.get(id).ok_or_else(Problem::internal)?);
     let newest = ticker.newest().map(|newest| newest.bar.start.plus(1));

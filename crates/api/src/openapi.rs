@@ -21,7 +21,7 @@ use qqq_store::DeliveryState;
 use std::borrow::Cow;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::Operation;
-use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::openapi::schema::{AnyOfBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response as Described, ResponseBuilder};
 use utoipa::{Modify, OpenApi as _, PartialSchema, ToSchema};
@@ -49,7 +49,7 @@ use utoipa::{Modify, OpenApi as _, PartialSchema, ToSchema};
         (name = "original", description = "The first endpoints, kept for good"),
         (name = "service", description = "The server about itself"),
     ),
-    components(schemas(Document<'static>, MetricWord, RankedByWord, IntervalWord, TickerText, RuleShape)),
+    components(schemas(Document<'static>, MetricWord, RankedByWord, IntervalWord, TickerText, MomentText, RuleShape)),
     modifiers(&Security),
 )]
 struct Head;
@@ -190,6 +190,29 @@ impl PartialSchema for TickerText {
 impl ToSchema for TickerText {
     fn name() -> Cow<'static, str> {
         Cow::Borrowed("Ticker")
+    }
+}
+
+/// A moment in a query or a body.
+pub(crate) struct MomentText;
+
+impl PartialSchema for MomentText {
+    fn schema() -> RefOr<Schema> {
+        let text = |format| {
+            ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(format)))
+        };
+        AnyOfBuilder::new()
+            .item(text(KnownFormat::DateTime))
+            .item(text(KnownFormat::Date))
+            .description(Some("A time, or a day: midnight in New York."))
+            .examples(["2025-01-31T14:30:00Z", "2025-01-31"])
+            .into()
+    }
+}
+
+impl ToSchema for MomentText {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("Moment")
     }
 }
 

@@ -1,11 +1,11 @@
 //! Query strings: every key known, given once, and well-formed, or a 400 that says which is not.
 
 use crate::problem::Problem;
-use jiff::Timestamp;
 use jiff::civil::Date;
 use qqq_core::aggregate::InvalidInterval;
+use qqq_core::moment::InvalidMoment;
 use qqq_core::rule::InvalidRule;
-use qqq_core::{AlertId, Interval, Metric, Minute, RuleName};
+use qqq_core::{AlertId, Calendar, Interval, Metric, Minute, Moment, RuleName};
 
 /// Longest page.
 const MOST_ITEMS: usize = 1_000;
@@ -69,14 +69,13 @@ impl Query {
             .ok_or_else(|| invalid("limit", "must be a whole number from 1 to 1000"))
     }
 
-    /// The first minute that starts at a time (RFC 3339) or later.
-    pub(crate) fn time(&self, key: &str) -> Result<Option<Minute>, Problem> {
+    /// The first minute that starts at a moment or later.
+    pub(crate) fn moment(&self, key: &str, calendar: &Calendar) -> Result<Option<Minute>, Problem> {
         let Some(text) = self.get(key) else { return Ok(None) };
-        let at: Timestamp = text.parse().map_err(|_| {
-            invalid(key, "must be a time such as 2025-01-31T20:59:00Z (a `+` is sent as %2B)")
-        })?;
-        let minute = Minute::containing(at);
-        Ok(Some(if minute.start() < at { minute.plus(1) } else { minute }))
+        let moment: Moment = text
+            .parse()
+            .map_err(|error: InvalidMoment| invalid(key, &format!("{error} (a `+` is sent as %2B)")))?;
+        Ok(Some(moment.minute(calendar)))
     }
 
     /// A New York date, of 1900 to 2199: what bars can be of.
@@ -135,10 +134,16 @@ fn unusable_cursor() -> Problem {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use qqq_core::calendar::Market;
 
     fn since(text: &str) -> Option<String> {
         let query = format!("since={text}");
-        Query::parse(Some(&query), &["since"]).unwrap().time("since").ok()?.map(|minute| minute.to_string())
+        let calendar = Calendar::new(Market::Xnas, false, []);
+        Query::parse(Some(&query), &["since"])
+            .unwrap()
+            .moment("since", &calendar)
+            .ok()?
+            .map(|minute| minute.to_string())
     }
 
     #[test]
@@ -146,7 +151,8 @@ mod tests {
         assert_eq!(since("2025-01-31T20:59:00Z").unwrap(), "2025-01-31T20:59:00Z");
         assert_eq!(since("2025-01-31T20:59:00.001Z").unwrap(), "2025-01-31T21:00:00Z");
         assert_eq!(since("2025-01-31T15:59:00-05:00").unwrap(), "2025-01-31T20:59:00Z");
-        for text in ["yesterday", "2025-01-31", "20:59", "2025-01-31T20:59:00", "1e9"] {
+        assert_eq!(since("2025-01-31").unwrap(), "2025-01-31T05:00:00Z");
+        for text in ["yesterday", "20:59", "2025-01-31T20:59:00", "1e9"] {
             assert_eq!(since(text), None, "{text}");
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::Api;
 use crate::answer::Answer;
-use crate::openapi::{MetricWord, RankedByWord, TickerText};
+use crate::openapi::{MetricWord, MomentText, RankedByWord, TickerText};
 use crate::original::not_tracked;
 use crate::problem::Problem;
 use crate::query::{Query, cursor_after, invalid};
@@ -138,7 +138,7 @@ pub(crate) async fn rankings(
         ("symbol" = Option<TickerText>, Query, description = "Only of this ticker.", example = "META"),
         ("metric" = Option<MetricWord>, Query, description = "Only of this metric.", example = "volume"),
         ("rule" = Option<String>, Query, max_length = 300, description = "Only by this rule: `spike`, or the text of one.", example = "spike"),
-        ("since" = Option<String>, Query, format = DateTime, description = "Only of bars that start then or later.",
+        ("since" = Option<MomentText>, Query, description = "Only of bars that start then or later.",
             example = "2025-01-31T14:30:00Z"),
         ("limit" = Option<u16>, Query, minimum = 1, maximum = 1000, description = "Most entries of a page. Default: 100.", example = 100),
         ("cursor" = Option<String>, Query, pattern = "^(-?[0-9]{1,9}\\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})?$", description = "`next_cursor` of the page before; empty: from the beginning."),
@@ -161,7 +161,7 @@ pub(crate) async fn alerts(
         symbol: symbol.map(|(_, symbol)| symbol),
         metric: query.metric()?,
         rule: query.rule()?,
-        since: query.time("since")?,
+        since: query.moment("since", &api.0.calendar)?,
         after: query.alert_cursor()?,
         limit: query.limit(ALERTS_PER_PAGE)?,
     };

@@ -18,7 +18,12 @@ pub(crate) struct Fields {
 
 impl Fields {
     pub(crate) fn new() -> Self {
-        Self { splitter: csv_core::Reader::new(), text: vec![0; MAX_ROW], ends: [0; MAX_COLUMNS], count: 0 }
+        Self::separated_by(b',')
+    }
+
+    pub(crate) fn separated_by(separator: u8) -> Self {
+        let splitter = csv_core::ReaderBuilder::new().delimiter(separator).build();
+        Self { splitter, text: vec![0; MAX_ROW], ends: [0; MAX_COLUMNS], count: 0 }
     }
 
     pub(crate) fn split(&mut self, line: &[u8]) -> Result<(), String> {

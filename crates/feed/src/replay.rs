@@ -1,9 +1,9 @@
 //! Plays recorded bars: a [`Tape`] over files of bars.
 
-use crate::bar_file::{self, Row};
+use crate::bar_file::{self, Labels, ReadOptions, Row};
 use crate::{FeedError, FeedErrorKind, Reject, Tape, Tick};
 use async_trait::async_trait;
-use qqq_core::{Bar, Calendar, FeedInfo, FeedLabel, FeedMode, Minute, Watchlist};
+use qqq_core::{Bar, Calendar, FeedInfo, FeedMode, Minute, Watchlist};
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
@@ -98,18 +98,21 @@ impl Replay {
     /// Reads a file, or all files of bars in a folder, and sorts their bars by time. A later bar of the same
     /// symbol and minute is a revision and stays behind the earlier one.
     ///
-    /// `label` is what the bars will carry. Blocks on the disk. It is an error if there is no bar of a
+    /// All bars will carry the label that `options` give. Blocks on the disk. It is an error if there is no bar of a
     /// tracked symbol, or more than [`MAX_BARS`].
     pub fn open(
         path: &Path,
         speed: ReplaySpeed,
         watchlist: &Watchlist,
         calendar: &Calendar,
-        label: FeedLabel,
+        options: impl Into<ReadOptions>,
     ) -> Result<Self, FeedError> {
+        let mut options = options.into();
+        let label = options.labels.otherwise();
+        options.labels = Labels::All(label);
         let (mut bars, mut rejects, mut rejected, mut not_tracked) = (Vec::new(), Vec::new(), 0_usize, 0);
-        for file in bar_file::files(path)? {
-            for row in bar_file::open(&file, label)?.tracked_by(watchlist, calendar) {
+        for source in bar_file::sources(&[path.to_owned()]) {
+            for row in source?.open(&options)?.tracked_by(watchlist, calendar) {
                 match row? {
                     Row::Bar(_) if bars.len() == MAX_BARS => {
                         let what =
@@ -121,7 +124,7 @@ impl Replay {
                     Row::Rejected(reject) => {
                         rejected += 1;
                         if rejects.len() < MAX_REJECTS {
-                            rejects.push(reject);
+                            rejects.push(Reject::from(reject));
                         }
                     }
                 }

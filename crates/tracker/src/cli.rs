@@ -2,13 +2,11 @@
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use jiff::Timestamp;
-use jiff::civil::Date;
 use qqq_core::channel::WebhookUrl;
 use qqq_core::delivery::DeliveryId;
 use qqq_core::subscription::{EmailAddress, SubscriptionId};
-use qqq_core::{Calendar, FeedLabel, Metric, Minute, RuleName, Symbol, Watchlist};
-use qqq_feed::bar_file::Format;
+use qqq_core::{FeedLabel, Metric, Moment, RuleName, Symbol, Watchlist};
+use qqq_feed::bar_file::{ColumnNames, FileZone, Format, Labels, ReadOptions};
 use qqq_store::{DeliveryState, Selection};
 use std::fmt;
 use std::path::PathBuf;
@@ -51,9 +49,11 @@ pub enum Command {
     Server(RunArgs),
     /// Bars from CSV or Parquet files into the store
     ///
-    /// Columns by name: symbol, start (or time_utc), open, high, low, close, volume, and vwap, trades and feed where
-    /// known; CSV gzipped too. Importing again changes nothing, so an import that was interrupted is simply
-    /// repeated.
+    /// Columns by name: symbol, start, open, high, low, close, volume, and vwap, trades and feed where known; other programs'
+    /// names for them are known (ticker, timestamp, window_start, transactions, ...). Files may be packed (.gz, .zst, .zip).
+    /// Importing again changes nothing, so an import that was interrupted is simply repeated.
+    ///
+    /// A file that cannot be read does not stop the others. Exit code 1 where one failed, or had no row that could be used.
     Import(ImportArgs),
     /// Bars from the store into a CSV or Parquet file
     ///
@@ -114,12 +114,33 @@ pub struct CheckArgs {
     pub mail_to: Option<EmailAddress>,
 }
 
+/// How files of bars are read, where they do not say it themselves
+#[derive(Debug, Args)]
+pub struct ReadingArgs {
+    /// The zone of times that say none: America/New_York, UTC, -05:00 [default: such times are refused]
+    #[arg(long, value_name = "ZONE", allow_hyphen_values = true)]
+    pub zone: Option<FileZone>,
+    /// What columns are called whose names are not known: start=window_start,trades=n
+    #[arg(long, value_name = "COLUMN=NAME,...")]
+    pub columns: Option<ColumnNames>,
+}
+
+impl ReadingArgs {
+    /// The same, with the labels of the bars.
+    pub fn options(&self, labels: Labels) -> ReadOptions {
+        ReadOptions { labels, zone: self.zone.clone(), columns: self.columns.clone().unwrap_or_default() }
+    }
+}
+
 /// `import`
 #[derive(Debug, Args)]
 pub struct ImportArgs {
-    /// CSV, CSV.gz or Parquet files, or folders of them
+    /// CSV or Parquet files, packed or not, or folders of them
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    /// How they are read.
+    #[command(flatten)]
+    pub reading: ReadingArgs,
     /// The feed all bars came from: only bars of the running feed count as its history (iex, sip, yahoo, ...)
     /// [default: what the column feed says, else import]
     #[arg(long, value_name = "LABEL", value_parser = real_feed)]
@@ -152,39 +173,6 @@ pub struct ExportArgs {
     pub force: bool,
 }
 
-/// A time, or the first instant of a New York day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moment {
-    /// An instant.
-    At(Timestamp),
-    /// Midnight.
-    Day(Date),
-}
-
-impl Moment {
-    /// The first minute that starts then or later.
-    pub fn minute(self, calendar: &Calendar) -> Minute {
-        match self {
-            Self::Day(day) => calendar.midnight(day),
-            Self::At(at) => {
-                let minute = Minute::containing(at);
-                if minute.start() < at { minute.plus(1) } else { minute }
-            }
-        }
-    }
-}
-
-impl FromStr for Moment {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let at = text.parse().map(Self::At);
-        at.or_else(|_| text.parse().map(Self::Day)).map_err(|_: jiff::Error| {
-            "it must be a time like 2025-01-31T14:30:00Z or a day like 2025-01-31".to_owned()
-        })
-    }
-}
-
 const BACKTEST_EXAMPLES: &str = "\
 Examples:
   qqq-tracker backtest
@@ -194,9 +182,12 @@ Examples:
 /// `backtest`
 #[derive(Debug, Args)]
 pub struct BacktestArgs {
-    /// CSV, CSV.gz or Parquet files, or folders of them [default: the store]
+    /// CSV or Parquet files, packed or not, or folders of them [default: the store]
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    /// How they are read.
+    #[command(flatten)]
+    pub reading: ReadingArgs,
     /// The rule: spike, as the configuration has it, or one with settings of its own
     #[arg(long, value_name = "RULE", default_value = RuleName::HOUSE)]
     pub rule: RuleName,

@@ -2,12 +2,12 @@
 //! whole, and nobody needs to stop for it.
 
 use crate::app::open_store;
-use crate::cli::{ExportArgs, Moment};
+use crate::cli::ExportArgs;
 use crate::config::{Config, ConfigError};
 use crate::progress;
 use anyhow::{Context as _, bail, ensure};
 use indicatif::{HumanCount, ProgressBar};
-use qqq_core::{Bar, Calendar, Minute, Symbol};
+use qqq_core::{Bar, Calendar, Minute, Moment, Symbol};
 use qqq_feed::bar_file::{BarWriter, Format};
 use qqq_store::Store;
 use std::collections::BTreeSet;

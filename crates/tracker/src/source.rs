@@ -3,6 +3,7 @@
 use crate::config::{Config, ConfigError, ProviderName, parse_url};
 use jiff::Timestamp;
 use qqq_core::{Calendar, Clock, FeedInfo, FeedLabel, Minute, Watchlist};
+use qqq_feed::bar_file::ReadOptions;
 use qqq_feed::{
     Alpaca, AlpacaConfig, FeedError, FeedErrorKind, Finnhub, FinnhubConfig, Iex, IexConfig, Provider, Replay,
     ReplaySpeed, Sim, SimConfig, Tape, Yahoo, YahooConfig,
@@ -86,7 +87,13 @@ impl Source {
                     .parse()
                     .map_err(|error| ConfigError::value("feed.replay.speed", error))?;
                 let label = FeedLabel::new(REPLAY_LABEL)?;
-                let replay = Replay::open(&feed.replay.path, speed, watchlist, calendar, label);
+                let replay = Replay::open(
+                    &feed.replay.path,
+                    speed,
+                    watchlist,
+                    calendar,
+                    replay_options(config, label)?,
+                );
                 let replay = settled("feed.replay.path", replay)?;
                 Self::Tape(Box::new(match newest.get(&label).copied() {
                     Some(newest) => replay.resume_after(newest),
@@ -99,6 +106,18 @@ impl Source {
             }
         })
     }
+}
+
+/// How the files of a recording are read.
+fn replay_options(config: &Config, label: FeedLabel) -> Result<ReadOptions, ConfigError> {
+    let section = &config.feed.replay;
+    let zone = match section.zone.as_str() {
+        "" => None,
+        zone => Some(zone.parse().map_err(|error| ConfigError::value("feed.replay.zone", error))?),
+    };
+    let columns =
+        section.columns.parse().map_err(|error| ConfigError::value("feed.replay.columns", error))?;
+    Ok(ReadOptions { labels: label.into(), zone, columns })
 }
 
 /// Sets up one provider.

@@ -183,11 +183,11 @@ fn an_import_tells_what_became_of_every_row_and_can_be_repeated() {
     let said = run(&tracker, &["import", "bars.csv", "--feed", "iex", "--rejects", "rejects.txt"], 0);
     assert!(said.out.contains("27 rows read: 2 new, 1 revised, 19 unchanged, 3 rejected"), "{}", said.out);
     assert!(said.out.contains("1 rows lie outside the hours that count"), "{}", said.out);
-    assert!(said.out.contains("1 rows are of symbols not on the watchlist"), "{}", said.out);
+    assert!(said.out.contains("not on the watchlist (watchlist.symbols): ZZZZ 1\n"), "{}", said.out);
     let rejects = fs::read_to_string(tracker.folder().join("rejects.txt")).expect("the rejects");
     // Behind the header and 23 good rows.
     for (line, reason) in [(25, "column start"), (26, "column close"), (27, "2 fields")] {
-        for told in [&said.err, &rejects] {
+        for told in [&said.out, &rejects] {
             let found = told.lines().find(|told| told.contains(&format!("bars.csv:line {line}:")));
             assert!(found.is_some_and(|found| found.contains(reason)), "line {line}, {reason}: {told}");
         }

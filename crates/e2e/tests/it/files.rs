@@ -159,12 +159,14 @@ fn a_data_frames_own_file_is_read_as_the_prices_it_prints() {
     let before = content(&tracker);
     let path = |name: &str| tracker.folder().join(name).display().to_string();
     fs::write(path("bars.csv"), &before).expect("a file");
-    for (compression, unit) in [("zstd", "us"), ("snappy", "ns"), ("gzip", "ms"), ("uncompressed", "us")] {
+    for (compression, unit) in [("zstd", "us"), ("brotli", "ns"), ("lz4", "ms"), ("uncompressed", "us")] {
         let name = format!("frame-{compression}.parquet");
         python::run(&python, "write_bars.py", &[&path("bars.csv"), &path(&name), compression, unit]);
         let mut other = tracker.beside();
         other.set("store.url", format!("sqlite://data/{compression}.db"));
-        done(&other, &["import", &name]);
+        let said = failed(&other, &["import", &name]);
+        assert!(said.contains("the times of the column start have no zone: --zone says which"), "{said}");
+        done(&other, &["import", &name, "--zone", "UTC"]);
         assert!(content(&other) == before, "{compression}, {unit}: other rows came back");
     }
 }
@@ -330,8 +332,8 @@ fn an_export_needs_nobody_to_stop_and_simulated_bars_stay_what_they_are() {
     assert_eq!(tracker.http().get("/healthz").status, 200);
     let mut other = tracker.beside();
     other.set("store.url", "sqlite://data/other.db");
-    let said = done(&other, &["import", "live.parquet"]);
-    assert!(said.contains(" 0 new, 0 revised, 0 unchanged"), "{said}");
+    let said = failed(&other, &["import", "live.parquet"]);
+    assert!(said.contains("live.parquet: each of its"), "{said}");
     assert_eq!(bars(&content(&other)), 0, "invented bars were taken for real ones");
 }
 
@@ -372,6 +374,91 @@ fn a_damaged_parquet_file_ends_an_import_with_1_and_changes_nothing() {
         assert!(said.contains(&format!("{name}: cannot be read")), "{said}");
     }
     assert_eq!(bars(&content(&tracker)), 2_000);
+}
+
+/// A file of bars of some symbols, a minute each.
+fn write_bars(tracker: &Tracker, name: &str, symbols: &[&str]) {
+    let mut text = "symbol,start,open,high,low,close,volume\n".to_owned();
+    for (minute, symbol) in symbols.iter().enumerate() {
+        let _ = writeln!(text, "{symbol},2024-07-03T13:{:02}:00Z,1,1,1,1,1", 30 + minute);
+    }
+    let path = tracker.folder().join(name);
+    fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+    fs::write(path, text).expect("a file");
+}
+
+#[test]
+fn a_file_that_fails_does_not_stop_the_others_and_the_exit_code_tells() {
+    let tracker = Tracker::new();
+    let import = |code: i32, arguments: &[&str]| -> (String, String) {
+        let output = tracker.output(&[&["import"], arguments].concat(), PATIENCE);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {out}{err}");
+        (out, err)
+    };
+    // Files with nothing in them are usual, and named.
+    write_bars(&tracker, "day/a.csv", &["NVDA"]);
+    write_bars(&tracker, "day/b.csv", &[]);
+    write_bars(&tracker, "day/c.csv", &["AAPL"]);
+    fs::write(tracker.folder().join("day/d.csv"), "").expect("a file");
+    let (out, err) = import(0, &["day"]);
+    assert!(out.contains("2 rows read: 2 new"), "{out}");
+    assert!(err.contains("b.csv: holds no bars") && err.contains("d.csv: holds no bars"), "{err}");
+
+    // What comes behind a file that cannot be read is read.
+    fs::write(tracker.folder().join("day/b.csv"), "<html>Sign in</html>").expect("a file");
+    write_bars(&tracker, "day/e.csv", &["NVDA", "MSFT", "IBM", "T", "IBM"]);
+    let (out, err) = import(1, &["nowhere.csv", "day"]);
+    assert!(out.contains("7 rows read: 1 new, 0 revised, 3 unchanged, 0 rejected"), "{out}");
+    assert!(
+        out.contains("3 rows are of symbols not on the watchlist (watchlist.symbols): IBM 2, T 1\n"),
+        "{out}"
+    );
+    assert!(err.contains("failed: nowhere.csv: cannot be read"), "{err}");
+    assert!(err.contains("b.csv: it is a web page") && err.contains("2 files failed"), "{err}");
+
+    // Symbols that are not tracked are no mistake. Rows that are all rejected are.
+    write_bars(&tracker, "others.csv", &["IBM"]);
+    import(0, &["others.csv"]);
+    let header = "symbol,start,open,high,low,close,volume\n";
+    let rows = "NVDA,2024-07-03 09:30,1,1,1,1,1\nNVDA,2024-07-03 09:31,1,1,1,1,1\n";
+    fs::write(tracker.folder().join("zoneless.csv"), format!("{header}{rows}")).expect("a file");
+    let (out, err) = import(1, &["zoneless.csv"]);
+    assert!(out.contains("2 rejected: column start: has no zone, and none was given (--zone"), "{out}");
+    assert!(
+        out.contains("first: zoneless.csv:line 2: column start: `2024-07-03 09:30` has no zone"),
+        "{out}"
+    );
+    assert!(err.contains("zoneless.csv: each of its 2 rows was rejected"), "{err}");
+    let (out, _) = import(0, &["zoneless.csv", "--zone", "America/New_York", "--columns", "volume=Volume"]);
+    assert!(
+        out.contains("2 rows read: 1 new, 1 revised") || out.contains("2 rows read: 1 new, 0 revised, 1"),
+        "{out}"
+    );
+    let (_, err) = import(2, &["zoneless.csv", "--zone", "New York"]);
+    assert!(err.contains("`New York` is not a time zone") && err.contains("America/New_York"), "{err}");
+    let (_, err) = import(2, &["zoneless.csv", "--columns", "begin=start"]);
+    assert!(err.contains("`begin` names no column"), "{err}");
+}
+
+#[test]
+fn a_recording_without_a_zone_is_played_in_the_zone_of_its_settings() {
+    let mut tracker = anywhere();
+    let header = "symbol,begin,open,high,low,close,volume\n";
+    let row = "NVDA,2024-07-03 09:30,1,1,1,1,1\n";
+    fs::write(tracker.folder().join("day.csv"), format!("{header}{row}")).expect("a file");
+    tracker.set("feed.provider", "replay").set("feed.replay.path", "day.csv");
+    tracker.set("feed.replay.columns", "start=begin");
+    let said = failed(&tracker, &["worker", "--once"]);
+    assert!(said.contains("has no zone") && said.contains("feed.replay.zone"), "{said}");
+    tracker.set("feed.replay.zone", "America/New_York");
+    done(&tracker, &["worker", "--once"]);
+    assert!(content(&tracker).contains("NVDA,2024-07-03T13:30:00Z"), "{}", content(&tracker));
+    // A backtest of files is told the same way.
+    let said = failed(&tracker, &["backtest", "day.csv", "--columns", "start=begin"]);
+    assert!(said.contains("has no zone"), "{said}");
+    done(&tracker, &["backtest", "day.csv", "--columns", "start=begin", "--zone", "-04:00"]);
 }
 
 #[test]

@@ -1,137 +1,189 @@
-//! Reads CSV files, plain or gzipped.
+//! Reads CSV files: as we write them, and as spreadsheets, databases and web pages do.
 //!
-//! The header is required and names the columns, in any order. `time_utc` stands for `start` too, other columns
-//! are ignored.
+//! The header is required and names the columns, in any order; columns that are not known are ignored. What separates
+//! them (comma, semicolon, tab or `|`), the header tells; whether a comma is a decimal mark, the prices do.
 
-use super::column::{Column, Columns};
-use super::{Cells, Row, file_error, refusal};
+use super::column::{Column, ColumnNames, Columns};
+use super::foreign;
+use super::number::Mark;
+use super::time::{self, Zone};
+use super::{Cells, Refusal, Row};
 use crate::csv_text::{Fields, Line, Lines, MAX_ROW};
-use crate::{FeedError, Reject};
-use flate2::bufread::MultiGzDecoder;
 use jiff::Timestamp;
-use qqq_core::decimal::{self, Excess};
-use qqq_core::{FeedLabel, Minute, Price, Symbol, Volume};
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use jiff::tz::TimeZone;
+use qqq_core::{FeedLabel, Price, Symbol, Volume};
+use std::io::{BufReader, Cursor, Read};
 
 /// The header, as error messages quote it.
 pub const HEADER: &str = "symbol,start,open,high,low,close,volume[,vwap,trades,feed]";
 
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
 /// The rows of one file, in its order.
 pub(super) struct CsvRows {
-    path: PathBuf,
     lines: Lines,
     fields: Fields,
-    columns: Columns,
-    /// Fields of the header.
-    width: usize,
-    taken: Arc<AtomicU64>,
+    dialect: Dialect,
+    /// The header as it stands: files that were put together have it again.
+    header: Vec<u8>,
     ended: bool,
 }
 
+/// What a file's header says about its rows.
+#[derive(Clone, Copy)]
+struct Dialect {
+    separator: u8,
+    columns: Columns,
+    /// Fields of the header, and how many of them have names.
+    width: usize,
+    named: usize,
+    mark: Mark,
+}
+
 impl CsvRows {
-    /// Reads the header. Whether the file is gzipped is told by its first bytes, not by its name.
-    pub(super) fn open(path: &Path, mut input: BufReader<Counted>) -> Result<Self, FeedError> {
-        let cannot = |error| file_error(path, format_args!("cannot be read: {error}"));
-        let taken = Arc::clone(&input.get_ref().taken);
-        let is_gzip = input.fill_buf().map_err(cannot)?.starts_with(&GZIP_MAGIC);
-        let mut lines = Lines::new(if is_gzip {
-            Box::new(BufReader::with_capacity(MAX_ROW, MultiGzDecoder::new(input)))
-        } else {
-            Box::new(input)
-        });
-        let mut fields = Fields::new();
-        let columns = loop {
-            match lines.advance().map_err(cannot)? {
-                Line::End => return Err(file_error(path, format_args!("no header; expected is {HEADER}"))),
+    /// Reads the header. A text without anything in it has no rows.
+    pub(super) fn open(
+        head: Vec<u8>,
+        rest: Box<dyn Read + Send>,
+        names: &ColumnNames,
+    ) -> Result<Option<Self>, String> {
+        let sample = head.clone();
+        let text = BufReader::with_capacity(MAX_ROW, Cursor::new(head).chain(rest));
+        let mut lines = Lines::new(Box::new(text));
+        let mut separators = SEPARATORS.to_vec();
+        let header = loop {
+            match lines.advance().map_err(|error| format!("cannot be read: {error}"))? {
+                Line::End => return Ok(None),
                 Line::Blank => {}
-                Line::TooLong => {
-                    let what = format_args!("the first line is no header; expected is {HEADER}");
-                    return Err(file_error(path, what));
+                Line::TooLong => break Err("the first line is no header".to_owned()),
+                // What spreadsheets put first where the separator is not that of the country.
+                Line::Text if lines.text().starts_with(b"sep=") && lines.text().len() == 5 => {
+                    separators = vec![lines.text()[4]];
                 }
-                Line::Text => {
-                    let columns = fields.split(lines.text()).and_then(|()| {
-                        Columns::find((0..fields.count()).map(|index| fields.get(index).ok()))
-                            .map_err(|what| format!("the header {what}"))
-                    });
-                    break columns.map_err(|what| {
-                        file_error(path, format_args!("{what}; the header expected is {HEADER}"))
-                    })?;
-                }
+                Line::Text if lines.text().starts_with(b"#") => {}
+                Line::Text => break Dialect::of_header(lines.text(), &separators, names),
             }
         };
-        let width = fields.count();
-        Ok(Self { path: path.to_owned(), lines, fields, columns, width, taken, ended: false })
+        let mut dialect = header.map_err(|what| match foreign::what(&sample) {
+            Some(cause) => cause.into_owned(),
+            None => format!("{what}; the header expected is {HEADER}, or --columns says which is which"),
+        })?;
+        let mut fields = Fields::separated_by(dialect.separator);
+        let header = lines.text().to_vec();
+        if dialect.separator != b',' {
+            dialect.mark = mark(sample, lines.number(), &mut fields, &dialect.columns);
+        }
+        Ok(Some(Self { lines, fields, dialect, header, ended: false }))
     }
 
-    pub(super) fn bytes_read(&self) -> u64 {
-        self.taken.load(Ordering::Relaxed)
+    /// The number of the line just read, from 1.
+    pub(super) fn line(&self) -> u64 {
+        self.lines.number()
     }
 
-    /// The next row, as `make` makes it of its cells.
+    /// The next row, as `make` makes it of its cells. An `Err` on the outside says that the text cannot be read on.
     pub(super) fn next(
         &mut self,
-        make: impl FnOnce(&CsvCells<'_>) -> Result<Row, String>,
-    ) -> Option<Result<Row, FeedError>> {
+        make: impl FnOnce(&CsvCells<'_>) -> Result<Row, Refusal>,
+    ) -> Option<Result<Result<Row, Refusal>, String>> {
         while !self.ended {
             match self.lines.advance() {
                 Ok(Line::Blank) => {}
-                Ok(Line::Text) => {
-                    let row = self.cells().and_then(|cells| make(&cells));
-                    return Some(Ok(row.unwrap_or_else(|reason| self.rejected(reason))));
-                }
+                Ok(Line::Text) => return Some(Ok(self.cells().and_then(|cells| make(&cells)))),
                 Ok(Line::TooLong) => {
-                    return Some(Ok(self.rejected(format!("the row is longer than {MAX_ROW} bytes"))));
+                    return Some(Ok(Err(Refusal::of_row(format!("the row is longer than {MAX_ROW} bytes")))));
                 }
                 Ok(Line::End) => self.ended = true,
                 Err(error) => {
                     self.ended = true;
-                    let after = self.lines.number();
-                    let what = format_args!("cannot be read on after line {after}: {error}");
-                    return Some(Err(file_error(&self.path, what)));
+                    return Some(Err(format!(
+                        "cannot be read on after line {}: {error}",
+                        self.lines.number()
+                    )));
                 }
             }
         }
         None
     }
 
-    /// Takes the line just read apart.
-    fn cells(&mut self) -> Result<CsvCells<'_>, String> {
-        self.fields.split(self.lines.text())?;
-        if self.fields.count() != self.width {
-            return Err(format!(
-                "the row has {} fields where the header names {} columns",
-                self.fields.count(),
-                self.width
-            ));
+    /// Takes the line just read apart. Empty fields too many, which a separator at the end of a line makes, are none.
+    fn cells(&mut self) -> Result<CsvCells<'_>, Refusal> {
+        if self.lines.text() == self.header {
+            return Err(Refusal::of_row("the header stands here again".to_owned()));
         }
-        Ok(CsvCells { fields: &self.fields, columns: self.columns })
+        self.fields.split(self.lines.text()).map_err(Refusal::of_row)?;
+        let (count, Dialect { width, named, columns, mark, .. }) = (self.fields.count(), self.dialect);
+        if count < named || (width..count).any(|index| self.fields.get(index) != Ok("")) {
+            let kind = "the row has not as many fields as the header has columns";
+            let reason = format!("the row has {count} fields where the header names {named} columns");
+            return Err(Refusal { kind: kind.to_owned(), reason });
+        }
+        Ok(CsvCells { fields: &self.fields, columns, mark })
+    }
+}
+
+impl Dialect {
+    /// Reads the header by the separator that makes the most of it.
+    fn of_header(line: &[u8], separators: &[u8], names: &ColumnNames) -> Result<Self, String> {
+        let mut best = None;
+        for &separator in separators {
+            let mut fields = Fields::separated_by(separator);
+            let read = fields.split(line).map_err(|what| (0, what)).and_then(|()| {
+                let (dialect, found) = Self::of_fields(&fields, separator, names);
+                dialect.map_err(|what| (found, what))
+            });
+            match read {
+                Ok(dialect) => return Ok(dialect),
+                Err((found, what)) => {
+                    if best.as_ref().is_none_or(|(most, _)| found > *most) {
+                        best = Some((found, what));
+                    }
+                }
+            }
+        }
+        Err(best.map(|(_, what)| what).unwrap_or_default())
     }
 
-    fn rejected(&self, reason: String) -> Row {
-        let place = format!("{}:line {}", self.path.display(), self.lines.number());
-        Row::Rejected(Reject { place, reason })
+    /// What the fields of a header say, and how many columns were found among them.
+    fn of_fields(fields: &Fields, separator: u8, names: &ColumnNames) -> (Result<Self, String>, usize) {
+        let header: Vec<Option<&str>> = (0..fields.count()).map(|index| fields.get(index).ok()).collect();
+        match Columns::find(&header, names) {
+            Ok(columns) => {
+                let named = header.iter().rposition(|name| *name != Some("")).map_or(0, |last| last + 1);
+                let mark = Mark::Point;
+                (Ok(Self { separator, columns, width: header.len(), named, mark }), Column::COUNT)
+            }
+            Err(error) => (Err(format!("the header {error}")), error.found()),
+        }
     }
+}
+
+/// The decimal mark of a file's prices, by the lines at its beginning.
+fn mark(sample: Vec<u8>, header: u64, fields: &mut Fields, columns: &Columns) -> Mark {
+    let mut lines = Lines::new(Box::new(Cursor::new(sample)));
+    let mut prices: Vec<String> = Vec::new();
+    while let Ok(Line::Text | Line::Blank | Line::TooLong) = lines.advance() {
+        if lines.number() > header && fields.split(lines.text()).is_ok() {
+            let places = Column::PRICES.into_iter().filter_map(|column| columns.at(column));
+            let cells = places.filter(|&at| at < fields.count()).filter_map(|at| fields.get(at).ok());
+            prices.extend(cells.map(str::to_owned));
+        }
+    }
+    Mark::of_prices(prices.iter().map(String::as_str))
 }
 
 /// A row of text.
 pub(super) struct CsvCells<'a> {
     fields: &'a Fields,
     columns: Columns,
+    mark: Mark,
 }
 
 impl CsvCells<'_> {
     /// The text of a column; empty where the file has no such column.
-    fn text(&self, column: Column) -> Result<&str, String> {
+    fn text(&self, column: Column) -> Result<&str, Refusal> {
         match self.columns.at(column) {
-            Some(index) => {
-                self.fields.get(index).map_err(|_| format!("column {}: not UTF-8 text", column.name()))
-            }
+            Some(index) => self.fields.get(index).map_err(|_| Refusal::no_text(column)),
             None => Ok(""),
         }
     }
@@ -139,65 +191,39 @@ impl CsvCells<'_> {
 
 impl Cells for CsvCells<'_> {
     fn is_empty(&self, column: Column) -> bool {
-        self.text(column) == Ok("")
+        self.text(column).is_ok_and(str::is_empty)
     }
 
-    fn symbol(&self) -> Result<Symbol, String> {
-        self.text(Column::Symbol)?.parse().map_err(|error| format!("column symbol: {error}"))
+    fn symbol(&self) -> Result<Symbol, Refusal> {
+        super::symbol(self.text(Column::Symbol)?)
     }
 
-    /// RFC 3339 with any offset; a blank may stand for the `T`.
-    fn start(&self) -> Result<Minute, String> {
+    fn start(&self, zone: Zone<'_>) -> Result<Timestamp, Refusal> {
         let text = self.text(Column::Start)?;
-        let refused = |what| refusal(Column::Start, text, what);
-        let at: Timestamp = text.parse().map_err(|_| refused("is not an RFC 3339 time"))?;
-        Minute::starting(at).ok_or_else(|| refused("is not the start of a minute that can be stored"))
+        let zone = if self.columns.is_utc { Some(&TimeZone::UTC) } else { zone };
+        match self.columns.time_of_day {
+            None => time::of_text(text, zone).map_err(|what| Refusal::of_cell(Column::Start, text, what)),
+            Some(index) => {
+                let clock = self.fields.get(index).map_err(|_| Refusal::no_text(Column::Start))?;
+                let text = format!("{text} {clock}");
+                time::of_text(&text, zone).map_err(|what| Refusal::of_cell(Column::Start, &text, what))
+            }
+        }
     }
 
-    fn price(&self, column: Column) -> Result<Price, String> {
-        let text = self.text(column)?;
-        text.parse().map_err(|error| refusal(column, text, format_args!("is {error}")))
+    fn price(&self, column: Column) -> Result<Price, Refusal> {
+        super::price(column, self.text(column)?, self.mark)
     }
 
-    fn volume(&self) -> Result<Volume, String> {
-        let text = self.text(Column::Volume)?;
-        text.parse().map_err(|error| refusal(Column::Volume, text, format_args!("is {error}")))
+    fn volume(&self) -> Result<Volume, Refusal> {
+        super::volume(self.text(Column::Volume)?, self.mark)
     }
 
-    /// A whole number; `12.0`, as data frames with gaps write it, is one too.
-    fn trades(&self) -> Result<u32, String> {
-        let text = self.text(Column::Trades)?;
-        let trades = decimal::parse(text, 0, Excess::Refuse).ok();
-        trades
-            .and_then(|trades| u32::try_from(trades).ok())
-            .ok_or_else(|| refusal(Column::Trades, text, "is not a count"))
+    fn trades(&self) -> Result<u32, Refusal> {
+        super::trades(self.text(Column::Trades)?, self.mark)
     }
 
-    fn feed(&self) -> Result<FeedLabel, String> {
-        FeedLabel::new(self.text(Column::Feed)?).map_err(|error| format!("column feed: {error}"))
-    }
-}
-
-/// Counts what is read of a file.
-pub(super) struct Counted {
-    file: File,
-    taken: Arc<AtomicU64>,
-}
-
-impl Counted {
-    pub(super) fn new(file: File) -> Self {
-        Self { file, taken: Arc::default() }
-    }
-
-    pub(super) fn into_file(self) -> File {
-        self.file
-    }
-}
-
-impl Read for Counted {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read(buffer)?;
-        self.taken.fetch_add(read as u64, Ordering::Relaxed);
-        Ok(read)
+    fn feed(&self) -> Result<FeedLabel, Refusal> {
+        super::feed(self.text(Column::Feed)?)
     }
 }

@@ -1,38 +1,56 @@
-//! Files of bars: CSV, gzipped CSV and Parquet. Read row by row and written, in bounded memory.
+//! Files of bars: CSV and Parquet, packed or not, ours and those of other programs. Read row by row and written, in bounded
+//! memory.
 //!
 //! What a file is, its first bytes tell when it is read; the ending of its name when it is written. A row that is
 //! no valid bar is a counted reject with its place; a file that cannot be read on is an error, never an early end.
 //!
 //! ```text
+//! input           opens files and members of zips, unpacks and decodes them
 //! column          the columns, by name
+//! number, time    cells as other programs write them
 //! csv_read        symbol,start,open,high,low,close,volume[,vwap,trades,feed]
 //! parquet_read    the same columns, in whatever types they are written elsewhere
+//! refusal         why a row is no bar
+//! foreign         what a file is that holds none
 //! parquet_schema  the types we write
-//! write           all three
+//! write           CSV, gzipped CSV and Parquet
 //! ```
 
 mod column;
 mod csv_read;
+mod foreign;
+mod input;
+mod number;
 mod parquet_read;
 mod parquet_schema;
+mod refusal;
+mod time;
 mod write;
 
 pub use crate::csv_text::MAX_ROW;
+pub use column::{ColumnNames, InvalidColumnNames};
 pub use csv_read::HEADER;
 pub use write::BarWriter;
 
 use crate::{FeedError, FeedErrorKind, Reject};
 use column::Column;
-use csv_read::{Counted, CsvRows};
+use csv_read::CsvRows;
+use input::{Content, Member};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use number::Mark;
 use parquet_read::ParquetRows;
+use qqq_core::decimal::Excess;
 use qqq_core::watchlist::Unresolved;
 use qqq_core::{Bar, Calendar, FeedLabel, Minute, Price, Symbol, Volume, Watchlist};
+use refusal::Refusal;
 use std::fmt;
-use std::fs::File;
-use std::io::{BufRead as _, BufReader};
 use std::iter::FusedIterator;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use time::Zone;
 
 /// What a file of bars looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,9 +125,54 @@ pub enum Labels {
     },
 }
 
+impl Labels {
+    /// The label of a row that says none.
+    pub fn otherwise(self) -> FeedLabel {
+        match self {
+            Self::All(label) | Self::Own { otherwise: label } | Self::Any { otherwise: label } => label,
+        }
+    }
+}
+
 impl From<FeedLabel> for Labels {
     fn from(label: FeedLabel) -> Self {
         Self::All(label)
+    }
+}
+
+/// The zone whose clocks show the times of a file that do not say theirs: `America/New_York`, `UTC`, `-05:00`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileZone(TimeZone);
+
+impl FromStr for FileZone {
+    type Err = UnknownZone;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        time::zone(text).map(Self).ok_or_else(|| UnknownZone(text.chars().take(40).collect()))
+    }
+}
+
+/// A text that names no zone.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is not a time zone: it must be a name such as America/New_York or UTC, or an offset such as -05:00"
+)]
+pub struct UnknownZone(pub String);
+
+/// How files are to be read where they do not say it themselves.
+#[derive(Clone, Debug)]
+pub struct ReadOptions {
+    /// Which feed the bars come from.
+    pub labels: Labels,
+    /// Whose clock times without a zone are of. Without it, they are refused.
+    pub zone: Option<FileZone>,
+    /// What columns are called whose names are not known.
+    pub columns: ColumnNames,
+}
+
+impl<T: Into<Labels>> From<T> for ReadOptions {
+    fn from(labels: T) -> Self {
+        Self { labels: labels.into(), zone: None, columns: ColumnNames::default() }
     }
 }
 
@@ -120,87 +183,195 @@ pub enum Row {
     Bar(Bar),
     /// A bar of a symbol that is not on the watchlist: nothing wrong with it. Its prices were not looked at.
     NotTracked(Symbol),
-    /// No valid bar. `place` is `FILE:line N`, or `FILE:row N` in a Parquet file; both count from 1.
-    Rejected(Reject),
+    /// No valid bar.
+    Rejected(RejectedRow),
+}
+
+/// A row that is no valid bar.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RejectedRow {
+    /// `FILE:line N`, or `FILE:row N` in a Parquet file; both count from 1.
+    pub place: String,
+    /// What rows with this fault have in common: `column close: is not a decimal number`.
+    pub kind: String,
+    /// What is wrong, with the value and what is allowed.
+    pub reason: String,
+}
+
+impl From<RejectedRow> for Reject {
+    fn from(row: RejectedRow) -> Self {
+        Self { place: row.place, reason: row.reason }
+    }
 }
 
 /// The files `path` means: itself, or all files of bars in a folder (by the ending of their names), by name.
 ///
 /// A folder without any is an error; folders inside it and names that begin with a dot are passed over.
 pub fn files(path: &Path) -> Result<Vec<PathBuf>, FeedError> {
-    let cannot = |error| file_error(path, format_args!("cannot be read: {error}"));
+    let cannot = |error| file_error(&path.display(), format_args!("cannot be read: {error}"));
     if !std::fs::metadata(path).map_err(cannot)?.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
     let mut found = Vec::new();
     for entry in std::fs::read_dir(path).map_err(cannot)? {
         let entry = entry.map_err(cannot)?;
-        let hidden = entry.file_name().to_string_lossy().starts_with('.');
+        let name = entry.file_name().to_string_lossy().into_owned();
         let file = entry.path();
-        if !hidden && Format::of_name(&file).is_some() && file.is_file() {
+        if !name.starts_with('.') && (is_of_bars(&name) || has_ending(&name, "zip")) && file.is_file() {
             found.push(file);
         }
     }
     if found.is_empty() {
-        return Err(file_error(path, "the folder holds no *.csv, *.csv.gz or *.parquet file"));
+        return Err(file_error(
+            &path.display(),
+            "the folder holds no *.csv, *.tsv, *.parquet or *.zip file, packed or not",
+        ));
     }
     found.sort();
     Ok(found)
 }
 
-/// Opens one file and reads its header. What it is, its first bytes tell; a name that ends in `.parquet` is
-/// believed, too. Blocks on the disk, as does the iterator.
-pub fn open(path: &Path, labels: impl Into<Labels>) -> Result<BarFile<'static>, FeedError> {
-    let cannot = |error| file_error(path, format_args!("cannot be read: {error}"));
-    let file = File::open(path).map_err(cannot)?;
-    let total = file.metadata().map_err(cannot)?.len();
-    let mut input = BufReader::with_capacity(MAX_ROW, Counted::new(file));
-    let is_parquet = input.fill_buf().map_err(cannot)?.starts_with(parquet_read::MAGIC)
-        || Format::of_name(path) == Some(Format::Parquet);
-    let rows = if is_parquet {
-        Rows::Parquet(Box::new(ParquetRows::open(path, input.into_inner().into_file())?))
-    } else {
-        Rows::Csv(Box::new(CsvRows::open(path, input)?))
-    };
-    Ok(BarFile { rows, labels: labels.into(), tracked: None, total })
+/// What the files and folders at `paths` hold: each file, and each member of a zip. An `Err` is of one of the files alone.
+pub fn sources(paths: &[PathBuf]) -> impl Iterator<Item = Result<Source, FeedError>> {
+    let files = paths.iter().flat_map(|path| match files(path) {
+        Ok(files) => files.into_iter().map(Ok).collect(),
+        Err(error) => vec![Err(error)],
+    });
+    files.flat_map(|file| match file.and_then(|file| Source::all_of(&file)) {
+        Ok(sources) => sources.into_iter().map(Ok).collect(),
+        Err(error) => vec![Err(error)],
+    })
 }
 
-/// The rows of one file, in its order. Made by [`open`].
+/// Whether a name promises bars, packed or not.
+fn is_of_bars(name: &str) -> bool {
+    let packed = ["gz", "zst"].into_iter().find(|ending| has_ending(name, ending));
+    let name = packed.map_or(name, |ending| &name[..name.len() - ending.len() - 1]);
+    ["csv", "tsv", "parquet"].into_iter().any(|ending| has_ending(name, ending))
+}
+
+fn has_ending(name: &str, ending: &str) -> bool {
+    let at = name.len().checked_sub(ending.len() + 1);
+    at.and_then(|at| name.get(at..))
+        .is_some_and(|end| end.starts_with('.') && end[1..].eq_ignore_ascii_case(ending))
+}
+
+/// A file of bars, or one in a zip.
+#[derive(Clone, Debug)]
+pub struct Source {
+    path: PathBuf,
+    member: Option<Member>,
+    size: u64,
+}
+
+impl Source {
+    /// The file itself, or all files of bars in a zip.
+    fn all_of(path: &Path) -> Result<Vec<Self>, FeedError> {
+        let cannot = |error| file_error(&path.display(), format_args!("cannot be read: {error}"));
+        let size = std::fs::metadata(path).map_err(cannot)?.len();
+        if !input::is_zip(path).map_err(cannot)? {
+            return Ok(vec![Self { path: path.to_owned(), member: None, size }]);
+        }
+        let members = input::members(path, is_of_bars).map_err(|what| file_error(&path.display(), what))?;
+        let source = |member: Member| Self { path: path.to_owned(), size: member.size, member: Some(member) };
+        Ok(members.into_iter().map(source).collect())
+    }
+
+    /// Its bytes on the disk: compressed ones of a compressed file.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Opens it and reads its header. What it is, its first bytes tell; a name that ends in `.parquet` is believed, too.
+    /// A file with nothing in it has no rows. Blocks on the disk, as does the iterator.
+    pub fn open(&self, options: &ReadOptions) -> Result<BarFile<'static>, FeedError> {
+        let cannot = |what: String| file_error(self, what);
+        let taken = Arc::new(AtomicU64::new(0));
+        let content = input::open(&self.path, self.member.as_ref(), &taken)
+            .map_err(|error| cannot(format!("cannot be read: {error}")))?;
+        let rows = match content {
+            Content::Parquet(file) => {
+                Rows::Parquet(Box::new(ParquetRows::open(file, options).map_err(cannot)?))
+            }
+            Content::Text(head, _) if !head.is_empty() && self.promises_parquet() => {
+                let what = foreign::what(&head).map(|what| format!(": {what}")).unwrap_or_default();
+                return Err(cannot(format!(
+                    "cannot be read as Parquet: it does not begin as such a file does{what}"
+                )));
+            }
+            Content::Text(head, rest) => match CsvRows::open(head, rest, &options.columns).map_err(cannot)? {
+                Some(rows) => Rows::Csv(Box::new(rows)),
+                None => Rows::None,
+            },
+        };
+        Ok(BarFile { source: self.clone(), rows, options: options.clone(), tracked: None, taken })
+    }
+
+    fn promises_parquet(&self) -> bool {
+        has_ending(&self.to_string(), "parquet")
+    }
+}
+
+impl fmt::Display for Source {
+    /// `FILE`, or `FILE:MEMBER`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path.display())?;
+        self.member.as_ref().map_or(Ok(()), |member| write!(f, ":{}", member.name))
+    }
+}
+
+/// Opens one file that is no zip, as [`Source::open`] does.
+pub fn open(path: &Path, options: impl Into<ReadOptions>) -> Result<BarFile<'static>, FeedError> {
+    Source { path: path.to_owned(), member: None, size: 0 }.sized()?.open(&options.into())
+}
+
+impl Source {
+    fn sized(mut self) -> Result<Self, FeedError> {
+        let cannot = |error| file_error(&self.path.display(), format_args!("cannot be read: {error}"));
+        self.size = std::fs::metadata(&self.path).map_err(cannot)?.len();
+        Ok(self)
+    }
+}
+
+/// The rows of one file, in its order. Made by [`Source::open`].
 ///
 /// An `Err` item means that the rest of the file could not be read (a broken disk, a damaged or cut-off file);
 /// it is the last item. Rows before it are good.
 pub struct BarFile<'a> {
+    source: Source,
     rows: Rows,
-    labels: Labels,
+    options: ReadOptions,
     tracked: Option<(&'a Watchlist, &'a Calendar)>,
-    total: u64,
+    /// Bytes read from the disk.
+    taken: Arc<AtomicU64>,
 }
 
 enum Rows {
     Csv(Box<CsvRows>),
     Parquet(Box<ParquetRows>),
+    None,
 }
 
 impl BarFile<'_> {
     /// Resolves the labels of the rows by what they meant on the bar's New York day, and tells bars of
     /// symbols not tracked apart. Without this, bars carry the labels as they stand in the file.
     pub fn tracked_by<'b>(self, watchlist: &'b Watchlist, calendar: &'b Calendar) -> BarFile<'b> {
-        let Self { rows, labels, total, .. } = self;
-        BarFile { rows, labels, tracked: Some((watchlist, calendar)), total }
+        let Self { source, rows, options, taken, .. } = self;
+        BarFile { source, rows, options, taken, tracked: Some((watchlist, calendar)) }
     }
 
     /// Bytes of the file read so far, as they lie on the disk: compressed ones for a compressed file. In a Parquet
     /// file, its share by rows.
     pub fn bytes_read(&self) -> u64 {
         match &self.rows {
-            Rows::Csv(rows) => rows.bytes_read(),
-            Rows::Parquet(rows) => rows.share_read(self.total),
+            Rows::Csv(_) | Rows::None => self.taken.load(Ordering::Relaxed).min(self.bytes_total()),
+            Rows::Parquet(rows) => rows.share_read(self.bytes_total()),
         }
     }
 
     /// Bytes of the file on the disk when it was opened.
     pub fn bytes_total(&self) -> u64 {
-        self.total
+        self.source.size
     }
 }
 
@@ -208,11 +379,18 @@ impl Iterator for BarFile<'_> {
     type Item = Result<Row, FeedError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (labels, tracked) = (self.labels, self.tracked);
-        match &mut self.rows {
-            Rows::Csv(rows) => rows.next(|cells| row(cells, labels, tracked)),
-            Rows::Parquet(rows) => rows.next(|cells| row(cells, labels, tracked)),
-        }
+        let Self { source, rows, options, tracked, .. } = self;
+        let (read, unit, number) = match rows {
+            Rows::Csv(rows) => (rows.next(|cells| row(cells, options, *tracked)), "line", rows.line()),
+            Rows::Parquet(rows) => (rows.next(|cells| row(cells, options, *tracked)), "row", rows.row()),
+            Rows::None => return None,
+        };
+        Some(match read? {
+            Ok(row) => Ok(row.unwrap_or_else(|Refusal { kind, reason }| {
+                Row::Rejected(RejectedRow { place: format!("{source}:{unit} {number}"), kind, reason })
+            })),
+            Err(what) => Err(file_error(source, what)),
+        })
     }
 }
 
@@ -222,34 +400,45 @@ impl FusedIterator for BarFile<'_> {}
 trait Cells {
     /// Whether there is no such column, or nothing in it.
     fn is_empty(&self, column: Column) -> bool;
-    fn symbol(&self) -> Result<Symbol, String>;
-    fn start(&self) -> Result<Minute, String>;
-    fn price(&self, column: Column) -> Result<Price, String>;
-    fn volume(&self) -> Result<Volume, String>;
-    fn trades(&self) -> Result<u32, String>;
-    fn feed(&self) -> Result<FeedLabel, String>;
+    fn symbol(&self) -> Result<Symbol, Refusal>;
+    fn start(&self, zone: Zone<'_>) -> Result<Timestamp, Refusal>;
+    fn price(&self, column: Column) -> Result<Price, Refusal>;
+    fn volume(&self) -> Result<Volume, Refusal>;
+    fn trades(&self) -> Result<u32, Refusal>;
+    fn feed(&self) -> Result<FeedLabel, Refusal>;
 }
 
 /// Makes a bar of a row, or says why there is none.
-fn row(cells: &impl Cells, labels: Labels, tracked: Option<(&Watchlist, &Calendar)>) -> Result<Row, String> {
+fn row(
+    cells: &impl Cells,
+    options: &ReadOptions,
+    tracked: Option<(&Watchlist, &Calendar)>,
+) -> Result<Row, Refusal> {
     let label = cells.symbol()?;
-    let start = cells.start()?;
+    let at = cells.start(options.zone.as_ref().map(|zone| &zone.0))?;
+    let start = Minute::starting(at).ok_or_else(|| {
+        Refusal::of_cell(Column::Start, &at.to_string(), "is not the start of a minute that can be stored")
+    })?;
     let symbol = match tracked {
         None => label,
         Some((watchlist, calendar)) => match watchlist.resolve_on(label, calendar.date_of(start)) {
             Ok(symbol) => symbol,
             Err(Unresolved::NotTracked(symbol)) => return Ok(Row::NotTracked(symbol)),
-            Err(other) => return Err(format!("column symbol: {other}")),
+            Err(other) => {
+                let kind = format!("{label} meant somebody else on that day");
+                return Err(Refusal::of_column(Column::Symbol, &kind, other));
+            }
         },
     };
-    let feed = match labels {
+    let feed = match options.labels {
         Labels::All(label) => label,
         Labels::Own { otherwise } | Labels::Any { otherwise } if cells.is_empty(Column::Feed) => otherwise,
         Labels::Any { .. } => cells.feed()?,
         Labels::Own { .. } => {
             let label = cells.feed()?;
             if label.is_simulated() {
-                return Err(format!("column feed: {label} bars are invented, and not taken for real ones"));
+                let what = format!("{label} bars are invented, and not taken for real ones");
+                return Err(Refusal::of_column(Column::Feed, &what, &what));
             }
             label
         }
@@ -266,37 +455,48 @@ fn row(cells: &impl Cells, labels: Labels, tracked: Option<(&Watchlist, &Calenda
         trades: if cells.is_empty(Column::Trades) { None } else { Some(cells.trades()?) },
         feed,
     };
-    bar.validate().map(Row::Bar).map_err(|error| {
-        format!("{error} (open {}, high {}, low {}, close {})", bar.open, bar.high, bar.low, bar.close)
+    bar.validate().map(Row::Bar).map_err(|error| Refusal {
+        kind: error.to_string(),
+        reason: format!(
+            "{error} (open {}, high {}, low {}, close {})",
+            bar.open, bar.high, bar.low, bar.close
+        ),
     })
 }
 
-/// What the cells of a column may hold.
-fn allowed(column: Column) -> &'static str {
-    match column {
-        Column::Symbol => Symbol::ALLOWED,
-        Column::Start => {
-            "the start of a minute with its offset from UTC, from 1900 to 2199, such as 2025-01-31T20:59:00Z"
-        }
-        Column::Open | Column::High | Column::Low | Column::Close | Column::Vwap => {
-            "a decimal above 0, at most 9,000,000, with at most 9 decimals"
-        }
-        Column::Volume => "a number of shares from 0 to 10^12",
-        Column::Trades => "nothing or a whole number from 0 to 4294967295",
-        Column::Feed => "nothing or 1 to 16 of a-z, 0-9, `_` and `-`",
-    }
+fn symbol(text: &str) -> Result<Symbol, Refusal> {
+    text.parse().map_err(|error| Refusal::of_column(Column::Symbol, "is not a ticker", error))
 }
 
-/// The message about a cell.
-fn refusal(column: Column, text: &str, what: impl fmt::Display) -> String {
-    format!("column {}: `{}` {what}; allowed is {}", column.name(), shown(text), allowed(column))
+/// More than nine decimals are rounded half to even.
+fn price(column: Column, text: &str, mark: Mark) -> Result<Price, Refusal> {
+    let nanos = number::number(text, mark, Price::PLACES);
+    nanos
+        .map_err(Into::into)
+        .and_then(Price::from_nanos)
+        .map_err(|error| Refusal::of_cell(column, text, format_args!("is {error}")))
 }
 
-/// The beginning of a text from outside, fit for a message.
-fn shown(text: &str) -> String {
-    text.chars().take(40).flat_map(char::escape_debug).collect()
+/// Fractions of shares are rounded half to even.
+fn volume(text: &str, mark: Mark) -> Result<Volume, Refusal> {
+    number::count(text, mark, Excess::Round)
+        .map_err(Into::into)
+        .and_then(Volume::from_shares)
+        .map_err(|error| Refusal::of_cell(Column::Volume, text, format_args!("is {error}")))
 }
 
-fn file_error(path: &Path, what: impl fmt::Display) -> FeedError {
-    FeedError::new(FeedErrorKind::File, format!("{}: {what}", path.display()))
+/// A whole number; `12.0`, as data frames with gaps write it, is one too.
+fn trades(text: &str, mark: Mark) -> Result<u32, Refusal> {
+    let trades = number::count(text, mark, Excess::Refuse).ok();
+    trades
+        .and_then(|trades| u32::try_from(trades).ok())
+        .ok_or_else(|| Refusal::of_cell(Column::Trades, text, "is not a count"))
+}
+
+fn feed(text: &str) -> Result<FeedLabel, Refusal> {
+    FeedLabel::new(text).map_err(|error| Refusal::of_column(Column::Feed, "is not a feed label", error))
+}
+
+fn file_error(name: &(impl fmt::Display + ?Sized), what: impl fmt::Display) -> FeedError {
+    FeedError::new(FeedErrorKind::File, format!("{name}: {what}"))
 }

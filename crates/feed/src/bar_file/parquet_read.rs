@@ -3,11 +3,11 @@
 //! Columns go by name, as in CSV. What is read as what:
 //!
 //! - `symbol`, `feed`: text.
-//! - `start`: a timestamp in milli-, micro- or nanoseconds, or the 96-bit one of older programs. Without a time zone
-//!   it is taken for UTC.
+//! - `start`: a timestamp in milli-, micro- or nanoseconds that says it is UTC; one that does not (the 96-bit and the
+//!   unannotated ones of older programs, too) where a zone is given; an integer since the epoch; text as in CSV.
 //! - prices: decimals, exactly. A double is what its shortest decimal text says (`0.1` is a tenth, though the double
-//!   is not), rounded half to even to nine decimals; a float likewise. Integers are refused: they might be dollars,
-//!   cents, or anything.
+//!   is not); a float likewise. Beyond nine decimals they are rounded half to even. Integers are refused: they might be
+//!   dollars, cents, or anything.
 //! - `volume`, `trades`: integers, decimals, doubles or floats; shares round as in CSV, trades must be whole.
 //! - NaN in `vwap` and `trades` is nothing, as null is.
 //!
@@ -15,21 +15,22 @@
 //! error here like any other damage.
 
 use super::column::{Column, Columns};
-use super::{Cells, Row, file_error, refusal};
+use super::number::Mark;
+use super::time::{self, Zone};
+use super::{Cells, ReadOptions, Refusal, Row};
 use crate::http::excerpt;
-use crate::{FeedError, Reject};
 use jiff::Timestamp;
-use parquet::basic::{ConvertedType, LogicalType, TimeUnit, Type as Physical};
+use jiff::tz::TimeZone;
+use parquet::basic::{Compression, ConvertedType, LogicalType, TimeUnit, Type as Physical};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{ByteArray, DataType, Int96};
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::schema::types::ColumnDescriptor;
-use qqq_core::decimal::{self, Excess};
-use qqq_core::{FeedLabel, Minute, Price, Symbol, Volume};
+use qqq_core::{FeedLabel, Price, Symbol, Volume};
+use std::borrow::Cow;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
 
 /// What a Parquet file begins and ends with.
 pub(super) const MAGIC: &[u8] = b"PAR1";
@@ -40,10 +41,11 @@ const BATCH: usize = 8192;
 const MAX_DIGITS: i32 = 38;
 const JULIAN_DAY_OF_EPOCH: i128 = 2_440_588;
 const NANOS_PER_DAY: i128 = 86_400_000_000_000;
+/// What to do about times without a zone.
+const WHICH_ZONE: &str = "--zone says which (feed.replay.zone of a recording): UTC, America/New_York, ...";
 
 /// The rows of one file, in its order.
 pub(super) struct ParquetRows {
-    path: PathBuf,
     file: SerializedFileReader<File>,
     columns: Columns,
     kinds: [Option<Kind>; Column::COUNT],
@@ -72,9 +74,10 @@ struct Batch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Text,
-    /// Since the epoch, so many in a second.
+    /// So many in a second: since the epoch, or of what some clock shows.
     Time {
         per_second: i128,
+        is_utc: bool,
     },
     /// Integers of 10^-scale.
     Decimal {
@@ -96,9 +99,9 @@ enum Cell {
 
 impl ParquetRows {
     /// Reads the footer, and checks that the columns can be used.
-    pub(super) fn open(path: &Path, file: File) -> Result<Self, FeedError> {
-        let cannot = |what: String| file_error(path, format_args!("cannot be read as Parquet: {what}"));
-        let file = guarded(|| SerializedFileReader::new(file)).map_err(cannot)?;
+    pub(super) fn open(file: File, options: &ReadOptions) -> Result<Self, String> {
+        let file = guarded(|| SerializedFileReader::new(file))
+            .map_err(|what| format!("cannot be read as Parquet: {what}"))?;
         let metadata = file.metadata().file_metadata();
         let schema = metadata.schema_descr();
         // A column inside a structure or a list is not the one of the same name outside.
@@ -107,18 +110,37 @@ impl ParquetRows {
             _ => None,
         };
         let names: Vec<Option<String>> = schema.columns().iter().map(|column| name(column)).collect();
-        let unusable = |what: String| file_error(path, format_args!("the file {what}"));
-        let columns = Columns::find(names.iter().map(Option::as_deref)).map_err(unusable)?;
+        let names: Vec<Option<&str>> = names.iter().map(Option::as_deref).collect();
+        let mut columns =
+            Columns::find(&names, &options.columns).map_err(|what| format!("the file {what}"))?;
+        if columns.time_of_day.take().is_some() {
+            return Err(
+                "the file has the time of day in a column of its own, which is read in CSV alone".to_owned()
+            );
+        }
         let mut kinds = [None; Column::COUNT];
         for column in Column::ALL {
             if let Some(index) = columns.at(column) {
-                let kind = kind(column, &schema.column(index)).map_err(|what| file_error(path, what))?;
-                kinds[column as usize] = Some(kind);
+                kinds[column as usize] = Some(kind(column, &schema.column(index))?);
+            }
+        }
+        if let Some(Kind::Time { is_utc, .. }) = &mut kinds[Column::Start as usize] {
+            *is_utc |= columns.is_utc;
+            if !*is_utc && options.zone.is_none() {
+                return Err(format!("the times of the column start have no zone: {WHICH_ZONE}"));
+            }
+        }
+        for index in 0..file.num_row_groups() {
+            for column in Column::ALL.into_iter().filter_map(|column| columns.at(column)) {
+                if file.metadata().row_group(index).column(column).compression() == Compression::LZO {
+                    let what =
+                        "it is compressed with LZO, which is not unpacked: write it with Zstandard or Snappy";
+                    return Err(what.to_owned());
+                }
             }
         }
         let total = u64::try_from(metadata.num_rows()).unwrap_or_default();
         Ok(Self {
-            path: path.to_owned(),
             file,
             columns,
             kinds,
@@ -141,11 +163,16 @@ impl ParquetRows {
         u64::try_from(share).unwrap_or(bytes)
     }
 
-    /// The next row, as `make` makes it of its cells.
+    /// The number of the row just read, from 1.
+    pub(super) fn row(&self) -> u64 {
+        self.rows
+    }
+
+    /// The next row, as `make` makes it of its cells. An `Err` on the outside says that the file cannot be read on.
     pub(super) fn next(
         &mut self,
-        make: impl FnOnce(&ParquetCells<'_>) -> Result<Row, String>,
-    ) -> Option<Result<Row, FeedError>> {
+        make: impl FnOnce(&ParquetCells<'_>) -> Result<Row, Refusal>,
+    ) -> Option<Result<Result<Row, Refusal>, String>> {
         if self.ended {
             return None;
         }
@@ -158,8 +185,7 @@ impl ParquetRows {
                 }
                 Err(what) => {
                     self.ended = true;
-                    let what = format_args!("cannot be read on after row {}: {what}", self.rows);
-                    return Some(Err(file_error(&self.path, what)));
+                    return Some(Err(format!("cannot be read on after row {}: {what}", self.rows)));
                 }
             }
         }
@@ -167,10 +193,7 @@ impl ParquetRows {
         let row = make(&cells);
         self.batch.next += 1;
         self.rows += 1;
-        Some(Ok(row.unwrap_or_else(|reason| {
-            let place = format!("{}:row {}", self.path.display(), self.rows);
-            Row::Rejected(Reject { place, reason })
-        })))
+        Some(Ok(row))
     }
 
     /// Decodes the next rows. False at the end of the file.
@@ -239,12 +262,16 @@ fn kind(column: Column, found: &ColumnDescriptor) -> Result<Kind, String> {
                 TimeUnit::MICROS => 1_000_000,
                 TimeUnit::NANOS => 1_000_000_000,
             },
+            is_utc: time.is_adjusted_to_u_t_c,
         }),
-        (Physical::INT64, None, ConvertedType::TIMESTAMP_MILLIS) => Some(Kind::Time { per_second: 1_000 }),
-        (Physical::INT64, None, ConvertedType::TIMESTAMP_MICROS) => {
-            Some(Kind::Time { per_second: 1_000_000 })
+        // These are UTC by today's specification, and were the clock's time where they were written.
+        (Physical::INT64, None, ConvertedType::TIMESTAMP_MILLIS) => {
+            Some(Kind::Time { per_second: 1_000, is_utc: false })
         }
-        (Physical::INT96, None, _) => Some(Kind::Time { per_second: 1_000_000_000 }),
+        (Physical::INT64, None, ConvertedType::TIMESTAMP_MICROS) => {
+            Some(Kind::Time { per_second: 1_000_000, is_utc: false })
+        }
+        (Physical::INT96, None, _) => Some(Kind::Time { per_second: 1_000_000_000, is_utc: false }),
         (Physical::INT32 | Physical::INT64, Some(LogicalType::Decimal(_)), _)
         | (Physical::INT32 | Physical::INT64, None, ConvertedType::DECIMAL) => decimal_kind(found),
         (Physical::FIXED_LEN_BYTE_ARRAY, Some(LogicalType::Decimal(_)), _)
@@ -273,16 +300,17 @@ fn kind(column: Column, found: &ColumnDescriptor) -> Result<Kind, String> {
     };
     let (fits, allowed) = match column {
         Column::Symbol | Column::Feed => (matches!(kind, Some(Kind::Text)), "text"),
-        Column::Start => {
-            (matches!(kind, Some(Kind::Time { .. })), "a timestamp, with its time zone or in UTC")
-        }
+        Column::Start => (
+            matches!(kind, Some(Kind::Time { .. } | Kind::Whole { .. } | Kind::Float | Kind::Text)),
+            "a timestamp, a number since the epoch or text",
+        ),
         Column::Open | Column::High | Column::Low | Column::Close | Column::Vwap => (
-            matches!(kind, Some(Kind::Decimal { .. } | Kind::Float)),
-            "a decimal of at most 38 digits, a double or a float",
+            matches!(kind, Some(Kind::Decimal { .. } | Kind::Float | Kind::Text)),
+            "a decimal of at most 38 digits, a double, a float or text",
         ),
         Column::Volume | Column::Trades => (
-            matches!(kind, Some(Kind::Decimal { .. } | Kind::Whole { .. } | Kind::Float)),
-            "an integer, a decimal of at most 38 digits, a double or a float",
+            matches!(kind, Some(Kind::Decimal { .. } | Kind::Whole { .. } | Kind::Float | Kind::Text)),
+            "an integer, a decimal of at most 38 digits, a double, a float or text",
         ),
     };
     kind.filter(|_| fits).ok_or_else(|| {
@@ -378,23 +406,24 @@ impl ParquetCells<'_> {
         self.batch.cells[column as usize].get(self.row)?.as_ref()
     }
 
-    fn text(&self, column: Column) -> Result<&str, String> {
+    fn text(&self, column: Column) -> Result<&str, Refusal> {
         match self.cell(column) {
-            Some(Cell::Text(bytes)) => std::str::from_utf8(bytes.data())
-                .map_err(|_| format!("column {}: not UTF-8 text", column.name())),
-            _ => Err(refusal(column, "null", "is nothing")),
+            Some(Cell::Text(bytes)) => {
+                std::str::from_utf8(bytes.data()).map_err(|_| Refusal::no_text(column))
+            }
+            _ => Err(Refusal::of_cell(column, "null", "is nothing")),
         }
     }
 
-    /// A number as decimal text, and whether it was a binary fraction.
-    fn number(&self, column: Column) -> Result<(String, bool), String> {
+    /// A number as decimal text.
+    fn number(&self, column: Column) -> Result<Cow<'_, str>, Refusal> {
         Ok(match (self.cell(column), self.kinds[column as usize]) {
-            (Some(Cell::Whole(value)), Some(Kind::Decimal { scale })) => (decimal_text(*value, scale), false),
-            (Some(Cell::Whole(value)), _) => (value.to_string(), false),
+            (Some(Cell::Whole(value)), Some(Kind::Decimal { scale })) => decimal_text(*value, scale).into(),
+            (Some(Cell::Whole(value)), _) => value.to_string().into(),
             // The shortest text that means this very number.
-            (Some(Cell::Double(value)), _) => (value.to_string(), true),
-            (Some(Cell::Single(value)), _) => (value.to_string(), true),
-            _ => return Err(refusal(column, "null", "is nothing")),
+            (Some(Cell::Double(value)), _) => value.to_string().into(),
+            (Some(Cell::Single(value)), _) => value.to_string().into(),
+            _ => self.text(column)?.trim().into(),
         })
     }
 }
@@ -410,57 +439,44 @@ impl Cells for ParquetCells<'_> {
         }
     }
 
-    fn symbol(&self) -> Result<Symbol, String> {
-        self.text(Column::Symbol)?.parse().map_err(|error| format!("column symbol: {error}"))
+    fn symbol(&self) -> Result<Symbol, Refusal> {
+        super::symbol(self.text(Column::Symbol)?)
     }
 
-    fn start(&self) -> Result<Minute, String> {
-        let (Some(Cell::Whole(at)), Some(Kind::Time { per_second })) =
-            (self.cell(Column::Start), self.kinds[Column::Start as usize])
-        else {
-            return Err(refusal(Column::Start, "null", "is nothing"));
-        };
-        let starting = || {
-            let at = Timestamp::from_nanosecond(at.checked_mul(1_000_000_000 / per_second)?).ok()?;
-            Some((at, Minute::starting(at)))
-        };
-        match starting() {
-            Some((_, Some(minute))) => Ok(minute),
-            Some((at, None)) => {
-                let what = "is not the start of a minute that can be stored";
-                Err(refusal(Column::Start, &at.to_string(), what))
+    fn start(&self, zone: Zone<'_>) -> Result<Timestamp, Refusal> {
+        match (self.cell(Column::Start), self.kinds[Column::Start as usize]) {
+            (Some(Cell::Whole(units)), Some(Kind::Time { per_second, is_utc })) => {
+                let zone = if is_utc { Some(&TimeZone::UTC) } else { zone };
+                time::of_local_units(*units, per_second, zone)
+                    .map_err(|what| Refusal::of_cell(Column::Start, &units.to_string(), what))
             }
-            None => Err(refusal(Column::Start, &at.to_string(), "is no time that can be stored")),
+            _ => {
+                let text = self.number(Column::Start)?;
+                time::of_text(&text, zone).map_err(|what| Refusal::of_cell(Column::Start, &text, what))
+            }
         }
     }
 
-    fn price(&self, column: Column) -> Result<Price, String> {
+    fn price(&self, column: Column) -> Result<Price, Refusal> {
         if let (Some(Cell::Whole(value)), Some(Kind::Decimal { scale: Price::PLACES })) =
             (self.cell(column), self.kinds[column as usize])
             && let Ok(price) = Price::from_nanos(i64::try_from(*value).unwrap_or(i64::MAX))
         {
             return Ok(price);
         }
-        let (text, is_binary) = self.number(column)?;
-        let price = if is_binary { Price::parse_rounded(&text, Price::PLACES) } else { text.parse() };
-        price.map_err(|error| refusal(column, &text, format_args!("is {error}")))
+        super::price(column, &self.number(column)?, Mark::Point)
     }
 
-    fn volume(&self) -> Result<Volume, String> {
-        let (text, _) = self.number(Column::Volume)?;
-        text.parse().map_err(|error| refusal(Column::Volume, &text, format_args!("is {error}")))
+    fn volume(&self) -> Result<Volume, Refusal> {
+        super::volume(&self.number(Column::Volume)?, Mark::Point)
     }
 
-    fn trades(&self) -> Result<u32, String> {
-        let (text, _) = self.number(Column::Trades)?;
-        let trades = decimal::parse(&text, 0, Excess::Refuse).ok();
-        trades
-            .and_then(|trades| u32::try_from(trades).ok())
-            .ok_or_else(|| refusal(Column::Trades, &text, "is not a count"))
+    fn trades(&self) -> Result<u32, Refusal> {
+        super::trades(&self.number(Column::Trades)?, Mark::Point)
     }
 
-    fn feed(&self) -> Result<FeedLabel, String> {
-        FeedLabel::new(self.text(Column::Feed)?).map_err(|error| format!("column feed: {error}"))
+    fn feed(&self) -> Result<FeedLabel, Refusal> {
+        super::feed(self.text(Column::Feed)?)
     }
 }
 

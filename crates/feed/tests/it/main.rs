@@ -9,6 +9,7 @@ mod csv;
 mod finnhub;
 mod finnhub_bars;
 mod finnhub_stream;
+mod foreign;
 mod given;
 mod hostile;
 mod iex;

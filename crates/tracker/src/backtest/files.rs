@@ -1,8 +1,8 @@
 //! The bars of files, by symbol and time, each minute as its last row has it.
 
 use anyhow::bail;
-use qqq_core::{Bar, Calendar, FeedLabel, Minute, Watchlist};
-use qqq_feed::bar_file::{self, Labels, Row};
+use qqq_core::{Bar, Calendar, Minute, Watchlist};
+use qqq_feed::bar_file::{self, ReadOptions, Row};
 use std::io::Write as _;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 /// Most bars of one backtest: they are sorted in memory, about 130 bytes each. A decade of ten symbols.
 const MAX_BARS: usize = 10_000_000;
 /// The label of bars whose file says none, as an import gives it.
-const UNLABELLED: &str = "import";
+pub(super) const UNLABELLED: &str = "import";
 /// Rejected rows told one by one; the count tells of the rest.
 const SHOWN: u64 = 10;
 
@@ -47,33 +47,29 @@ impl Found {
 /// bars or of other symbols, and ends where a file cannot be read to its end.
 pub(super) fn read(
     paths: &[PathBuf],
+    options: &ReadOptions,
     watchlist: &Watchlist,
     calendar: &Calendar,
     within: Range<Minute>,
 ) -> anyhow::Result<Found> {
-    let labels = Labels::Any { otherwise: FeedLabel::new(UNLABELLED)? };
     let (mut bars, mut rejected, mut not_tracked) = (Vec::new(), 0, 0_u64);
     let say = |line: String| {
         let _ = writeln!(std::io::stderr(), "{line}");
     };
-    for path in paths {
-        for file in bar_file::files(path)? {
-            for row in bar_file::open(&file, labels)?.tracked_by(watchlist, calendar) {
-                match row? {
-                    Row::Bar(bar) if !within.contains(&bar.start) || !calendar.counts(bar.start) => {}
-                    Row::Bar(_) if bars.len() == MAX_BARS => {
-                        bail!(
-                            "the files hold more than {MAX_BARS} bars: import them, and test what is stored"
-                        )
+    for source in bar_file::sources(paths) {
+        for row in source?.open(options)?.tracked_by(watchlist, calendar) {
+            match row? {
+                Row::Bar(bar) if !within.contains(&bar.start) || !calendar.counts(bar.start) => {}
+                Row::Bar(_) if bars.len() == MAX_BARS => {
+                    bail!("the files hold more than {MAX_BARS} bars: import them, and test what is stored")
+                }
+                Row::Bar(bar) => bars.push(bar),
+                Row::NotTracked(_) => not_tracked += 1,
+                Row::Rejected(reject) => {
+                    if rejected < SHOWN {
+                        say(format!("rejected {}: {}", reject.place, reject.reason));
                     }
-                    Row::Bar(bar) => bars.push(bar),
-                    Row::NotTracked(_) => not_tracked += 1,
-                    Row::Rejected(reject) => {
-                        if rejected < SHOWN {
-                            say(format!("rejected {}: {}", reject.place, reject.reason));
-                        }
-                        rejected += 1;
-                    }
+                    rejected += 1;
                 }
             }
         }

@@ -16,7 +16,8 @@ use anyhow::{Context as _, bail};
 use files::Found;
 use qqq_api::{BacktestOut, BacktestQuery, SymbolBacktest, backtest, metrics_of};
 use qqq_core::backtest::{Backtest, Report};
-use qqq_core::{Calendar, Metric, Minute, RuleName, SpikeRule, Symbol, Watchlist};
+use qqq_core::{Calendar, FeedLabel, Metric, Minute, RuleName, SpikeRule, Symbol, Watchlist};
+use qqq_feed::bar_file::Labels;
 use qqq_store::Store;
 use std::io::Write as _;
 use std::ops::Range;
@@ -119,8 +120,9 @@ impl Asked {
 
     async fn over_files(&self, args: &BacktestArgs) -> anyhow::Result<(BacktestQuery, Report)> {
         let (asked, paths) = (self.clone(), args.files.clone());
+        let options = args.reading.options(Labels::Any { otherwise: FeedLabel::new(files::UNLABELLED)? });
         let testing = tokio::task::spawn_blocking(move || {
-            let found = files::read(&paths, &asked.watchlist, &asked.calendar, asked.within())?;
+            let found = files::read(&paths, &options, &asked.watchlist, &asked.calendar, asked.within())?;
             let query = asked.query(found.range())?;
             let report = of_bars(&query, &found, &asked.calendar);
             anyhow::Ok((query, report))

@@ -262,15 +262,19 @@ impl Default for FinnhubSection {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReplaySection {
-    /// A CSV, CSV.gz or Parquet file, or a folder of them.
+    /// A CSV or Parquet file, packed or not, or a folder of them.
     pub path: PathBuf,
     /// `max`, or a multiple of real time: `1x`, `60x`.
     pub speed: String,
+    /// The zone of times that say none; empty: such times are refused.
+    pub zone: String,
+    /// What columns are called whose names are not known: `start=window_start,trades=n`.
+    pub columns: String,
 }
 
 impl Default for ReplaySection {
     fn default() -> Self {
-        Self { path: PathBuf::new(), speed: "max".to_owned() }
+        Self { path: PathBuf::new(), speed: "max".to_owned(), zone: String::new(), columns: String::new() }
     }
 }
 
