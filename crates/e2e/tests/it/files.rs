@@ -450,7 +450,9 @@ fn a_recording_without_a_zone_is_played_in_the_zone_of_its_settings() {
     fs::write(tracker.folder().join("day.csv"), format!("{header}{row}")).expect("a file");
     tracker.set("feed.provider", "replay").set("feed.replay.path", "day.csv");
     tracker.set("feed.replay.columns", "start=begin");
-    let said = failed(&tracker, &["worker", "--once"]);
+    let output = tracker.output(&["worker", "--once"], PATIENCE);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(said.contains("has no zone") && said.contains("feed.replay.zone"), "{said}");
     tracker.set("feed.replay.zone", "America/New_York");
     done(&tracker, &["worker", "--once"]);
