@@ -208,7 +208,8 @@ pub(crate) struct SymbolOut {
     /// The company's name, where it is known here.
     #[schema(required = true)]
     name: Option<&'static str>,
-    /// Earlier tickers of the same company; they are understood everywhere.
+    /// Earlier tickers of the same company; they are understood everywhere, unless they are tracked themselves: then they
+    /// mean whoever has them now.
     former_symbols: Vec<String>,
     /// Where the newest bar came from; `sim` is an invented market.
     #[schema(required = true)]

@@ -11,8 +11,23 @@ pub struct FormerSymbol {
     pub former: Symbol,
     /// The ticker since.
     pub current: Symbol,
-    /// First day of the new ticker (New York date). `None` where configuration gave no date.
-    pub since: Option<Date>,
+    /// The first day (New York date) on which the old ticker is no longer the company's: from then on it may be
+    /// somebody else's. `None`: it is the company's on every day.
+    pub until: Option<Date>,
+}
+
+impl FormerSymbol {
+    /// Whether the old ticker was the company's on `day`.
+    fn holds_on(&self, day: Date) -> bool {
+        self.until.is_none_or(|until| day < until)
+    }
+
+    /// Whether this is one of the renames that are known without any configuration.
+    pub fn is_built_in(&self) -> bool {
+        RENAMES.iter().any(|(former, current, until)| {
+            (self.former.as_str(), self.current.as_str(), self.until) == (former, current, Some(*until))
+        })
+    }
 }
 
 /// A ticker that belonged to somebody else before a date.
@@ -59,6 +74,9 @@ pub const DEFAULT_SYMBOLS: [&str; 10] =
     ["AAPL", "MSFT", "AMZN", "TSLA", "META", "GOOG", "NFLX", "NVDA", "PYPL", "ADBE"];
 
 /// The tracked symbols, in configured order, each known by a dense id and by its former names.
+///
+/// A ticker that was left for another may be in use again: whoever has it now can be tracked under it, beside the company
+/// that had it before. Requests then mean the one of today, and each bar goes to whom the ticker belonged to on its day.
 #[derive(Clone, Debug)]
 pub struct Watchlist {
     symbols: Vec<Symbol>,
@@ -70,38 +88,24 @@ impl Watchlist {
     /// Most symbols one process tracks: twice the listed US market.
     pub const MAX: usize = 20_000;
 
-    /// Makes a watchlist of current symbols and further aliases (former, current); the known renames of
-    /// tracked symbols are always in force. A symbol given by its former name is tracked by its current.
+    /// Makes a watchlist of symbols and further former names; the known renames are always in force, and of one of
+    /// them only the day can be given anew. A symbol given by a former name that has no end is tracked by its current
+    /// one; one with an end is tracked as whoever has it since.
     pub fn new(
         symbols: impl IntoIterator<Item = Symbol>,
-        aliases: impl IntoIterator<Item = (Symbol, Symbol)>,
+        aliases: impl IntoIterator<Item = FormerSymbol>,
     ) -> Result<Self, InvalidWatchlist> {
-        let mut former: Vec<FormerSymbol> = RENAMES
-            .iter()
-            .filter_map(|(former, current, since)| {
-                Some(FormerSymbol {
-                    former: former.parse().ok()?,
-                    current: current.parse().ok()?,
-                    since: Some(*since),
-                })
-            })
-            .collect();
-        for (old, new) in aliases {
-            if old == new {
-                return Err(InvalidWatchlist::SelfAlias(old));
-            }
-            match former.iter().find(|known| known.former == old) {
-                Some(known) if known.current == new => {}
-                Some(known) => return Err(InvalidWatchlist::Conflict(old, known.current, new)),
-                None => former.push(FormerSymbol { former: old, current: new, since: None }),
-            }
-        }
-        if let Some(chained) = former.iter().find(|one| former.iter().any(|two| two.former == one.current)) {
-            return Err(InvalidWatchlist::Chain(chained.former, chained.current));
-        }
+        let symbols: Vec<Symbol> = symbols.into_iter().collect();
+        let former = former_symbols(aliases)?;
         let mut list = Self { symbols: Vec::new(), ids: HashMap::new(), former };
-        for symbol in symbols {
-            let symbol = list.current(symbol);
+        for &symbol in &symbols {
+            let symbol = match list.former(symbol) {
+                Some(FormerSymbol { current, until: None, .. }) if symbols.contains(current) => {
+                    return Err(InvalidWatchlist::Both(symbol, *current));
+                }
+                Some(FormerSymbol { current, until: None, .. }) => *current,
+                _ => symbol,
+            };
             if !list.ids.contains_key(&symbol) {
                 list.ids.insert(symbol, list.symbols.len());
                 list.symbols.push(symbol);
@@ -128,19 +132,40 @@ impl Watchlist {
 
     /// The current symbol a request means, former names included; `None` where it is not tracked.
     pub fn resolve(&self, symbol: Symbol) -> Option<Symbol> {
-        let current = self.current(symbol);
-        self.ids.contains_key(&current).then_some(current)
+        let meant = self.meant(symbol);
+        self.ids.contains_key(&meant).then_some(meant)
+    }
+
+    /// The current symbol that is meant by a ticker today, tracked or not: itself where it is tracked, else what became
+    /// of it.
+    pub fn meant(&self, symbol: Symbol) -> Symbol {
+        match self.former(symbol) {
+            Some(former) if !self.ids.contains_key(&symbol) => former.current,
+            _ => symbol,
+        }
     }
 
     /// The tracked symbol that a bar labelled `symbol` on `day` (New York) belongs to.
     ///
-    /// A ticker can be reused: META bars of 2021 are not Meta Platforms'.
+    /// A ticker can be reused: META bars of 2021 are not Meta Platforms', and FB bars of today are not either.
     pub fn resolve_on(&self, symbol: Symbol, day: Date) -> Result<Symbol, Unresolved> {
-        let current = self.resolve(symbol).ok_or(Unresolved::NotTracked(symbol))?;
+        let tracked = |symbol: Symbol| self.ids.contains_key(&symbol);
+        let former = self.former(symbol);
+        match former {
+            Some(former) if former.holds_on(day) && tracked(former.current) => return Ok(former.current),
+            Some(former) if former.holds_on(day) && tracked(symbol) => {
+                return Err(Unresolved::Another(symbol, day, former.current));
+            }
+            Some(former) if !tracked(symbol) && tracked(former.current) => {
+                return Err(Unresolved::NoLonger(symbol, day, former.current));
+            }
+            _ if !tracked(symbol) => return Err(Unresolved::NotTracked(symbol)),
+            _ => {}
+        }
         let other = REUSED.iter().find(|reused| symbol.as_str() == reused.symbol && day < reused.ours_since);
         match other {
             Some(reused) => Err(Unresolved::AnotherCompany(symbol, day, reused.other)),
-            None => Ok(current),
+            None => Ok(symbol),
         }
     }
 
@@ -149,13 +174,54 @@ impl Watchlist {
         self.former.iter().filter(move |former| former.current == current)
     }
 
+    /// The tracked symbols that were another company's, which is not tracked: perhaps that one was meant.
+    pub fn reused_without_current(&self) -> impl Iterator<Item = &FormerSymbol> {
+        let tracked = |symbol| self.ids.contains_key(symbol);
+        self.former.iter().filter(move |former| tracked(&former.former) && !tracked(&former.current))
+    }
+
     /// The company's name, where it is a well-known one.
     pub fn name(&self, symbol: Symbol) -> Option<&'static str> {
         NAMES.binary_search_by(|(known, _)| (*known).cmp(symbol.as_str())).ok().map(|index| NAMES[index].1)
     }
 
-    fn current(&self, symbol: Symbol) -> Symbol {
-        self.former.iter().find(|former| former.former == symbol).map_or(symbol, |former| former.current)
+    fn former(&self, symbol: Symbol) -> Option<&FormerSymbol> {
+        self.former.iter().find(|former| former.former == symbol)
+    }
+}
+
+/// The known renames and further former names, each ticker once.
+fn former_symbols(
+    aliases: impl IntoIterator<Item = FormerSymbol>,
+) -> Result<Vec<FormerSymbol>, InvalidWatchlist> {
+    let known = |(former, current, until): &(&str, &str, Date)| {
+        Some(FormerSymbol {
+            former: former.parse().ok()?,
+            current: current.parse().ok()?,
+            until: Some(*until),
+        })
+    };
+    let mut all: Vec<FormerSymbol> = RENAMES.iter().filter_map(known).collect();
+    for alias in aliases {
+        let FormerSymbol { former, current, until } = alias;
+        if former == current {
+            return Err(InvalidWatchlist::SelfAlias(former));
+        }
+        match all.iter_mut().find(|known| known.former == former) {
+            Some(known) if known.current == current => known.until = until.or(known.until),
+            Some(known) => return Err(InvalidWatchlist::Conflict(former, known.current, current)),
+            None => all.push(alias),
+        }
+    }
+    // Who took a ticker after another had left it is no link of a chain.
+    let leads_on = |one: &FormerSymbol| {
+        all.iter().any(|two| {
+            two.former == one.current && one.until.zip(two.until).is_none_or(|(one, two)| one < two)
+        })
+    };
+    match all.iter().find(|one| leads_on(one)) {
+        Some(chained) => Err(InvalidWatchlist::Chain(chained.former, chained.current)),
+        None => Ok(all),
     }
 }
 
@@ -168,6 +234,12 @@ pub enum Unresolved {
     /// On that day the ticker belonged to somebody else.
     #[error("{0} was {2} on {1}")]
     AnotherCompany(Symbol, Date, &'static str),
+    /// On that day the ticker was that of a company which is not tracked under its present one.
+    #[error("{0} was {2} on {1}, and {2} is not on the watchlist")]
+    Another(Symbol, Date, Symbol),
+    /// On that day the ticker was no longer that of the company which is tracked.
+    #[error("{0} was no longer {2} on {1}, and is not on the watchlist itself")]
+    NoLonger(Symbol, Date, Symbol),
 }
 
 /// A watchlist that makes no sense.
@@ -185,6 +257,12 @@ pub enum InvalidWatchlist {
     /// One former name for two symbols.
     #[error("{0} is known as the former name of {1}; it cannot be that of {2} too")]
     Conflict(Symbol, Symbol, Symbol),
+    /// A former name without an end beside the current one.
+    #[error(
+        "{0} is a former name of {1} without an end, so the two are one: leave {0} out, or say until when it was {1}: \
+         aliases = {{ {0} = {{ symbol = \"{1}\", until = \"2022-06-09\" }} }}"
+    )]
+    Both(Symbol, Symbol),
     /// A former name of a former name.
     #[error("the alias {0} = {1} points at a former name; let it point at the current one")]
     Chain(Symbol, Symbol),
@@ -227,23 +305,97 @@ mod tests {
         );
     }
 
+    /// A former name; `until` is empty where it has no end.
+    fn alias(former: &str, current: &str, until: &str) -> FormerSymbol {
+        FormerSymbol { former: symbol(former), current: symbol(current), until: until.parse().ok() }
+    }
+
+    fn on(list: &Watchlist, label: &str, day: &str) -> Result<String, Unresolved> {
+        list.resolve_on(symbol(label), day.parse().unwrap()).map(|symbol| symbol.to_string())
+    }
+
     #[test]
-    fn former_names_on_the_list_are_tracked_once_under_the_current_one() {
-        let list = Watchlist::new([symbol("FB"), symbol("META"), symbol("AAPL")], []).unwrap();
-        assert_eq!(list.symbols(), [symbol("META"), symbol("AAPL")]);
-        assert_eq!(list.id(symbol("AAPL")), Some(1));
+    fn who_took_over_a_ticker_lives_beside_who_left_it() {
+        let list = Watchlist::new(["META", "FB", "AAPL"].map(symbol), []).unwrap();
+        assert_eq!(list.symbols(), ["META", "FB", "AAPL"].map(symbol));
+        assert_eq!(list.resolve(symbol("FB")), Some(symbol("FB")));
+        assert_eq!(list.resolve(symbol("META")), Some(symbol("META")));
         assert_eq!(list.former_symbols(symbol("META")).next().unwrap().former, symbol("FB"));
+        for (label, day, owner) in [
+            ("FB", "2012-05-18", "META"),
+            ("FB", "2022-06-08", "META"),
+            ("FB", "2022-06-09", "FB"),
+            ("FB", "2026-11-27", "FB"),
+            ("META", "2022-02-01", "META"),
+            ("META", "2026-11-27", "META"),
+        ] {
+            assert_eq!(on(&list, label, day).as_deref(), Ok(owner), "{label} {day}");
+        }
+        assert!(matches!(on(&list, "META", "2022-01-28"), Err(Unresolved::AnotherCompany(..))));
+    }
+
+    #[test]
+    fn bars_after_the_last_day_of_a_former_name_are_refused_where_their_owner_is_not_tracked() {
+        let error = on(&list(), "FB", "2022-06-09").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "FB was no longer META on 2022-06-09, and is not on the watchlist itself"
+        );
+        assert_eq!(on(&list(), "FB", "2022-06-08").as_deref(), Ok("META"));
+        // Neither is tracked: there is nothing to tell.
+        let others = Watchlist::new([symbol("AAPL")], []).unwrap();
+        for day in ["2022-06-08", "2022-06-09"] {
+            assert_eq!(on(&others, "FB", day), Err(Unresolved::NotTracked(symbol("FB"))));
+        }
+        let without = Watchlist::new([symbol("FB")], []).unwrap();
+        assert_eq!(on(&without, "FB", "2022-06-09").as_deref(), Ok("FB"));
+        assert_eq!(
+            on(&without, "FB", "2022-06-08").unwrap_err().to_string(),
+            "FB was META on 2022-06-08, and META is not on the watchlist"
+        );
+        assert_eq!(without.reused_without_current().next().unwrap().current, symbol("META"));
+        assert_eq!(without.meant(symbol("FB")), symbol("FB"));
+        assert_eq!((others.meant(symbol("FB")), others.resolve(symbol("FB"))), (symbol("META"), None));
+    }
+
+    #[test]
+    fn a_former_name_without_an_end_is_the_current_one_on_every_day() {
+        let list = Watchlist::new([symbol("TWTR"), symbol("AAPL")], [alias("TWTR", "X", "")]).unwrap();
+        assert_eq!(list.symbols(), ["X", "AAPL"].map(symbol));
+        assert_eq!(list.resolve(symbol("TWTR")), Some(symbol("X")));
+        assert_eq!(on(&list, "TWTR", "2026-01-05").as_deref(), Ok("X"));
+        let error = Watchlist::new(["X", "TWTR"].map(symbol), [alias("TWTR", "X", "")]).unwrap_err();
+        assert!(matches!(error, InvalidWatchlist::Both(..)), "{error}");
+        assert!(error.to_string().contains("TWTR = { symbol = \"X\", until = "), "{error}");
+    }
+
+    #[test]
+    fn the_day_of_a_known_rename_can_be_given_anew_and_others_have_their_own() {
+        let aliases = [alias("FB", "META", "2022-06-11"), alias("SQ", "XYZ", "2025-01-21")];
+        let list = Watchlist::new(["META", "XYZ", "SQ"].map(symbol), aliases).unwrap();
+        assert_eq!(on(&list, "FB", "2022-06-10").as_deref(), Ok("META"));
+        assert_eq!(on(&list, "SQ", "2025-01-20").as_deref(), Ok("XYZ"));
+        assert_eq!(on(&list, "SQ", "2025-01-21").as_deref(), Ok("SQ"));
+        assert!(!list.former_symbols(symbol("META")).next().unwrap().is_built_in());
+        // The plain form does not take the known day away.
+        let plain = Watchlist::new([symbol("META")], [alias("FB", "META", "")]).unwrap();
+        assert!(plain.former_symbols(symbol("META")).next().unwrap().is_built_in());
+        assert!(on(&plain, "FB", "2022-06-09").is_err());
     }
 
     #[test]
     fn aliases_that_contradict_are_refused() {
-        let make = |aliases: &[(&str, &str)]| {
-            Watchlist::new([symbol("AAPL")], aliases.iter().map(|(old, new)| (symbol(old), symbol(new))))
+        let make = |aliases: &[(&str, &str, &str)]| {
+            Watchlist::new([symbol("AAPL")], aliases.iter().map(|(old, new, until)| alias(old, new, until)))
         };
-        assert!(make(&[("FB", "META"), ("TWTR", "X")]).is_ok());
-        assert!(matches!(make(&[("FB", "AAPL")]), Err(InvalidWatchlist::Conflict(..))));
-        assert!(matches!(make(&[("A", "A")]), Err(InvalidWatchlist::SelfAlias(_))));
-        assert!(matches!(make(&[("A", "FB")]), Err(InvalidWatchlist::Chain(..))));
+        assert!(make(&[("FB", "META", ""), ("TWTR", "X", "")]).is_ok());
+        assert!(matches!(make(&[("FB", "AAPL", "")]), Err(InvalidWatchlist::Conflict(..))));
+        assert!(matches!(make(&[("A", "A", "")]), Err(InvalidWatchlist::SelfAlias(_))));
+        for until in ["", "2022-06-08"] {
+            assert!(matches!(make(&[("A", "FB", until)]), Err(InvalidWatchlist::Chain(..))), "{until}");
+        }
+        // What is called FB now may have had another name, too.
+        assert!(make(&[("A", "FB", "2022-06-09")]).is_ok());
         assert_eq!(Watchlist::new([], []).unwrap_err(), InvalidWatchlist::Empty);
     }
 

@@ -18,6 +18,7 @@ use anyhow::{Context as _, bail};
 use jiff::SignedDuration;
 use prometheus_client::registry::Registry;
 use qqq_api::{Api, ApiConfig, Cors, Limits, StreamLimits};
+use qqq_core::watchlist::FormerSymbol;
 use qqq_core::{Calendar, Clock, FeedMode, Watchlist};
 use qqq_notify::{Channels, Deliver, Mail, MailConfig, Webhooks, WebhooksConfig};
 use qqq_store::{Budget, Sequence, Store, StoreError, WorkerLock};
@@ -64,6 +65,12 @@ impl App {
     /// Opens the store and sets up what every role needs.
     pub async fn open(config: Config, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
         let watchlist = Arc::new(config.watchlist()?);
+        for reused in watchlist.reused_without_current() {
+            let FormerSymbol { former, current, .. } = reused;
+            warn!(
+                "{former} is tracked as what it has been since it was {current}'s: {current} is not tracked"
+            );
+        }
         let calendar = Arc::new(config.calendar());
         let store = open_store(&config).await?;
         let tokens = key::token_key(&config, store.as_ref()).await?;

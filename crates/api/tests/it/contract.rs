@@ -73,6 +73,25 @@ async fn former_symbols_are_understood_and_a_tracked_symbol_without_bars_has_an_
 }
 
 #[tokio::test]
+async fn who_has_a_former_symbol_now_is_tracked_beside_its_former_owner() {
+    let mut world = World::new().await;
+    world.watchlist = qqq_core::Watchlist::new(["META", "FB"].map(symbol), []).unwrap().into();
+    let start = at("2025-01-31T19:59:00Z");
+    world.commit_bars(&[bar("META", start, "689.2", 7), bar("FB", start, "25.5", 9)]).await;
+    let router = world.router().await;
+    for (name, price) in [("META", 689.2), ("FB", 25.5), ("fb", 25.5)] {
+        assert_eq!(get(&router, &format!("/{name}/price")).await.json()["prices"], json!([price]), "{name}");
+        let body = json!({"email": "ada@example.com", "metric": "price", "ticker": name}).to_string();
+        let reply = post_json(&router, "/subscribe", &body).await;
+        assert_eq!(reply.json()["ticker"], name.to_uppercase());
+    }
+    assert_eq!(get(&router, "/v1/symbols/META").await.json()["former_symbols"], json!(["FB"]));
+    assert_eq!(get(&router, "/v1/symbols/FB").await.json()["symbol"], "FB");
+    let rankings = get(&router, "/v1/rankings?metric=price").await.json();
+    assert_eq!(rankings["items"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
 async fn a_share_class_is_one_symbol_however_it_is_asked_for() {
     let mut world = World::new().await;
     let names = ["BRK-B", "BTC-USD"];

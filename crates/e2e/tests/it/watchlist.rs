@@ -95,9 +95,12 @@ fn the_watchlist_tells_names_former_names_and_where_each_was_set() {
         meta.contains("Meta Platforms") && meta.contains("FB until 2022-06-09") && meta.contains("built in"),
         "{meta}"
     );
-    fs::write(tracker.folder().join("qqq-tracker.toml"), "[watchlist]\naliases = { TWTR = \"X\" }\n")
-        .expect("a file");
-    tracker.set("watchlist.symbols", "X,META");
+    fs::write(
+        tracker.folder().join("qqq-tracker.toml"),
+        "[watchlist]\naliases = { TWTR = \"X\", SQ = { symbol = \"XYZ\", until = \"2025-01-21\" } }\n",
+    )
+    .expect("a file");
+    tracker.set("watchlist.symbols", "X,META,FB,xyz,brk-b,BRK/B,BRK B");
     let (out, _) = run(&tracker, &["watchlist", "show", "--json"], 0);
     let shown: Value = serde_json::from_str(&out).expect("JSON");
     let from = "the environment (QQQ_TRACKER__WATCHLIST__SYMBOLS)";
@@ -108,6 +111,10 @@ fn the_watchlist_tells_names_former_names_and_where_each_was_set() {
               "former_symbols": [{ "symbol": "TWTR", "until": null, "from": "qqq-tracker.toml" }] },
             { "symbol": "META", "name": "Meta Platforms", "from": from,
               "former_symbols": [{ "symbol": "FB", "until": "2022-06-09", "from": "built in" }] },
+            { "symbol": "FB", "name": null, "from": from, "former_symbols": [] },
+            { "symbol": "XYZ", "name": null, "from": from,
+              "former_symbols": [{ "symbol": "SQ", "until": "2025-01-21", "from": "qqq-tracker.toml" }] },
+            { "symbol": "BRK.B", "name": null, "from": from, "former_symbols": [] },
         ]})
     );
 }

@@ -322,6 +322,34 @@ fn share_classes_are_one_symbol_in_every_spelling() {
 }
 
 #[test]
+fn rows_of_a_former_symbol_go_to_whom_it_belonged_to_on_their_day() {
+    let calendar = Calendar::new(Market::Xnas, false, []);
+    let content = "symbol,start,open,high,low,close,volume\n\
+        FB,2021-05-03T14:30:00Z,10,12,9,11,1\n\
+        FB,2022-06-09T03:59:00Z,10,12,9,11,1\n\
+        FB,2022-06-09T04:00:00Z,10,12,9,11,1\n\
+        FB,2026-11-27T15:00:00Z,10,12,9,11,1\n\
+        META,2026-11-27T15:00:00Z,10,12,9,11,1\n";
+    let folder = folder();
+    let path = write(&folder, "bars.csv", content);
+    let gone =
+        |day| format!("column symbol: FB was no longer META on {day}, and is not on the watchlist itself");
+    for (tracked, expected) in [
+        (&["META", "FB"][..], ["META", "META", "FB", "FB", "META"].map(str::to_owned)),
+        (&["META"], ["META".into(), "META".into(), gone("2022-06-09"), gone("2026-11-27"), "META".into()]),
+    ] {
+        let watchlist = Watchlist::new(tracked.iter().map(|name| name.parse().unwrap()), []).unwrap();
+        let rows = bar_file::open(&path, label()).unwrap().tracked_by(&watchlist, &calendar);
+        let told = rows.map(Result::unwrap).map(|row| match row {
+            Row::Bar(bar) => bar.symbol.to_string(),
+            Row::NotTracked(symbol) => format!("not tracked {symbol}"),
+            Row::Rejected(reject) => reject.reason,
+        });
+        assert_eq!(told.collect::<Vec<_>>(), expected);
+    }
+}
+
+#[test]
 fn labels_are_resolved_on_the_day_of_the_bar() {
     let watchlist = Watchlist::new(["META".parse().unwrap()], []).unwrap();
     let calendar = Calendar::new(Market::Xnas, false, []);

@@ -78,7 +78,8 @@ impl Asked {
             watchlist: if args.symbols.is_empty() {
                 config.watchlist()?
             } else {
-                config.watchlist_of(args.symbols.iter().copied())?
+                let watchlist = config.watchlist()?;
+                config.watchlist_of(args.symbols.iter().map(|&symbol| watchlist.meant(symbol)))?
             },
             calendar: Arc::new(calendar),
             from,

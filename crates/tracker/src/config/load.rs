@@ -340,6 +340,45 @@ mod tests {
     }
 
     #[test]
+    fn former_names_are_written_alone_or_with_their_period() {
+        let until = |text: &str, former: &str| {
+            let watchlist = file(text).unwrap().watchlist().unwrap();
+            let current = watchlist.meant(former.parse().unwrap());
+            let named = watchlist.former_symbols(current).find(|one| one.former.as_str() == former);
+            (current.to_string(), named.unwrap().until.map(|day| day.to_string()))
+        };
+        for (written, expected) in [
+            ("[watchlist]\naliases = { FB = \"META\" }", Some("2022-06-09")),
+            ("[watchlist]\naliases = {}", Some("2022-06-09")),
+            (
+                "[watchlist]\naliases = { fb = { symbol = \"meta\", until = \"2022-06-10\" } }",
+                Some("2022-06-10"),
+            ),
+            ("[watchlist.aliases.FB]\nsymbol = \"META\"\nuntil = \"2022-06-10\"", Some("2022-06-10")),
+        ] {
+            assert_eq!(until(written, "FB"), ("META".to_owned(), expected.map(str::to_owned)), "{written}");
+        }
+        assert_eq!(until("[watchlist]\naliases = { TWTR = \"X\" }", "TWTR"), ("X".to_owned(), None));
+        let both = file("[watchlist]\nsymbols = [\"META\", \"FB\"]").unwrap();
+        assert_eq!(both.watchlist().unwrap().symbols().len(), 2);
+
+        let alias = |written: &str| file(&format!("[watchlist]\naliases = {{ FB = {written} }}"));
+        says(alias("{ symbol = \"META\" }"), &["watchlist.aliases.FB", "until"]);
+        says(alias("{ symbol = \"META\", until = \"soon\" }"), &["watchlist.aliases.FB.until", "soon"]);
+        says(alias("{ symbol = \"META\", til = \"2022-06-09\" }"), &["watchlist.aliases.FB", "til"]);
+        says(
+            alias("{ symbol = \"M E T A\", until = \"2022-06-09\" }"),
+            &["watchlist.aliases.FB.symbol", "M E T A"],
+        );
+        says(alias("7"), &["watchlist.aliases.FB", "{ symbol = \"META\", until = \"2022-06-09\" }"]);
+        says(alias("\"AAPL\""), &["watchlist", "META", "AAPL"]);
+        says(
+            file("[watchlist]\nsymbols = [\"X\", \"TWTR\"]\naliases = { TWTR = \"X\" }"),
+            &["watchlist", "TWTR = { symbol = \"X\", until = "],
+        );
+    }
+
+    #[test]
     fn later_sources_win() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.toml");

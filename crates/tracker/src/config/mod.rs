@@ -5,13 +5,13 @@ mod load;
 mod value;
 
 pub use load::{ConfigError, Origin, PREFIX, Sources, load};
-pub use value::{Network, Period, Secret, Text};
+pub use value::{Alias, Day, Network, Period, Secret, Text};
 
 use crate::role::watches::HouseRules;
 use qqq_core::calendar::{Calendar, Market};
 use qqq_core::detector::Watch;
 use qqq_core::rule::Ratio;
-use qqq_core::watchlist::DEFAULT_SYMBOLS;
+use qqq_core::watchlist::{DEFAULT_SYMBOLS, FormerSymbol};
 use qqq_core::{SpikeRule, Symbol, Watchlist};
 use qqq_feed::FinnhubConfig;
 use serde::{Deserialize, Serialize};
@@ -53,8 +53,8 @@ pub struct Config {
 pub struct WatchlistConfig {
     /// The symbols, in the order they are listed.
     pub symbols: Vec<Text<Symbol>>,
-    /// Former names: `{ FB = "META" }`.
-    pub aliases: BTreeMap<Text<Symbol>, Text<Symbol>>,
+    /// Former names: `{ FB = "META" }`, or with their period, `{ FB = { symbol = "META", until = "2022-06-09" } }`.
+    pub aliases: BTreeMap<Text<Symbol>, Alias>,
 }
 
 impl Default for WatchlistConfig {
@@ -62,7 +62,7 @@ impl Default for WatchlistConfig {
         let text = |symbol: &str| symbol.parse().ok().map(Text);
         Self {
             symbols: DEFAULT_SYMBOLS.iter().filter_map(|symbol| text(symbol)).collect(),
-            aliases: text("FB").zip(text("META")).into_iter().collect(),
+            aliases: text("FB").zip(text("META").map(Alias::from)).into_iter().collect(),
         }
     }
 }
@@ -76,7 +76,7 @@ pub struct MarketConfig {
     /// Whether 04:00 - 20:00 New York counts, or only the regular session.
     pub extended_hours: bool,
     /// Further days without trading: `["2025-01-09"]`.
-    pub extra_closures: Vec<Text<jiff::civil::Date>>,
+    pub extra_closures: Vec<Text<Day>>,
 }
 
 impl Default for MarketConfig {
@@ -490,7 +490,11 @@ impl Config {
 
     /// Other symbols, with the former names that are known.
     pub fn watchlist_of(&self, symbols: impl IntoIterator<Item = Symbol>) -> Result<Watchlist, ConfigError> {
-        let aliases = self.watchlist.aliases.iter().map(|(former, current)| (former.0, current.0));
+        let aliases = self.watchlist.aliases.iter().map(|(former, alias)| FormerSymbol {
+            former: former.0,
+            current: alias.symbol.0,
+            until: alias.until.as_ref().map(|day| day.0.0),
+        });
         Watchlist::new(symbols, aliases).map_err(|error| ConfigError::value("watchlist", error))
     }
 
@@ -500,7 +504,7 @@ impl Config {
         Calendar::new(
             section.calendar.0,
             section.extended_hours,
-            section.extra_closures.iter().map(|day| day.0),
+            section.extra_closures.iter().map(|day| day.0.0),
         )
     }
 

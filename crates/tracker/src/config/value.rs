@@ -1,5 +1,8 @@
 //! Kinds of values in the configuration.
 
+use jiff::civil::Date;
+use qqq_core::Symbol;
+use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 use std::str::FromStr;
@@ -16,21 +19,93 @@ impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Text<T> {
     }
 }
 
-impl Serialize for Text<qqq_core::Symbol> {
+impl Serialize for Text<Symbol> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0)
     }
 }
 
-impl Serialize for Text<jiff::civil::Date> {
+/// A date of New York: `2025-01-09`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Day(pub Date);
+
+impl FromStr for Day {
+    type Err = InvalidDay;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self).map_err(|_| InvalidDay(text.chars().take(32).collect()))
+    }
+}
+
+/// A text that is no date.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a date: it must look like 2025-01-09")]
+pub struct InvalidDay(String);
+
+impl Serialize for Text<Day> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
+        serializer.collect_str(&self.0.0)
     }
 }
 
 impl Serialize for Text<qqq_core::calendar::Market> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.0.as_str())
+    }
+}
+
+/// What a former name became: written as the symbol alone, or as a table of the symbol and the first day on which the
+/// former name no longer meant it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alias {
+    /// The symbol since.
+    pub symbol: Text<Symbol>,
+    /// A New York date.
+    pub until: Option<Text<Day>>,
+}
+
+impl From<Text<Symbol>> for Alias {
+    fn from(symbol: Text<Symbol>) -> Self {
+        Self { symbol, until: None }
+    }
+}
+
+impl<'de> Deserialize<'de> for Alias {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Dated {
+            symbol: Text<Symbol>,
+            until: Text<Day>,
+        }
+        struct Written;
+        impl<'de> de::Visitor<'de> for Written {
+            type Value = Alias;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(r#"a symbol, or { symbol = "META", until = "2022-06-09" }"#)
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Alias, E> {
+                text.parse().map(|symbol| Text(symbol).into()).map_err(E::custom)
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Alias, A::Error> {
+                let Dated { symbol, until } = Dated::deserialize(de::value::MapAccessDeserializer::new(map))?;
+                Ok(Alias { symbol, until: Some(until) })
+            }
+        }
+        deserializer.deserialize_any(Written)
+    }
+}
+
+impl Serialize for Alias {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Some(until) = &self.until else { return self.symbol.serialize(serializer) };
+        let mut table = serializer.serialize_map(Some(2))?;
+        table.serialize_entry("symbol", &self.symbol)?;
+        table.serialize_entry("until", until)?;
+        table.end()
     }
 }
 

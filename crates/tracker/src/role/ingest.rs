@@ -11,6 +11,7 @@ use super::failover::Duty;
 use super::schedule;
 use crate::metrics::Metrics;
 use jiff::{SignedDuration, Timestamp};
+use qqq_core::watchlist::Unresolved;
 use qqq_core::{Bar, Calendar, Clock, FeedInfo, Minute, Split, Symbol, Watchlist};
 use qqq_feed::{FeedError, FeedErrorKind, Fetched, Provider, Reject, StreamEvent, Tape};
 use qqq_store::Store;
@@ -108,6 +109,25 @@ impl Ingest {
             self.steps.send(step).await?;
         }
         Ok(())
+    }
+
+    /// Gives every bar of a provider to whom its ticker belonged on its day.
+    fn attribute(&self, mut bars: Vec<Bar>) -> Vec<Bar> {
+        let mut rejects = Vec::new();
+        bars.retain_mut(|bar| {
+            match self.watchlist.resolve_on(bar.symbol, self.calendar.date_of(bar.start)) {
+                Ok(symbol) => bar.symbol = symbol,
+                Err(Unresolved::NotTracked(_)) => return false,
+                Err(other) => {
+                    let place = format!("{} {}", bar.symbol, bar.start);
+                    rejects.push(Reject { place, reason: other.to_string() });
+                    return false;
+                }
+            }
+            true
+        });
+        self.reject(&rejects);
+        bars
     }
 
     /// Keeps the bars that count, oldest first.
@@ -552,7 +572,7 @@ impl Poller {
 
     async fn hand_on(&mut self, splits: Vec<Split>, bars: Vec<Bar>) {
         let now = self.ingest.clock.now();
-        let bars = self.ingest.admit(bars, now);
+        let bars = self.ingest.admit(self.ingest.attribute(bars), now);
         self.newest = self.newest.max(bars.last().map(|bar| bar.start));
         if !self.on_air {
             return;

@@ -50,7 +50,7 @@ impl Origins {
 
     /// Renames that are known anyway are built in, whether or not somebody set them again.
     fn of_former(&self, former: &FormerSymbol) -> &Origin {
-        let is_set = former.since.is_none() && self.configured.contains(&former.former);
+        let is_set = !former.is_built_in() && self.configured.contains(&former.former);
         if is_set { &self.aliases } else { &Origin::BuiltIn }
     }
 }
@@ -60,9 +60,12 @@ fn as_table(watchlist: &Watchlist, from: &Origins) -> String {
     for &symbol in watchlist.symbols() {
         let former: Vec<String> = watchlist
             .former_symbols(symbol)
-            .map(|former| match former.since {
-                Some(since) => format!("{} until {since}", former.former),
-                None => format!("{} ({})", former.former, from.of_former(former)),
+            .map(|former| {
+                let until = former.until.map(|until| format!(" until {until}")).unwrap_or_default();
+                match from.of_former(former) {
+                    Origin::BuiltIn => format!("{}{until}", former.former),
+                    origin => format!("{}{until} ({origin})", former.former),
+                }
             })
             .collect();
         let name = watchlist.name(symbol).unwrap_or_default().to_owned();
@@ -81,7 +84,7 @@ fn as_json(watchlist: &Watchlist, from: &Origins) -> anyhow::Result<String> {
                 .map(|former| {
                     json!({
                         "symbol": former.former.as_str(),
-                        "until": former.since.map(|since| since.to_string()),
+                        "until": former.until.map(|until| until.to_string()),
                         "from": from.of_former(former).to_string(),
                     })
                 })

@@ -3,7 +3,8 @@
 use crate::world::{FakeProvider, MONDAY, World, at, bar, minute, symbol};
 use jiff::SignedDuration;
 use qqq_core::calendar::Market;
-use qqq_core::{Bar, Minute, Split};
+use qqq_core::watchlist::FormerSymbol;
+use qqq_core::{Bar, Minute, Split, Watchlist};
 use qqq_feed::{FeedError, FeedErrorKind, StreamEvent};
 use qqq_store::{BarRecord, Batch};
 use qqq_tracker::role::detect::Step;
@@ -117,6 +118,27 @@ async fn after_a_restart_the_store_says_where_to_go_on() {
     let session = minute("2025-01-27T14:30:00Z");
     assert_eq!(from("AAPL"), Some(session), "a stream may have brought the newest bar across a hole");
     assert_eq!(from("NVDA"), Some(minute("2025-01-26T15:00:00Z")), "a symbol never seen gets its day");
+}
+
+#[tokio::test]
+async fn a_providers_bars_go_to_whom_the_ticker_belonged_to_on_its_day() {
+    let mut world = World::new(Market::Always).await;
+    let alias =
+        FormerSymbol { former: symbol("NVDA"), current: symbol("AAPL"), until: "2025-01-27".parse().ok() };
+    // Monday begins at five o'clock.
+    let (sunday, monday) = (minute("2025-01-27T04:59:00Z"), minute("2025-01-27T05:00:00Z"));
+    for (tracked, told) in
+        [(&["AAPL", "NVDA"][..], &[("AAPL", sunday), ("NVDA", monday)][..]), (&["NVDA"], &[("NVDA", monday)])]
+    {
+        world.watchlist = Arc::new(Watchlist::new(tracked.iter().map(|name| symbol(name)), [alias]).unwrap());
+        let provider = FakeProvider::new();
+        *provider.bars.lock().unwrap() = vec![bar("NVDA", sunday, 10_000, 5), bar("NVDA", monday, 20_000, 5)];
+        let (mut poller, mut steps) = poller(&world, &provider).await;
+        poller.poll(&CancellationToken::new()).await.unwrap();
+        let (bars, _) = taken(&mut steps);
+        let found: Vec<_> = bars.iter().map(|bar| (bar.symbol.as_str(), bar.start)).collect();
+        assert_eq!(found, told);
+    }
 }
 
 #[tokio::test]
