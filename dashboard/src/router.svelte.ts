@@ -1,4 +1,4 @@
-/** Which page is shown: the address bar is the only state. */
+/** Which page is shown: the address bar is the only state. How far down it was read is kept with its entry in the history. */
 
 interface Place {
   path: string;
@@ -30,14 +30,47 @@ export function onArrival(callback: () => void) {
 export function go(address: string, how: "push" | "replace" = "push") {
   const before = place.path;
   if (address !== location.pathname + location.search) {
-    if (how === "push") history.pushState(null, "", address);
-    else history.replaceState(null, "", address);
+    if (how === "push") {
+      mark();
+      history.pushState(null, "", address);
+    } else history.replaceState(history.state, "", address);
   }
   place = here();
   if (place.path !== before) {
-    scrollTo(0, 0);
+    scroll(0);
     arrived();
   }
+}
+
+interface Entry {
+  scroll?: number;
+}
+const entry = (): Entry => (history.state as Entry | null) ?? {};
+
+/** A page that is scrolled is marked when it has been still for so long: browsers do not take more. */
+const STILL_MS = 250;
+/** For a page to become as long as it was. */
+const GROWS_MS = 3_000;
+let marking: ReturnType<typeof setTimeout> | undefined;
+let scrolling = 0;
+
+/** Keeps how far down the page is with its entry. */
+function mark() {
+  clearTimeout(marking);
+  history.replaceState({ ...entry(), scroll: scrollY }, "");
+}
+
+/** Scrolls to where a page was read, as soon as it is as long again; not against the reader, who may have moved on. */
+function scroll(to: number) {
+  clearTimeout(marking);
+  cancelAnimationFrame(scrolling);
+  scrollTo(0, to);
+  const end = performance.now() + GROWS_MS;
+  const step = () => {
+    if (scrollY < to) scrollTo(0, to);
+    if (scrollY < to && performance.now() < end) scrolling = requestAnimationFrame(step);
+  };
+  scrolling = requestAnimationFrame(step);
 }
 
 /** Changes parameters of the address without a step in the history: a filter, an interval. */
@@ -55,10 +88,20 @@ const OURS = /^\/(?:$|s\/|alerts$|alerts\/|rule$|subscribe$|status$|mailbox$)/;
 
 /** Follows links to our own pages without loading the page anew. */
 export function start() {
+  history.scrollRestoration = "manual";
+  scroll(entry().scroll ?? 0);
+  addEventListener("scroll", () => {
+    clearTimeout(marking);
+    marking = setTimeout(mark, STILL_MS);
+  });
+  for (const moves of ["wheel", "touchstart", "pointerdown", "keydown"])
+    addEventListener(moves, () => cancelAnimationFrame(scrolling), { passive: true });
   addEventListener("popstate", () => {
     const before = place.path;
     place = here();
-    if (place.path !== before) arrived();
+    if (place.path === before) return;
+    scroll(entry().scroll ?? 0);
+    arrived();
   });
   document.addEventListener("click", (event) => {
     if (event.defaultPrevented || event.button !== 0) return;
