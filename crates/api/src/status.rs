@@ -11,7 +11,7 @@ use crate::snapshot::Snapshot;
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
-use qqq_core::{Calendar, FeedStatus, Minute, Phase, RuleName};
+use qqq_core::{Calendar, FeedStatus, Minute, Phase, RuleName, SymbolProblem};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -82,6 +82,37 @@ struct FeedOut {
     /// What is wrong with it now; `null` while all is well.
     #[schema(required = true)]
     problem: Option<String>,
+    /// Symbols that it does not serve as it serves the others, by symbol. That is no problem of the feed.
+    symbol_problems: Vec<SymbolProblemOut>,
+}
+
+/// What is wrong with one symbol at a feed that serves others.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SymbolProblem)]
+struct SymbolProblemOut {
+    /// Which.
+    #[schema(example = "NVDA")]
+    symbol: String,
+    /// What is wrong.
+    #[schema(example = "alpaca answered 400 Bad Request")]
+    problem: String,
+    /// Since when, UTC.
+    #[schema(format = DateTime, example = "2025-01-31T15:00:03Z")]
+    since: String,
+    /// When it is asked for again, UTC; `null` while it still is asked for with the others.
+    #[schema(required = true, format = DateTime, example = "2025-01-31T16:00:03Z")]
+    next_attempt: Option<String>,
+}
+
+impl From<&SymbolProblem> for SymbolProblemOut {
+    fn from(problem: &SymbolProblem) -> Self {
+        Self {
+            symbol: problem.symbol.to_string(),
+            problem: problem.problem.clone(),
+            since: problem.since.to_string(),
+            next_attempt: problem.next_attempt.map(|at| at.to_string()),
+        }
+    }
 }
 
 impl From<&FeedStatus> for FeedOut {
@@ -92,6 +123,7 @@ impl From<&FeedStatus> for FeedOut {
             mode: feed.mode.as_str(),
             coverage: feed.coverage.clone(),
             problem: feed.problem.clone(),
+            symbol_problems: feed.symbol_problems.iter().map(SymbolProblemOut::from).collect(),
         }
     }
 }

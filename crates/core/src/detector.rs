@@ -65,6 +65,10 @@ pub struct Detector {
     house: Option<SpikeRule>,
     /// A bar that ended longer before the feed's clock raises nothing. Seconds.
     max_alert_age_seconds: u32,
+    /// The same for a bar that an outage of our own hid. Seconds.
+    max_alert_age_after_outage_seconds: u32,
+    /// By symbol, until when a live feed was asked and has answered. `None` where it never was: then nothing was hidden.
+    asked_until: Vec<Option<Minute>>,
     windows: Windows,
     sessions: Sessions,
     /// By symbol; as long as the watchlist once there is any.
@@ -80,7 +84,8 @@ impl Detector {
     pub fn new(symbols: &[Symbol], feed: FeedLabel, calendar: &Calendar, house: SpikeRule) -> Self {
         let without =
             Self::without_house_rule(symbols, feed, calendar, house.max_alert_age_seconds, &[house.window]);
-        Self { house: Some(house), ..without }
+        let after_outage = house.max_alert_age_after_outage_seconds.max(house.max_alert_age_seconds);
+        Self { house: Some(house), max_alert_age_after_outage_seconds: after_outage, ..without }
     }
 
     /// Makes a detector that judges nothing but what it is told to watch. `spans` are trailing windows, in minutes,
@@ -97,6 +102,8 @@ impl Detector {
             feed,
             house: None,
             max_alert_age_seconds,
+            max_alert_age_after_outage_seconds: max_alert_age_seconds,
+            asked_until: vec![None; symbols.len()],
             windows: Windows::new(symbols.len(), spans),
             sessions: Sessions::new(calendar.clone()),
             watches: Vec::new(),
@@ -221,6 +228,22 @@ impl Detector {
             self.count_revision(symbol, bar.start);
         }
         Observed { arrival, revision: self.revision(symbol, bar.start) }
+    }
+
+    /// Says that a live feed was asked for all bars of a symbol before `until`, and has answered, at `clock`.
+    ///
+    /// A bar from there on could not be known before it is [observed](Self::observe), however long ago it ended: an outage
+    /// of our own hid it, and it is still news, up to the age that the house rule states for that. One from before was
+    /// asked for in vain: the feed itself is late.
+    pub fn asked(&mut self, symbol: usize, until: Minute, clock: Timestamp) {
+        // What lies ahead of the clock was said before the clock was set back.
+        let known = self.asked_until[symbol].filter(|known| known.start() <= clock);
+        self.asked_until[symbol] = known.max(Some(until));
+    }
+
+    /// Until when a symbol's bars were asked for. `None` where they never were.
+    pub fn asked_until(&self, symbol: usize) -> Option<Minute> {
+        self.asked_until[symbol]
     }
 
     /// The figures of a symbol at its newest bar.
@@ -490,7 +513,7 @@ impl Detector {
             symbol: self.symbols[symbol],
             metric,
             cooldown_seconds: rule.cooldown_seconds,
-            max_age_seconds: self.max_alert_age_seconds,
+            max_age_seconds: self.max_age_seconds(symbol, start),
         };
         let revision = self.revision(symbol, start);
         let case = Case { start, value: values.of(metric), evidence, feed: self.feed, revision, clock };
@@ -498,6 +521,12 @@ impl Detector {
         if docket.qualify(terms, case, changes) {
             self.forget_the_past(symbol);
         }
+    }
+
+    /// How long ago a bar may have ended to be news.
+    fn max_age_seconds(&self, symbol: usize, start: Minute) -> u32 {
+        let was_hidden = self.asked_until[symbol].is_some_and(|until| start >= until);
+        if was_hidden { self.max_alert_age_after_outage_seconds } else { self.max_alert_age_seconds }
     }
 
     /// The rule of a name, where it is judged here.

@@ -1,6 +1,6 @@
 //! Where bars come from, as far as readers must know it.
 
-use crate::FeedLabel;
+use crate::{FeedLabel, Minute, Symbol};
 use jiff::Timestamp;
 use std::fmt;
 use std::str::FromStr;
@@ -83,4 +83,22 @@ pub struct FeedStatus {
     pub answered_at: Option<Timestamp>,
     /// What is wrong now, in a sentence for the operator; `None` while all is well.
     pub problem: Option<String>,
+    /// Until when the feed was asked, and has answered: what came to be after that is not known yet. `None` for feeds that
+    /// are not asked.
+    pub asked_until: Option<Minute>,
+    /// Symbols that it does not serve as it serves the others, by symbol.
+    pub symbol_problems: Vec<SymbolProblem>,
+}
+
+/// What is wrong with one symbol at a feed that serves others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SymbolProblem {
+    /// Which.
+    pub symbol: Symbol,
+    /// What is wrong, in words that anybody may read; one line.
+    pub problem: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// When it is asked for again; `None` while it still is asked for with the others.
+    pub next_attempt: Option<Timestamp>,
 }

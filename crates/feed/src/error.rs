@@ -12,12 +12,14 @@ pub struct FeedError {
     pub message: String,
     /// What anybody may know of it, where that is more than its kind.
     pub told: Option<String>,
+    /// How long the provider asked to be left alone, where it did.
+    pub retry_after: Option<Duration>,
 }
 
 impl FeedError {
     /// Makes an error of a kind.
     pub fn new(kind: FeedErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), told: None }
+        Self { kind, message: message.into(), told: None, retry_after: None }
     }
 
     /// The same, with words that hold nothing but our own: anybody may read them.
@@ -37,6 +39,8 @@ impl FeedError {
             FeedErrorKind::RateLimited { .. } => "was asked too often",
             FeedErrorKind::NotFound => "does not know what it is asked for",
             FeedErrorKind::BadRequest => "refuses what it is asked for",
+            FeedErrorKind::TooLarge => "answers more than is read",
+            FeedErrorKind::Unreadable => "answers what cannot be read",
             FeedErrorKind::Transient => "cannot be reached or fails",
             FeedErrorKind::File => "has files that cannot be read",
         };
@@ -45,7 +49,21 @@ impl FeedError {
 
     /// Whether asking the same again may help.
     pub fn is_retryable(&self) -> bool {
-        matches!(self.kind, FeedErrorKind::RateLimited { .. } | FeedErrorKind::Transient)
+        matches!(
+            self.kind,
+            FeedErrorKind::RateLimited { .. } | FeedErrorKind::Transient | FeedErrorKind::Unreadable
+        )
+    }
+
+    /// Whether it may be about one of several symbols that were asked for together, and the others be answered for.
+    pub fn may_concern_one(&self) -> bool {
+        matches!(
+            self.kind,
+            FeedErrorKind::NotFound
+                | FeedErrorKind::BadRequest
+                | FeedErrorKind::TooLarge
+                | FeedErrorKind::Unreadable
+        )
     }
 
     /// Whether the provider will never answer with these credentials and settings.
@@ -70,6 +88,10 @@ pub enum FeedErrorKind {
     NotFound,
     /// The request is wrong or its range too wide: the same again will not help.
     BadRequest,
+    /// The answer is larger than is read: ask for less.
+    TooLarge,
+    /// The answer came, and is not of the shape it should be: it may be so again, and it may be for one symbol alone.
+    Unreadable,
     /// A time-out, a 5xx, HTML where JSON belongs, a broken connection: try again later.
     Transient,
     /// A file that cannot be read.

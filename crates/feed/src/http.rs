@@ -4,7 +4,7 @@
 use crate::backoff::{Backoff, jittered};
 use crate::breaker::{self, Breaker};
 use crate::budget::Budget;
-use crate::{FeedError, FeedErrorKind};
+use crate::{FeedError, FeedErrorKind, json};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use qqq_core::Clock;
@@ -23,6 +23,8 @@ const MAX_ERROR_BODY: usize = 64 << 10;
 /// Longest piece of a foreign text in an error message.
 const EXCERPT: usize = 200;
 const MAX_ATTEMPTS: u32 = 4;
+/// The same where an answer came that cannot be read: it may have been cut on its way, once.
+const MAX_UNREADABLE: u32 = 2;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const MAX_PAUSE: Duration = Duration::from_secs(8);
 /// No provider is believed when it asks to be left alone for longer.
@@ -227,6 +229,8 @@ impl Caller {
                 Err(failure) => failure,
             };
             attempts += 1;
+            let unreadable = failure.error.kind == FeedErrorKind::Unreadable;
+            let max_attempts = if unreadable { MAX_UNREADABLE } else { MAX_ATTEMPTS };
             let limited = matches!(failure.error.kind, FeedErrorKind::RateLimited { .. });
             let pause = if limited && others > 0 {
                 others -= 1;
@@ -234,7 +238,7 @@ impl Caller {
                 Duration::ZERO
             } else if !failure.error.is_retryable()
                 || (limited && !self.manners.retry_rate_limited)
-                || attempts >= MAX_ATTEMPTS
+                || attempts >= max_attempts
             {
                 break Err(failure.error);
             } else {
@@ -273,16 +277,22 @@ impl Caller {
     }
 
     async fn body(&self, url: &Url, mut response: Response) -> Result<Vec<u8>, FeedError> {
+        let provider = self.manners.provider;
+        let too_large = || {
+            let message = format!("{provider} answered more than {} MiB: not read on", MAX_BODY >> 20);
+            Err(FeedError::new(FeedErrorKind::TooLarge, message))
+        };
+        if response.content_length().is_some_and(|length| length > MAX_BODY as u64) {
+            return too_large();
+        }
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.transport(url, &error))? {
             if body.len() + chunk.len() > MAX_BODY {
-                let provider = self.manners.provider;
-                let message = format!("{provider} answered more than {} MiB: not read on", MAX_BODY >> 20);
-                return Err(FeedError::new(FeedErrorKind::BadRequest, message));
+                return too_large();
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(body)
+        Ok(json::with_quoted_numbers(body))
     }
 
     /// What a status other than success means.
@@ -312,7 +322,8 @@ impl Caller {
             message = format!("{message} ({words})");
         }
         let told = format!("{} answered {status}", self.manners.provider);
-        Failure { error: FeedError::new(kind, message).telling(told), wait }
+        let error = FeedError { retry_after: wait, ..FeedError::new(kind, message).telling(told) };
+        Failure { error, wait }
     }
 
     /// How long the provider asks to be left alone: by `Retry-After`, in seconds or as a date, or, where it
@@ -378,7 +389,8 @@ impl Caller {
     fn settle(&self, error: Option<&FeedError>) {
         let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
         match error {
-            Some(error) if error.is_retryable() => {
+            // What cannot be read was answered, too.
+            Some(error) if error.is_retryable() && error.kind != FeedErrorKind::Unreadable => {
                 match error.kind {
                     FeedErrorKind::RateLimited { retry_after } => {
                         gate.breaker.refused(Instant::now(), retry_after.unwrap_or_default());
@@ -400,6 +412,7 @@ fn by_status(status: StatusCode) -> (FeedErrorKind, Option<&'static str>) {
         402 => (FeedErrorKind::NotEntitled, None),
         404 => (FeedErrorKind::NotFound, None),
         408 | 425 | 500..=599 => (FeedErrorKind::Transient, None),
+        413 => (FeedErrorKind::TooLarge, None),
         429 => (FeedErrorKind::RateLimited { retry_after: None }, None),
         _ => (FeedErrorKind::BadRequest, None),
     }

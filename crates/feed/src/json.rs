@@ -7,18 +7,48 @@ use qqq_core::{Price, Split, Symbol, Volume};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// Reads a whole answer. What is no JSON of the expected shape is a passing failure: an error page, a cut
-/// connection, a provider having a bad day.
+/// Puts `NaN` and `Infinity` into quotes where they stand for a number, which is no JSON but is what some programs write:
+/// so a bar with such a number is no bar, and those around it can be read.
+pub(crate) fn with_quoted_numbers(body: Vec<u8>) -> Vec<u8> {
+    const WORDS: [&[u8]; 3] = [b"NaN", b"Infinity", b"-Infinity"];
+    let might_hold_one = |word: &[u8]| body.windows(word.len()).any(|piece| piece == word);
+    if !might_hold_one(WORDS[0]) && !might_hold_one(WORDS[1]) {
+        return body;
+    }
+    let mut quoted = Vec::with_capacity(body.len() + 64);
+    let (mut in_text, mut is_escaped) = (false, false);
+    let mut rest = &body[..];
+    while let Some((&byte, after)) = rest.split_first() {
+        let word = WORDS.iter().find(|word| !in_text && rest.starts_with(word));
+        if let Some(word) = word {
+            quoted.push(b'"');
+            quoted.extend_from_slice(word);
+            quoted.push(b'"');
+            rest = &rest[word.len()..];
+            continue;
+        }
+        if byte == b'"' && !is_escaped {
+            in_text = !in_text;
+        }
+        is_escaped = in_text && byte == b'\\' && !is_escaped;
+        quoted.push(byte);
+        rest = after;
+    }
+    quoted
+}
+
+/// Reads a whole answer. What is no JSON of the expected shape may be so for one symbol's sake; a page for people is a
+/// passing failure.
 pub(crate) fn read<'a, T: Deserialize<'a>>(provider: &str, body: &'a [u8]) -> Result<T, FeedError> {
     serde_json::from_slice(body).map_err(|error| {
         let start = String::from_utf8_lossy(&body[..body.len().min(1000)]);
-        let what = if start.trim_start().starts_with('<') {
-            "HTML where JSON belongs".to_owned()
+        let (kind, what) = if start.trim_start().starts_with('<') {
+            (FeedErrorKind::Transient, "HTML where JSON belongs".to_owned())
         } else {
-            format!("something that is not the JSON expected ({})", excerpt(&error.to_string()))
+            let what = format!("something that is not the JSON expected ({})", excerpt(&error.to_string()));
+            (FeedErrorKind::Unreadable, what)
         };
-        let message = format!("{provider} answered {what}: {}", excerpt(&start));
-        FeedError::new(FeedErrorKind::Transient, message)
+        FeedError::new(kind, format!("{provider} answered {what}: {}", excerpt(&start)))
     })
 }
 
@@ -135,6 +165,18 @@ mod tests {
 
     fn raw(text: &str) -> Box<RawValue> {
         RawValue::from_string(text.to_owned()).expect("JSON")
+    }
+
+    #[test]
+    fn numbers_that_are_none_are_quoted_and_texts_are_left_alone() {
+        for (body, quoted) in [
+            (r#"[1,NaN,-Infinity,Infinity]"#, r#"[1,"NaN","-Infinity","Infinity"]"#),
+            (r#"{"NaN":"a NaN \" NaN","b\\":NaN}"#, r#"{"NaN":"a NaN \" NaN","b\\":"NaN"}"#),
+            (r#"{"a":1.5}"#, r#"{"a":1.5}"#),
+            ("", ""),
+        ] {
+            assert_eq!(String::from_utf8(with_quoted_numbers(body.into())), Ok(quoted.to_owned()));
+        }
     }
 
     #[test]

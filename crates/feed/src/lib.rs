@@ -17,6 +17,7 @@ pub mod http;
 pub mod iex;
 pub mod invesco;
 mod json;
+mod parts;
 pub mod replay;
 pub mod sim;
 mod websocket;
@@ -34,6 +35,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use qqq_core::{Bar, FeedInfo, Minute, Split, Symbol};
+use std::collections::BTreeSet;
 use std::ops::{Range, RangeInclusive};
 use tokio::sync::mpsc;
 
@@ -55,6 +57,8 @@ pub struct Fetched {
     pub rejects: Vec<Reject>,
     /// Symbols the provider does not know, or failed on while it answered for others.
     pub failed: Vec<(Symbol, FeedError)>,
+    /// Symbols of which some bars are among the rejects.
+    pub unreadable: BTreeSet<Symbol>,
 }
 
 /// A source of the live market that answers questions.

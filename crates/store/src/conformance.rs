@@ -17,7 +17,7 @@ use qqq_core::channel::{Webhook, WebhookFormat};
 use qqq_core::rule::Evidence;
 use qqq_core::subscription::SubscriptionStatus;
 use qqq_core::token::TokenKey;
-use qqq_core::{FeedMode, Figures, Price, Volume};
+use qqq_core::{FeedMode, Figures, Price, SymbolProblem, Volume};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Makes one test of every rule, each with a store of its own. The argument is a function without parameters
@@ -255,6 +255,8 @@ pub fn feed_status(mode: FeedMode, clock: Timestamp) -> FeedStatus {
         clock,
         answered_at: Some(clock),
         problem: None,
+        asked_until: None,
+        symbol_problems: Vec::new(),
     }
 }
 
@@ -2426,6 +2428,15 @@ pub async fn the_feeds_state_comes_back_and_is_no_reason_to_render(store: Shared
     let mut status = feed_status(FeedMode::Replayed, at(0));
     status.answered_at = None;
     status.problem = Some("429 from the provider; next try at 21:05".to_owned());
+    status.asked_until = Some(Minute::containing(at(0)));
+    let problem = |name: &str, problem: &str, next_attempt| SymbolProblem {
+        symbol: name.parse().unwrap(),
+        problem: problem.to_owned(),
+        since: at(0),
+        next_attempt,
+    };
+    status.symbol_problems =
+        vec![problem("BRK.B", "test answered 400", Some(at(3600))), problem("ZZZZ", "", None)];
     for (n, status) in [status, feed_status(FeedMode::Live, at(9))].into_iter().enumerate() {
         let batch = Batch { feed: Some(status.clone()), ..Batch::default() };
         let committed = store.commit(&batch, at(n as i64)).await.unwrap();

@@ -2,12 +2,14 @@
 
 use crate::app::{mail_config, open_store, webhooks_config};
 use crate::config::{Config, Sources};
+use crate::role::schedule::RE_ASK;
 use crate::source::{Feed, Source, refusal};
 use crate::{descriptors, key};
+use jiff::Timestamp;
 use qqq_core::subscription::EmailAddress;
 use qqq_core::token::TokenKey;
 use qqq_core::{Calendar, Clock, Minute, Symbol};
-use qqq_feed::{FeedError, FeedErrorKind};
+use qqq_feed::{FeedError, FeedErrorKind, Provider};
 use qqq_notify::{Deliver as _, Mail, MailFault, Webhooks};
 use qqq_store::StoreError;
 use std::collections::HashMap;
@@ -153,7 +155,7 @@ async fn feeds(
     clock: Arc<dyn Clock>,
 ) -> Result<Vec<Result<String, Failure>>, Failure> {
     let (settings, watchlist, calendar) = (config.clone(), Arc::clone(watchlist), calendar.clone());
-    let first = watchlist.symbols()[0];
+    let (first, symbols, now) = (watchlist.symbols()[0], watchlist.symbols().to_vec(), clock.now());
     let source = tokio::task::spawn_blocking(move || {
         Source::open(&settings, &watchlist, &calendar, clock, &HashMap::new())
     })
@@ -168,16 +170,54 @@ async fn feeds(
     let mut checked = Vec::new();
     for Feed { provider, .. } in feeds {
         let info = provider.info();
-        checked.push(match provider.check(first).await {
-            Ok(said) => Ok(format!("{said}; {}", info.coverage)),
-            Err(error) => {
-                let remedy = remedy(info.provider, &error, first);
-                let what = if error.is_final() { refusal(info.provider, &error) } else { error.into() };
-                Err(Failure::new(what, remedy))
-            }
+        checked.push(match answers(&*provider, &symbols).await {
+            Ok(said) => match unserved(&*provider, &symbols, now).await {
+                Ok(None) => Ok(format!("{said}; {}", info.coverage)),
+                Ok(Some(unserved)) => Err(Failure::new(
+                    anyhow::anyhow!("{said}, but does not serve these symbols: {unserved}"),
+                    "spell them as the provider does in watchlist.symbols, or take them out; the others are served",
+                )),
+                Err(error) => Err(feed_failure(info.provider, error, first)),
+            },
+            Err(error) => Err(feed_failure(info.provider, error, first)),
         });
     }
     Ok(checked)
+}
+
+fn feed_failure(provider: &str, error: FeedError, asked: Symbol) -> Failure {
+    let remedy = remedy(provider, &error, asked);
+    let what = if error.is_final() { refusal(provider, &error) } else { error.into() };
+    Failure::new(what, remedy)
+}
+
+/// What the provider says of the first symbol that it does not refuse, of a few.
+async fn answers(provider: &dyn Provider, symbols: &[Symbol]) -> Result<String, FeedError> {
+    const TRIED: usize = 3;
+    let mut refusal = None;
+    for &symbol in symbols.iter().take(TRIED) {
+        match provider.check(symbol).await {
+            Err(error) if error.may_concern_one() && symbols.len() > 1 => _ = refusal.get_or_insert(error),
+            other => return other,
+        }
+    }
+    refusal.map_or_else(|| Ok(provider.info().provider.to_owned()), Err)
+}
+
+/// Which of the symbols the provider refuses, with its words, while it answers for others.
+async fn unserved(
+    provider: &dyn Provider,
+    symbols: &[Symbol],
+    now: Timestamp,
+) -> Result<Option<String>, FeedError> {
+    if !provider.has_history() {
+        return Ok(None);
+    }
+    let until = Minute::containing(now).plus(-provider.info().delay_minutes);
+    let fetched = provider.bars(symbols, until.plus(-RE_ASK)..until).await?;
+    let unserved: Vec<String> =
+        fetched.failed.iter().map(|(symbol, error)| format!("{symbol} ({error})")).collect();
+    Ok((!unserved.is_empty()).then(|| unserved.join(", ")))
 }
 
 /// What to do about a provider's answer.
@@ -199,7 +239,9 @@ fn remedy(provider: &str, error: &FeedError, asked: Symbol) -> String {
         (FeedErrorKind::NotFound, _) => {
             format!("is {asked} in watchlist.symbols spelt as the provider does?")
         }
-        (FeedErrorKind::BadRequest, _) => format!("correct feed.{provider}.base_url"),
+        (FeedErrorKind::BadRequest | FeedErrorKind::TooLarge | FeedErrorKind::Unreadable, _) => {
+            format!("correct feed.{provider}.base_url")
+        }
         (FeedErrorKind::Transient, _) => {
             format!(
                 "is feed.{provider}.base_url right, and can it be reached from here? Else try again later"

@@ -3,7 +3,7 @@ import type { Status } from "../api/types";
 import { judgement, problemsOf } from "./words";
 
 const status = {
-  feed: { provider: "alpaca", label: "iex", mode: "live", coverage: "IEX only", problem: null },
+  feed: { provider: "alpaca", label: "iex", mode: "live", coverage: "IEX only", problem: null, symbol_problems: [] },
   store: { kind: "sqlite", answers: true },
   stale: null,
   problems: [],

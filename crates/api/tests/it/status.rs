@@ -6,7 +6,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use qqq_core::calendar::Market;
 use qqq_core::delivery::Outcome;
-use qqq_core::{Calendar, Clock, FeedMode};
+use qqq_core::{Calendar, Clock, FeedMode, SymbolProblem};
 use qqq_store::Batch;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -30,7 +30,7 @@ async fn everything_that_makes_the_answers_credible_is_told_at_once() {
         json!({
             "version": env!("CARGO_PKG_VERSION"), "as_of": "2025-01-31T20:00:00Z", "sequence": sequence.0,
             "feed": {"provider": "test", "label": "iex", "mode": "live",
-                     "coverage": "IEX only: about 2.5 % of US volume", "problem": null},
+                     "coverage": "IEX only: about 2.5 % of US volume", "problem": null, "symbol_problems": []},
             "session": {"phase": "regular", "date": "2025-01-31", "early_close": false,
                         "next": {"phase": "closed", "at": "2025-01-31T21:00:00Z"}},
             "newest_bar": {"start": "2025-01-31T19:57:00Z", "age_seconds": 120},
@@ -45,6 +45,25 @@ async fn everything_that_makes_the_answers_credible_is_told_at_once() {
         })
     );
     assert_eq!(get(&router, "/v1/status?x=1").await.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_symbol_that_the_feed_does_not_serve_is_named_and_makes_nothing_doubtful() {
+    let world = World::new().await;
+    let mut told = feed(FeedMode::Live);
+    told.symbol_problems = vec![SymbolProblem {
+        symbol: "NVDA".parse().unwrap(),
+        problem: "test answered 400 Bad Request".to_owned(),
+        since: "2025-01-31T19:00:03Z".parse().unwrap(),
+        next_attempt: Some("2025-01-31T20:00:03Z".parse().unwrap()),
+    }];
+    world.commit_bars(&[bar("AAPL", at("2025-01-31T19:59:00Z"), "1", 1)]).await;
+    world.commit(Batch { feed: Some(told), ..Batch::default() }).await;
+    let router = world.router().await;
+    let status = status(&router).await;
+    let expected = json!([{"symbol": "NVDA", "problem": "test answered 400 Bad Request",
+                           "since": "2025-01-31T19:00:03Z", "next_attempt": "2025-01-31T20:00:03Z"}]);
+    assert_eq!((&status["feed"]["symbol_problems"], &status["problems"]), (&expected, &json!([])));
 }
 
 #[tokio::test]

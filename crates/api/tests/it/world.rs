@@ -287,6 +287,8 @@ pub(crate) fn feed(mode: FeedMode) -> FeedStatus {
         clock: NOW.parse().unwrap(),
         answered_at: Some(NOW.parse().unwrap()),
         problem: None,
+        asked_until: None,
+        symbol_problems: Vec::new(),
     }
 }
 

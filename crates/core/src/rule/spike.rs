@@ -64,6 +64,9 @@ pub struct SpikeRule {
     pub cooldown_seconds: u32,
     /// A bar that ended longer before the feed's clock raises nothing. Seconds.
     pub max_alert_age_seconds: u32,
+    /// The same for a bar that could not be asked for before: an outage of our own hid it. Seconds; counts where it is
+    /// more than `max_alert_age_seconds`.
+    pub max_alert_age_after_outage_seconds: u32,
 }
 
 impl Default for SpikeRule {
@@ -74,6 +77,7 @@ impl Default for SpikeRule {
             min_bars: 30,
             cooldown_seconds: 60 * 60,
             max_alert_age_seconds: 15 * 60,
+            max_alert_age_after_outage_seconds: 60 * 60,
         }
     }
 }

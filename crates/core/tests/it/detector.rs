@@ -145,6 +145,46 @@ fn without_a_cool_down_every_qualifying_bar_raises() {
 }
 
 #[test]
+fn what_an_outage_of_our_own_hid_is_news_up_to_the_stated_age() {
+    let minutes = |minute: i32| Minute::from_index(BASE + minute);
+    let spike = |asked_until: Option<i32>, age_minutes: i64| {
+        let mut tracked = Tracked::calm(quick_rule(10));
+        if let Some(until) = asked_until {
+            tracked.detector.asked(0, minutes(until), minutes(until).start());
+        }
+        let bar = bar(0, 60, 10_000, 9_000);
+        let clock = bar.start.end() + jiff::SignedDuration::from_mins(age_minutes);
+        tracked.observe(0, bar, clock).1.len()
+    };
+    for (asked_until, age, alerts, why) in [
+        (None, 15, 1, "nothing was hidden, and it is young enough"),
+        (None, 16, 0, "nobody was ever asked: it is history"),
+        (Some(60), 16, 1, "it could not be asked for before"),
+        (Some(60), 60, 1, "as long as that is an hour ago"),
+        (Some(60), 61, 0, "and no longer"),
+        (Some(50), 60, 1, "the silence began before"),
+        (Some(61), 15, 1, "it is late, and young enough"),
+        (Some(61), 16, 0, "it was asked for in vain: the feed is late"),
+    ] {
+        assert_eq!(spike(asked_until, age), alerts, "{asked_until:?} {age}: {why}");
+    }
+}
+
+#[test]
+fn how_far_was_asked_never_goes_back_but_with_the_clock() {
+    let minutes = |minute: i32| Minute::from_index(BASE + minute);
+    let mut detector = Tracked::calm(quick_rule(10)).detector;
+    let mut asked = |until, clock| {
+        detector.asked(0, minutes(until), minutes(clock).start());
+        (detector.asked_until(0), detector.asked_until(1))
+    };
+    assert_eq!(asked(60, 60), (Some(minutes(60)), None));
+    assert_eq!(asked(30, 61), (Some(minutes(60)), None), "another feed's history");
+    assert_eq!(asked(4_000, 4_000), (Some(minutes(4_000)), None), "the clock is days ahead");
+    assert_eq!(asked(62, 62), (Some(minutes(62)), None), "and set right");
+}
+
+#[test]
 fn old_bars_update_statistics_and_raise_nothing() {
     let mut tracked = Tracked::calm(SpikeRule::default());
     let spike = bar(0, 60, 10_000, 9_000);

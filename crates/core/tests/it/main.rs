@@ -6,6 +6,7 @@ mod aggregate;
 mod calendar;
 mod detector;
 mod oracle;
+mod outlier;
 mod rules;
 mod week;
 mod windows;

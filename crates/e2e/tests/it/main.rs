@@ -15,6 +15,7 @@ mod flow;
 mod kill;
 mod machine;
 mod mail;
+mod outage;
 mod provider;
 mod python;
 mod recording;

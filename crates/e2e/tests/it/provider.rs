@@ -249,8 +249,8 @@ const NOT_ENTITLED: &str = "403 Forbidden";
 
 /// An answer that is not what was asked for, once.
 pub(crate) struct Fault {
-    status: &'static str,
-    header: &'static str,
+    pub(crate) status: &'static str,
+    pub(crate) header: &'static str,
 }
 
 /// A request for bars: its first page.
@@ -263,7 +263,11 @@ pub(crate) struct Asked {
 
 #[derive(Default)]
 pub(crate) struct State {
-    faults: VecDeque<Fault>,
+    pub(crate) faults: VecDeque<Fault>,
+    /// A symbol that is refused by its name, with all that are asked for together with it.
+    pub(crate) refuses: Option<&'static str>,
+    /// How often that was asked for.
+    pub(crate) refused: u32,
     /// The answer to everything, while set.
     pub(crate) broken: Option<&'static str>,
     /// Volumes told instead of the tape's, by minute, of AAPL.
@@ -336,12 +340,20 @@ fn answer(mut stream: &TcpStream, state: &Mutex<State>) -> io::Result<()> {
         let last = query.get("end").map_or(0, |end| minute(end));
         state.asked.push(Asked { at: now(), last, refused: fault.is_some() });
     }
+    let symbols = query.get("symbols").map_or("", String::as_str);
+    let refused = state.refuses.filter(|refused| symbols.split(',').any(|symbol| symbol == *refused));
     let (status, header, body) = match (fault, path) {
         (Some(Fault { status: status @ NOT_ENTITLED, header }), _) => {
             (status, header, json!({ "message": "subscription does not permit querying recent SIP data" }))
         }
         (Some(Fault { status, header }), _) => (status, header, json!({ "message": "not now" })),
+        (None, "/v2/stocks/bars") if refused.is_some() => {
+            state.refused += 1;
+            let message = format!("invalid symbol: {}", refused.unwrap_or_default());
+            ("400 Bad Request", "", json!({ "code": 40_010_001, "message": message }))
+        }
         (None, "/v2/stocks/bars") => ("200 OK", "", bars(&query, &state)),
+        (None, "/v2/stocks/bars/latest") => ("200 OK", "", json!({ "bars": {} })),
         (None, "/v1/corporate-actions") => ("200 OK", "", actions(&state)),
         (None, _) => ("404 Not Found", "", json!({ "message": "not here" })),
     };

@@ -3,7 +3,9 @@
 use super::parse::{self, Page};
 use crate::answer::Answer;
 use crate::http::{self, Caller};
+use crate::parts::{AskTogether, Parts};
 use crate::{FeedError, FeedErrorKind, Fetched};
+use async_trait::async_trait;
 use jiff::civil::Date;
 use jiff::{Span, Timestamp};
 use qqq_core::{FeedLabel, Minute, Split, Symbol};
@@ -26,6 +28,7 @@ pub(super) struct Client {
     pub(super) base: Url,
     pub(super) headers: HeaderMap,
     pub(super) feed: FeedLabel,
+    pub(super) parts: Parts,
 }
 
 impl Client {
@@ -35,31 +38,14 @@ impl Client {
         symbols: &[Symbol],
         minutes: Range<Minute>,
     ) -> Result<Fetched, FeedError> {
-        let unique: Vec<Symbol> = symbols.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
-        let mut answer = Answer::default();
-        let mut answered = false;
-        let mut first_error = None;
-        for batch in unique.chunks(BATCH) {
-            if let Err(error) = self.batch(batch, &minutes, &mut answer, &mut answered).await {
-                if error.is_final() {
-                    return Err(error);
-                }
-                batch.iter().for_each(|&symbol| answer.fail(symbol, error.clone()));
-                first_error.get_or_insert(error);
-            }
-        }
-        match first_error {
-            Some(error) if !answered => Err(error),
-            _ => Ok(answer.finish()),
-        }
+        self.parts.bars(self, symbols, &minutes).await
     }
 
-    async fn batch(
+    async fn all_pages(
         &self,
         symbols: &[Symbol],
         minutes: &Range<Minute>,
         answer: &mut Answer,
-        answered: &mut bool,
     ) -> Result<(), FeedError> {
         let mut url = http::endpoint(&self.base, &["v2", "stocks", "bars"]);
         url.query_pairs_mut()
@@ -75,7 +61,6 @@ impl Client {
         loop {
             let parse = |body: &[u8]| parse::bars(body, symbols, minutes.clone(), self.feed);
             let Page { fetched, next_page_token } = self.get(&pages.of(&url), parse).await?;
-            *answered = true;
             answer.extend(fetched);
             if !pages.turn(next_page_token)? {
                 return Ok(());
@@ -128,6 +113,21 @@ impl Client {
         parse: impl Fn(&[u8]) -> Result<T, FeedError> + Send + Sync,
     ) -> Result<T, FeedError> {
         self.caller.get(std::slice::from_ref(url), &self.headers, parse).await
+    }
+}
+
+#[async_trait]
+impl AskTogether for Client {
+    const MAX_SYMBOLS: usize = BATCH;
+    const CAN_END_EARLY: bool = true;
+
+    async fn ask(
+        &self,
+        symbols: &[Symbol],
+        minutes: Range<Minute>,
+        answer: &mut Answer,
+    ) -> Result<(), FeedError> {
+        self.all_pages(symbols, &minutes, answer).await
     }
 }
 

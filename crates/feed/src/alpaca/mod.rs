@@ -9,6 +9,7 @@ pub mod parse;
 mod stream;
 
 use crate::http::{self, Caller, Manners, Timeouts};
+use crate::parts::Parts;
 use crate::websocket::Line;
 use crate::{FeedError, FeedErrorKind, Fetched, Provider, StreamEvent};
 use async_trait::async_trait;
@@ -146,7 +147,8 @@ impl Alpaca {
             split_adjusted: false,
             delay_minutes: client::delay_minutes(label),
         };
-        let client = Client { caller, base: config.base_url, headers, feed: label };
+        let parts = Parts::default();
+        let client = Client { caller, base: config.base_url, headers, feed: label, parts };
         Ok(Self { info, client, stream, clock })
     }
 }

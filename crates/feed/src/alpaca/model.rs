@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 #[derive(Deserialize)]
 pub(super) struct BarsAnswer<'a> {
     #[serde(borrow)]
-    pub(super) bars: Option<BTreeMap<String, Vec<&'a RawValue>>>,
+    pub(super) bars: Option<BTreeMap<String, &'a RawValue>>,
     pub(super) next_page_token: Option<String>,
 }
 

@@ -3,7 +3,7 @@
 use super::model::{ActionsAnswer, BarsAnswer, LatestAnswer, WireBar, WireMessage, WireSplit, WireStart};
 use crate::answer::Answer;
 use crate::http::excerpt;
-use crate::{FeedError, Fetched, Reject, json};
+use crate::{FeedError, FeedErrorKind, Fetched, Reject, json};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use qqq_core::{Bar, FeedLabel, Minute, Price, Split, Symbol};
@@ -30,16 +30,27 @@ pub fn bars(
 ) -> Result<Page, FeedError> {
     let page: BarsAnswer<'_> = json::read(PROVIDER, body)?;
     let mut answer = Answer::default();
-    for (name, list) in page.bars.unwrap_or_default() {
+    for (name, raw) in page.bars.unwrap_or_default() {
+        let list: Result<Vec<&RawValue>, String> = json::item(raw);
         let Some(symbol) = asked(&name, symbols) else {
-            answer.reject(excerpt(&name), format!("{} bars of a symbol that was not asked for", list.len()));
+            let bars = list.map_or(0, |list| list.len());
+            answer.reject(excerpt(&name), format!("{bars} bars of a symbol that was not asked for"));
             continue;
+        };
+        let list = match list {
+            Ok(list) => list,
+            // No bars of it: as good as absent.
+            Err(_) if json::is_null(raw) => continue,
+            Err(reason) => {
+                answer.fail(symbol, unreadable(symbol, &reason));
+                continue;
+            }
         };
         for (index, raw) in list.into_iter().enumerate() {
             match bar(raw, symbol, feed) {
                 Ok(bar) if minutes.contains(&bar.start) => answer.bar(bar),
                 Ok(bar) => answer.reject(format!("{symbol} {}", bar.start), "outside the time asked for"),
-                Err(reason) => answer.reject(place(symbol, raw, Some(index)), reason),
+                Err(reason) => answer.reject_bar(symbol, place(symbol, raw, Some(index)), reason),
             }
         }
     }
@@ -170,6 +181,12 @@ fn split(raw: &RawValue, symbols: &[Symbol]) -> Result<Split, String> {
     let ex_date =
         wire.ex_date.parse().map_err(|_| format!("ex_date `{}`: not a date", excerpt(&wire.ex_date)))?;
     json::split(symbol, ex_date, wire.new_rate, wire.old_rate)
+}
+
+/// What there is of one symbol cannot be read; the others' bars can.
+fn unreadable(symbol: Symbol, reason: &str) -> FeedError {
+    let message = format!("{PROVIDER} answered for {symbol} what is not the JSON expected ({reason})");
+    FeedError::new(FeedErrorKind::Unreadable, message)
 }
 
 fn asked(name: &str, symbols: &[Symbol]) -> Option<Symbol> {

@@ -3,11 +3,12 @@
 use super::parse;
 use crate::answer::Answer;
 use crate::http::{self, Caller};
+use crate::parts::{AskTogether, Parts};
 use crate::{FeedError, FeedErrorKind, Fetched};
+use async_trait::async_trait;
 use qqq_core::{Clock, FeedLabel, Minute, Symbol};
 use reqwest::header::HeaderMap;
 use reqwest::{StatusCode, Url};
-use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ pub(super) struct Client {
     pub(super) token: String,
     pub(super) feed: FeedLabel,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) parts: Parts,
 }
 
 impl Client {
@@ -30,32 +32,7 @@ impl Client {
         symbols: &[Symbol],
         minutes: Range<Minute>,
     ) -> Result<Fetched, FeedError> {
-        let unique: Vec<Symbol> = symbols.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
-        // From the start of the range to now, the running minute included.
-        let last =
-            Minute::containing(self.clock.now()).since(minutes.start).saturating_add(1).clamp(1, MAX_LAST);
-        let mut answer = Answer::default();
-        let mut answered = false;
-        let mut first_error = None;
-        for batch in unique.chunks(BATCH) {
-            match self.batch(batch, minutes.clone(), last).await {
-                Ok(fetched) => {
-                    answered = true;
-                    answer.extend(fetched);
-                }
-                Err(error) if error.is_final() => return Err(error),
-                Err(error) => {
-                    batch.iter().for_each(|&symbol| answer.fail(symbol, error.clone()));
-                    // That nothing was found is an answer.
-                    answered |= error.kind == FeedErrorKind::NotFound;
-                    first_error.get_or_insert(error);
-                }
-            }
-        }
-        match first_error {
-            Some(error) if !answered => Err(error),
-            _ => Ok(answer.finish()),
-        }
+        self.parts.bars(self, symbols, &minutes).await
     }
 
     /// The newest bar of a symbol.
@@ -80,6 +57,25 @@ impl Client {
         }
         let parse = |body: &[u8]| parse::batch(body, symbols, minutes.clone(), self.feed);
         self.caller.get(&[url], &HeaderMap::new(), parse).await
+    }
+}
+
+#[async_trait]
+impl AskTogether for Client {
+    const MAX_SYMBOLS: usize = BATCH;
+    /// The form tells the newest records, so many.
+    const CAN_END_EARLY: bool = false;
+
+    async fn ask(
+        &self,
+        symbols: &[Symbol],
+        minutes: Range<Minute>,
+        answer: &mut Answer,
+    ) -> Result<(), FeedError> {
+        // From the start of the range to now, the running minute included.
+        let last = Minute::containing(self.clock.now()).since(minutes.start).saturating_add(1);
+        answer.extend(self.batch(symbols, minutes, last.clamp(1, MAX_LAST)).await?);
+        Ok(())
     }
 }
 

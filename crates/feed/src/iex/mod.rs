@@ -8,6 +8,7 @@ mod model;
 pub mod parse;
 
 use crate::http::{self, Caller, Manners, Timeouts};
+use crate::parts::Parts;
 use crate::{FeedError, FeedErrorKind, Fetched, Provider};
 use async_trait::async_trait;
 use client::Client;
@@ -92,7 +93,8 @@ impl Iex {
             delay_minutes: 0,
         };
         let caller = Caller::new(manners, &config.base_url, clock.clone())?;
-        let client = Client { caller, base: config.base_url, token: config.token, feed: label, clock };
+        let parts = Parts::default();
+        let client = Client { caller, base: config.base_url, token: config.token, feed: label, clock, parts };
         Ok(Self { info, client })
     }
 }

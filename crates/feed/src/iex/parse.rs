@@ -17,33 +17,46 @@ const PROVIDER: &str = "iex";
 /// Parses an answer of `stock/market/batch?types=intraday-prices` that was asked for `symbols`.
 ///
 /// The form counts records, not time, so minutes outside the range are to be expected and left out. A symbol
-/// that is absent is not known: it failed.
+/// that is absent, or `null`, is not known: it failed.
 pub fn batch(
     body: &[u8],
     symbols: &[Symbol],
     minutes: Range<Minute>,
     feed: FeedLabel,
 ) -> Result<Fetched, FeedError> {
-    let batch: BTreeMap<String, WireSymbol<'_>> = json::read(PROVIDER, body)?;
+    let batch: BTreeMap<String, &RawValue> = json::read(PROVIDER, body)?;
     let zone = new_york();
     let mut answer = Answer::default();
     let mut present = Vec::new();
-    for (name, entry) in batch {
+    for (name, raw) in batch {
         let Some(symbol) = name.parse().ok().filter(|symbol| symbols.contains(symbol)) else {
             answer.reject(excerpt(&name), "a symbol that was not asked for");
             continue;
         };
+        // `null` is what some servers say of a symbol they do not know.
+        if json::is_null(raw) {
+            continue;
+        }
         present.push(symbol);
+        let entry: WireSymbol<'_> = match json::item(raw) {
+            Ok(entry) => entry,
+            Err(reason) => {
+                let message =
+                    format!("{PROVIDER} answered for {symbol} what is not the JSON expected ({reason})");
+                answer.fail(symbol, FeedError::new(FeedErrorKind::Unreadable, message));
+                continue;
+            }
+        };
         for (index, raw) in entry.minutes.unwrap_or_default().into_iter().enumerate() {
             match bar(raw, symbol, &zone, feed) {
                 Ok(Some(bar)) if minutes.contains(&bar.start) => answer.bar(bar),
                 Ok(_) => {}
-                Err(reason) => answer.reject(format!("{symbol}[{index}]"), reason),
+                Err(reason) => answer.reject_bar(symbol, format!("{symbol}[{index}]"), reason),
             }
         }
     }
     for symbol in symbols.iter().filter(|symbol| !present.contains(symbol)) {
-        let message = format!("{PROVIDER} does not know {symbol}: it is absent from the answer");
+        let message = format!("{PROVIDER} does not know {symbol}: it has no part of the answer");
         answer.fail(*symbol, FeedError::new(FeedErrorKind::NotFound, message));
     }
     Ok(answer.finish())

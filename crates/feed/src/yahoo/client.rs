@@ -38,7 +38,7 @@ impl Client {
         while let Some(piece) = to_ask.pop() {
             match self.piece(symbol, piece.clone()).await {
                 Ok(fetched) => answer.extend(fetched),
-                Err(error) if error.kind == FeedErrorKind::BadRequest && width(&piece) > MIN_MINUTES => {
+                Err(error) if is_too_wide(&error) && width(&piece) > MIN_MINUTES => {
                     let mut halves = pieces(piece.clone(), width(&piece) / 2 + 1);
                     halves.reverse();
                     to_ask.append(&mut halves);
@@ -139,6 +139,10 @@ pub(super) fn classify(status: StatusCode, body: &str) -> Option<(FeedErrorKind,
         401 | 403 => Some((FeedErrorKind::RateLimited { retry_after: None }, None)),
         _ => None,
     }
+}
+
+fn is_too_wide(error: &FeedError) -> bool {
+    matches!(error.kind, FeedErrorKind::BadRequest | FeedErrorKind::TooLarge)
 }
 
 fn width(minutes: &Range<Minute>) -> i32 {

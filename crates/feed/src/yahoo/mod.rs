@@ -122,15 +122,26 @@ impl Provider for Yahoo {
         if days.is_empty() {
             return Ok(found);
         }
+        let (mut answered, mut refusal) = (symbols.is_empty(), None);
         for symbol in symbols.iter().copied().collect::<BTreeSet<_>>() {
             match self.client.splits(symbol, &days).await {
-                Ok(splits) => found.extend(splits),
+                Ok(splits) => {
+                    answered = true;
+                    found.extend(splits);
+                }
                 // The others' splits matter no less.
-                Err(error) if error.kind == FeedErrorKind::NotFound => {}
+                Err(error) if error.may_concern_one() => {
+                    tracing::debug!(%symbol, %error, "splits of this symbol are not known");
+                    answered |= error.kind == FeedErrorKind::NotFound;
+                    refusal.get_or_insert(error);
+                }
                 Err(error) => return Err(error),
             }
         }
-        Ok(found)
+        match refusal {
+            Some(error) if !answered => Err(error),
+            _ => Ok(found),
+        }
     }
 
     async fn check(&self, symbol: Symbol) -> Result<String, FeedError> {

@@ -51,14 +51,14 @@ pub fn bars(
             // The minute that is still running is stamped with the time of its last trade.
             Err(Unstarted::NotOnMinute) if index == last => continue,
             Err(unstarted) => {
-                answer.reject(format!("{symbol}[{index}]"), unstarted.reason(time));
+                answer.reject_bar(symbol, format!("{symbol}[{index}]"), unstarted.reason(time));
                 continue;
             }
         };
         match bar(symbol, start, &quote, index, feed) {
             Ok(Some(bar)) => found.push(bar),
             Ok(None) => {}
-            Err(reason) => answer.reject(format!("{symbol} {start}"), reason),
+            Err(reason) => answer.reject_bar(symbol, format!("{symbol} {start}"), reason),
         }
     }
     for bar in without_artefacts(&found) {
@@ -138,7 +138,7 @@ fn result(body: &[u8], symbol: Symbol) -> Result<super::model::Result<'_>, FeedE
 }
 
 fn no_answer(symbol: Symbol, what: &str) -> FeedError {
-    FeedError::new(FeedErrorKind::Transient, format!("{PROVIDER}, asked for {symbol}, answered {what}"))
+    FeedError::new(FeedErrorKind::Unreadable, format!("{PROVIDER}, asked for {symbol}, answered {what}"))
 }
 
 /// Why a time is no bar's start.

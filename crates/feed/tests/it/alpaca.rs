@@ -91,19 +91,93 @@ async fn nothing_is_asked_for_nothing() {
     assert!(server.seen().is_empty());
 }
 
+/// One bar of every symbol that was asked for, but for those of `broken`, which are told as it says.
+fn bars_of(request: &Request, broken: &str, told: &str) -> String {
+    let bar = r#"[{"t":"2025-01-31T15:00:00Z","o":1,"h":1,"l":1,"c":1,"v":5,"n":1,"vw":1}]"#;
+    let symbols = request.query("symbols");
+    let listed =
+        symbols.split(',').map(|name| format!(r#""{name}":{}"#, if name == broken { told } else { bar }));
+    format!(r#"{{"bars":{{{}}},"next_page_token":null}}"#, listed.collect::<Vec<_>>().join(","))
+}
+
 #[tokio::test]
-async fn many_symbols_are_asked_for_in_batches_and_one_failed_batch_spares_the_others() {
-    let server = Server::new(|request| {
-        if request.query("symbols").contains("S150") { Reply::status(400, "no") } else { Reply::ok(EMPTY) }
+async fn many_symbols_are_asked_for_in_batches_and_a_refused_one_spares_all_others() {
+    let server = Server::new(|request| match request.query("symbols").contains("S150") {
+        true => Reply::status(400, "no"),
+        false => Reply::ok(bars_of(request, "", "")),
     })
     .await;
     let many: Vec<_> = (0..250).map(|index| symbol(&format!("S{index:03}"))).collect();
     let fetched = given::alpaca(&server.url).bars(&many, half_hour()).await.expect("an answer");
     let sizes: Vec<usize> =
         server.seen().iter().map(|request| request.query("symbols").split(',').count()).collect();
-    assert_eq!(sizes, [100, 100, 50]);
-    assert_eq!(fetched.failed.len(), 100);
-    assert!(fetched.failed.iter().all(|(_, error)| error.kind == FeedErrorKind::BadRequest));
+    assert_eq!((sizes[0], sizes[1], sizes[sizes.len() - 1]), (100, 100, 50));
+    assert!(sizes.len() <= 17, "{sizes:?}");
+    assert_eq!((fetched.bars.len(), fetched.failed.len()), (249, 1));
+    assert_eq!((fetched.failed[0].0, fetched.failed[0].1.kind), (symbol("S150"), FeedErrorKind::BadRequest));
+}
+
+#[tokio::test]
+async fn whichever_way_one_symbol_is_refused_the_others_are_served() {
+    let named = r#"{"code":40010001,"message":"invalid symbol: ZZZZ"}"#;
+    let plan = r#"{"message":"your subscription does not include ZZZZ"}"#;
+    for (status, said, kind) in [
+        (400, named, FeedErrorKind::BadRequest),
+        (400, "no", FeedErrorKind::BadRequest),
+        (422, named, FeedErrorKind::BadRequest),
+        (451, "Unavailable For Legal Reasons", FeedErrorKind::BadRequest),
+        (403, plan, FeedErrorKind::Auth),
+        (402, plan, FeedErrorKind::NotEntitled),
+        (200, r#"{"bars":{"ZZZZ":"#, FeedErrorKind::Unreadable),
+    ] {
+        let server = Server::new(move |request| match request.query("symbols").contains("ZZZZ") {
+            true => Reply::status(status, said),
+            false => Reply::ok(bars_of(request, "", "")),
+        })
+        .await;
+        let asked = symbols("AAPL MSFT NVDA ZZZZ");
+        let fetched = given::alpaca(&server.url).bars(&asked, half_hour()).await.expect("an answer");
+        assert_eq!(fetched.bars.len(), 3, "{status} {said}");
+        let failed: Vec<_> = fetched.failed.iter().map(|(symbol, error)| (*symbol, error.kind)).collect();
+        assert_eq!(failed, [(symbol("ZZZZ"), kind)], "{status} {said}");
+        assert!(server.seen().len() <= 8, "{status} {said}: {}", server.seen().len());
+    }
+    // Alone, or of all of them, it is a refusal of everything.
+    for (asked, said) in [("ZZZZ", plan), ("AAPL ZZZZ", "forbidden.")] {
+        let server = Server::always(Reply::status(403, said)).await;
+        let error = given::alpaca(&server.url).bars(&symbols(asked), half_hour()).await.expect_err("403");
+        assert_eq!((error.kind, server.seen().len()), (FeedErrorKind::Auth, 1), "{asked}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_in_one_symbols_rows_costs_no_more_than_these_rows() {
+    let row = |close: &str| {
+        format!(r#"{{"t":"2025-01-31T15:00:00Z","o":1,"h":1,"l":1,"c":{close},"v":5,"n":1,"vw":1}}"#)
+    };
+    let good = row("1").replace("15:00", "15:01");
+    for (told, bars, failed) in [
+        (format!("[{},{good}]", row("NaN")), 3, 0),
+        (format!("[{},{good}]", row("Infinity")), 3, 0),
+        (format!("[{},{good}]", row("null")), 3, 0),
+        (format!("[5,{good}]"), 3, 0),
+        ("\"oops\"".to_owned(), 2, 1),
+        ("{}".to_owned(), 2, 1),
+        ("null".to_owned(), 2, 0),
+    ] {
+        let body = told.clone();
+        let server = Server::new(move |request| Reply::ok(bars_of(request, "NVDA", &body))).await;
+        let fetched = given::alpaca(&server.url)
+            .bars(&symbols("AAPL MSFT NVDA"), half_hour())
+            .await
+            .expect("an answer");
+        assert_eq!(
+            (fetched.bars.len(), fetched.failed.len(), server.seen().len()),
+            (bars, failed, 1),
+            "{told}"
+        );
+        assert_eq!(fetched.unreadable.contains(&symbol("NVDA")), bars == 3, "{told}");
+    }
 }
 
 #[tokio::test]

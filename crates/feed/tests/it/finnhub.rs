@@ -99,7 +99,9 @@ fn what_is_no_message_is_an_error_and_no_panic() {
         ["", "nonsense", "[]", "{}", "null", "<html>", r#"{"type":5}"#, r#"{"type":"trade","data":{}}"#]
     {
         let error = parse::message(text.as_bytes(), |_| true).expect_err(text);
-        assert_eq!(error.kind, FeedErrorKind::Transient, "{text}");
+        let is_page = text.starts_with('<');
+        let kind = if is_page { FeedErrorKind::Transient } else { FeedErrorKind::Unreadable };
+        assert_eq!(error.kind, kind, "{text}");
     }
     assert!(parse::message("[".repeat(100_000).as_bytes(), |_| true).is_err());
     assert!(parse::message(&[0xff, 0xfe], |_| true).is_err());

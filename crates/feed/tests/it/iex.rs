@@ -1,7 +1,7 @@
 //! The IEX form, against a server.
 
 use crate::given::{self, half_hour, symbol, symbols};
-use crate::server::{Reply, Server};
+use crate::server::{Reply, Request, Server};
 use qqq_feed::{FeedErrorKind, Iex, IexConfig, Provider};
 
 const BATCH: &str = include_str!("../../testdata/iex/batch.json");
@@ -71,6 +71,59 @@ async fn plain_text_refusals_are_understood_and_the_token_is_never_repeated() {
     let server = Server::always(Reply::status(404, "Unknown symbol")).await;
     let fetched = given::iex(&server.url).bars(&symbols("GONE"), half_hour()).await.expect("an answer");
     assert_eq!(fetched.failed[0].1.kind, FeedErrorKind::NotFound);
+}
+
+/// So many bytes of every symbol that was asked for, but for `broken`, which is told as it says.
+fn answer_of(request: &Request, broken: &str, told: &str, bytes: usize) -> String {
+    let minute = r#"{"date":"2025-01-31","minute":"10:00","open":1,"high":1,"low":1,"close":1,"volume":5}"#;
+    let symbols = request.query("symbols");
+    let padding = " ".repeat(bytes);
+    let listed = symbols.split(',').map(|name| match name == broken {
+        true => format!(r#""{name}":{told}"#),
+        false => format!(r#""{name}":{{"intraday-prices":[{minute}]}}{padding}"#),
+    });
+    format!("{{{}}}", listed.collect::<Vec<_>>().join(","))
+}
+
+#[tokio::test]
+async fn whatever_stands_for_one_symbol_the_others_are_served() {
+    for (told, kind) in [
+        ("null", FeedErrorKind::NotFound),
+        ("\"oops\"", FeedErrorKind::Unreadable),
+        (r#"{"intraday-prices":5}"#, FeedErrorKind::Unreadable),
+        (r#"{"intraday-prices":["#, FeedErrorKind::Unreadable),
+    ] {
+        let server = Server::new(move |request| Reply::ok(answer_of(request, "GONE", told, 0))).await;
+        let asked = symbols("AAPL GONE MSFT NVDA");
+        let fetched = given::iex(&server.url).bars(&asked, half_hour()).await.expect("an answer");
+        assert_eq!(fetched.bars.len(), 3, "{told}");
+        let failed: Vec<_> = fetched.failed.iter().map(|(symbol, error)| (*symbol, error.kind)).collect();
+        assert_eq!(failed, [(symbol("GONE"), kind)], "{told}");
+    }
+    let nan = r#"{"intraday-prices":[{"date":"2025-01-31","minute":"10:00","open":1,"high":1,"low":1,"close":NaN,"volume":5}]}"#;
+    let server = Server::new(move |request| Reply::ok(answer_of(request, "NVDA", nan, 0))).await;
+    let fetched =
+        given::iex(&server.url).bars(&symbols("AAPL MSFT NVDA"), half_hour()).await.expect("an answer");
+    assert_eq!((fetched.bars.len(), fetched.failed.len()), (2, 0));
+    assert!(fetched.unreadable.contains(&symbol("NVDA")), "{:?}", fetched.rejects);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_large_is_asked_for_in_halves_and_that_is_remembered() {
+    // Late in the day: each symbol tells 3 MiB, of which 8 are read.
+    let server = Server::new(|request| Reply::ok(answer_of(request, "", "", 3 << 20))).await;
+    let iex = given::iex(&server.url);
+    let asked = symbols("AAPL AMZN GOOG MSFT NVDA");
+    let seen = |from: usize| -> Vec<String> {
+        server.seen()[from..].iter().map(|request| request.query("symbols")).collect()
+    };
+    let fetched = iex.bars(&asked, half_hour()).await.expect("an answer");
+    assert_eq!((fetched.bars.len(), fetched.failed.len()), (5, 0));
+    let first = seen(0);
+    assert_eq!(first, ["AAPL,AMZN,GOOG,MSFT,NVDA", "AAPL,AMZN,GOOG", "AAPL,AMZN", "GOOG", "MSFT,NVDA"]);
+    let fetched = iex.bars(&asked, half_hour()).await.expect("an answer");
+    assert_eq!((fetched.bars.len(), fetched.failed.len()), (5, 0));
+    assert_eq!(seen(first.len()), ["AAPL,AMZN", "GOOG", "MSFT,NVDA"], "what is too large is known by now");
 }
 
 #[tokio::test]

@@ -90,10 +90,10 @@ fn what_does_not_answer_the_question_is_no_answer_and_what_says_there_was_nothin
     let empty = r#"{"chart":{"result":[],"error":null}}"#;
     for (body, kind, words) in [
         (another.as_str(), FeedErrorKind::NotFound, "answered for MSFT"),
-        (hourly.as_str(), FeedErrorKind::Transient, "bars of 1h"),
-        (only_times, FeedErrorKind::Transient, "times without prices"),
-        (no_result, FeedErrorKind::Transient, "neither a result nor an error"),
-        (empty, FeedErrorKind::Transient, "neither a result nor an error"),
+        (hourly.as_str(), FeedErrorKind::Unreadable, "bars of 1h"),
+        (only_times, FeedErrorKind::Unreadable, "times without prices"),
+        (no_result, FeedErrorKind::Unreadable, "neither a result nor an error"),
+        (empty, FeedErrorKind::Unreadable, "neither a result nor an error"),
     ] {
         let error = bars(body).expect_err(body);
         assert_eq!(error.kind, kind, "{error}");
@@ -106,8 +106,8 @@ fn what_does_not_answer_the_question_is_no_answer_and_what_says_there_was_nothin
     let days = date(2025, 1, 1)..=date(2025, 1, 31);
     for (body, kind) in [
         (another.as_str(), FeedErrorKind::NotFound),
-        (no_result, FeedErrorKind::Transient),
-        (empty, FeedErrorKind::Transient),
+        (no_result, FeedErrorKind::Unreadable),
+        (empty, FeedErrorKind::Unreadable),
     ] {
         let splits = yahoo::parse::splits(body.as_bytes(), symbol("AAPL"), &days);
         assert_eq!(splits.expect_err(body).kind, kind, "{body}");
@@ -128,8 +128,8 @@ async fn a_symbol_without_an_answer_failed_and_is_not_passed_over() {
     let (both, one) = tokio::join!(yahoo.bars(&both, half_hour()), yahoo.bars(&one, half_hour()));
     let failed = both.expect("an answer").failed;
     let failed: Vec<_> = failed.iter().map(|(symbol, error)| (*symbol, error.kind)).collect();
-    assert_eq!(failed, [(symbol("MSFT"), FeedErrorKind::Transient)]);
-    assert_eq!(one.expect_err("no answer at all").kind, FeedErrorKind::Transient);
+    assert_eq!(failed, [(symbol("MSFT"), FeedErrorKind::Unreadable)]);
+    assert_eq!(one.expect_err("no answer at all").kind, FeedErrorKind::Unreadable);
 }
 
 #[tokio::test]

@@ -237,7 +237,8 @@ impl BarStore for Sqlite {
     }
 
     async fn feed_status(&self) -> Result<Option<FeedStatus>, StoreError> {
-        sqlx::query("select provider, label, mode, coverage, clock, answered_at, problem from feed_status")
+        sqlx::query("select provider, label, mode, coverage, clock, answered_at, problem, asked_until, symbol_problems \
+             from feed_status")
             .fetch_optional(&self.readers)
             .await?
             .map(|row| rows::feed_status(&row))

@@ -275,15 +275,16 @@ async fn write_alert(
 
 async fn write_feed_status(connection: &mut SqliteConnection, status: &FeedStatus) -> Result<(), StoreError> {
     sqlx::query(
-        "insert into feed_status (one, provider, label, mode, coverage, clock, answered_at, problem) \
-         values (1, ?, ?, ?, ?, ?, ?, ?) \
+        "insert into feed_status \
+         (one, provider, label, mode, coverage, clock, answered_at, problem, asked_until, symbol_problems) \
+         values (1, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
          on conflict (one) do update set \
-         (provider, label, mode, coverage, clock, answered_at, problem) = \
+         (provider, label, mode, coverage, clock, answered_at, problem, asked_until, symbol_problems) = \
          (excluded.provider, excluded.label, excluded.mode, excluded.coverage, excluded.clock, \
-          excluded.answered_at, excluded.problem) \
+          excluded.answered_at, excluded.problem, excluded.asked_until, excluded.symbol_problems) \
          where (excluded.provider, excluded.label, excluded.mode, excluded.coverage, excluded.clock, \
-          excluded.answered_at, excluded.problem) is not \
-         (provider, label, mode, coverage, clock, answered_at, problem)",
+          excluded.answered_at, excluded.problem, excluded.asked_until, excluded.symbol_problems) is not \
+         (provider, label, mode, coverage, clock, answered_at, problem, asked_until, symbol_problems)",
     )
     .bind(status.provider.clone())
     .bind(status.label.as_str().to_owned())
@@ -292,6 +293,8 @@ async fn write_feed_status(connection: &mut SqliteConnection, status: &FeedStatu
     .bind(status.clock.as_microsecond())
     .bind(status.answered_at.map(|at| at.as_microsecond()))
     .bind(status.problem.clone())
+    .bind(status.asked_until.map(|minute| minute.index()))
+    .bind(rows::symbol_problems(&status.symbol_problems))
     .execute(connection)
     .await?;
     Ok(())

@@ -8,7 +8,7 @@ use qqq_core::channel::{Channel, ChannelKind, Webhook};
 use qqq_core::delivery::DeliveryKind;
 use qqq_core::rule::Evidence;
 use qqq_core::subscription::Subscription;
-use qqq_core::{Alert, Bar, FeedStatus, Figures, Minute, Price, Split, Statistics, Volume};
+use qqq_core::{Alert, Bar, FeedStatus, Figures, Minute, Price, Split, Statistics, SymbolProblem, Volume};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Row as _, Type};
 use std::fmt::{Display, Write as _};
@@ -89,6 +89,19 @@ impl<'r> Columns<'r> {
         minute_of(index).ok_or_else(|| self.corrupt("the minute lies outside 1900 - 2200"))
     }
 
+    fn maybe_minute(&mut self) -> Result<Option<Minute>, StoreError> {
+        let index = self.take::<Option<i32>>()?;
+        let minute =
+            |index| minute_of(index).ok_or_else(|| self.corrupt("the minute lies outside 1900 - 2200"));
+        index.map(minute).transpose()
+    }
+
+    fn symbol_problems(&mut self) -> Result<Vec<SymbolProblem>, StoreError> {
+        let text = self.take::<&str>()?;
+        let problem = |line| symbol_problem(line).ok_or_else(|| self.corrupt("a line that cannot be read"));
+        text.lines().map(problem).collect()
+    }
+
     pub(super) fn time(&mut self) -> Result<Timestamp, StoreError> {
         let micros = self.take()?;
         self.time_of(micros)
@@ -154,12 +167,7 @@ impl<'r> Columns<'r> {
             rule: self.parse()?,
             status: self.parse()?,
             created_at: self.time()?,
-            active_from: match self.take::<Option<i32>>()? {
-                Some(index) => Some(
-                    minute_of(index).ok_or_else(|| self.corrupt("the minute lies outside 1900 - 2200"))?,
-                ),
-                None => None,
-            },
+            active_from: self.maybe_minute()?,
             quiet: self.maybe()?,
             paused_until: self.maybe_time()?,
             secret_generation: self.take()?,
@@ -249,7 +257,34 @@ pub(super) fn feed_status(row: &SqliteRow) -> Result<FeedStatus, StoreError> {
         clock: columns.time()?,
         answered_at: columns.maybe_time()?,
         problem: columns.take()?,
+        asked_until: columns.maybe_minute()?,
+        symbol_problems: columns.symbol_problems()?,
     })
+}
+
+/// Problems of symbols as one text: a line for each, `symbol since next_attempt problem`, times in microseconds since
+/// 1970.
+pub(super) fn symbol_problems(problems: &[SymbolProblem]) -> String {
+    let mut text = String::new();
+    for SymbolProblem { symbol, problem, since, next_attempt } in problems {
+        let next = next_attempt.map_or("-".to_owned(), |at| at.as_microsecond().to_string());
+        let problem = problem.replace(['\n', '\r'], " ");
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{symbol} {} {next} {problem}", since.as_microsecond());
+    }
+    text
+}
+
+fn symbol_problem(line: &str) -> Option<SymbolProblem> {
+    let mut words = line.splitn(4, ' ');
+    let symbol = words.next()?.parse().ok()?;
+    let time = |text: &str| Timestamp::from_microsecond(text.parse().ok()?).ok();
+    let since = time(words.next()?)?;
+    let next_attempt = match words.next()? {
+        "-" => None,
+        text => Some(time(text)?),
+    };
+    Some(SymbolProblem { symbol, problem: words.next()?.to_owned(), since, next_attempt })
 }
 
 pub(super) fn alert(row: &SqliteRow) -> Result<Alert, StoreError> {

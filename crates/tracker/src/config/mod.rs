@@ -330,6 +330,8 @@ pub struct RulesConfig {
     pub cooldown: Period,
     /// How old a bar may be to raise an alert.
     pub max_alert_age: Period,
+    /// How old a bar may be to raise an alert where it could not be asked for before.
+    pub max_alert_age_after_outage: Period,
     /// Further rules, judged on every symbol: a metric and a rule, `volume time_of_day ratio=4`.
     pub also: Vec<Text<Watch>>,
 }
@@ -343,6 +345,7 @@ impl Default for RulesConfig {
             min_bars: rule.min_bars,
             cooldown: Period::seconds(rule.cooldown_seconds.into()),
             max_alert_age: Period::seconds(rule.max_alert_age_seconds.into()),
+            max_alert_age_after_outage: Period::seconds(rule.max_alert_age_after_outage_seconds.into()),
             also: Vec::new(),
         }
     }
@@ -518,6 +521,7 @@ impl Config {
             min_bars: section.min_bars,
             cooldown_seconds: section.cooldown.as_secs() as u32,
             max_alert_age_seconds: section.max_alert_age.as_secs() as u32,
+            max_alert_age_after_outage_seconds: section.max_alert_age_after_outage.as_secs() as u32,
         }
     }
 
@@ -574,6 +578,8 @@ impl Config {
                 .map_err(|error| ConfigError::value("rules.also", format!("`{watch}`: {error}")))?;
         }
         within("rules.max_alert_age", self.rules.max_alert_age, MINUTE, DAY, "1m to 1d")?;
+        let after_outage = self.rules.max_alert_age_after_outage;
+        within("rules.max_alert_age_after_outage", after_outage, 0, DAY, "0s to 1d")?;
         self.check_fallback()?;
         let asks_alpaca = self.feed.names().any(|name| name == ProviderName::Alpaca);
         let delayed = asks_alpaca && self.feed.alpaca.feed == "delayed_sip";

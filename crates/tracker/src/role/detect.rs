@@ -10,9 +10,10 @@ use crate::metrics::Metrics;
 use anyhow::Context as _;
 use jiff::Timestamp;
 use jiff::civil::Date;
+use qqq_core::outlier::{Admission, OutlierFilter};
 use qqq_core::window::Arrival;
 use qqq_core::{
-    Alert, AlertChange, Bar, Calendar, Clock, Detector, FeedInfo, FeedLabel, FeedStatus, Metric, Minute,
+    Alert, AlertChange, Bar, Calendar, Clock, Detector, FeedInfo, FeedLabel, FeedMode, FeedStatus, Minute,
     RuleName, Split, Symbol, Watchlist,
 };
 use qqq_store::{AlertQuery, BarRecord, Batch, SplitRecord, Store, StoreError};
@@ -33,15 +34,25 @@ pub struct Step {
     pub split_adjusted: bool,
     /// How the feed is doing, with its clock.
     pub feed: FeedStatus,
+    /// Up to now, what all bars were asked for of, where the step is the last one of an answer of a live feed.
+    pub answered: Option<Answered>,
+}
+
+/// What a live feed has answered for, up to the newest minute there can be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    /// Whose bars.
+    pub symbols: Vec<Symbol>,
+    /// Those of all minutes before this one.
+    pub until: Minute,
 }
 
 /// Most steps taken into one commit: while a commit waits for the disk, those behind it gather.
 const GATHER: usize = 64;
 /// No more steps are gathered once they hold so many bars.
 const GATHER_BARS: usize = 50_000;
-/// A close so many times above or below the newest one is believed only once another bar confirms it.
-/// Providers have sent phantom prices; nothing listed moves like this within minutes, splits aside.
-const ABSURD: i64 = 50;
+/// Minutes that are looked back to find how long an earlier process is gone: no market is closed for longer.
+const MAX_ABSENCE: i32 = 14 * Minute::PER_DAY;
 
 /// Bars of earlier sessions read in one go.
 const RECALLED_AT_ONCE: usize = 20_000;
@@ -61,8 +72,8 @@ pub struct Detect {
     judged_before: HashMap<usize, Minute>,
     /// By symbol and first day in the new units: one of each, as in the store.
     splits: BTreeMap<(Symbol, Date), Split>,
-    /// Bars with an absurd price that no other bar has confirmed yet, at most one of each symbol.
-    withheld: HashMap<usize, Bar>,
+    /// What no other bar has confirmed yet.
+    outliers: OutlierFilter,
 }
 
 impl Detect {
@@ -90,9 +101,12 @@ impl Detect {
             feed: feed.label,
             judged_before: HashMap::new(),
             splits: splits.into_iter().map(|record| (key(&record.split), record.split)).collect(),
-            withheld: HashMap::new(),
+            outliers: OutlierFilter::default(),
         };
         detect.switch(feed.label).await?;
+        if feed.mode == FeedMode::Live {
+            detect.take_up_questions().await?;
+        }
         Ok(detect)
     }
 
@@ -100,9 +114,43 @@ impl Detect {
     async fn switch(&mut self, feed: FeedLabel) -> anyhow::Result<()> {
         self.watches.ask(&*self.store, &self.watchlist).await.context("the rules could not be read")?;
         let rebuilt = patiently(|| self.rebuilt(feed)).await;
-        (self.detector, self.judged_before) = rebuilt.context("the windows could not be rebuilt")?;
+        let (mut detector, judged_before) = rebuilt.context("the windows could not be rebuilt")?;
+        for symbol in 0..self.watchlist.symbols().len() {
+            // Which feed was asked does not matter: what none could be asked for was hidden.
+            if let Some(until) = self.detector.asked_until(symbol) {
+                detector.asked(symbol, until, self.clock.now());
+            }
+        }
+        (self.detector, self.judged_before) = (detector, judged_before);
         self.feed = feed;
-        self.withheld.clear();
+        self.outliers.clear();
+        Ok(())
+    }
+
+    /// Goes on where an earlier process stopped asking: what came to be since then was hidden by our own silence. After a
+    /// longer one than an outage may last, and of symbols that nothing is known of, everything is history.
+    async fn take_up_questions(&mut self) -> anyhow::Result<()> {
+        let status =
+            patiently(|| self.store.feed_status()).await.context("the feed's state could not be read")?;
+        let now = self.clock.now();
+        let longest = i64::from(self.rules.spike.max_alert_age_after_outage_seconds);
+        // Nights and weekends hide nothing.
+        let hidden = |until: &Minute| {
+            let until = (*until).max(Minute::containing(now).plus(-MAX_ABSENCE));
+            i64::from(self.calendar.counting_minutes(until..Minute::containing(now))) * 60
+        };
+        let asked =
+            status.filter(|status| status.mode == FeedMode::Live).and_then(|status| status.asked_until);
+        let asked = asked.filter(|until| hidden(until) <= longest);
+        if let Some(until) = asked {
+            for symbol in 0..self.watchlist.symbols().len() {
+                let is_known =
+                    self.detector.newest(symbol).is_some() || self.judged_before.contains_key(&symbol);
+                if is_known {
+                    self.detector.asked(symbol, until, now);
+                }
+            }
+        }
         Ok(())
     }
 
@@ -237,7 +285,7 @@ impl Detect {
             for bar in &step.bars {
                 let Some(symbol) = self.watchlist.id(bar.symbol) else { continue };
                 let bar = if step.split_adjusted { *bar } else { self.in_todays_units(bar) };
-                for bar in self.believed(symbol, bar) {
+                for bar in self.admitted(symbol, bar) {
                     let was_judged =
                         self.judged_before.get(&symbol).is_some_and(|&newest| bar.start <= newest);
                     let observed = if was_judged {
@@ -256,30 +304,32 @@ impl Detect {
                     batch.bars.push(BarRecord { bar, revision: observed.revision });
                 }
             }
-            batch.feed = Some(step.feed.clone());
+            if let Some(Answered { symbols, until }) = &step.answered {
+                for symbol in symbols.iter().filter_map(|&symbol| self.watchlist.id(symbol)) {
+                    self.detector.asked(symbol, *until, step.feed.clock);
+                }
+            }
+            let symbols = 0..self.watchlist.symbols().len();
+            let asked_until = symbols.filter_map(|symbol| self.detector.asked_until(symbol)).max();
+            batch.feed = Some(FeedStatus { asked_until, ..step.feed.clone() });
         }
         batch.statistics =
             touched.into_iter().filter_map(|symbol| self.detector.statistics(symbol)).collect();
         (batch, history)
     }
 
-    /// The bars to take now: the given one, with the one it confirms; or none while it is not to be believed.
-    fn believed(&mut self, symbol: usize, bar: Bar) -> impl Iterator<Item = Bar> + use<> {
-        let windows = self.detector.windows();
-        let newest = windows.newest(symbol).and_then(|newest| windows.values(symbol, newest));
-        let absurd = |one: i64, two: i64| one / ABSURD >= two || two / ABSURD >= one;
-        let plausible = newest.is_none_or(|newest| !absurd(bar.close.nanos(), newest.of(Metric::Price)));
-        let before = self.withheld.remove(&symbol);
-        let confirmed = before.filter(|before| {
-            !plausible && before.start != bar.start && !absurd(bar.close.nanos(), before.close.nanos())
-        });
-        let taken = if plausible || confirmed.is_some() {
-            [confirmed, Some(bar)]
-        } else {
-            warn!(symbol = %bar.symbol, start = %bar.start, "an absurd price is withheld until another bar confirms it");
-            self.metrics.rejected(1);
-            self.withheld.insert(symbol, bar);
-            [None, None]
+    /// The bars to take now: the given one, after the one it confirms; or none while it is not to be believed.
+    fn admitted(&mut self, symbol: usize, bar: Bar) -> impl Iterator<Item = Bar> + use<> {
+        let taken = match self.outliers.admit(symbol, &bar, self.detector.windows()) {
+            Admission::Taken { confirmed } => [confirmed, Some(bar)],
+            Admission::Quarantined(metric) => {
+                warn!(
+                    symbol = %bar.symbol, start = %bar.start, %metric,
+                    "an absurd value is quarantined until another bar confirms it"
+                );
+                self.metrics.rejected(1);
+                [None, None]
+            }
         };
         taken.into_iter().flatten()
     }
@@ -393,5 +443,7 @@ pub fn status(
         clock,
         answered_at,
         problem,
+        asked_until: None,
+        symbol_problems: Vec::new(),
     }
 }

@@ -6,16 +6,18 @@
 //!
 //! A provider that only streams is not asked: it is well while its stream stands, and what that missed stays missing.
 
-use super::detect::{Step, status};
+use super::detect::{Answered, Step, status};
 use super::failover::Duty;
 use super::schedule;
+use super::symbol_troubles::SymbolTroubles;
 use crate::metrics::Metrics;
 use jiff::{SignedDuration, Timestamp};
 use qqq_core::watchlist::Unresolved;
 use qqq_core::{Bar, Calendar, Clock, FeedInfo, Minute, Split, Symbol, Watchlist};
 use qqq_feed::{FeedError, FeedErrorKind, Fetched, Provider, Reject, StreamEvent, Tape};
 use qqq_store::Store;
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -28,8 +30,6 @@ pub const QUEUE: usize = 64;
 const STEP_BARS: usize = 50_000;
 /// A bar that ends later than this after the clock is from the future: a provider's mistake.
 const FUTURE: SignedDuration = SignedDuration::from_mins(2);
-/// How long to wait after a final refusal (wrong key, missing entitlement) before asking again.
-const AFTER_REFUSAL: SignedDuration = SignedDuration::from_mins(15);
 /// Longest sleep without a look at the clock.
 const NAP: Duration = Duration::from_secs(60);
 /// How long streamed bars are gathered into one step.
@@ -39,6 +39,9 @@ const DEAD_AFTER: SignedDuration = SignedDuration::from_mins(5);
 
 /// How long after a streamed bar a stream counts as bringing bars, whatever becomes of the polls beside it.
 const STREAMED: SignedDuration = SignedDuration::from_secs(90);
+/// Questions for some symbols that fail, while nothing was answered, before the others are not asked for: then it is no
+/// trouble of single symbols.
+const MAX_IN_VAIN: u32 = 2;
 /// Symbols that a feed on standby is asked for.
 const PROBED: usize = 3;
 
@@ -82,7 +85,7 @@ impl Ingest {
             self.reject(&tick.rejects);
             let bars = self.admit(tick.bars, tick.clock);
             let feed = status(&info, tick.clock, Some(self.clock.now()), None);
-            if self.hand_on(Vec::new(), bars, &info, &feed).await.is_err() {
+            if self.hand_on(Vec::new(), bars, &info, &feed, None).await.is_err() {
                 return Ok(());
             }
         }
@@ -95,20 +98,25 @@ impl Ingest {
         bars: Vec<Bar>,
         info: &FeedInfo,
         feed: &qqq_core::FeedStatus,
+        mut answered: Option<Answered>,
     ) -> Result<(), mpsc::error::SendError<Step>> {
-        let mut splits = Some(splits);
-        let mut chunks = bars.chunks(STEP_BARS);
-        let first = chunks.next().unwrap_or_default();
-        for chunk in std::iter::once(first).chain(chunks) {
+        let (mut splits, mut rest) = (Some(splits), &bars[..]);
+        loop {
+            let (chunk, after) = rest.split_at(rest.len().min(STEP_BARS));
+            rest = after;
+            let is_last = rest.is_empty();
             let step = Step {
                 splits: splits.take().unwrap_or_default(),
                 bars: chunk.to_vec(),
                 split_adjusted: info.split_adjusted,
                 feed: feed.clone(),
+                answered: if is_last { answered.take() } else { None },
             };
             self.steps.send(step).await?;
+            if is_last {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     /// Gives every bar of a provider to whom its ticker belonged on its day.
@@ -175,6 +183,7 @@ pub struct Poller {
     reconciled: Option<Minute>,
     answered_at: Option<Timestamp>,
     problem: Option<String>,
+    troubles: SymbolTroubles,
     /// Whether what it gets is wanted.
     on_air: bool,
     /// Whether it has to start over with its history once it is on air: other feeds have run meanwhile.
@@ -183,6 +192,8 @@ pub struct Poller {
     answered: bool,
     /// Of a provider that only streams: since when it is listened to.
     listens_since: Option<Minute>,
+    /// Whether the stream has been connected.
+    stream_worked: bool,
     /// When the stream last brought a bar.
     streamed_at: Option<Timestamp>,
     /// Why there is no stream, of a provider that only streams.
@@ -210,6 +221,10 @@ impl Poller {
                 newest.insert(record.bar.symbol, record.bar.start);
             }
         }
+        // A symbol that was refused is not asked for more often because of a restart.
+        let status = store.feed_status().await?.filter(|status| status.label == label);
+        let troubles =
+            SymbolTroubles::restore(status.map(|status| status.symbol_problems).unwrap_or_default());
         let from = ingest
             .watchlist
             .symbols()
@@ -232,10 +247,12 @@ impl Poller {
             reconciled: None,
             answered_at: None,
             problem: None,
+            troubles,
             on_air: true,
             is_behind: false,
             answered: false,
             listens_since: None,
+            stream_worked: false,
             streamed_at: None,
             lost: None,
             accepted: false,
@@ -292,14 +309,17 @@ impl Poller {
             *events = None;
         }
         let symbols = self.ingest.watchlist.symbols().to_vec();
-        let mut streams = stream && (self.on_air || only_streams);
+        let streams = stream && (self.on_air || only_streams);
         let mut due = self.ingest.clock.now();
-        let mut before = due;
+        let (mut before, mut stream_due) = (due, due);
+        // Refusals in a row, of questions and of streams.
+        let (mut refusals, mut stream_refusals) = (0, 0);
         loop {
             let now = self.ingest.clock.now();
             if now < before {
                 // The clock was set back: what was planned by it is not.
                 due = self.next_poll();
+                stream_due = now;
             }
             before = now;
             if now >= due {
@@ -308,16 +328,24 @@ impl Poller {
                 let _ = report.1.send((report.0, self.standing(&result))).await;
                 let soon = self.in_future(SignedDuration::from_secs(self.interval));
                 due = match &result {
-                    Err(error) if error.is_final() => self.in_future(AFTER_REFUSAL),
+                    Err(error) if error.is_final() => {
+                        refusals += 1;
+                        let asked_for =
+                            error.retry_after.and_then(|wait| SignedDuration::try_from(wait).ok());
+                        let pause = asked_for.map(|wait| wait.max(SignedDuration::from_secs(self.interval)));
+                        self.in_future(pause.unwrap_or_else(|| schedule::after_refusal(refusals)))
+                    }
                     // Also while the market is closed: a failure must not wait for the next session.
                     Err(_) => self.next_poll().min(soon),
-                    Ok(()) => self.next_poll(),
+                    Ok(()) => {
+                        refusals = 0;
+                        self.next_poll()
+                    }
                 };
                 let refused = result.is_err_and(|error| error.is_final());
-                if streams && !refused && events.is_none() {
+                if streams && !refused && events.is_none() && now >= stream_due {
                     *events = self.provider.stream(&symbols);
-                    // One that ended for good is opened again only where there is nothing else.
-                    streams = only_streams;
+                    self.stream_worked = false;
                 }
             }
             if self.ingest.steps.is_closed() {
@@ -335,7 +363,16 @@ impl Poller {
                             due = self.ingest.clock.now();
                         }
                     }
-                    None => *events = None,
+                    None => {
+                        *events = None;
+                        // It was refused. Where nothing else brings bars, the next question comes first.
+                        if !only_streams && self.lost.as_ref().is_some_and(|error| error.kind == FeedErrorKind::NotEntitled) {
+                            stream_due = Timestamp::MAX;
+                        } else if !only_streams {
+                            stream_refusals = if self.stream_worked { 1 } else { stream_refusals + 1 };
+                            stream_due = self.in_future(schedule::after_refusal(stream_refusals));
+                        }
+                    }
                 },
             }
         }
@@ -379,7 +416,7 @@ impl Poller {
                 self.problem = Some(error.told(self.info.provider));
             }
         }
-        self.hand_on(Vec::new(), Vec::new()).await;
+        self.hand_on(Vec::new(), Vec::new(), None).await;
         result
     }
 
@@ -405,9 +442,10 @@ impl Poller {
     /// Whether a feed on standby has the last minutes of a few symbols.
     async fn probe(&mut self) -> Result<(), FeedError> {
         let until = schedule::complete_until(self.market_time());
-        let symbols = self.ingest.watchlist.symbols();
-        let symbols = &symbols[..symbols.len().min(PROBED)];
-        let fetched = self.provider.bars(symbols, until.plus(-schedule::RE_ASK)..until).await?;
+        let symbols = self.ingest.watchlist.symbols().iter().copied();
+        let served = symbols.filter(|&symbol| !self.troubles.is_refused(symbol));
+        let symbols: Vec<Symbol> = served.take(PROBED).collect();
+        let fetched = self.provider.bars(&symbols, until.plus(-schedule::RE_ASK)..until).await?;
         self.newest = self.newest.max(fetched.bars.iter().map(|bar| bar.start).max());
         match fetched.failed.into_iter().next() {
             Some((_, error)) if fetched.bars.is_empty() && error.is_retryable() => Err(error),
@@ -447,16 +485,22 @@ impl Poller {
         // No place lies in the future (the clock was set back) or further back than is healed.
         let (last, first) = (until.plus(-schedule::RE_ASK), until.plus(-schedule::HEAL_LIMIT));
         self.from.values_mut().for_each(|from| *from = (*from).min(last).max(first));
-        // Symbols that take up at about the same time are asked for together.
-        let mut groups: HashMap<Minute, Vec<Symbol>> = HashMap::new();
+        // Symbols that take up at about the same time are asked for together: most first, those that were refused last.
+        let now = self.ingest.clock.now();
+        let mut groups: BTreeMap<(bool, Minute), Vec<Symbol>> = BTreeMap::new();
         for &symbol in self.ingest.watchlist.symbols() {
-            let from = self.from.get(&symbol).copied().unwrap_or(until);
-            groups.entry(from).or_default().push(symbol);
+            if self.troubles.may_be_asked(symbol, now) {
+                let from = self.from.get(&symbol).copied().unwrap_or(until);
+                groups.entry((self.troubles.is_refused(symbol), from)).or_default().push(symbol);
+            }
         }
         let mut groups: Vec<_> = groups.into_iter().collect();
-        groups.sort_unstable_by_key(|(from, _)| *from);
+        groups.sort_by_key(|((was_refused, from), symbols)| (*was_refused, Reverse(symbols.len()), *from));
         let mut failure = None;
-        for (from, mut symbols) in groups {
+        // What went wrong with some symbols, while others may yet be answered for.
+        let mut refused = Vec::new();
+        let (is_everything, mut in_vain) = (groups.len() == 1, 0);
+        for ((was_refused, from), mut symbols) in groups {
             for stretch in schedule::stretches(from..until, symbols.len(), STEP_BARS) {
                 if self.ingest.calendar.counting_minutes(stretch.clone()) == 0 {
                     continue;
@@ -464,12 +508,31 @@ impl Poller {
                 if symbols.is_empty() {
                     break;
                 }
-                let fetched = self.provider.bars(&symbols, stretch.clone()).await?;
+                let fetched = match self.provider.bars(&symbols, stretch.clone()).await {
+                    Ok(fetched) => fetched,
+                    Err(error) if is_everything || (error.is_final() && !was_refused) => return Err(error),
+                    Err(error) => {
+                        in_vain += 1;
+                        if in_vain == MAX_IN_VAIN && !self.answered {
+                            return Err(error);
+                        }
+                        let failed = symbols.iter().map(|&symbol| (symbol, error.clone())).collect();
+                        Fetched { failed, ..Fetched::default() }
+                    }
+                };
                 // Who failed here is not asked on: its next poll takes up at this stretch.
                 symbols.retain(|symbol| fetched.failed.iter().all(|(failed, _)| failed != symbol));
-                failure = self.take(fetched, &symbols, stretch.end).await.or(failure);
+                let (transient, permanent): (Vec<_>, Vec<_>) = fetched
+                    .failed
+                    .iter()
+                    .cloned()
+                    .partition(|(_, error)| error.is_retryable() && !error.may_concern_one());
+                refused.extend(permanent);
+                self.take(fetched, &symbols, stretch.end, until).await;
+                failure = self.failure_of(transient).or(failure);
             }
         }
+        self.settle_refused(refused)?;
         match failure {
             Some(error) => Err(error),
             None => {
@@ -479,21 +542,51 @@ impl Poller {
         }
     }
 
-    /// Hands on what was fetched; `answered` are the symbols it is complete for. Answers the failure of
-    /// others that asking again may mend, if any.
-    async fn take(&mut self, fetched: Fetched, answered: &[Symbol], until: Minute) -> Option<FeedError> {
-        self.answered_at = Some(self.ingest.clock.now());
+    /// Hands on what was fetched; `answered` are the symbols it is complete for up to `end`, where that is `now` for all
+    /// that there can be.
+    async fn take(&mut self, fetched: Fetched, answered: &[Symbol], end: Minute, now: Minute) {
+        let at = self.ingest.clock.now();
         self.answered |= !answered.is_empty();
         self.ingest.reject(&fetched.rejects);
         for &symbol in answered {
-            self.from.insert(symbol, until.plus(-schedule::RE_ASK));
+            self.from.insert(symbol, end.plus(-schedule::RE_ASK));
+            if self.troubles.served(symbol, !fetched.unreadable.contains(&symbol), at) {
+                info!(%symbol, provider = self.info.provider, "this symbol is served again");
+                self.splits_asked_on = None;
+            }
         }
-        for (symbol, error) in &fetched.failed {
+        if !answered.is_empty() {
+            self.answered_at = Some(at);
+        }
+        let answered = Answered { symbols: answered.to_vec(), until: end };
+        let is_up_to_date = end == now && !answered.symbols.is_empty();
+        self.hand_on(Vec::new(), fetched.bars, is_up_to_date.then_some(answered)).await;
+    }
+
+    /// Remembers symbols that were refused while others were answered for: they are left alone for an hour. An error where
+    /// nothing was answered: then it is the feed that refuses.
+    fn settle_refused(&mut self, refused: Vec<(Symbol, FeedError)>) -> Result<(), FeedError> {
+        let now = self.ingest.clock.now();
+        // That nobody knows a symbol is an answer.
+        let of_the_feed =
+            refused.iter().map(|(_, error)| error).find(|error| error.kind != FeedErrorKind::NotFound);
+        if let Some(error) = of_the_feed.filter(|_| !self.answered) {
+            return Err(error.clone());
+        }
+        for (symbol, error) in refused {
+            if self.troubles.refuse(symbol, &error, self.info.provider, self.answered, now) {
+                warn!(%symbol, %error, "the provider does not serve this symbol: it is asked again every hour");
+            }
+        }
+        Ok(())
+    }
+
+    /// The failure of some symbols that asking again may mend, if any.
+    fn failure_of(&self, failed: Vec<(Symbol, FeedError)>) -> Option<FeedError> {
+        for (symbol, error) in &failed {
             warn!(%symbol, %error, "no bars of this symbol");
         }
-        self.hand_on(Vec::new(), fetched.bars).await;
-        // A symbol that nobody knows is no trouble of the feed: to ask again soon would not help.
-        let mut failed = fetched.failed.into_iter().filter(|(_, error)| error.is_retryable());
+        let mut failed = failed.into_iter();
         let (symbol, error) = failed.next()?;
         let others = failed.count();
         let more = if others > 0 { format!(" (and {others} more)") } else { String::new() };
@@ -510,11 +603,13 @@ impl Poller {
         }
         let earliest = self.from.values().min().copied().unwrap_or(now).plus(-self.backfill);
         let first = self.ingest.calendar.date_of(earliest);
-        match self.provider.splits(self.ingest.watchlist.symbols(), first..=today).await {
+        let symbols = self.ingest.watchlist.symbols().iter().copied();
+        let symbols: Vec<Symbol> = symbols.filter(|&symbol| !self.troubles.is_refused(symbol)).collect();
+        match self.provider.splits(&symbols, first..=today).await {
             Ok(splits) => {
                 self.splits_asked_on = Some(today);
                 if !splits.is_empty() {
-                    self.hand_on(splits, Vec::new()).await;
+                    self.hand_on(splits, Vec::new(), None).await;
                 }
             }
             // Bars in today's units must not be stored before the splits they are adjusted for are known: the
@@ -547,6 +642,7 @@ impl Poller {
                 StreamEvent::Connected => {
                     info!(provider = self.info.provider, "stream connected");
                     self.lost = None;
+                    self.stream_worked = true;
                     missed = true;
                 }
                 StreamEvent::Bar(bar) => bars.push(bar),
@@ -565,21 +661,22 @@ impl Poller {
         if !bars.is_empty() {
             self.answered_at = Some(self.ingest.clock.now());
             self.streamed_at = self.answered_at;
-            self.hand_on(Vec::new(), bars).await;
+            self.hand_on(Vec::new(), bars, None).await;
         }
         missed
     }
 
-    async fn hand_on(&mut self, splits: Vec<Split>, bars: Vec<Bar>) {
+    async fn hand_on(&mut self, splits: Vec<Split>, bars: Vec<Bar>, answered: Option<Answered>) {
         let now = self.ingest.clock.now();
         let bars = self.ingest.admit(self.ingest.attribute(bars), now);
         self.newest = self.newest.max(bars.last().map(|bar| bar.start));
         if !self.on_air {
             return;
         }
-        let feed = status(&self.info, now, self.answered_at, self.problem.clone());
+        let mut feed = status(&self.info, now, self.answered_at, self.problem.clone());
+        feed.symbol_problems = self.troubles.told();
         // Nobody takes steps any more only while the process ends.
-        let _ = self.ingest.hand_on(splits, bars, &self.info, &feed).await;
+        let _ = self.ingest.hand_on(splits, bars, &self.info, &feed, answered).await;
     }
 
     /// Tells a dead feed from a closed market: minutes of an open session without any bar. On standby only the last

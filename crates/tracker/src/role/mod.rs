@@ -8,6 +8,7 @@ pub mod ingest;
 pub mod relay;
 pub mod retain;
 pub mod schedule;
+pub mod symbol_troubles;
 pub mod watches;
 
 use qqq_store::StoreError;

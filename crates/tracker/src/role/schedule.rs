@@ -10,6 +10,10 @@ pub const RE_ASK: i32 = 5;
 pub const AFTER_CLOSE: i32 = 6;
 /// How far back a gap is healed, minutes: a week, which is also the most some providers serve at once.
 pub const HEAL_LIMIT: i32 = 7 * Minute::PER_DAY;
+/// How long a symbol that the provider refuses, while it serves others, is left alone.
+pub const SYMBOL_RETRY: SignedDuration = SignedDuration::from_hours(1);
+/// The longest pause after a refusal of everything.
+const MAX_REFUSAL_PAUSE: i64 = 15;
 /// How long after a minute its bar can be expected.
 const SETTLING: SignedDuration = SignedDuration::from_secs(3);
 
@@ -40,6 +44,13 @@ pub fn next_poll(now: Timestamp, interval_seconds: i64, calendar: &Calendar) -> 
     }
     let opens = calendar.tracked_from(minute.plus(-1)).map(|tracked| plus(tracked.start.end(), SETTLING));
     opens.map_or(aligned, |opens| opens.max(aligned))
+}
+
+/// How long to wait after the n-th refusal in a row of everything (a wrong key, a missing entitlement, a provider's bad
+/// minute): 1, 2, 4, 8, then always 15 minutes.
+pub fn after_refusal(refusals: u32) -> SignedDuration {
+    let doubled = 1_i64.checked_shl(refusals.saturating_sub(1)).unwrap_or(MAX_REFUSAL_PAUSE);
+    SignedDuration::from_mins(doubled.clamp(1, MAX_REFUSAL_PAUSE))
 }
 
 /// The session that has ended, and had time to settle, at `now`: until the next begins.
@@ -166,6 +177,13 @@ mod tests {
         );
         let ancient = Minute::containing(at("2024-11-01T20:59:00Z"));
         assert_eq!(take_up(Some(ancient), now, 1440, &xnas()), take_up(None, now, 1440, &xnas()));
+    }
+
+    #[test]
+    fn refusals_are_asked_after_ever_more_rarely_up_to_a_quarter_of_an_hour() {
+        let minutes: Vec<i64> = (1..8).map(|refusals| after_refusal(refusals).as_mins()).collect();
+        assert_eq!(minutes, [1, 2, 4, 8, 15, 15, 15]);
+        assert_eq!(after_refusal(u32::MAX).as_mins(), 15);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::world::{World, bar, label, minute, symbol};
 use qqq_core::calendar::Market;
 use qqq_core::{Alert, Bar, Clock, FeedInfo, FeedMode, FeedStatus, Minute, SpikeRule, Split, Statistics};
 use qqq_store::{AlertQuery, BarRecord};
-use qqq_tracker::role::detect::{Detect, Step, status};
+use qqq_tracker::role::detect::{Answered, Detect, Step, status};
 use std::sync::Arc;
 
 fn info(split_adjusted: bool) -> FeedInfo {
@@ -39,7 +39,7 @@ fn feed(clock: Minute) -> FeedStatus {
 
 fn step(bars: Vec<Bar>) -> Step {
     let clock = bars.iter().map(|bar| bar.start.plus(1)).max().unwrap();
-    Step { splits: Vec::new(), bars, split_adjusted: false, feed: feed(clock) }
+    Step { splits: Vec::new(), bars, split_adjusted: false, feed: feed(clock), answered: None }
 }
 
 const BASE: &str = "2025-01-27T00:00:00Z";
@@ -138,7 +138,8 @@ async fn a_split_rescales_history_once_and_raw_bars_that_come_late() {
     detect.take(&[step(before)]).await.unwrap();
 
     let split = Split::new(symbol("NVDA"), "2025-01-28".parse().unwrap(), 10, 1).unwrap();
-    let splits = Step { splits: vec![split], bars: Vec::new(), split_adjusted: false, feed: feed(ex) };
+    let splits =
+        Step { splits: vec![split], bars: Vec::new(), split_adjusted: false, feed: feed(ex), answered: None };
     let after: Vec<Bar> = (0..100).map(|m| bar("NVDA", ex.plus(m), 12_000, 10_000)).collect();
     for _ in 0..2 {
         detect.take(&[splits.clone(), step(after.clone())]).await.unwrap();
@@ -181,6 +182,96 @@ async fn an_absurd_price_waits_for_a_second_bar() {
 }
 
 #[tokio::test]
+async fn an_absurd_volume_waits_for_another_minutes_bar_however_often_it_is_told() {
+    let world = World::new(Market::Always).await;
+    let mut detect = restore(&world, false).await;
+    let at = |m| minute(BASE).plus(m);
+    let calm: Vec<Bar> = (0..70).map(|m| bar("AAPL", at(m), 10_000, 1_000)).collect();
+    detect.take(&[step(calm)]).await.unwrap();
+    let phantom = bar("AAPL", at(70), 10_000, 1_000_000_000_000);
+    for m in 71..76 {
+        detect.take(&[step(vec![phantom, bar("AAPL", at(m), 10_000, 1_000)])]).await.unwrap();
+    }
+    let (bars, alerts, statistics) = outcome(&world).await;
+    assert_eq!((bars.len(), alerts.len()), (75, 0));
+    assert_eq!(statistics[0].volume.trailing_average, Some(1_000.0));
+    // A real spike is told at once.
+    detect.take(&[step(vec![bar("AAPL", at(76), 10_000, 1_000_000)])]).await.unwrap();
+    assert_eq!(outcome(&world).await.1.len(), 1);
+}
+
+/// The step of an answer of both symbols, up to `until`, that came at `clock`.
+fn answer(bars: Vec<Bar>, until: Minute, clock: Minute) -> Step {
+    let symbols = vec![symbol("AAPL"), symbol("NVDA")];
+    Step {
+        splits: Vec::new(),
+        bars,
+        split_adjusted: false,
+        feed: feed(clock),
+        answered: Some(Answered { symbols, until }),
+    }
+}
+
+#[tokio::test]
+async fn what_an_outage_hid_is_alerted_when_it_comes_over_restarts_and_other_feeds_and_no_backfill_is() {
+    let at = |m| minute(BASE).plus(m);
+    let calm = |minutes: std::ops::Range<i32>| -> Vec<Bar> {
+        minutes.map(|m| bar("AAPL", at(m), 10_000, 1_000)).collect()
+    };
+    let spiking = |minutes: std::ops::Range<i32>, spike: i32| -> Vec<Bar> {
+        let mut bars = calm(minutes);
+        bars.iter_mut()
+            .filter(|bar| bar.start == at(spike))
+            .for_each(|one| *one = bar("AAPL", at(spike), 10_000, 9_000));
+        bars
+    };
+    enum Meanwhile {
+        Nothing,
+        Restart,
+        OtherFeed,
+    }
+    for (meanwhile, silence, spike, alerts, why) in [
+        (Meanwhile::Nothing, 40, 75, 1, "refused for forty minutes"),
+        (Meanwhile::Nothing, 90, 75, 0, "more than an hour ago"),
+        (Meanwhile::Nothing, 90, 120, 1, "of a longer outage, the last hour"),
+        (Meanwhile::Restart, 40, 75, 1, "the process was down"),
+        (Meanwhile::Restart, 3 * 1440, 70 + 3 * 1440 - 30, 0, "it was down for days: that is a backfill"),
+        (Meanwhile::OtherFeed, 40, 75, 1, "another feed could be asked first"),
+    ] {
+        let world = World::new(Market::Always).await;
+        world.clock.set(at(70).start());
+        let mut detect = restore(&world, false).await;
+        detect.take(&[answer(calm(0..70), at(70), at(70))]).await.unwrap();
+        let now = 70 + silence;
+        world.clock.set(at(now).start());
+        if matches!(meanwhile, Meanwhile::Restart) {
+            detect = restore(&world, false).await;
+        }
+        let from = if matches!(meanwhile, Meanwhile::OtherFeed) { 0 } else { (now - 1440).max(65) };
+        let mut brought = answer(spiking(from..now, spike), at(now), at(now));
+        if matches!(meanwhile, Meanwhile::OtherFeed) {
+            let label = "other".parse().unwrap();
+            brought.feed.label = label;
+            brought.bars.iter_mut().for_each(|bar| bar.feed = label);
+        }
+        detect.take(&[brought]).await.unwrap();
+        let told = outcome(&world).await.1;
+        assert_eq!(told.len(), alerts, "{why}: {told:?}");
+    }
+
+    // Neither does a start with nothing, in whatever pieces its day comes.
+    let world = World::new(Market::Always).await;
+    world.clock.set(at(200).start());
+    let mut detect = restore(&world, false).await;
+    let first = Step { answered: None, ..answer(calm(0..100), at(100), at(200)) };
+    detect.take(&[first, answer(spiking(100..200, 170), at(200), at(200))]).await.unwrap();
+    assert_eq!(outcome(&world).await.1, []);
+    // And what comes late of a feed that was asked is as old as it is.
+    detect.take(&[answer(vec![bar("AAPL", at(180), 10_000, 9_000)], at(201), at(201))]).await.unwrap();
+    assert_eq!(outcome(&world).await.1, []);
+}
+
+#[tokio::test]
 async fn bars_of_another_feed_are_no_history() {
     let world = World::new(Market::Always).await;
     let mut other: Vec<Bar> = (0..70).map(|m| bar("AAPL", minute(BASE).plus(m), 10_000, 10)).collect();
@@ -198,8 +289,13 @@ async fn a_split_told_with_other_terms_later_is_not_applied_again() {
     let world = World::new(Market::Always).await;
     let ex = world.calendar.midnight("2025-01-28".parse().unwrap());
     let split = |new| Split::new(symbol("NVDA"), "2025-01-28".parse().unwrap(), new, 1).unwrap();
-    let told =
-        |new| Step { splits: vec![split(new)], bars: Vec::new(), split_adjusted: false, feed: feed(ex) };
+    let told = |new| Step {
+        splits: vec![split(new)],
+        bars: Vec::new(),
+        split_adjusted: false,
+        feed: feed(ex),
+        answered: None,
+    };
     let mut detect = restore(&world, false).await;
     let before: Vec<Bar> = (-100..0).map(|m| bar("NVDA", ex.plus(m), 120_000, 1_000)).collect();
     detect.take(&[step(before), told(10)]).await.unwrap();

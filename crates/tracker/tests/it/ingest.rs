@@ -430,6 +430,141 @@ async fn a_symbol_nobody_knows_costs_one_question_a_poll_however_long_it_fails()
 }
 
 #[tokio::test]
+async fn a_refused_symbol_is_named_and_asked_for_once_an_hour_and_the_others_at_every_poll() {
+    let world = World::new(Market::Always).await;
+    let provider = FakeProvider::new();
+    let refusal = FeedError::new(FeedErrorKind::BadRequest, "fake answered 400: invalid symbol: NVDA");
+    *provider.failed.lock().unwrap() = vec![(symbol("NVDA"), refusal)];
+    let (mut poller, mut steps) = poller(&world, &provider).await;
+    let stop = CancellationToken::new();
+    let mut told = Vec::new();
+    let mut asked_for = [0, 0];
+    for minutes in 0..130 {
+        let now = at(MONDAY) + SignedDuration::from_mins(minutes);
+        world.clock.set(now);
+        provider.bars.lock().unwrap().push(bar("AAPL", Minute::containing(now).plus(-1), 10_000, 5));
+        if minutes == 125 {
+            provider.failed.lock().unwrap().clear();
+        }
+        poller.poll(&stop).await.unwrap();
+        for (symbols, _) in provider.asked() {
+            asked_for[0] += i32::from(symbols.contains(&symbol("AAPL")));
+            asked_for[1] += i32::from(symbols.contains(&symbol("NVDA")));
+        }
+        let mut bars = Vec::new();
+        while let Ok(step) = steps.try_recv() {
+            assert_eq!(step.feed.problem, None, "the feed is well");
+            bars.extend(step.bars);
+            told = step.feed.symbol_problems;
+        }
+        assert!(bars.iter().any(|bar| bar.start == Minute::containing(now).plus(-1)), "at {minutes}");
+        if minutes == 10 {
+            let problem = told.first().expect("a problem");
+            assert_eq!((told.len(), problem.symbol), (1, symbol("NVDA")));
+            assert_eq!(problem.problem, "fake refuses what it is asked for");
+            assert_eq!((problem.since, problem.next_attempt), (at(MONDAY), Some(at("2025-01-27T16:00:30Z"))));
+        }
+    }
+    assert_eq!(asked_for, [130, 3], "at every poll, and every hour");
+    assert_eq!(told.len(), 1, "it was not asked since");
+
+    world.clock.set(at("2025-01-27T18:00:30Z"));
+    poller.poll(&stop).await.unwrap();
+    let nvidia = provider.asked().into_iter().find(|(symbols, _)| symbols.contains(&symbol("NVDA"))).unwrap();
+    assert_eq!(nvidia.0, [symbol("NVDA")]);
+    assert_eq!(nvidia.1.start, at_first(&world), "from where it failed");
+    assert!(taken_last(&mut steps).feed.symbol_problems.is_empty(), "it is served again");
+}
+
+/// Where a symbol that was never answered for takes up, on Monday.
+fn at_first(world: &World) -> Minute {
+    qqq_tracker::role::schedule::take_up(None, at("2025-01-27T15:00:30Z"), Minute::PER_DAY, &world.calendar)
+}
+
+fn taken_last(steps: &mut mpsc::Receiver<Step>) -> Step {
+    let mut last = None;
+    while let Ok(step) = steps.try_recv() {
+        last = Some(step);
+    }
+    last.unwrap()
+}
+
+#[tokio::test]
+async fn a_refusal_outlives_a_restart_and_one_of_everything_is_none_of_a_symbol() {
+    let world = World::new(Market::Always).await;
+    let provider = FakeProvider::new();
+    let refusal = FeedError::new(FeedErrorKind::BadRequest, "400");
+    *provider.failed.lock().unwrap() = vec![(symbol("NVDA"), refusal.clone())];
+    let (mut first, mut steps) = poller(&world, &provider).await;
+    let stop = CancellationToken::new();
+    first.poll(&stop).await.unwrap();
+    let batch = Batch { feed: Some(taken_last(&mut steps).feed), ..Batch::default() };
+    world.store.commit(&batch, at(MONDAY)).await.unwrap();
+    provider.asked();
+    let (mut second, _steps) = poller(&world, &provider).await;
+    second.poll(&stop).await.unwrap();
+    assert!(provider.asked().iter().all(|(symbols, _)| *symbols == [symbol("AAPL")]));
+
+    let world = World::new(Market::Always).await;
+    *provider.failed.lock().unwrap() = ["AAPL", "NVDA"].map(|name| (symbol(name), refusal.clone())).into();
+    let (mut poller, mut steps) = poller(&world, &provider).await;
+    for _ in 0..2 {
+        provider.asked();
+        assert_eq!(poller.poll(&stop).await.unwrap_err().kind, FeedErrorKind::BadRequest);
+        assert_eq!(provider.asked()[0].0, world.watchlist.symbols(), "both are asked for at every poll");
+        assert!(taken_last(&mut steps).feed.symbol_problems.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_symbol_that_takes_up_alone_and_fails_stops_nobody() {
+    for (kind, is_failure) in [(FeedErrorKind::Transient, true), (FeedErrorKind::BadRequest, false)] {
+        let world = World::new(Market::Always).await;
+        let provider = FakeProvider::new();
+        let (mut poller, mut steps) = poller(&world, &provider).await;
+        let stop = CancellationToken::new();
+        poller.poll(&stop).await.unwrap();
+        *provider.failed.lock().unwrap() = vec![(symbol("NVDA"), FeedError::new(kind, "no"))];
+        for text in
+            ["2025-01-27T15:01:03Z", "2025-01-27T15:02:03Z", "2025-01-27T16:02:03Z", "2025-01-27T16:03:03Z"]
+        {
+            world.clock.set(at(text));
+            taken(&mut steps);
+            provider.bars.lock().unwrap().push(bar("AAPL", minute(text).plus(-1), 10_000, 5));
+            let result = poller.poll(&stop).await;
+            assert_eq!(result.is_err(), is_failure, "{kind:?} at {text}");
+            assert!(
+                taken(&mut steps).0.iter().any(|bar| bar.start == minute(text).plus(-1)),
+                "{kind:?} at {text}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_complete_up_to_now_is_said_once_all_of_it_was_handed_on() {
+    let world = World::new(Market::Always).await;
+    let provider = FakeProvider::new();
+    let (mut poller, mut steps) = poller(&world, &provider).await;
+    let stop = CancellationToken::new();
+    let mut answered = async |text: &str| {
+        world.clock.set(at(text));
+        let _ = poller.poll(&stop).await;
+        let mut answered = Vec::new();
+        while let Ok(step) = steps.try_recv() {
+            answered.extend(step.answered.map(|answered| (answered.symbols.len(), answered.until)));
+        }
+        answered
+    };
+    assert_eq!(answered(MONDAY).await, [(2, minute(MONDAY))], "not after the first part of a day");
+    *provider.failed.lock().unwrap() = vec![(symbol("NVDA"), transient())];
+    let later = "2025-01-27T15:10:03Z";
+    assert_eq!(answered(later).await, [(1, minute(later))]);
+    provider.fail(Some(transient()));
+    assert_eq!(answered("2025-01-27T15:20:03Z").await, []);
+}
+
+#[tokio::test]
 async fn a_symbol_nobody_knows_does_not_keep_a_session_from_being_over() {
     let world = World::new(Market::Xnas).await;
     let provider = FakeProvider::new();

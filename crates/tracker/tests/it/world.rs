@@ -8,7 +8,7 @@ use qqq_core::calendar::Market;
 use qqq_core::{
     Bar, Calendar, Clock, FeedInfo, FeedLabel, FeedMode, Minute, Price, Split, Symbol, Volume, Watchlist,
 };
-use qqq_feed::{FeedError, Fetched, Provider, StreamEvent};
+use qqq_feed::{FeedError, FeedErrorKind, Fetched, Provider, StreamEvent};
 use qqq_store::Store;
 use qqq_tracker::metrics::Metrics;
 use qqq_tracker::role::detect::Step;
@@ -162,12 +162,17 @@ impl Provider for FakeProvider {
         if let Some(error) = self.failure.lock().unwrap().clone() {
             return Err(error);
         }
-        let failed = self.failed.lock().unwrap().clone();
+        let mut failed = self.failed.lock().unwrap().clone();
+        failed.retain(|(symbol, _)| symbols.contains(symbol));
+        let is_known = |(_, error): &(Symbol, FeedError)| error.kind != FeedErrorKind::NotFound;
+        if failed.len() == symbols.len() && failed.iter().all(is_known) {
+            return Err(failed.remove(0).1);
+        }
         let bars = self.bars.lock().unwrap();
         let wanted = |bar: &&Bar| symbols.contains(&bar.symbol) && minutes.contains(&bar.start);
         let bars =
             bars.iter().filter(wanted).filter(|bar| failed.iter().all(|(name, _)| *name != bar.symbol));
-        Ok(Fetched { bars: bars.copied().collect(), rejects: Vec::new(), failed: failed.clone() })
+        Ok(Fetched { bars: bars.copied().collect(), failed: failed.clone(), ..Fetched::default() })
     }
 
     async fn splits(&self, _: &[Symbol], days: RangeInclusive<Date>) -> Result<Vec<Split>, FeedError> {
