@@ -2,9 +2,8 @@
 //! of failure it was. No address, no host, no ticker and nothing that a receiver answered gets out.
 
 use crate::Api;
-use crate::health::STORE_PATIENCE;
+use crate::health::{STORE_PATIENCE, StoreHealth};
 use crate::openapi::{ChannelWord, DeliveryKindWord, FailureWord};
-use crate::problem::Reason;
 use jiff::Timestamp;
 use qqq_core::Minute;
 use qqq_store::{DeliveryQuery, DeliveryRecord, DeliveryState, OutboxSummary, Store, StoreError};
@@ -28,8 +27,8 @@ pub(crate) struct Heard(Mutex<Option<(Instant, Arc<Said>)>>);
 
 /// What the store says of itself and of what is owed.
 pub(crate) struct Said {
-    /// Why it is not to be relied on, if so.
-    pub(crate) doubt: Option<Reason>,
+    /// How it is.
+    pub(crate) health: StoreHealth,
     deliveries: Option<Deliveries>,
 }
 
@@ -112,12 +111,9 @@ impl Api {
         {
             return Arc::clone(said);
         }
-        let doubt = self.doubts_of_store().await;
-        let deliveries = match doubt {
-            Some(_) => None,
-            None => self.deliveries().await,
-        };
-        let said = Arc::new(Said { doubt, deliveries });
+        let health = self.store_health().await;
+        let deliveries = if health.answers { self.deliveries().await } else { None };
+        let said = Arc::new(Said { health, deliveries });
         *heard = Some((Instant::now(), Arc::clone(&said)));
         said
     }

@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use prometheus_client::encoding::text::encode;
+use qqq_store::StoreError;
 use serde::Serialize;
 use std::time::Duration;
 use utoipa::ToSchema;
@@ -65,7 +66,7 @@ pub(crate) async fn healthz() -> Response {
     ),
 )]
 pub(crate) async fn readyz(State(api): State<Api>) -> Result<Response, Problem> {
-    let mut reasons = Vec::from_iter(api.doubts_of_store().await);
+    let mut reasons = Vec::from_iter(api.store_health().await.doubt);
     reasons.extend(api.doubts_of_memory(&api.snapshot()));
     if reasons.is_empty() {
         return Ok(Json(ReadyOut { status: "ready", reasons }).into_response());
@@ -75,18 +76,43 @@ pub(crate) async fn readyz(State(api): State<Api>) -> Result<Response, Problem> 
     Err(Problem { reasons, ..problem })
 }
 
+/// How the store is.
+pub(crate) struct StoreHealth {
+    /// Whether it answers.
+    pub(crate) answers: bool,
+    /// Whether it would take a write.
+    pub(crate) writable: bool,
+    /// Why it is not to be relied on, if so.
+    pub(crate) doubt: Option<Reason>,
+}
+
 impl Api {
-    /// Why the store is not to be relied on, if so. Asks it.
-    pub(crate) async fn doubts_of_store(&self) -> Option<Reason> {
-        let detail = match tokio::time::timeout(STORE_PATIENCE, self.0.store.sequence()).await {
-            Ok(Ok(_)) => return None,
+    /// How the store is. Asks it.
+    pub(crate) async fn store_health(&self) -> StoreHealth {
+        let store = &self.0.store;
+        let doubt = |detail: &str| Some(Reason { check: "store", detail: detail.to_owned() });
+        let silent = |detail| StoreHealth { answers: false, writable: false, doubt: doubt(detail) };
+        match tokio::time::timeout(STORE_PATIENCE, store.sequence()).await {
+            Ok(Ok(_)) => {}
             Ok(Err(error)) => {
                 tracing::warn!(%error, "not ready: the store");
-                "the store answers with an error; the log says which"
+                return silent("the store answers with an error; the log says which");
             }
-            Err(_elapsed) => "the store does not answer",
-        };
-        Some(Reason { check: "store", detail: detail.to_owned() })
+            Err(_elapsed) => return silent("the store does not answer"),
+        }
+        match tokio::time::timeout(STORE_PATIENCE, store.writable()).await {
+            Ok(Err(StoreError::NoRoom(_))) => {
+                let detail = "nothing can be written, as the disk takes nothing: what is stored can be read, and \
+                    all else waits for room";
+                StoreHealth { answers: true, writable: false, doubt: doubt(detail) }
+            }
+            Ok(Err(error)) if !error.is_transient() => {
+                tracing::warn!(%error, "not ready: the store");
+                silent("the store answers with an error; the log says which")
+            }
+            // Somebody writes for long: that says nothing against writing.
+            Ok(_) | Err(_) => StoreHealth { answers: true, writable: true, doubt: None },
+        }
     }
 
     /// Why what readers are told from memory cannot be believed, if so.

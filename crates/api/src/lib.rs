@@ -77,7 +77,7 @@ use tokio_util::sync::CancellationToken;
 
 /// How often the store is asked for news when nobody hints at any.
 const SCAN_EVERY: Duration = Duration::from_millis(500);
-/// How often the store is asked, at most, for what is owed.
+/// How often the store is asked, at most, for what is owed and whether it takes writes.
 const OUTBOX_EVERY: Duration = Duration::from_secs(5);
 /// Bars taken from the store in one go.
 const BARS_PER_SCAN: usize = 20_000;
@@ -191,7 +191,8 @@ impl Api {
     /// Follows the store until `stop`: takes in every commit soon after it was made. `hint` wakes it at once,
     /// a scan twice a second is the truth.
     ///
-    /// A busy store is asked again; any other failure ends the call.
+    /// A busy store is asked again; any other failure ends the call, and so does a store that is not the one that was
+    /// opened.
     pub async fn tail(&self, hint: Arc<Notify>, stop: CancellationToken) -> Result<(), StoreError> {
         let mut measured: Option<Instant> = None;
         loop {
@@ -210,7 +211,7 @@ impl Api {
                 tokio::select! {
                     biased;
                     () = stop.cancelled() => return Ok(()),
-                    () = self.measure_outbox() => measured = Some(Instant::now()),
+                    () = self.measure_store() => measured = Some(Instant::now()),
                 }
             }
             tokio::select! {
@@ -225,6 +226,7 @@ impl Api {
     /// Takes in everything committed since the last time, then publishes where readers would see a difference.
     async fn scan(&self) -> Result<(), StoreError> {
         let inner = &*self.0;
+        inner.store.intact()?;
         loop {
             let after = lock(&inner.model).sequence();
             let changes = inner.store.changes(after, BARS_PER_SCAN).await?;
@@ -247,9 +249,13 @@ impl Api {
         Ok(())
     }
 
-    /// Tells the metrics how much is owed. A failure leaves them as they were: no reader waits for them.
-    async fn measure_outbox(&self) {
+    /// Tells the metrics how much is owed, and whether the store takes writes. A failure leaves them as they were: no
+    /// reader waits for them.
+    async fn measure_store(&self) {
         let inner = &*self.0;
+        if let Ok(health) = tokio::time::timeout(health::STORE_PATIENCE, self.store_health()).await {
+            inner.metrics.stored(health.writable, inner.store.log_bytes());
+        }
         match inner.store.outbox().await {
             Ok(outbox) => inner.metrics.owed(outbox.pending, outbox.oldest_pending, inner.clock.now()),
             Err(error) => tracing::warn!(%error, "could not count what is owed; trying again"),

@@ -51,6 +51,8 @@ pub(crate) struct Metrics {
     outbox_pending: Gauge,
     outbox_oldest: Gauge<f64, AtomicU64>,
     clock_step: Gauge<f64, AtomicU64>,
+    store_writable: Gauge,
+    store_log: Gauge,
 }
 
 impl Metrics {
@@ -75,6 +77,8 @@ impl Metrics {
             outbox_pending: Gauge::default(),
             outbox_oldest: Gauge::default(),
             clock_step: Gauge::default(),
+            store_writable: Gauge::default(),
+            store_log: Gauge::default(),
         };
         let http = registry.sub_registry_with_prefix("qqq_http");
         http.register(
@@ -121,6 +125,11 @@ impl Metrics {
         let clock = registry.sub_registry_with_prefix("qqq_clock");
         let help = "By how much the machine's clock was set forward or back, while that is doubted; else 0";
         clock.register_with_unit("step", help, Unit::Seconds, metrics.clock_step.clone());
+        let store = registry.sub_registry_with_prefix("qqq_store");
+        let help = "1 where the store takes writes, 0 where the disk takes nothing";
+        store.register("writable", help, metrics.store_writable.clone());
+        let help = "What is written and has not found its place yet; grows while somebody reads on and on";
+        store.register_with_unit("log", help, Unit::Bytes, metrics.store_log.clone());
         metrics
     }
 
@@ -181,6 +190,11 @@ impl Metrics {
 
     pub(crate) fn clock_step(&self, seconds: f64) {
         self.clock_step.set(seconds);
+    }
+
+    pub(crate) fn stored(&self, writable: bool, log_bytes: u64) {
+        self.store_writable.set(writable.into());
+        self.store_log.set(i64::try_from(log_bytes).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn confirmation_owed(&self) {

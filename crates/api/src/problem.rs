@@ -201,6 +201,12 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Busy => tracing::warn!("the store is busy"),
+            // The store says so in the log, once: every request here would say it again.
+            StoreError::NoRoom(_) => {
+                let detail =
+                    "nothing can be written now, as the disk here is full: what is stored can be read";
+                return Self::unavailable("no_room", detail, Duration::from_secs(30));
+            }
             ref other => tracing::error!(error = %other, "the store could not answer a request"),
         }
         Self::unavailable("store_unavailable", "the store does not answer now", Duration::from_secs(5))

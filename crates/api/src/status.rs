@@ -204,6 +204,13 @@ struct StoreOut {
     kind: &'static str,
     /// Whether it answered when it was last asked, some seconds ago.
     answers: bool,
+    /// Whether it would take a write, some seconds ago. Where not, as on a full disk, what is stored can be read, and
+    /// sign-ups are refused, bars and messages wait until it does.
+    writable: bool,
+    /// Bytes written that have not found their place yet. Far more than 64 MiB tell of somebody who reads on and on: a
+    /// backup, or a forgotten shell.
+    #[schema(minimum = 0, example = 4_124_152)]
+    log_bytes: u64,
 }
 
 /// For how long nothing has come.
@@ -231,7 +238,7 @@ pub(crate) async fn status(State(api): State<Api>, RawQuery(query): RawQuery) ->
     let said = api.store_says().await;
     let (inner, snapshot, now) = (&*api.0, api.snapshot(), api.0.clock.now());
     let (config, calendar) = (&inner.config, &*inner.calendar);
-    let mut problems = Vec::from_iter(said.doubt.clone());
+    let mut problems = Vec::from_iter(said.health.doubt.clone());
     problems.extend(api.doubts_of_memory(&snapshot));
     let status = StatusOut {
         version: config.version,
@@ -244,7 +251,12 @@ pub(crate) async fn status(State(api): State<Api>, RawQuery(query): RawQuery) ->
             tracked: snapshot.tickers.len(),
             with_bars: snapshot.tickers.iter().filter(|ticker| ticker.newest().is_some()).count(),
         },
-        store: StoreOut { kind: inner.store.kind(), answers: said.doubt.is_none() },
+        store: StoreOut {
+            kind: inner.store.kind(),
+            answers: said.health.answers,
+            writable: said.health.writable,
+            log_bytes: inner.store.log_bytes(),
+        },
         deliveries: said.deliveries(now),
         rule: rule_out(RuleName::House, config.rule),
         extended_hours: calendar.tracks_extended_hours(),

@@ -4,6 +4,7 @@
 //! tracker    a folder with settings, and the process that runs in it
 //! http       a small client that blocks
 //! http_sink  a receiver of webhooks
+//! small_disk a disk that can be filled
 //! smtp_sink  a mail server that can be told to misbehave
 //! mail       what a mail says
 //! ```
@@ -14,12 +15,14 @@
 pub mod http;
 pub mod http_sink;
 pub mod mail;
+pub mod small_disk;
 pub mod smtp_sink;
 pub mod tracker;
 
 pub use http::{Http, Response};
 pub use http_sink::{HttpSink, Received};
 pub use mail::Mail;
+pub use small_disk::SmallDisk;
 pub use smtp_sink::{Accepted, Answer, Faults, SmtpSink};
 pub use tracker::{Tracker, binary};
 

@@ -1,7 +1,7 @@
 //! The program under test: a folder with settings, and the process that runs in it, again and again.
 
 use crate::{Http, Mail, Reserved, reserve_address, wait_for, wait_until};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::fs::{self, File};
@@ -40,6 +40,8 @@ pub struct Tracker {
     /// What runs the program: itself, or a shell that limits it first.
     launcher: Vec<String>,
     place: Reserved,
+    /// Where output goes instead of to files.
+    output: Option<PathBuf>,
     running: Option<Child>,
     starts: u32,
 }
@@ -65,7 +67,7 @@ impl Tracker {
         let place = reserve_address();
         let address = place.address();
         let launcher = Vec::new();
-        let mut tracker = Self { folder, settings, launcher, place, running: None, starts: 0 };
+        let mut tracker = Self { folder, settings, launcher, place, output: None, running: None, starts: 0 };
         tracker.set("server.listen", address);
         tracker.set("server.public_url", format!("http://{address}"));
         tracker
@@ -91,6 +93,12 @@ impl Tracker {
         self
     }
 
+    /// Sends the output of the starts to come to a device.
+    pub fn write_output_to(&mut self, device: impl Into<PathBuf>) -> &mut Self {
+        self.output = Some(device.into());
+        self
+    }
+
     /// The folder it runs in.
     pub fn folder(&self) -> &Path {
         self.folder.path()
@@ -113,7 +121,10 @@ impl Tracker {
     pub fn spawn(&mut self, arguments: &[&str]) {
         assert!(self.running.is_none(), "a process runs already");
         self.starts += 1;
-        let file = |path: PathBuf| File::create(path).expect("a file for the output");
+        let file = |path: PathBuf| {
+            let path = self.output.clone().unwrap_or(path);
+            File::options().write(true).create(true).truncate(true).open(path).expect("a file for the output")
+        };
         let child = self
             .command(arguments)
             .stdout(file(self.output_path("out")))
@@ -236,6 +247,14 @@ impl Tracker {
     #[track_caller]
     pub fn thaw(&self) {
         self.signal(Signal::CONT);
+    }
+
+    /// Lets no file of the process grow beyond so many bytes, or all of them without end (RLIMIT_FSIZE).
+    #[track_caller]
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        let child = self.running.as_ref().expect("a running process");
+        let limit = Rlimit { current: bytes, maximum: None };
+        prlimit(Some(Pid::from_child(child)), Resource::Fsize, limit).expect("the limit is taken");
     }
 
     /// Waits until the process has ended by itself.

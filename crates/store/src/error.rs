@@ -34,14 +34,30 @@ pub enum StoreError {
     /// Somebody else held the store for too long.
     #[error("the store is busy")]
     Busy,
+    /// The disk takes nothing: it is full, over a quota, read-only, or the file is as large as it may be. Nothing was
+    /// written, what is stored can be read, and the same call succeeds once there is room.
+    #[error("the disk takes nothing ({0})")]
+    NoRoom(String),
+    /// A sync to the disk failed: what is on it is not known before the store is opened anew, so nothing is written
+    /// any more.
+    #[error(
+        "nothing is written any more since the disk failed ({0}): look after the disk, then start the program again"
+    )]
+    SyncFailed(String),
+    /// The files under the store's name are not those that were opened: what is written does not get there.
+    #[error(
+        "{0} while it was open: what is written now would be lost. Bring the file back where it was moved away, and \
+         start the program again"
+    )]
+    Replaced(String),
     /// The backend failed.
     #[error("the store failed: {0}")]
     Backend(String),
 }
 
 impl StoreError {
-    /// Whether the same call may succeed later.
+    /// Whether the same call may succeed later, as nothing is wrong with the store itself.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Busy)
+        matches!(self, Self::Busy | Self::NoRoom(_))
     }
 }

@@ -695,6 +695,17 @@ pub trait Housekeeping: Send + Sync {
     /// Quick check that the store answers and is sound.
     async fn check(&self) -> Result<(), StoreError>;
 
+    /// Whether the store is still the one that was opened, and may be written to: its files lie under their names, and no
+    /// sync has failed. Where not, nothing is written any more until it is opened anew. Cheap.
+    fn intact(&self) -> Result<(), StoreError>;
+
+    /// Whether a write would be taken now: what the latest write found, where that was within the last ten seconds, else
+    /// by writing what is there already. [`StoreError::NoRoom`] where the disk takes nothing.
+    async fn writable(&self) -> Result<(), StoreError>;
+
+    /// Bytes of what is written and has not found its place yet. Grows for as long as somebody reads on and on.
+    fn log_bytes(&self) -> u64;
+
     /// Waits for writes under way and closes, leaving no write-ahead log behind where possible.
     async fn close(&self);
 }

@@ -2,7 +2,8 @@
 //!
 //! Asked to stop, it drains: ingest ends, detect commits what it has, dispatch lets its messages finish,
 //! connections get their answers. Asked again, it stops at once. A role that fails takes the process with
-//! it: it never runs on at half strength.
+//! it: it never runs on at half strength. One that waits for room on the disk has not failed: what is stored is served
+//! meanwhile, and readiness tells.
 
 use crate::config::{Config, ConfigError, ProviderName};
 use crate::metrics::Metrics;
@@ -106,7 +107,7 @@ impl App {
         };
         let mut feed = None;
         if roles.worker {
-            lock = Some(self.become_worker().await?);
+            lock = Some(self.store.lock_worker().await?);
             let source = self.source().await?;
             feed = Some(source.info().clone());
             self.start_worker(&mut playing, source, &committed, &kick, &stop).await?;
@@ -131,7 +132,7 @@ impl App {
 
     /// One round without staying: polls once (or plays a recording to its end), delivers what is due, ends.
     pub async fn once(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let lock = self.become_worker().await?;
+        let lock = self.store.lock_worker().await?;
         let source = self.source().await?;
         let detect = self.detect(&source).await?;
         let (steps, taken) = mpsc::channel(QUEUE);
@@ -189,16 +190,6 @@ impl App {
 
     async fn listen(&self) -> anyhow::Result<TcpListener> {
         bind(self.config.server.listen, "server.listen").await
-    }
-
-    /// Takes the worker lock; whatever an earlier worker left unfinished is due again.
-    async fn become_worker(&self) -> anyhow::Result<Box<dyn WorkerLock>> {
-        let lock = self.store.lock_worker().await?;
-        let released = self.store.release_leases().await?;
-        if released > 0 {
-            info!(deliveries = released, "deliveries of an earlier run are taken up again");
-        }
-        Ok(lock)
     }
 
     /// Sets up the feed. Simulated and real bars never share a store.

@@ -14,6 +14,8 @@ use qqq_notify::{Deliver as _, Mail, MailFault, Webhooks};
 use qqq_store::StoreError;
 use std::collections::HashMap;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Something that does not work, and what to do about it.
@@ -72,7 +74,10 @@ pub async fn run(
     let (key, store) = match open_store(config).await {
         Ok(store) => {
             let key = key::token_key(config, store.as_ref()).await;
-            let sound = store.check().await;
+            let sound = match store.check().await {
+                Ok(()) => store.writable().await,
+                unsound => unsound,
+            };
             line("store", sound.map(|()| store.describe()).map_err(|error| store_failure(error.into())));
             let key = match key {
                 Ok(key) => key,
@@ -100,6 +105,9 @@ pub async fn run(
         Err(error) => line("feed", Err(error)),
     }
     line("mail", mail(config, key.clone(), Arc::clone(&clock), mail_to).await);
+    for folder in open_folders(config) {
+        warn(&format!("others may look into {0}: chmod 700 {0}", folder.display()));
+    }
     line("webhooks", webhooks(config, key, clock));
     if let Some(store) = store {
         store.close().await;
@@ -111,6 +119,10 @@ fn store_failure(error: anyhow::Error) -> Failure {
     let remedy = match error.downcast_ref::<StoreError>() {
         Some(StoreError::Open { .. }) => "name a place in store.url that this user can read and write",
         Some(StoreError::Busy) => "end the program that holds it, and try again",
+        Some(StoreError::NoRoom(_)) => {
+            "make room on the disk, or raise the quota or the limit on the size of files"
+        }
+        Some(StoreError::SyncFailed(_)) => "look after the disk, and start the program again",
         Some(StoreError::Corrupt { .. } | StoreError::Backend(_)) => {
             "bring back a copy of it, or name another place in store.url"
         }
@@ -130,6 +142,21 @@ fn open_files(config: &Config) -> String {
         }
         false => format!("{limit} open: {connections} connections"),
     }
+}
+
+fn warn(what: &str) {
+    let _ = writeln!(std::io::stdout(), "warning folder    {what}");
+}
+
+/// The folders of addresses and keys that others may look into. They were there before, so they are left as they are.
+fn open_folders(config: &Config) -> Vec<PathBuf> {
+    let store = key::path_beside_store(&config.store.url);
+    let mut folders = vec![store.parent().unwrap_or(Path::new(".")).to_owned(), config.email.folder.clone()];
+    folders.retain(|folder| {
+        std::fs::metadata(folder).is_ok_and(|found| found.is_dir() && found.permissions().mode() & 0o077 != 0)
+    });
+    folders.dedup();
+    folders
 }
 
 /// What the calendar says of now.

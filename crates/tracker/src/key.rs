@@ -10,6 +10,8 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
+const KEY: &str = "secret.key";
+
 /// The note a store keeps of the key its token hashes belong to.
 const NOTE: &str = "token-key";
 
@@ -17,7 +19,7 @@ const NOTE: &str = "token-key";
 pub async fn token_key(config: &Config, store: &dyn Store) -> anyhow::Result<TokenKey> {
     let configured = config.server.secret_key.expose();
     let (key, place) = if configured.is_empty() {
-        let path = path_beside_store(&config.store.url);
+        let path = path_of_key(&config.store.url);
         (kept(&path)?, path.display().to_string())
     } else {
         (
@@ -37,9 +39,20 @@ pub async fn token_key(config: &Config, store: &dyn Store) -> anyhow::Result<Tok
     Ok(key)
 }
 
-fn path_beside_store(url: &str) -> PathBuf {
-    let database = url.split_once("://").map_or(url, |(_, path)| path);
-    Path::new(database).with_file_name("secret.key")
+/// Where the key of a store lies: where the store's file does, whatever links lead there, unless one lies beside the name.
+fn path_of_key(url: &str) -> PathBuf {
+    let named = path_beside_store(url);
+    let real = Path::new(database(url)).canonicalize().map(|file| file.with_file_name(KEY));
+    real.ok().filter(|_| !named.exists()).unwrap_or(named)
+}
+
+/// Where the key lies that belongs to the store's name.
+pub(crate) fn path_beside_store(url: &str) -> PathBuf {
+    Path::new(database(url)).with_file_name(KEY)
+}
+
+fn database(url: &str) -> &str {
+    url.split_once("://").map_or(url, |(_, path)| path)
 }
 
 /// Reads the key file, or makes it: readable by its owner alone, never overwritten.
@@ -56,11 +69,13 @@ fn kept(path: &Path) -> anyhow::Result<TokenKey> {
     if !path.exists() {
         let make = || -> std::io::Result<()> {
             let _ = std::fs::remove_file(&draft);
-            let mut file = options.open(&draft)?;
-            file.write_all(STANDARD.encode(bytes).as_bytes())?;
-            file.sync_all()?;
-            let linked = std::fs::hard_link(&draft, path);
-            std::fs::remove_file(&draft)?;
+            let written = options.open(&draft).and_then(|mut file| {
+                file.write_all(STANDARD.encode(bytes).as_bytes())?;
+                file.sync_all()
+            });
+            let linked = written.and_then(|()| std::fs::hard_link(&draft, path));
+            // Also where the disk is full: half a key is no use to anybody.
+            let _ = std::fs::remove_file(&draft);
             match linked {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
                 other => other,
@@ -68,9 +83,22 @@ fn kept(path: &Path) -> anyhow::Result<TokenKey> {
         };
         make().with_context(|| format!("cannot make the secret key {}", path.display()))?;
     }
+    close_to_others(path);
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read the secret key {}", path.display()))?;
     decode(text.trim()).map_err(|reason| anyhow::anyhow!("{}: {reason}", path.display()))
+}
+
+/// A key that others could read is closed to them, as far as this user may.
+fn close_to_others(path: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let Ok(found) = path.metadata() else { return };
+    let mode = found.permissions().mode();
+    if mode & 0o077 != 0
+        && std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode & 0o700)).is_err()
+    {
+        tracing::warn!(file = %path.display(), "others may read the secret key: chmod 600 it");
+    }
 }
 
 fn decode(text: &str) -> Result<TokenKey, &'static str> {

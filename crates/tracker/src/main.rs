@@ -56,6 +56,7 @@ fn run() -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let code = runtime.block_on(async {
         let stop = stop_on_signals()?;
+        survive_a_limit_on_files()?;
         let clock = Arc::new(SystemClock::new());
         let roles = |worker, server| Roles { worker, server };
         match cli.command {
@@ -94,6 +95,13 @@ fn environment() -> Result<Vec<(String, String)>, ConfigError> {
         }
     }
     Ok(settings)
+}
+
+/// A write beyond the size that a file may have (RLIMIT_FSIZE) ends the process by SIGXFSZ, unless somebody listens: then
+/// it fails, as on a full disk. To have listened once is enough.
+fn survive_a_limit_on_files() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())).map(drop)
 }
 
 /// The first SIGTERM or SIGINT asks everybody to finish; the second ends the process at once.

@@ -16,7 +16,11 @@ pub fn start(config: &LogConfig) -> anyhow::Result<()> {
         LogFormat::Text => false,
         LogFormat::Auto => !std::io::stderr().is_terminal(),
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        // It would say so on standard error, and where that is full this ends whoever logs.
+        .log_internal_errors(false);
     let started = if json {
         builder.json().flatten_event(true).try_init()
     } else {

@@ -4,7 +4,7 @@ import { judgement, problemsOf } from "./words";
 
 const status = {
   feed: { provider: "alpaca", label: "iex", mode: "live", coverage: "IEX only", problem: null, symbol_problems: [] },
-  store: { kind: "sqlite", answers: true },
+  store: { kind: "sqlite", answers: true, writable: true, log_bytes: 0 },
   stale: null,
   problems: [],
 } as unknown as Status;
@@ -18,7 +18,11 @@ test("what is worst is said first", () => {
     [{ feed: null }, /No feed/],
     [{ feed: { ...status.feed!, problem: "it is down" } }, /feed has a problem/],
     [{ stale: { seconds: 400 } }, /No bar has come for 7 min/],
-    [{ store: { kind: "sqlite", answers: false }, stale: { seconds: 400 } }, /store does not answer/],
+    [
+      { store: { kind: "sqlite", answers: false, writable: false, log_bytes: 0 }, stale: { seconds: 400 } },
+      /store does not answer/,
+    ],
+    [{ store: { kind: "sqlite", answers: true, writable: false, log_bytes: 0 } }, /disk takes nothing/],
     [{ problems: [{ check: "cache", detail: "behind" }] }, /wrong/],
   ] as [Partial<Status>, RegExp][]) {
     expect(said(changed)).toMatchObject({ tone: "bad", text: expect.stringMatching(words) as string });

@@ -27,6 +27,7 @@ export function judgement(
   const bad = (text: string) => ({ text, tone: "bad" as const });
   if (unreachable || connection === "reconnecting") return bad("The server does not answer.");
   if (!status.store.answers) return bad("The store does not answer: nothing new is kept or told.");
+  if (!status.store.writable) return bad("The server's disk takes nothing: nothing new is kept or told.");
   if (status.feed === null) return bad("No feed has said anything yet.");
   if (status.feed.problem !== null) return bad("The feed has a problem.");
   if (status.stale !== null)

@@ -18,6 +18,8 @@ pub(crate) enum Fault {
     None,
     Error,
     Busy,
+    /// Of the disk: nothing can be written.
+    NoRoom,
     /// Until the fault is another.
     Wait,
     Hang,
@@ -58,7 +60,7 @@ impl Faulty {
     async fn ok(&self) -> Result<&dyn Store, StoreError> {
         let fault = *self.fault.borrow();
         match fault {
-            Fault::None => Ok(&*self.inner),
+            Fault::None | Fault::NoRoom => Ok(&*self.inner),
             Fault::Error => Err(StoreError::Backend("disk failure in a secret place".to_owned())),
             Fault::Busy => Err(StoreError::Busy),
             Fault::Wait => {
@@ -73,12 +75,21 @@ impl Faulty {
             Fault::Panic => panic!("on purpose"),
         }
     }
+
+    /// For calls that write.
+    async fn takes(&self) -> Result<&dyn Store, StoreError> {
+        match *self.fault.borrow() {
+            Fault::NoRoom => return Err(StoreError::NoRoom("the disk is full".to_owned())),
+            _ => {}
+        }
+        self.ok().await
+    }
 }
 
 #[async_trait]
 impl BarStore for Faulty {
     async fn commit(&self, batch: &Batch, now: Timestamp) -> Result<Committed, StoreError> {
-        self.ok().await?.commit(batch, now).await
+        self.takes().await?.commit(batch, now).await
     }
     async fn import(&self, bars: &[Bar]) -> Result<Imported, StoreError> {
         self.ok().await?.import(bars).await
@@ -183,7 +194,7 @@ impl SubscriptionStore for Faulty {
         limits: SignUpLimits,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        self.ok().await?.subscribe(sign_up, limits, now).await
+        self.takes().await?.subscribe(sign_up, limits, now).await
     }
     async fn subscription_of(
         &self,
@@ -193,7 +204,7 @@ impl SubscriptionStore for Faulty {
         self.ok().await?.subscription_of(purpose, token).await
     }
     async fn confirm(&self, token: &TokenHash, now: Timestamp) -> Result<Confirmed, StoreError> {
-        self.ok().await?.confirm(token, now).await
+        self.takes().await?.confirm(token, now).await
     }
     async fn unsubscribe(
         &self,
@@ -201,7 +212,7 @@ impl SubscriptionStore for Faulty {
         all: bool,
         now: Timestamp,
     ) -> Result<Option<Subscription>, StoreError> {
-        self.ok().await?.unsubscribe(token, all, now).await
+        self.takes().await?.unsubscribe(token, all, now).await
     }
     async fn amend(
         &self,
@@ -209,7 +220,7 @@ impl SubscriptionStore for Faulty {
         change: &SubscriptionChange,
         now: Timestamp,
     ) -> Result<Amended, StoreError> {
-        self.ok().await?.amend(token, change, now).await
+        self.takes().await?.amend(token, change, now).await
     }
     async fn watched(&self) -> Result<Watched, StoreError> {
         self.ok().await?.watched().await
@@ -260,6 +271,15 @@ impl Housekeeping for Faulty {
     }
     async fn check(&self) -> Result<(), StoreError> {
         self.ok().await?.check().await
+    }
+    fn intact(&self) -> Result<(), StoreError> {
+        self.inner.intact()
+    }
+    async fn writable(&self) -> Result<(), StoreError> {
+        self.takes().await?.writable().await
+    }
+    fn log_bytes(&self) -> u64 {
+        self.inner.log_bytes()
     }
     async fn close(&self) {
         self.inner.close().await;

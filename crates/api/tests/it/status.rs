@@ -35,7 +35,7 @@ async fn everything_that_makes_the_answers_credible_is_told_at_once() {
                         "next": {"phase": "closed", "at": "2025-01-31T21:00:00Z"}},
             "newest_bar": {"start": "2025-01-31T19:57:00Z", "age_seconds": 120},
             "symbols": {"tracked": 10, "with_bars": 1},
-            "store": {"kind": "sqlite", "answers": true},
+            "store": {"kind": "sqlite", "answers": true, "writable": true, "log_bytes": world.store.log_bytes()},
             "deliveries": {"waiting": 0, "oldest_waiting_seconds": null, "retrying": null, "sent": 0, "failed": 0, "expired": 0,
                            "last_failures": []},
             "rule": {"kind": "spike", "ratio": 3, "window": "60m", "min_bars": 30, "trigger": "level",
@@ -137,11 +137,40 @@ async fn a_store_that_fails_or_hangs_is_told_of_and_kept_from_nobody() {
         faulty.set(fault);
         tokio::time::advance(Duration::from_secs(6)).await;
         let told = status(&router).await;
-        assert_eq!(told["store"], json!({"kind": "sqlite", "answers": false}), "{fault:?}");
+        assert_eq!(told["store"]["answers"], false, "{fault:?}");
+        assert_eq!(told["store"]["writable"], false, "{fault:?}");
         assert_eq!(told["deliveries"], Value::Null, "{fault:?}");
         assert_eq!(told["problems"][0]["check"], "store", "{fault:?}");
         assert!(!told.to_string().contains("secret place"));
     }
+}
+
+#[tokio::test]
+async fn on_a_full_disk_reading_goes_on_and_everybody_is_told() {
+    let world = World::new().await;
+    world.commit_bars(&[bar("AAPL", at("2025-01-31T19:59:00Z"), "1", 1)]).await;
+    let faulty = Arc::new(Faulty::over(&world));
+    let api = world.api_over(faulty.clone()).await;
+    let router = api.router();
+    faulty.set(Fault::NoRoom);
+    let told = status(&router).await;
+    assert_eq!((&told["store"]["answers"], &told["store"]["writable"]), (&json!(true), &json!(false)));
+    assert_eq!(told["problems"][0]["check"], "store");
+    assert_ne!(told["deliveries"], Value::Null, "what is owed can be read");
+    let ready = get(&router, "/readyz").await;
+    assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(ready.text().contains("the disk takes nothing"), "{}", ready.text());
+    assert_eq!(get(&router, "/AAPL/price").await.status, StatusCode::OK);
+    let (bars, asked) =
+        ("/v1/symbols/AAPL/bars", json!({"email": "ada@example.com", "metric": "price", "ticker": "AAPL"}));
+    assert_eq!(get(&router, bars).await.status, StatusCode::OK);
+    let refused = post_json(&router, "/subscribe", &asked.to_string()).await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.header("content-type"), "application/problem+json");
+    assert_eq!((refused.header("retry-after"), &refused.json()["code"]), ("30", &json!("no_room")));
+    faulty.set(Fault::None);
+    assert_eq!(post_json(&router, "/subscribe", &asked.to_string()).await.status, StatusCode::CREATED);
+    assert_eq!(get(&router, "/readyz").await.status, StatusCode::OK);
 }
 
 #[tokio::test]

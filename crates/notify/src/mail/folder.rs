@@ -4,11 +4,15 @@ use crate::DeliveryError;
 use jiff::{SignedDuration, Timestamp};
 use qqq_core::delivery::{Delivery, DeliveryId};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A draft this old belongs to no writer any more: one takes seconds.
 const DRAFT_LIFETIME: SignedDuration = SignedDuration::from_hours(1);
+
+/// How long a mail waits where the disk takes nothing.
+const NO_ROOM_PAUSE: Duration = Duration::from_secs(5);
 
 /// A folder of mails.
 #[derive(Debug)]
@@ -23,7 +27,7 @@ impl Folder {
     pub(crate) fn open(path: PathBuf, now: Timestamp) -> Self {
         match remove_old_drafts(&path, now) {
             Ok(0) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
             Ok(drafts) => tracing::info!(drafts, "removed drafts of mails that a killed process left"),
             Err(error) => tracing::warn!(%error, "could not look for left drafts in the mail folder"),
         }
@@ -57,7 +61,15 @@ impl Folder {
         let done =
             tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)));
         done.map_err(|error| {
-            DeliveryError::Retry(format!("the mail folder {} cannot be written: {error}", self.0.display()))
+            let reason = format!("the mail folder {} cannot be written: {error}", self.0.display());
+            match error.kind() {
+                // Nobody was asked: the schedule of failures is not for this, and room may come any moment.
+                ErrorKind::StorageFull
+                | ErrorKind::QuotaExceeded
+                | ErrorKind::FileTooLarge
+                | ErrorKind::ReadOnlyFilesystem => DeliveryError::Paused(reason, NO_ROOM_PAUSE),
+                _ => DeliveryError::Retry(reason),
+            }
         })
     }
 }
@@ -100,7 +112,12 @@ fn is_old(entry: &fs::DirEntry, now: Timestamp) -> bool {
 
 /// A reader of the folder sees the whole file or none: written aside, synced, renamed, the folder synced.
 fn write(folder: &Path, draft: &str, name: &str, content: &[u8]) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
+    // Mails hold addresses, and links that act for their owners.
+    let mut make = fs::DirBuilder::new();
+    make.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut make, 0o700);
+    make.create(folder)?;
     let draft = folder.join(draft);
     let written = write_draft(&draft, content).and_then(|()| fs::rename(&draft, folder.join(name)));
     if written.is_err() {

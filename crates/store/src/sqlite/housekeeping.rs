@@ -5,9 +5,6 @@ use super::{Sqlite, outbox};
 use crate::{Housekeeping, StoreError, WorkerLock};
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use std::fs::{File, TryLockError};
-use std::io::{Read as _, Write as _};
-use std::path::{Path, PathBuf};
 
 const fn days(count: i64) -> SignedDuration {
     SignedDuration::from_hours(24 * count)
@@ -52,11 +49,11 @@ pub(super) const FORGET: [(&str, SignedDuration); 6] = [
 #[async_trait]
 impl Housekeeping for Sqlite {
     async fn lock_worker(&self) -> Result<Box<dyn WorkerLock>, StoreError> {
-        let path = lock_file(&self.file);
-        lock(&path, &self.file)
+        self.files
+            .lock_worker()
             .map_err(|error| StoreError::Open {
-                place: path.display().to_string(),
-                reason: error.to_string(),
+                place: self.files.named().display().to_string(),
+                reason: format!("it cannot be locked: {error}"),
             })?
             .map(|held| Box::new(held) as Box<dyn WorkerLock>)
             .map_err(StoreError::WorkerRunning)
@@ -104,18 +101,40 @@ impl Housekeeping for Sqlite {
     }
 
     fn describe(&self) -> String {
-        format!("SQLite {}, WAL, synchronous FULL, {}", self.version, self.file.display())
+        format!("SQLite {}, WAL, synchronous FULL, {}", self.version, self.files.named().display())
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        if let Some(reason) = self.broken.get() {
-            return Err(StoreError::Backend(format!("the disk failed: {reason}")));
-        }
+        self.intact()?;
         let verdict: String = sqlx::query_scalar("pragma quick_check(1)").fetch_one(&self.readers).await?;
         match verdict.as_str() {
             "ok" => Ok(()),
             _ => Err(StoreError::Corrupt { table: "the file", reason: verdict }),
         }
+    }
+
+    fn intact(&self) -> Result<(), StoreError> {
+        self.guard(false)
+    }
+
+    async fn writable(&self) -> Result<(), StoreError> {
+        self.intact()?;
+        if let Some(verdict) = self.room.lately() {
+            return verdict;
+        }
+        let tried = async {
+            let mut write = self.begin().await?;
+            sqlx::query("update history set sequence = sequence").execute(&mut *write).await?;
+            self.finish(write).await
+        };
+        match tried.await {
+            Err(StoreError::Busy) => self.room.known(),
+            result => result.map_err(|error| self.noted(error)),
+        }
+    }
+
+    fn log_bytes(&self) -> u64 {
+        self.files.log_bytes()
     }
 
     async fn close(&self) {
@@ -126,42 +145,4 @@ impl Housekeeping for Sqlite {
         }
         self.writer.close().await;
     }
-}
-
-/// An exclusive lock on the file beside the store. The system releases it with the file, however the process
-/// ends; the file itself stays.
-struct Held {
-    _file: File,
-}
-
-impl WorkerLock for Held {}
-
-/// Locks, or answers who holds the lock.
-fn lock(path: &Path, store: &Path) -> std::io::Result<Result<Held, String>> {
-    let mut file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
-    match file.try_lock() {
-        Ok(()) => {
-            // For people who look: the lock is what counts.
-            file.set_len(0)?;
-            writeln!(file, "{}", std::process::id())?;
-            Ok(Ok(Held { _file: file }))
-        }
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            // Where a locked file cannot be read, the message does without.
-            let _ = file.take(20).read_to_string(&mut holder);
-            let process = match holder.trim() {
-                "" => String::new(),
-                id => format!(" (process {id})"),
-            };
-            Ok(Err(format!("{}{process}", store.display())))
-        }
-        Err(TryLockError::Error(error)) => Err(error),
-    }
-}
-
-fn lock_file(store: &Path) -> PathBuf {
-    let mut name = store.as_os_str().to_owned();
-    name.push(".worker.lock");
-    PathBuf::from(name)
 }

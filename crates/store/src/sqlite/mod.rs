@@ -10,19 +10,27 @@ mod bars;
 mod bulk;
 mod claim;
 mod commit;
+mod files;
 mod history;
 mod housekeeping;
 mod outbox;
+mod room;
 mod rows;
 mod schema;
 mod subscriptions;
 
 use crate::StoreError;
-use libsqlite3_sys::{SQLITE_BUSY, SQLITE_CORRUPT, SQLITE_IOERR, SQLITE_LOCKED, SQLITE_NOTADB};
+use files::Files;
+use libsqlite3_sys::{
+    SQLITE_BUSY, SQLITE_CORRUPT, SQLITE_FULL, SQLITE_IOERR, SQLITE_IOERR_DIR_FSYNC, SQLITE_IOERR_FSYNC,
+    SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_TRUNCATE, SQLITE_IOERR_WRITE, SQLITE_LOCKED, SQLITE_NOTADB,
+    SQLITE_READONLY,
+};
+use room::Room;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// How long one connection waits for another one's write.
@@ -37,13 +45,29 @@ const READERS: u32 = 4;
 /// A transaction of the writing connection. Dropped without [`Sqlite::finish`], it leaves no trace.
 type Write = sqlx::Transaction<'static, sqlx::Sqlite>;
 
-/// A SQLite file.
+/// A SQLite file. Dropped from top to bottom: the files last.
 pub(crate) struct Sqlite {
-    file: PathBuf,
     version: String,
     writer: SqlitePool,
     readers: SqlitePool,
-    broken: OnceLock<String>,
+    room: Room,
+    broken: OnceLock<Broken>,
+    files: Arc<Files>,
+}
+
+/// Why nothing is written any more.
+enum Broken {
+    Disk(String),
+    Replaced(String),
+}
+
+impl From<&Broken> for StoreError {
+    fn from(broken: &Broken) -> Self {
+        match broken {
+            Broken::Disk(reason) => Self::SyncFailed(reason.clone()),
+            Broken::Replaced(what) => Self::Replaced(what.clone()),
+        }
+    }
 }
 
 impl Sqlite {
@@ -51,41 +75,90 @@ impl Sqlite {
     pub(crate) async fn open(path: &str) -> Result<Self, StoreError> {
         let file = file_of(path)?;
         let refused = |reason: String| StoreError::Open { place: path.to_owned(), reason };
-        create(&file).map_err(|error| refused(error.to_string()))?;
-        let version = patiently(&file).await.map_err(|error| match error {
+        let files = Arc::new(Files::open(&file).map_err(|error| refused(error.to_string()))?);
+        let mut opened = patiently(&file).await;
+        let reserve_is_needed = matches!(opened, Err(StoreError::NoRoom(_))) && files.release_reserve();
+        if reserve_is_needed {
+            opened = patiently(&file).await;
+        }
+        let version = opened.map_err(|error| match error {
             StoreError::Backend(reason) | StoreError::Corrupt { reason, .. } => refused(reason),
+            StoreError::NoRoom(reason) => refused(format!(
+                "it cannot be made, or brought up to date, as the disk takes nothing ({reason}): make room first"
+            )),
             other => other,
         })?;
+        if !reserve_is_needed {
+            files.keep_reserve();
+        }
         Ok(Self {
-            writer: writer_pool(&file),
-            readers: reader_pool(&file),
-            file,
             version,
+            writer: writer_pool(&file, Arc::clone(&files)),
+            readers: reader_pool(&file),
+            room: Room::default(),
             broken: OnceLock::new(),
+            files,
         })
     }
 
     /// Begins a write. Waits for writes under way, here and in other processes.
     async fn begin(&self) -> Result<Write, StoreError> {
-        match self.broken.get() {
-            Some(reason) => Err(StoreError::Backend(format!(
-                "nothing is written any more since the disk failed ({reason}); start the program again"
-            ))),
-            None => Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?),
+        if let Some(broken) = self.broken.get() {
+            return Err(broken.into());
         }
+        let write = match self.writer.begin_with("BEGIN IMMEDIATE").await {
+            Ok(write) => write,
+            Err(error) => return Err(self.noted(error.into())),
+        };
+        self.guard(true)?;
+        Ok(write)
     }
 
-    /// Makes a write durable.
+    /// Makes a write durable, and known to be so where the store's name leads.
     ///
-    /// After a sync that failed, the kernel may have dropped the pages and call the next sync a success: what
-    /// is on the disk is unknown until the file is opened and recovered anew. So nothing is written any more.
+    /// Nothing goes to the disk before: what the disk refuses is known here, and no part of it was written. After a sync
+    /// that failed that is not so: the kernel may have dropped the pages and call the next sync a success; what is on the
+    /// disk is unknown until the file is opened and recovered anew. So nothing is written any more.
     async fn finish(&self, write: Write) -> Result<(), StoreError> {
-        let Err(error) = write.commit().await else { return Ok(()) };
-        if matches!(primary_code(&error), Some(SQLITE_IOERR | SQLITE_CORRUPT | SQLITE_NOTADB)) {
-            let reason = self.broken.get_or_init(|| error.to_string());
-            tracing::error!(error = %reason, "the disk failed under a commit; the store writes nothing any more");
+        let committed = write.commit().await;
+        // What went into a file without a name is lost, whatever SQLite says.
+        self.guard(true)?;
+        let Err(error) = committed else {
+            if self.room.taken() {
+                self.files.keep_reserve();
+            }
+            return Ok(());
+        };
+        if matches!(failure(&error), Failure::Disk | Failure::Sync | Failure::Corrupt) {
+            let broken = self.broken.get_or_init(|| Broken::Disk(error.to_string()));
+            tracing::error!(%error, "the disk failed under a commit; the store writes nothing any more");
+            return Err(broken.into());
         }
-        Err(error.into())
+        let error = self.noted(error.into());
+        if matches!(error, StoreError::NoRoom(_)) {
+            // What the log holds may have its place in the file already: then it is written anew from its beginning.
+            let _ = sqlx::query("pragma wal_checkpoint(passive)").execute(&self.writer).await;
+        }
+        Err(error)
+    }
+
+    /// Keeps in mind that the disk refused a write.
+    fn noted(&self, error: StoreError) -> StoreError {
+        if let StoreError::NoRoom(reason) = &error {
+            self.room.refused(reason);
+        }
+        error
+    }
+
+    /// Fails, and lets nothing be written any more, where the store's files are not those under its name.
+    fn guard(&self, writing: bool) -> Result<(), StoreError> {
+        if let Some(broken) = self.broken.get() {
+            return Err(broken.into());
+        }
+        self.files.guard(writing).map_err(|error| match error {
+            StoreError::Replaced(what) => self.broken.get_or_init(|| Broken::Replaced(what)).into(),
+            other => other,
+        })
     }
 }
 
@@ -105,25 +178,12 @@ fn file_of(path: &str) -> Result<PathBuf, StoreError> {
     Ok(PathBuf::from(path))
 }
 
-/// Creates the folder and the file where there are none. The file holds mail addresses: only its owner may
-/// read it, and SQLite gives the files beside it the same rights.
-fn create(file: &Path) -> std::io::Result<()> {
-    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder)?;
-    }
-    let mut options = std::fs::OpenOptions::new();
-    options.append(true).create(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(file).map(drop)
-}
-
 /// Brings the schema up to date; several processes may start at once, so "busy" is no reason to give up.
 async fn patiently(file: &Path) -> Result<String, StoreError> {
     let deadline = tokio::time::Instant::now() + 2 * BUSY_TIMEOUT;
     loop {
         match schema::bring_up_to_date(&writing(file)).await {
-            Err(error) if error.is_transient() && tokio::time::Instant::now() < deadline => {
+            Err(StoreError::Busy) if tokio::time::Instant::now() < deadline => {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
             other => return other,
@@ -151,6 +211,8 @@ fn writing(file: &Path) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .pragma("cache_size", "-16384")
+        // Everything goes to the log at the commit, so what the disk refuses is known in one place.
+        .pragma("cache_spill", "off")
         .pragma("wal_autocheckpoint", "1000")
         .pragma("journal_size_limit", "67108864")
         // On macOS a plain fsync does not reach the disk. Elsewhere these change nothing.
@@ -158,14 +220,17 @@ fn writing(file: &Path) -> SqliteConnectOptions {
         .pragma("checkpoint_fullfsync", "on")
 }
 
-fn writer_pool(file: &Path) -> SqlitePool {
+fn writer_pool(file: &Path, files: Arc<Files>) -> SqlitePool {
     SqlitePoolOptions::new()
         .max_connections(1)
         .acquire_timeout(QUEUE_TIMEOUT)
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
-        .after_connect(|connection, _| Box::pin(schema::check_durability(connection)))
+        .after_connect(move |connection, _| {
+            files.reopened();
+            Box::pin(schema::check_durability(connection))
+        })
         // SQLite ends some failed transactions by itself, and the connection then counts one that is no more.
         .after_release(|connection, _| {
             Box::pin(async move {
@@ -191,21 +256,51 @@ async fn sequence(connection: &mut SqliteConnection) -> Result<i64, StoreError> 
     Ok(sqlx::query_scalar("select sequence from history").fetch_one(connection).await?)
 }
 
-/// The class of a SQLite error, without the details of the extended code.
-fn primary_code(error: &sqlx::Error) -> Option<i32> {
-    let code: i32 = error.as_database_error()?.code()?.parse().ok()?;
-    Some(code & 0xff)
+/// What an error of SQLite says of the disk.
+enum Failure {
+    Busy,
+    /// The disk takes nothing. What was to be written was not, and nothing else is in doubt.
+    Room(&'static str),
+    /// A sync failed.
+    Sync,
+    /// The disk failed otherwise.
+    Disk,
+    Corrupt,
+    Other,
+}
+
+fn failure(error: &sqlx::Error) -> Failure {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    let Some(code) = code.and_then(|code| code.parse().ok()) else {
+        return if matches!(error, sqlx::Error::PoolTimedOut) { Failure::Busy } else { Failure::Other };
+    };
+    match code {
+        SQLITE_IOERR_FSYNC | SQLITE_IOERR_DIR_FSYNC => Failure::Sync,
+        // Only "no space left" has a code of its own. A quota, a limit on the size of files and a disk that became
+        // read-only are told like this; so is a disk that fails at once, which loses nothing either.
+        SQLITE_IOERR_WRITE | SQLITE_IOERR_TRUNCATE => {
+            Failure::Room("a write is refused: by a quota, a limit on the size of files, or a failing disk")
+        }
+        SQLITE_IOERR_SHMSIZE => Failure::Room("the disk is full"),
+        code => match code & 0xff {
+            SQLITE_BUSY | SQLITE_LOCKED => Failure::Busy,
+            SQLITE_FULL => Failure::Room("the disk is full"),
+            SQLITE_READONLY => Failure::Room("the file is read-only"),
+            SQLITE_IOERR => Failure::Disk,
+            SQLITE_CORRUPT | SQLITE_NOTADB => Failure::Corrupt,
+            _ => Failure::Other,
+        },
+    }
 }
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        match primary_code(&error) {
-            Some(SQLITE_BUSY | SQLITE_LOCKED) => Self::Busy,
-            Some(SQLITE_CORRUPT | SQLITE_NOTADB) => {
-                Self::Corrupt { table: "the file", reason: error.to_string() }
-            }
-            _ if matches!(error, sqlx::Error::PoolTimedOut) => Self::Busy,
-            _ => Self::Backend(error.to_string()),
+        match failure(&error) {
+            Failure::Busy => Self::Busy,
+            Failure::Room(reason) => Self::NoRoom(reason.to_owned()),
+            Failure::Sync => Self::SyncFailed(error.to_string()),
+            Failure::Corrupt => Self::Corrupt { table: "the file", reason: error.to_string() },
+            Failure::Disk | Failure::Other => Self::Backend(error.to_string()),
         }
     }
 }
@@ -230,13 +325,24 @@ mod tests {
         sqlx::query("pragma max_page_count = 60").fetch_one(&store.writer).await.unwrap();
         let many = bars_of((0..20_000).map(|n| bar("TSLA", MINUTE.plus(n), 100)));
         let error = store.commit(&many, at(1)).await.unwrap_err();
-        assert!(matches!(&error, StoreError::Backend(reason) if reason.contains("full")), "{error:?}");
-        assert!(!error.is_transient());
+        assert!(matches!(&error, StoreError::NoRoom(reason) if reason.contains("full")), "{error:?}");
+        assert!(error.is_transient());
         assert_eq!(store.sequence().await.unwrap(), Sequence(1));
         // When there is room again, it goes on.
         sqlx::query("pragma max_page_count = 1000000").fetch_one(&store.writer).await.unwrap();
         assert_eq!(store.commit(&many, at(2)).await.unwrap().sequence, Sequence(2));
+        store.writable().await.unwrap();
         store.check().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_file_that_became_read_only_is_like_a_full_disk() {
+        let (store, _folder) = fresh().await;
+        sqlx::query("pragma query_only = on").execute(&store.writer).await.unwrap();
+        let error = store.commit(&bars_of([bar("TSLA", MINUTE, 100)]), at(0)).await.unwrap_err();
+        assert!(matches!(&error, StoreError::NoRoom(reason) if reason.contains("read-only")), "{error:?}");
+        sqlx::query("pragma query_only = off").execute(&store.writer).await.unwrap();
+        store.commit(&bars_of([bar("TSLA", MINUTE, 100)]), at(0)).await.unwrap();
     }
 
     #[tokio::test]
@@ -264,12 +370,12 @@ mod tests {
     #[tokio::test]
     async fn a_failed_sync_ends_all_writing_but_not_reading() {
         let (store, _folder) = fresh().await;
-        store.broken.set("injected".to_owned()).unwrap();
+        assert!(store.broken.set(Broken::Disk("injected".to_owned())).is_ok());
         let error = store.commit(&bars_of([bar("TSLA", MINUTE, 100)]), at(0)).await.unwrap_err();
-        assert!(matches!(&error, StoreError::Backend(reason) if reason.contains("injected")), "{error:?}");
+        assert!(matches!(&error, StoreError::SyncFailed(reason) if reason.contains("injected")), "{error:?}");
         assert!(!error.is_transient());
         assert_eq!(store.sequence().await.unwrap(), Sequence(0));
-        assert!(store.check().await.is_err());
+        assert!(store.check().await.is_err() && store.writable().await.is_err() && store.intact().is_err());
     }
 
     #[tokio::test]

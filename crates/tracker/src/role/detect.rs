@@ -4,8 +4,8 @@
 //! of that feed. A minute is judged by one feed only: up to the newest bar of another one, bars fill the windows and
 //! raise, count and retract nothing.
 
-use super::patiently;
 use super::watches::{HouseRules, Watches};
+use super::{PAUSE, patiently, without_room};
 use crate::metrics::Metrics;
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -240,7 +240,12 @@ impl Detect {
                 bars += next.bars.len();
                 gathered.push(next);
             }
-            self.take(&gathered).await?;
+            let store = Arc::clone(&self.store);
+            tokio::select! {
+                taken = self.take(&gathered) => taken?,
+                // What is not committed is asked for again at the next start.
+                () = async { closed(&steps).await; without_room(&*store).await } => return Ok(()),
+            }
             committed.notify_one();
         }
         Ok(())
@@ -386,6 +391,13 @@ impl Detect {
                 AlertChange::Counted(_) => {}
             }
         }
+    }
+}
+
+/// Returns once nobody hands on steps any more.
+async fn closed(steps: &mpsc::Receiver<Step>) {
+    while !steps.is_closed() {
+        tokio::time::sleep(PAUSE).await;
     }
 }
 

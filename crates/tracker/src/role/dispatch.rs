@@ -3,7 +3,7 @@
 //! Nothing is sent while a transaction is open. A kick is a hint, the scan is the truth: a lost kick costs
 //! seconds.
 
-use super::patiently;
+use super::{patiently, without_room};
 use crate::metrics::Metrics;
 use jiff::{SignedDuration, Timestamp};
 use qqq_core::delivery::{Delivery, DeliveryId, Lease, Outcome, retry_at, webhook_retry_at};
@@ -60,9 +60,16 @@ impl Dispatch {
     /// Sends until `stop`, then lets what is under way finish, for a while.
     pub async fn run(self, kick: Arc<Notify>, stop: CancellationToken) -> anyhow::Result<()> {
         let mut sending: JoinSet<Result<(), StoreError>> = JoinSet::new();
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            taken = self.take_over() => taken?,
+        }
         loop {
             while sending.len() < AT_ONCE && !stop.is_cancelled() {
-                let claimed = self.claim(self.clock.now(), AT_ONCE - sending.len()).await?;
+                let claimed = tokio::select! {
+                    claimed = self.claim(self.clock.now(), AT_ONCE - sending.len()) => claimed?,
+                    () = async { stop.cancelled().await; without_room(&*self.store).await } => break,
+                };
                 if claimed.is_empty() {
                     break;
                 }
@@ -98,6 +105,7 @@ impl Dispatch {
 
     /// Sends what is due now, once each, until `stop`. Answers how many attempts ended.
     pub async fn run_once(&self, stop: &CancellationToken) -> anyhow::Result<usize> {
+        self.take_over().await?;
         // What becomes due by failing is for another round.
         let due = self.clock.now();
         let mut attempts = 0;
@@ -115,6 +123,15 @@ impl Dispatch {
             }
         }
         Ok(attempts)
+    }
+
+    /// What an earlier worker left unfinished is due again: this process is the only one.
+    async fn take_over(&self) -> Result<(), StoreError> {
+        let released = patiently(|| self.store.release_leases()).await?;
+        if released > 0 {
+            info!(deliveries = released, "deliveries of an earlier run are taken up again");
+        }
+        Ok(())
     }
 
     /// Claims what was due at `due` and is not under way here.

@@ -85,8 +85,11 @@ impl Ingest {
             self.reject(&tick.rejects);
             let bars = self.admit(tick.bars, tick.clock);
             let feed = status(&info, tick.clock, Some(self.clock.now()), None);
-            if self.hand_on(Vec::new(), bars, &info, &feed, None).await.is_err() {
-                return Ok(());
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                handed = self.hand_on(Vec::new(), bars, &info, &feed, None) => if handed.is_err() {
+                    return Ok(());
+                },
             }
         }
     }

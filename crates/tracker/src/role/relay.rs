@@ -76,8 +76,13 @@ impl Relay {
                 () = self.stop.cancelled() => return Ok(()),
                 Some((feed, report)) = self.reports.recv() => self.take(feed, report)?,
                 (feed, step) = next_step(&mut self.feeds) => {
-                    if feed == self.failover.running() && self.hand_on(step).await.is_err() {
-                        return Ok(());
+                    if feed == self.failover.running() {
+                        tokio::select! {
+                            () = self.stop.cancelled() => return Ok(()),
+                            handed = self.hand_on(step) => if handed.is_err() {
+                                return Ok(());
+                            },
+                        }
                     }
                 }
                 Some(ended) = self.pollers.join_next() => return ended?,
