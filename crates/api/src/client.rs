@@ -3,13 +3,13 @@
 use crate::problem::Problem;
 use axum::http::HeaderMap;
 use governor::clock::{Clock, DefaultClock};
-use governor::state::keyed::HashMapStateStore;
-use governor::{Quota, RateLimiter};
+use governor::nanos::Nanos;
+use governor::state::{InMemoryState, NotKeyed, StateStore};
+use governor::{NotUntil, Quota, RateLimiter};
 use ipnet::IpNet;
-use std::hash::Hash;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
-use std::time::Duration;
 
 /// The other end of the connection a request came over. Put there by the server, never by the client.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +65,17 @@ impl From<IpAddr> for Network {
     }
 }
 
+impl Network {
+    /// The network that many subscribers of one provider share, or one customer of a hosting company has: an IPv4 /24, or
+    /// an IPv6 /48 (of which anybody has 2^16 networks of their own).
+    fn wide(address: IpAddr) -> Self {
+        Self(match address.to_canonical() {
+            IpAddr::V4(address) => IpAddr::V4(Ipv4Addr::from_bits(address.to_bits() & (u32::MAX << 8))),
+            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 80))),
+        })
+    }
+}
+
 /// How often one network may do something: `burst` at once, then `per_minute`.
 #[derive(Clone, Copy, Debug)]
 pub struct Rate {
@@ -80,35 +91,81 @@ impl From<Rate> for Quota {
     }
 }
 
-/// Counts by network (GCRA), in a table that cannot outgrow its limit.
+/// Cells of one row. So many that a flood of tens of thousands of networks leaves most of them empty; few enough to be
+/// held for good, so that there is no table that could be full.
+const CELLS: usize = 1 << 15;
+
+/// Counts by network (GCRA) in a fixed space: a count-min sketch.
+///
+/// Every network counts in one cell of each row, found by a hash that nobody outside can predict, and is refused only
+/// where all its cells refuse. Networks that share a cell count together there, so a network may be refused too early
+/// where others have used up both its cells, and never too late.
 pub(crate) struct Limiter {
-    limiter: RateLimiter<Network, HashMapStateStore<Network>, DefaultClock>,
+    rows: [Row; 2],
     clock: DefaultClock,
-    most_networks: usize,
+    network: fn(IpAddr) -> Network,
+}
+
+struct Row {
+    limiter: RateLimiter<usize, Cells, DefaultClock>,
+    hasher: RandomState,
+}
+
+/// The states of a row's cells, by their number.
+struct Cells(Box<[InMemoryState]>);
+
+impl StateStore for Cells {
+    type Key = usize;
+
+    fn measure_and_replace<T, F, E>(&self, key: &usize, decide: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        self.0[*key % CELLS].measure_and_replace(&NotKeyed::NonKey, decide)
+    }
+}
+
+impl Row {
+    fn new(quota: Quota) -> Self {
+        let cells = Cells((0..CELLS).map(|_| InMemoryState::default()).collect());
+        Self { limiter: RateLimiter::new(quota, cells, DefaultClock::default()), hasher: RandomState::new() }
+    }
+
+    fn check(&self, network: Network) -> Result<(), NotUntil<<DefaultClock as Clock>::Instant>> {
+        // A row has a small power of two of cells.
+        let cell = (self.hasher.hash_one(network) % CELLS as u64) as usize;
+        self.limiter.check_key(&cell)
+    }
 }
 
 impl Limiter {
-    pub(crate) fn new(quota: impl Into<Quota>, most_networks: usize) -> Self {
-        Self { limiter: RateLimiter::hashmap(quota.into()), clock: DefaultClock::default(), most_networks }
+    /// Counts by what one subscriber has: an IPv4 address, an IPv6 /64.
+    pub(crate) fn new(quota: impl Into<Quota>) -> Self {
+        Self::by(quota, Network::from)
+    }
+
+    /// Counts by [wide](Network::wide) networks.
+    pub(crate) fn wide(quota: impl Into<Quota>) -> Self {
+        Self::by(quota, Network::wide)
+    }
+
+    fn by(quota: impl Into<Quota>, network: fn(IpAddr) -> Network) -> Self {
+        let quota = quota.into();
+        Self { rows: [Row::new(quota), Row::new(quota)], clock: DefaultClock::default(), network }
     }
 
     /// Takes one of the network's permits, or says when the next is there.
     pub(crate) fn check(&self, client: IpAddr) -> Result<(), Problem> {
-        if self.limiter.len() >= self.most_networks {
-            // Forgets networks whose burst has refilled: they are as good as new.
-            self.limiter.retain_recent();
-            if self.limiter.len() >= self.most_networks {
-                return Err(Problem::too_many(Duration::from_secs(60)));
+        let network = (self.network)(client);
+        // Both are asked, as both count.
+        let [first, second] = self.rows.each_ref().map(|row| row.check(network));
+        match (first, second) {
+            (Err(first), Err(second)) => {
+                let now = self.clock.now();
+                Err(Problem::too_many(first.wait_time_from(now).min(second.wait_time_from(now))))
             }
+            _ => Ok(()),
         }
-        self.limiter
-            .check_key(&Network::from(client))
-            .map_err(|refusal| Problem::too_many(refusal.wait_time_from(self.clock.now())))
-    }
-
-    #[cfg(test)]
-    fn len(&self) -> usize {
-        self.limiter.len()
     }
 }
 
@@ -175,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_network_has_its_burst_and_then_must_wait() {
-        let limiter = Limiter::new(rate(5, 10), 100);
+        let limiter = Limiter::new(rate(5, 10));
         for _ in 0..10 {
             limiter.check(ip("203.0.113.1")).unwrap();
         }
@@ -187,7 +244,7 @@ mod tests {
 
     #[test]
     fn the_addresses_of_one_64_network_share_a_count() {
-        let limiter = Limiter::new(rate(1, 1), 100);
+        let limiter = Limiter::new(rate(1, 1));
         limiter.check(ip("2001:db8::1")).unwrap();
         assert!(limiter.check(ip("2001:db8::ffff:2")).is_err());
         limiter.check(ip("2001:db8:0:1::1")).unwrap();
@@ -196,13 +253,37 @@ mod tests {
     }
 
     #[test]
-    fn the_table_stays_within_its_limit_under_a_flood_of_networks() {
-        let limiter = Limiter::new(rate(1, 1), 500);
-        let mut refused = 0;
-        for n in 0..20_000_u32 {
-            refused += u32::from(limiter.check(IpAddr::V4(n.into())).is_err());
+    fn the_networks_of_one_wide_network_share_a_count_of_their_own() {
+        let limiter = Limiter::wide(rate(1, 1));
+        limiter.check(ip("2001:db8:1:1::1")).unwrap();
+        assert!(limiter.check(ip("2001:db8:1:2::1")).is_err());
+        limiter.check(ip("2001:db8:2:1::1")).unwrap();
+        limiter.check(ip("192.0.2.1")).unwrap();
+        assert!(limiter.check(ip("192.0.2.200")).is_err());
+        limiter.check(ip("192.0.3.1")).unwrap();
+    }
+
+    /// How many of 1,000 newcomers are refused after `flood` networks have taken all they may.
+    fn refused_after(flood: u32) -> usize {
+        let limiter = Limiter::new(rate(1, 1));
+        for n in 0..flood {
+            let _ = limiter.check(IpAddr::V4((0x0a00_0000 + n).into()));
         }
-        assert!(limiter.len() <= 500);
-        assert_eq!(refused, 19_500);
+        (0..1000_u32).filter(|n| limiter.check(IpAddr::V4((0xc000_0000 + n).into())).is_err()).count()
+    }
+
+    #[test]
+    fn a_flood_of_networks_leaves_room_for_those_that_were_not_in_it() {
+        // Both cells of a newcomer are used up with a chance of 7 in a hundred, where every network of the flood has
+        // taken all it may; a quarter of a network's burst is enough to leave all of them.
+        assert!(refused_after(10_000) < 120, "{}", refused_after(10_000));
+        assert!(refused_after(100) <= 2);
+        let limiter = Limiter::new(rate(5, 10));
+        for n in 0..10_000_u32 {
+            limiter.check(IpAddr::V4((0x0a00_0000 + n).into())).unwrap();
+        }
+        for n in 0..1000_u32 {
+            limiter.check(IpAddr::V4((0xc000_0000 + n).into())).unwrap();
+        }
     }
 }

@@ -161,8 +161,8 @@ pub struct Limits {
     /// The same in an hour: so many at once, refilled evenly. Far below what all networks together may be
     /// mailed in an hour ([`SignUpLimits::total_per_hour`]), so that none can use that up for the others.
     pub sign_ups_per_hour: NonZeroU32,
-    /// Networks counted at once; with more active ones, new ones wait.
-    pub networks: usize,
+    /// The same of an IPv4 /24 or an IPv6 /48: of the networks that one customer may have many of.
+    pub wide_sign_ups_per_hour: NonZeroU32,
     /// Of streams of events.
     pub streams: StreamLimits,
 }
@@ -207,7 +207,7 @@ impl Default for Limits {
             pages_of_bars: rate(1800, 600),
             sign_ups: rate(5, 10),
             sign_ups_per_hour: at_least_one(20),
-            networks: 10_000,
+            wide_sign_ups_per_hour: at_least_one(60),
             streams: StreamLimits::default(),
         }
     }

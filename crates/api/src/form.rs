@@ -5,20 +5,21 @@
 use crate::Api;
 use crate::answer::HTML;
 use crate::fields::Fields;
-use crate::page::{Message, Tone, sentence_of};
+use crate::page::{Message, Tick, Tone, sentence_of};
 use crate::problem::Problem;
 use crate::query::invalid;
 use crate::subscribe::ORIGINAL;
 use axum::extract::{RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use qqq_core::ChannelKind;
 use qqq_core::calendar::new_york;
 use qqq_core::sentence::promise;
-use qqq_core::subscription::{Subscription, SubscriptionStatus};
+use qqq_core::subscription::{Subscription, SubscriptionId, SubscriptionStatus};
 use qqq_core::token::{Purpose, Token};
-use qqq_store::{Amended, Confirmed, SubscriptionChange};
+use qqq_store::{Amended, Choice, Confirmable, Confirmed, SubscriptionChange};
 use url::Url;
 use utoipa::ToSchema;
 
@@ -47,8 +48,10 @@ async fn sign_up(api: &Api, request: Request) -> Result<Response, Problem> {
             Tone::Good,
             "One more step: look into your mail",
             &format!(
-                "If the address can be mailed, a link is on its way to it. Alerts for {about} begin when you \
-                 have opened the link and confirmed."
+                "If this address can be mailed, it gets a link: usually within a minute, at most one in ten minutes and \
+                 three a day, and later where very many sign up at once. Alerts for {about} begin when you have opened the \
+                 newest link and confirmed; it shows all that was asked for this address. If you asked for something else \
+                 in the last ten minutes, the link you already have shows this, too."
             ),
         ),
         _ => Message::new(Tone::Good, "You are subscribed", &format!("Alerts for {about} begin now.")),
@@ -63,29 +66,38 @@ async fn sign_up(api: &Api, request: Request) -> Result<Response, Problem> {
     tag = "subscriptions",
     operation_id = "confirmPage",
     summary = "The page a confirmation mail links to",
-    description = "Asks, and changes nothing: mail software opens every link it sees.",
+    description = "Asks, and changes nothing: mail software opens every link it sees. For 24 hours after its mail a link \
+        shows all that was asked for the receiver and is not confirmed, each with a box to tick.",
     params(("token" = String, Query, description = "From the mail.", example = "kq2m")),
     responses(
         (status = 200, description = "A page with a button", body = String, content_type = "text/html"),
         (status = 404, description = "No subscription has this token"),
-        (status = 410, description = "The subscription has ended"),
+        (status = 410, description = "The link is too old, or the subscription has ended"),
     ),
 )]
 pub(crate) async fn confirm_page(State(api): State<Api>, RawQuery(query): RawQuery) -> Response {
-    let found = find(&api, Purpose::Confirm, query.as_deref(), None).await;
-    let message = match &found {
-        Err(problem) => return api.problem_page(problem),
+    let Some(token) = token_in(query.as_deref().unwrap_or_default().as_bytes()) else {
+        return unknown_link(&api);
+    };
+    let found = api.0.store.confirmable(&token.hash(), api.0.clock.now()).await;
+    let Confirmable { of, lapsed, asked } = match found {
+        Err(error) => return api.problem_page(&error.into()),
         Ok(None) => return unknown_link(&api),
-        Ok(Some((_, subscription))) => match subscription.status {
-            SubscriptionStatus::Pending => {
-                let title = format!("Alerts for {}?", about(subscription));
-                Message::new(Tone::Plain, &title, &api.what_comes(subscription)).ask(yes(subscription))
-            }
-            SubscriptionStatus::Active => api.already_confirmed(subscription),
-            SubscriptionStatus::Unsubscribed | SubscriptionStatus::Disabled => {
-                return ended(&api, subscription);
-            }
-        },
+        Ok(Some(found)) => found,
+    };
+    let message = match (&asked[..], of.status) {
+        ([one], _) => {
+            let title = format!("Alerts for {}?", about(one));
+            Message::new(Tone::Plain, &title, &api.what_comes(one)).ask(yes(one)).of(api.ticks(&asked))
+        }
+        ([_, ..], _) => {
+            let text =
+                "All of these were asked for here. Leave ticked what you want: what you untick is dropped.";
+            Message::new(Tone::Plain, "Which alerts do you want?", text).ask(yes(&of)).of(api.ticks(&asked))
+        }
+        ([], SubscriptionStatus::Active) => api.already_confirmed(&of),
+        ([], SubscriptionStatus::Pending) if lapsed => return too_old(&api, &of),
+        ([], _) => return ended(&api, &of),
     };
     api.message_page(StatusCode::OK, &message)
 }
@@ -97,7 +109,9 @@ pub(crate) async fn confirm_page(State(api): State<Api>, RawQuery(query): RawQue
     tag = "subscriptions",
     operation_id = "confirm",
     summary = "Confirm a subscription",
-    description = "What the page's button sends.",
+    description = "What the page's button sends: in a form, `shown`, the ids of what was shown with dots between, and \
+        `ticked`, once for each that is wanted. What was shown and is not ticked is dropped. Without a form, all that was \
+        asked for the receiver is confirmed. A link can be used again within its 24 hours.",
     params(("token" = String, Query, description = "From the mail.", example = "kq2m")),
     responses(
         (status = 200, description = "A page that says so", body = String, content_type = "text/html"),
@@ -113,32 +127,30 @@ pub(crate) async fn confirm(State(api): State<Api>, RawQuery(query): RawQuery, r
     if let Err(problem) = api.0.posts.check(client) {
         return api.problem_page(&problem);
     }
-    let found = find(&api, Purpose::Confirm, query.as_deref(), Some(request)).await;
-    let token = match found {
+    // Read in any case, so that the connection can be used again.
+    let form = match posted(&api, request).await {
+        Ok(form) => form,
         Err(problem) => return api.problem_page(&problem),
-        Ok(None) => return unknown_link(&api),
-        Ok(Some((token, _))) => token,
     };
-    let confirmed = match api.0.store.confirm(&token.hash(), api.0.clock.now()).await {
+    let token = token_in(query.as_deref().unwrap_or_default().as_bytes()).or_else(|| token_in(&form));
+    let Some(token) = token else { return unknown_link(&api) };
+    let now = api.0.clock.now();
+    // Found by a read first: guesses never reach the writer.
+    match api.0.store.confirmable(&token.hash(), now).await {
+        Ok(Some(_)) => {}
+        Ok(None) => return unknown_link(&api),
+        Err(error) => return api.problem_page(&error.into()),
+    }
+    let confirmed = match api.0.store.confirm(&token.hash(), &choice_in(&form), now).await {
         Ok(confirmed) => confirmed,
         Err(error) => return api.problem_page(&error.into()),
     };
     let message = match &confirmed {
         Confirmed::Unknown => return unknown_link(&api),
         Confirmed::Ended(subscription) => return ended(&api, subscription),
-        Confirmed::Expired(subscription) => {
-            let text = format!(
-                "Links are good for 24 hours. To get alerts for {}, please sign up again.",
-                about(subscription)
-            );
-            let message = Message::new(Tone::Bad, "This link is too old", &text);
-            return api.message_page(StatusCode::GONE, &message);
-        }
+        Confirmed::Expired(subscription) => return too_old(&api, subscription),
         Confirmed::AlreadyActive(subscription) => api.already_confirmed(subscription),
-        Confirmed::Activated(subscription) => {
-            let text = format!("{} Every mail has a link that ends it.", api.what_comes(subscription));
-            Message::new(Tone::Good, "You are subscribed", &text)
-        }
+        Confirmed::Settled { activated, declined } => api.settled(activated, declined),
     };
     api.message_page(StatusCode::OK, &message)
 }
@@ -345,14 +357,37 @@ async fn find(
 ) -> Result<Option<(Token, Subscription)>, Problem> {
     let mut token = token_in(query.unwrap_or_default().as_bytes());
     if let Some(request) = post {
-        let form = is_form(request.headers());
         // Read in any case, so that the connection can be used again.
-        let body = api.read_body(request.into_body()).await?;
-        token = token.or_else(|| if form { token_in(&body) } else { None });
+        let form = posted(api, request).await?;
+        token = token.or_else(|| token_in(&form));
     }
     let Some(token) = token else { return Ok(None) };
     let subscription = api.0.store.subscription_of(purpose, &token.hash()).await?;
     Ok(subscription.map(|subscription| (token, subscription)))
+}
+
+/// The body of a POST, where it is a form; else nothing.
+async fn posted(api: &Api, request: Request) -> Result<Bytes, Problem> {
+    let form = is_form(request.headers());
+    let body = api.read_body(request.into_body()).await?;
+    Ok(if form { body } else { Bytes::new() })
+}
+
+/// What was ticked of what was shown; all there is where nothing was shown.
+fn choice_in(form: &[u8]) -> Choice {
+    let values = |wanted: &'static str| {
+        url::form_urlencoded::parse(form)
+            .filter(move |(name, _)| name == wanted)
+            .flat_map(|(_, value)| value.split('.').map(str::parse).collect::<Vec<_>>())
+            .flatten()
+            .collect::<Vec<SubscriptionId>>()
+    };
+    let was_asked = url::form_urlencoded::parse(form).any(|(name, _)| name == "shown" || name == "ticked");
+    if was_asked {
+        Choice::Ticked { ticked: values("ticked"), shown: values("shown") }
+    } else {
+        Choice::Everything
+    }
 }
 
 fn token_in(form: &[u8]) -> Option<Token> {
@@ -421,6 +456,41 @@ impl Api {
         format!("{told} {promise}.{waits}")
     }
 
+    /// What there is to choose from. Ids are short, so that all of them fit into what is posted.
+    fn ticks(&self, asked: &[Subscription]) -> Vec<Tick> {
+        let tick = |one: &Subscription| Tick {
+            value: one.id.to_string().replace('-', ""),
+            title: about(one),
+            text: self.what_comes(one),
+        };
+        asked.iter().map(tick).collect()
+    }
+
+    /// What became of a choice.
+    fn settled(&self, activated: &[Subscription], declined: &[Subscription]) -> Message {
+        let list = |of: &[Subscription]| of.iter().map(about).collect::<Vec<_>>().join(", ");
+        let dropped = match declined {
+            [] => String::new(),
+            _ => format!(" Dropped: {}.", list(declined)),
+        };
+        match activated {
+            [] => {
+                let text =
+                    format!("No alerts come of this.{dropped} To get them after all, please sign up again.");
+                Message::new(Tone::Plain, "Nothing was confirmed", &text)
+            }
+            [one] => {
+                let text = format!("{} Every mail has a link that ends it.{dropped}", self.what_comes(one));
+                Message::new(Tone::Good, "You are subscribed", &text)
+            }
+            many => {
+                let text =
+                    format!("Alerts come for {}. Every mail has a link that ends it.{dropped}", list(many));
+                Message::new(Tone::Good, "You are subscribed", &text)
+            }
+        }
+    }
+
     fn already_confirmed(&self, subscription: &Subscription) -> Message {
         Message::new(Tone::Good, "You are subscribed already", &self.what_comes(subscription))
     }
@@ -453,6 +523,14 @@ fn unsubscribed(subscription: &Subscription) -> Message {
 fn ended(api: &Api, subscription: &Subscription) -> Response {
     let text = format!("To get alerts for {} again, please sign up anew.", about(subscription));
     api.message_page(StatusCode::GONE, &Message::new(Tone::Bad, "This subscription has ended", &text))
+}
+
+fn too_old(api: &Api, subscription: &Subscription) -> Response {
+    let text = format!(
+        "Links are good for 24 hours. To get alerts for {}, please sign up again.",
+        about(subscription)
+    );
+    api.message_page(StatusCode::GONE, &Message::new(Tone::Bad, "This link is too old", &text))
 }
 
 fn unknown_link(api: &Api) -> Response {

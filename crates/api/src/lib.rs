@@ -119,6 +119,8 @@ struct Inner {
     sign_ups: Limiter,
     /// The same, by the hour.
     sign_ups_per_hour: Limiter,
+    /// The same, of wide networks.
+    wide_sign_ups_per_hour: Limiter,
 }
 
 /// Why the API could not start.
@@ -154,12 +156,13 @@ impl Api {
         let limits = &config.limits;
         let writer = Writer { watchlist: Arc::clone(&watchlist), calendar: Arc::clone(&calendar) };
         let streams = Streams::new(writer, &snapshot, &limits.streams, &metrics);
-        let posts = Limiter::new(limits.posts, limits.networks);
-        let backtests = Limiter::new(limits.backtests, limits.networks);
-        let pages_of_bars = Limiter::new(limits.pages_of_bars, limits.networks);
+        let posts = Limiter::new(limits.posts);
+        let backtests = Limiter::new(limits.backtests);
+        let pages_of_bars = Limiter::new(limits.pages_of_bars);
         let turns = backtests::Turns::new(limits.backtests_per_network);
-        let sign_ups = Limiter::new(limits.sign_ups, limits.networks);
-        let sign_ups_per_hour = Limiter::new(Quota::per_hour(limits.sign_ups_per_hour), limits.networks);
+        let sign_ups = Limiter::new(limits.sign_ups);
+        let sign_ups_per_hour = Limiter::new(Quota::per_hour(limits.sign_ups_per_hour));
+        let wide_sign_ups_per_hour = Limiter::wide(Quota::per_hour(limits.wide_sign_ups_per_hour));
         tracing::info!(symbols = snapshot.tickers.len(), sequence = snapshot.sequence.0, "answers are ready");
         Ok(Self(Arc::new(Inner {
             store,
@@ -185,6 +188,7 @@ impl Api {
             reading_bars: Semaphore::new(bars::AT_ONCE),
             sign_ups,
             sign_ups_per_hour,
+            wide_sign_ups_per_hour,
         })))
     }
 

@@ -47,7 +47,7 @@ pub(crate) struct Metrics {
     published_at: Gauge<f64, AtomicU64>,
     newest_bar_end: Gauge<f64, AtomicU64>,
     symbols: Gauge,
-    confirmations: Counter,
+    sign_ups_refused: Counter,
     outbox_pending: Gauge,
     outbox_oldest: Gauge<f64, AtomicU64>,
     clock_step: Gauge<f64, AtomicU64>,
@@ -73,7 +73,7 @@ impl Metrics {
             published_at: Gauge::default(),
             newest_bar_end: Gauge::default(),
             symbols: Gauge::default(),
-            confirmations: Counter::default(),
+            sign_ups_refused: Counter::default(),
             outbox_pending: Gauge::default(),
             outbox_oldest: Gauge::default(),
             clock_step: Gauge::default(),
@@ -101,8 +101,8 @@ impl Metrics {
         );
         let help = "Connections given up because the peer took nothing any more";
         http.register("connections_stalled", help, metrics.stalled.clone());
-        let help = "Sign-ups that a confirmation mail is owed for";
-        http.register("sign_ups_mailed", help, metrics.confirmations.clone());
+        let help = "Sign-ups refused because too many wait for their confirmation already";
+        http.register("sign_ups_refused", help, metrics.sign_ups_refused.clone());
         let streams = registry.sub_registry_with_prefix("qqq_streams");
         streams.register("open", "Streams of events open", metrics.streams.clone());
         streams.register("events", "Events sent, over all streams", metrics.streamed.clone());
@@ -197,8 +197,8 @@ impl Metrics {
         self.store_log.set(i64::try_from(log_bytes).unwrap_or(i64::MAX));
     }
 
-    pub(crate) fn confirmation_owed(&self) {
-        self.confirmations.inc();
+    pub(crate) fn sign_up_refused(&self) {
+        self.sign_ups_refused.inc();
     }
 }
 

@@ -96,6 +96,14 @@ pub(crate) struct Button {
     action: Option<&'static str>,
 }
 
+/// Something to be ticked, which is sent as `ticked`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Tick {
+    pub(crate) value: String,
+    pub(crate) title: String,
+    pub(crate) text: String,
+}
+
 /// Where a page leads on to.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Link {
@@ -110,6 +118,8 @@ pub(crate) struct Message {
     title: String,
     text: String,
     buttons: Vec<Button>,
+    /// Sent with the button. A single one needs no box.
+    ticks: Vec<Tick>,
     /// Shown where there are no buttons.
     links: Vec<Link>,
 }
@@ -117,11 +127,23 @@ pub(crate) struct Message {
 impl Message {
     pub(crate) fn new(tone: Tone, title: &str, text: &str) -> Self {
         let links = vec![Link { address: "/", caption: "To the dashboard" }];
-        Self { tone, title: title.to_owned(), text: text.to_owned(), buttons: Vec::new(), links }
+        Self {
+            tone,
+            title: title.to_owned(),
+            text: text.to_owned(),
+            buttons: Vec::new(),
+            ticks: Vec::new(),
+            links,
+        }
     }
 
     pub(crate) fn ask(self, caption: &'static str) -> Self {
         Self { buttons: vec![Button { caption, action: None }], ..self }
+    }
+
+    /// Has the button send which of `ticks` are wanted, and which there were.
+    pub(crate) fn of(self, ticks: Vec<Tick>) -> Self {
+        Self { ticks, ..self }
     }
 
     /// Offers a choice of (caption, action).

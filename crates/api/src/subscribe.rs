@@ -17,7 +17,7 @@ use qqq_core::channel::{ChannelKind, Webhook, WebhookFormat, WebhookUrl};
 use qqq_core::quiet::QuietHours;
 use qqq_core::subscription::{EmailAddress, SubscriptionId};
 use qqq_core::{Channel, Metric, RuleName, Symbol};
-use qqq_store::SignUp;
+use qqq_store::{SignUp, SignedUp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::net::IpAddr;
@@ -85,8 +85,9 @@ pub(crate) struct Wanted {
     tag = "original",
     operation_id = "subscribe",
     summary = "Ask for mail about a symbol",
-    description = "A mail with a link to confirm goes to the address, at most one in 10 minutes and 3 a day. The answer is \
-        the same whether the address is new, known or suppressed.",
+    description = "A mail with a link to confirm goes to the address, at most one in 10 minutes and 3 a day; what has to wait \
+        goes out later. The link shows and confirms all that was asked for the address. The answer is the same whether the \
+        address is new, known or suppressed.",
     request_body(content = SignUpIn, content_type = "application/json"),
     responses(
         (status = 201, description = "Taken", body = SubscribedOut),
@@ -96,6 +97,7 @@ pub(crate) struct Wanted {
         (status = 415, description = "The body is not sent as `application/json`"),
         (status = 422),
         (status = 429),
+        (status = 503, description = "Too many sign-ups wait for their mail already, or the store does not answer now"),
     ),
 )]
 pub(crate) async fn subscribe(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
@@ -213,6 +215,7 @@ impl Api {
         let inner = &*self.0;
         inner.sign_ups.check(client)?;
         inner.sign_ups_per_hour.check(client)?;
+        inner.wide_sign_ups_per_hour.check(client)?;
         let (id, nonce) = (SubscriptionId::from_random(random()?), random()?);
         let sign_up = SignUp {
             id,
@@ -225,9 +228,17 @@ impl Api {
             hashes: inner.tokens.hashes(id, &nonce),
             confirm: inner.config.confirm,
         };
-        let mailed = inner.store.subscribe(&sign_up, inner.config.sign_up, inner.clock.now()).await?;
-        if mailed {
-            inner.metrics.confirmation_owed();
+        if let SignedUp::Full(full) =
+            inner.store.subscribe(&sign_up, inner.config.sign_up, inner.clock.now()).await?
+        {
+            inner.metrics.sign_up_refused();
+            tracing::warn!("a sign-up was refused: too many wait for their confirmation already");
+            let wait = full.retry_after.unsigned_abs();
+            let detail = format!(
+                "more sign-ups wait for their confirmation than can be taken: try again in {} s",
+                wait.as_secs()
+            );
+            return Err(Problem::unavailable("too_many_waiting", detail, wait));
         }
         inner.config.outbox_hint.notify_one();
         Ok(if inner.config.confirm { "pending" } else { "active" })

@@ -228,9 +228,10 @@ struct ChangeIn {
     tag = "subscriptions",
     operation_id = "createSubscription",
     summary = "Ask for alerts by mail or webhook",
-    description = "A message with a link to confirm goes to the receiver, at most one in 10 minutes and 3 a day: a mail, or \
-        for a webhook a request of the type `subscription.confirmation` (for Slack, Discord and ntfy a post with the link). \
-        It alone holds the subscription's id and the token to manage it. The answer is the same whether the receiver is new, \
+    description = "A message with a link to confirm goes to the receiver, at most one in 10 minutes and 3 a day; what has to \
+        wait goes out later. It is a mail, or for a webhook a request of the type `subscription.confirmation` (for Slack, \
+        Discord and ntfy a post with the link). The link shows and confirms all that was asked for the receiver; the message \
+        alone holds the subscription's id and the token to manage it. The answer is the same whether the receiver is new, \
         known or suppressed.",
     request_body(content = SubscriptionIn, content_type = "application/json"),
     responses(
@@ -241,6 +242,7 @@ struct ChangeIn {
         (status = 415, description = "The body is not sent as `application/json`"),
         (status = 422),
         (status = 429),
+        (status = 503, description = "Too many sign-ups wait for their message already, or the store does not answer now"),
     ),
 )]
 pub(crate) async fn create(State(api): State<Api>, request: Request) -> Result<Response, Problem> {

@@ -1,5 +1,6 @@
 //! How a subscriber is reached: by mail, or by a webhook at an address of theirs.
 
+use crate::mailbox::{self, Destination};
 use crate::subscription::EmailAddress;
 use std::fmt;
 use std::str::FromStr;
@@ -32,12 +33,12 @@ impl Channel {
         }
     }
 
-    /// What counts as "the same receiver" in throttles: the mailbox without its tag
-    /// ([`EmailAddress::mailbox_key`]), the URL without its query. Not the identity of a recipient.
-    pub fn throttle_key(&self) -> String {
+    /// What throttles count a message by: the mailbox or endpoint, and whose server it is. Not the identity of a
+    /// recipient.
+    pub fn destination(&self) -> Destination {
         match self {
-            Self::Email(address) => address.mailbox_key(),
-            Self::Webhook(webhook) => webhook.url.endpoint(),
+            Self::Email(address) => mailbox::of_address(address),
+            Self::Webhook(webhook) => mailbox::of_endpoint(webhook.url.endpoint(), webhook.url.host()),
         }
     }
 }
@@ -304,11 +305,14 @@ mod tests {
         let one = webhook("https://Example.com/hook?a=1");
         assert_eq!(one.key(), "https://example.com/hook?a=1");
         assert_ne!(one.key(), webhook("https://example.com/hook?a=2").key());
-        assert_eq!(one.throttle_key(), webhook("https://example.com/hook?a=2").throttle_key());
-        assert_ne!(one.throttle_key(), webhook("https://example.com/other").throttle_key());
+        assert_eq!(one.destination(), webhook("https://example.com/hook?a=2").destination());
+        assert_ne!(one.destination(), webhook("https://example.com/other").destination());
 
         let mail = Channel::Email("Ada+x@Example.com".parse().unwrap());
-        assert_eq!((mail.key(), mail.throttle_key()), ("ada+x@example.com".into(), "ada@example.com".into()));
+        assert_eq!(
+            (mail.key(), mail.destination().mailbox),
+            ("ada+x@example.com".into(), "ada@example.com".into())
+        );
         assert_eq!((mail.kind(), one.kind()), (ChannelKind::Email, ChannelKind::Webhook));
     }
 

@@ -24,20 +24,6 @@ impl EmailAddress {
         self.0.to_ascii_lowercase()
     }
 
-    /// The key without a `+tag` at the end of its local part: what counts as "the same mailbox" in throttles,
-    /// since most servers put `ada+1@example.com` and `ada+2@example.com` into one. Not the identity of a
-    /// subscriber, and nowhere to write to.
-    pub fn mailbox_key(&self) -> String {
-        let key = self.key();
-        match key.split_once('@') {
-            Some((local, domain)) => match local.split_once('+') {
-                Some((mailbox, _)) if !mailbox.is_empty() => format!("{mailbox}@{domain}"),
-                _ => key,
-            },
-            None => key,
-        }
-    }
-
     /// The part after the `@`.
     pub fn domain(&self) -> &str {
         self.0.rsplit_once('@').map_or("", |(_, domain)| domain)
@@ -252,23 +238,6 @@ mod tests {
         let long = format!("a@{}.com", vec!["b".repeat(60); 5].join("."));
         assert!(long_local.parse::<EmailAddress>().is_err());
         assert!(long.parse::<EmailAddress>().is_err());
-    }
-
-    #[test]
-    fn a_mailbox_is_known_without_its_tag() {
-        for (text, mailbox) in [
-            ("Ada@Example.com", "ada@example.com"),
-            ("ada+news@example.com", "ada@example.com"),
-            ("ADA+a+b@example.com", "ada@example.com"),
-            ("ada+@example.com", "ada@example.com"),
-            ("a.da+x.y@example.com", "a.da@example.com"),
-            // Without a name before it, the sign is the name.
-            ("+ada@example.com", "+ada@example.com"),
-        ] {
-            let address: EmailAddress = text.parse().unwrap();
-            assert_eq!(address.mailbox_key(), mailbox);
-            assert_eq!(address.key(), text.to_lowercase(), "the address keeps its tag");
-        }
     }
 
     #[test]

@@ -79,9 +79,15 @@ macro_rules! store_conformance {
             a_sign_up_for_the_same_wish_keeps_the_first_subscription
             signing_up_after_unsubscribing_makes_a_new_subscription
             one_address_is_written_to_once_in_ten_minutes
-            one_address_is_written_to_three_times_a_day
-            one_mailbox_is_throttled_under_all_its_tags
-            all_addresses_together_have_a_limit
+            one_address_is_written_to_three_times_a_day_and_again_the_next
+            one_mailbox_is_throttled_under_all_its_spellings
+            a_domain_uses_up_its_share_and_no_more
+            all_addresses_together_have_a_limit_and_all_have_their_turn
+            too_many_that_wait_are_refused_and_nothing_of_them_is_kept
+            what_is_pending_of_a_recipient_is_confirmed_together
+            what_was_confirmed_meanwhile_is_not_asked_again
+            each_subscription_by_webhook_is_told_its_own_secret
+            what_waits_is_not_forgotten_and_ends_with_its_recipient
             three_refusals_in_a_row_suppress_an_address_for_a_month
             only_refusals_in_a_row_suppress_an_address
             a_receiver_that_is_gone_ends_its_subscription_only
@@ -144,7 +150,8 @@ macro_rules! store_conformance {
     };
 }
 
-type Shared = Arc<dyn Store>;
+/// A store under test.
+pub type Shared = Arc<dyn Store>;
 
 /// 2025-01-31T20:59:00Z: inside a session.
 pub const MINUTE: Minute = Minute::from_index(28_971_419);
@@ -239,8 +246,13 @@ pub fn sign_up(n: u16, receiver: &str, name: &str) -> SignUp {
 }
 
 /// Limits that limit nothing.
-pub const UNLIMITED: SignUpLimits =
-    SignUpLimits { address_gap_seconds: 0, address_per_day: u32::MAX, total_per_hour: u32::MAX };
+pub const UNLIMITED: SignUpLimits = SignUpLimits {
+    address_gap_seconds: 0,
+    address_per_day: u32::MAX,
+    domain_per_hour: u32::MAX,
+    provider_per_hour: u32::MAX,
+    total_per_hour: u32::MAX,
+};
 
 /// A budget that nobody uses up.
 pub const PLENTY: Budget = Budget { messages: u32::MAX, per_seconds: 3600 };
@@ -260,10 +272,24 @@ pub fn feed_status(mode: FeedMode, clock: Timestamp) -> FeedStatus {
     }
 }
 
+/// Signs up and has it taken in. Whether a message that asks to confirm came to be owed.
+pub async fn ask(store: &Shared, sign_up: &SignUp, limits: SignUpLimits, now: Timestamp) -> bool {
+    assert_eq!(store.subscribe(sign_up, limits, now).await.unwrap(), SignedUp::Taken);
+    store.take_in(limits, now).await.unwrap().confirmations > 0
+}
+
+/// Confirms all there is, which is one.
+async fn confirmed(store: &Shared, sign_up: &SignUp, now: Timestamp) -> Subscription {
+    let confirmed = store.confirm(&sign_up.hashes.confirm, &Choice::Everything, now).await.unwrap();
+    let Confirmed::Settled { mut activated, declined } = confirmed else { panic!("{confirmed:?}") };
+    assert_eq!((activated.len(), declined.len()), (1, 0));
+    activated.remove(0)
+}
+
 /// Subscribes and is active from `now` on, without a mail being owed.
 async fn subscribed(store: &Shared, n: u16, name: &str, now: Timestamp) -> SignUp {
     let sign_up = SignUp { confirm: false, ..sign_up(n, &format!("s{n}@example.com"), name) };
-    assert!(!store.subscribe(&sign_up, UNLIMITED, now).await.unwrap());
+    assert!(!ask(&store, &sign_up, UNLIMITED, now).await);
     sign_up
 }
 
@@ -416,8 +442,8 @@ pub async fn an_alert_comes_with_a_delivery_for_every_subscription_it_concerns(s
     subscribed(&store, 3, "AAPL", now).await;
     let other_metric =
         SignUp { metric: Metric::Price, confirm: false, ..sign_up(4, "s4@example.com", "TSLA") };
-    store.subscribe(&other_metric, UNLIMITED, now).await.unwrap();
-    store.subscribe(&sign_up(5, "s5@example.com", "TSLA"), UNLIMITED, now).await.unwrap();
+    ask(&store, &other_metric, UNLIMITED, now).await;
+    ask(&store, &sign_up(5, "s5@example.com", "TSLA"), UNLIMITED, now).await;
     subscribed(&store, 6, "TSLA", MINUTE.start() + SignedDuration::from_secs(1)).await;
     let ended = subscribed(&store, 7, "TSLA", now).await;
     store.unsubscribe(&ended.hashes.unsubscribe, false, now).await.unwrap().unwrap();
@@ -540,20 +566,20 @@ pub async fn alerts_come_back_with_any_rule_and_evidence(store: Shared) {
 pub async fn an_alert_concerns_only_subscriptions_of_its_own_rule(store: Shared) {
     let house = subscribed(&store, 1, "TSLA", at(-3600)).await;
     let own = SignUp { rule: own_rule(), confirm: false, ..sign_up(2, "s1@example.com", "TSLA") };
-    store.subscribe(&own, UNLIMITED, at(-3600)).await.unwrap();
+    ask(&store, &own, UNLIMITED, at(-3600)).await;
     let other = SignUp {
         rule: "zscore z=5".parse().unwrap(),
         confirm: false,
         ..sign_up(3, "s1@example.com", "TSLA")
     };
-    store.subscribe(&other, UNLIMITED, at(-3600)).await.unwrap();
+    ask(&store, &other, UNLIMITED, at(-3600)).await;
     // The same settings written differently are the same wish.
     let again = SignUp {
         rule: "v1 zscore window=30m z=4.0".parse().unwrap(),
         confirm: false,
         ..sign_up(4, "s1@example.com", "TSLA")
     };
-    store.subscribe(&again, UNLIMITED, at(-3600)).await.unwrap();
+    ask(&store, &again, UNLIMITED, at(-3600)).await;
     assert_eq!(status(&store, &again).await, None);
 
     for (rule, to) in [(RuleName::House, &house), (own_rule(), &own)] {
@@ -711,7 +737,7 @@ pub async fn releasing_leases_makes_deliveries_due_at_once(store: Shared) {
 
 pub async fn one_dead_receiver_does_not_block_the_others(store: Shared) {
     let dead = SignUp { confirm: false, ..sign_up(1, "dead@example.com", "TSLA") };
-    store.subscribe(&dead, UNLIMITED, at(-3600)).await.unwrap();
+    ask(&store, &dead, UNLIMITED, at(-3600)).await;
     subscribed(&store, 2, "AAPL", at(-3600)).await;
     subscribed(&store, 3, "AAPL", at(-3600)).await;
     let queue = (0..10_000).map(|n| AlertChange::Raised(alert("TSLA", MINUTE.plus(n))));
@@ -740,7 +766,7 @@ async fn quiet(store: &Shared) -> (Vec<SignUp>, Timestamp) {
     for (n, name) in [(1, "TSLA"), (2, "AAPL")] {
         let one =
             SignUp { confirm: false, quiet: Some(hours.clone()), ..sign_up(n, "ada@example.com", name) };
-        store.subscribe(&one, UNLIMITED, at(-3600)).await.unwrap();
+        ask(&store, &one, UNLIMITED, at(-3600)).await;
         asked.push(one);
     }
     (asked, end)
@@ -1164,7 +1190,7 @@ pub async fn a_retracted_alert_is_never_raised_again(store: Shared) {
 
 pub async fn a_sign_up_owes_a_confirmation_and_confirming_activates(store: Shared) {
     let sign_up = sign_up(1, "Ada@Example.com", "TSLA");
-    assert!(store.subscribe(&sign_up, SignUpLimits::default(), at(0)).await.unwrap());
+    assert!(ask(&store, &sign_up, SignUpLimits::default(), at(0)).await);
     assert_eq!(status(&store, &sign_up).await, Some(SubscriptionStatus::Pending));
     let mail = claim_one(&store, at(1)).await;
     assert_eq!(mail.kind, DeliveryKind::Confirmation);
@@ -1174,9 +1200,7 @@ pub async fn a_sign_up_owes_a_confirmation_and_confirming_activates(store: Share
     assert_eq!(mail.subscription.channel, sign_up.channel);
     assert_eq!(mail.subscription.status, SubscriptionStatus::Pending);
     assert_eq!(mail.subscription.active_from, None);
-    let Confirmed::Activated(active) = store.confirm(&sign_up.hashes.confirm, at(60)).await.unwrap() else {
-        panic!("not activated");
-    };
+    let active = confirmed(&store, &sign_up, at(60)).await;
     assert_eq!(active.status, SubscriptionStatus::Active);
     assert_eq!(active.active_from, Minute::starting(at(60)));
     let found = store.subscription_of(Purpose::Manage, &sign_up.hashes.manage).await.unwrap();
@@ -1186,13 +1210,11 @@ pub async fn a_sign_up_owes_a_confirmation_and_confirming_activates(store: Share
 
 pub async fn confirming_again_changes_nothing(store: Shared) {
     let sign_up = sign_up(1, "ada@example.com", "TSLA");
-    store.subscribe(&sign_up, UNLIMITED, at(0)).await.unwrap();
-    let Confirmed::Activated(first) = store.confirm(&sign_up.hashes.confirm, at(60)).await.unwrap() else {
-        panic!("not activated");
-    };
+    ask(&store, &sign_up, UNLIMITED, at(0)).await;
+    let first = confirmed(&store, &sign_up, at(60)).await;
     for later in [61, 3600, 200_000] {
         assert_eq!(
-            store.confirm(&sign_up.hashes.confirm, at(later)).await.unwrap(),
+            store.confirm(&sign_up.hashes.confirm, &Choice::Everything, at(later)).await.unwrap(),
             Confirmed::AlreadyActive(first.clone())
         );
     }
@@ -1201,32 +1223,36 @@ pub async fn confirming_again_changes_nothing(store: Shared) {
 pub async fn a_confirmation_link_works_for_a_day(store: Shared) {
     let day = 24 * 60 * 60;
     let sign_up = sign_up(1, "ada@example.com", "TSLA");
-    store.subscribe(&sign_up, UNLIMITED, at(0)).await.unwrap();
-    let Confirmed::Expired(found) = store.confirm(&sign_up.hashes.confirm, at(day + 1)).await.unwrap() else {
+    ask(&store, &sign_up, UNLIMITED, at(0)).await;
+    let Confirmed::Expired(found) =
+        store.confirm(&sign_up.hashes.confirm, &Choice::Everything, at(day + 1)).await.unwrap()
+    else {
         panic!("not expired");
     };
     assert_eq!((found.id, found.status), (sign_up.id, SubscriptionStatus::Pending));
     // Asking again gives it another day.
-    assert!(store.subscribe(&sign_up, UNLIMITED, at(day + 2)).await.unwrap());
-    let confirmed = store.confirm(&sign_up.hashes.confirm, at(2 * day + 1)).await.unwrap();
-    assert!(matches!(confirmed, Confirmed::Activated(_)), "{confirmed:?}");
+    assert!(ask(&store, &sign_up, UNLIMITED, at(day + 2)).await);
+    assert_eq!(confirmed(&store, &sign_up, at(2 * day + 1)).await.id, sign_up.id);
 }
 
 pub async fn an_ended_subscription_cannot_be_confirmed(store: Shared) {
     let sign_up = sign_up(1, "ada@example.com", "TSLA");
-    store.subscribe(&sign_up, UNLIMITED, at(0)).await.unwrap();
+    ask(&store, &sign_up, UNLIMITED, at(0)).await;
     store.unsubscribe(&sign_up.hashes.unsubscribe, false, at(1)).await.unwrap().unwrap();
     assert_eq!(outbox(&store).await, (0, 0, 0, 0, 1));
-    let confirmed = store.confirm(&sign_up.hashes.confirm, at(2)).await.unwrap();
+    let confirmed = store.confirm(&sign_up.hashes.confirm, &Choice::Everything, at(2)).await.unwrap();
     assert!(matches!(confirmed, Confirmed::Ended(_)), "{confirmed:?}");
     assert_eq!(status(&store, &sign_up).await, Some(SubscriptionStatus::Unsubscribed));
 }
 
 pub async fn an_unknown_token_opens_nothing(store: Shared) {
     let known = sign_up(1, "ada@example.com", "TSLA");
-    store.subscribe(&known, UNLIMITED, at(0)).await.unwrap();
+    ask(&store, &known, UNLIMITED, at(0)).await;
     let stranger = sign_up(2, "eve@example.com", "TSLA").hashes;
-    assert_eq!(store.confirm(&stranger.confirm, at(1)).await.unwrap(), Confirmed::Unknown);
+    assert_eq!(
+        store.confirm(&stranger.confirm, &Choice::Everything, at(1)).await.unwrap(),
+        Confirmed::Unknown
+    );
     assert_eq!(store.unsubscribe(&stranger.unsubscribe, false, at(1)).await.unwrap(), None);
     assert_eq!(store.subscription_of(Purpose::Manage, &stranger.manage).await.unwrap(), None);
 }
@@ -1234,7 +1260,7 @@ pub async fn an_unknown_token_opens_nothing(store: Shared) {
 pub async fn each_token_opens_its_own_purpose(store: Shared) {
     let SignUp { id, hashes, .. } = {
         let sign_up = sign_up(1, "ada@example.com", "TSLA");
-        store.subscribe(&sign_up, UNLIMITED, at(0)).await.unwrap();
+        ask(&store, &sign_up, UNLIMITED, at(0)).await;
         sign_up
     };
     let tokens = [
@@ -1248,7 +1274,10 @@ pub async fn each_token_opens_its_own_purpose(store: Shared) {
             assert_eq!(found.map(|found| found.id), (purpose == of).then_some(id), "{purpose:?} by {of:?}");
         }
     }
-    assert_eq!(store.confirm(&hashes.unsubscribe, at(1)).await.unwrap(), Confirmed::Unknown);
+    assert_eq!(
+        store.confirm(&hashes.unsubscribe, &Choice::Everything, at(1)).await.unwrap(),
+        Confirmed::Unknown
+    );
     assert_eq!(store.unsubscribe(&hashes.manage, false, at(1)).await.unwrap(), None);
     let found = store.subscription_of(Purpose::Manage, &hashes.manage).await.unwrap().unwrap();
     assert_eq!(found.status, SubscriptionStatus::Pending);
@@ -1257,23 +1286,26 @@ pub async fn each_token_opens_its_own_purpose(store: Shared) {
 pub async fn a_sign_up_for_the_same_wish_keeps_the_first_subscription(store: Shared) {
     let first = sign_up(1, "Ada@example.com", "TSLA");
     let second = sign_up(2, "ada@EXAMPLE.com", "TSLA");
-    assert!(store.subscribe(&first, UNLIMITED, at(0)).await.unwrap());
+    assert!(ask(&store, &first, UNLIMITED, at(0)).await);
     // Pending: another mail, of the first subscription.
-    assert!(store.subscribe(&second, UNLIMITED, at(1)).await.unwrap());
+    assert!(ask(&store, &second, UNLIMITED, at(1)).await);
     assert_eq!(status(&store, &first).await, Some(SubscriptionStatus::Pending));
     assert_eq!(status(&store, &second).await, None);
-    assert_eq!(store.confirm(&second.hashes.confirm, at(2)).await.unwrap(), Confirmed::Unknown);
+    assert_eq!(
+        store.confirm(&second.hashes.confirm, &Choice::Everything, at(2)).await.unwrap(),
+        Confirmed::Unknown
+    );
     let mails: BTreeSet<DeliveryId> = claim_all(&store, at(2)).await.iter().map(|mail| mail.id).collect();
     let expected = [1, 2].map(|n| DeliveryId::of_confirmation(first.id, n));
     assert_eq!(mails, BTreeSet::from(expected));
     // Active: no mail.
-    store.confirm(&first.hashes.confirm, at(3)).await.unwrap();
-    assert!(!store.subscribe(&second, UNLIMITED, at(4)).await.unwrap());
+    store.confirm(&first.hashes.confirm, &Choice::Everything, at(3)).await.unwrap();
+    assert!(!ask(&store, &second, UNLIMITED, at(4)).await);
     assert_eq!(status(&store, &first).await, Some(SubscriptionStatus::Active));
     assert_eq!(status(&store, &second).await, None);
     // Another metric is another wish.
     let other = SignUp { metric: Metric::Price, ..second };
-    assert!(store.subscribe(&other, UNLIMITED, at(5)).await.unwrap());
+    assert!(ask(&store, &other, UNLIMITED, at(5)).await);
     let kept = store.subscription_of(Purpose::Manage, &other.hashes.manage).await.unwrap().unwrap();
     assert_eq!((kept.metric, kept.status), (Metric::Price, SubscriptionStatus::Pending));
     assert_eq!(status(&store, &first).await, Some(SubscriptionStatus::Active));
@@ -1281,93 +1313,263 @@ pub async fn a_sign_up_for_the_same_wish_keeps_the_first_subscription(store: Sha
 
 pub async fn signing_up_after_unsubscribing_makes_a_new_subscription(store: Shared) {
     let first = sign_up(1, "ada@example.com", "TSLA");
-    store.subscribe(&first, UNLIMITED, at(0)).await.unwrap();
+    ask(&store, &first, UNLIMITED, at(0)).await;
     store.unsubscribe(&first.hashes.unsubscribe, false, at(1)).await.unwrap().unwrap();
     let second = sign_up(2, "ada@example.com", "TSLA");
-    assert!(store.subscribe(&second, UNLIMITED, at(2)).await.unwrap());
-    let confirmed = store.confirm(&second.hashes.confirm, at(3)).await.unwrap();
-    assert!(matches!(confirmed, Confirmed::Activated(ref found) if found.id == second.id), "{confirmed:?}");
+    assert!(ask(&store, &second, UNLIMITED, at(2)).await);
+    assert_eq!(confirmed(&store, &second, at(3)).await.id, second.id);
     assert_eq!(status(&store, &first).await, Some(SubscriptionStatus::Unsubscribed));
     assert_eq!(status(&store, &second).await, Some(SubscriptionStatus::Active));
+}
+
+/// Takes in at `seconds`, and answers whom the messages go to that came to be owed, by the number of their sign-up.
+async fn turns(store: &Shared, limits: SignUpLimits, seconds: i64) -> Vec<u16> {
+    store.take_in(limits, at(seconds)).await.unwrap();
+    let owed = claim_all(store, at(seconds)).await;
+    let mut numbers: Vec<u16> = owed
+        .iter()
+        .map(|one| u16::from_be_bytes([one.subscription.nonce[0], one.subscription.nonce[1]]))
+        .collect();
+    for one in &owed {
+        assert_eq!(one.kind, DeliveryKind::Confirmation);
+        settle(store, one, Outcome::Sent, at(seconds)).await;
+    }
+    numbers.sort_unstable();
+    numbers
 }
 
 pub async fn one_address_is_written_to_once_in_ten_minutes(store: Shared) {
     let limits = SignUpLimits::default();
     let ask = async |n: u16, email: &str, name: &str, seconds: i64| {
-        store.subscribe(&sign_up(n, email, name), limits, at(seconds)).await.unwrap()
+        store.subscribe(&sign_up(n, email, name), limits, at(seconds)).await.unwrap();
+        turns(&store, limits, seconds).await
     };
-    assert!(ask(1, "ada@example.com", "TSLA", 0).await);
-    assert!(!ask(2, "ada@example.com", "TSLA", 1).await, "the same wish");
-    assert!(!ask(3, "ADA@example.com", "AAPL", 599).await, "the same address, another wish");
-    assert!(ask(4, "bob@example.com", "AAPL", 599).await, "another address");
-    assert!(ask(5, "ada@example.com", "AAPL", 600).await, "ten minutes later");
-    // What was throttled is kept all the same, and its mail comes when asked for again.
-    assert_eq!(
-        status(&store, &sign_up(3, "ADA@example.com", "AAPL")).await,
-        Some(SubscriptionStatus::Pending)
-    );
-    let third = sign_up(3, "ADA@example.com", "AAPL");
-    let confirmed = store.confirm(&third.hashes.confirm, at(700)).await.unwrap();
-    assert!(matches!(confirmed, Confirmed::Activated(_)));
+    assert_eq!(ask(1, "ada@example.com", "TSLA", 0).await, [1]);
+    assert!(ask(2, "ada@example.com", "TSLA", 1).await.is_empty(), "the same wish");
+    assert!(ask(3, "ADA@example.com", "AAPL", 598).await.is_empty(), "the same address, another wish");
+    assert_eq!(ask(4, "bob@example.com", "AAPL", 599).await, [4], "another address");
+    // What was held back comes when it may, once, about the newest.
+    assert_eq!(turns(&store, limits, 600).await, [3]);
+    assert!(turns(&store, limits, 1200).await.is_empty());
 }
 
-pub async fn one_address_is_written_to_three_times_a_day(store: Shared) {
-    let day = 24 * 60 * 60;
-    let ask = async |seconds: i64| {
-        let sign_up = sign_up(1, "ada@example.com", "TSLA");
-        store.subscribe(&sign_up, SignUpLimits::default(), at(seconds)).await.unwrap()
-    };
-    for (seconds, expected) in [
-        (0, true),
-        (600, true),
-        (1200, true),
-        (1800, false),
-        (day - 1, false),
-        (day, true),
-        (day + 599, false),
-    ] {
-        assert_eq!(ask(seconds).await, expected, "after {seconds} s");
-    }
-    // Mails that were sent or cancelled count as well as waiting ones.
-    for mail in claim_all(&store, at(1201)).await {
-        settle(&store, &mail, Outcome::Sent, at(1202)).await;
-    }
-    assert!(!ask(day + 599).await);
-}
-
-pub async fn one_mailbox_is_throttled_under_all_its_tags(store: Shared) {
+pub async fn one_address_is_written_to_three_times_a_day_and_again_the_next(store: Shared) {
     let limits = SignUpLimits::default();
-    let ask = async |n: u16, email: &str, seconds: i64| {
-        store.subscribe(&sign_up(n, email, "TSLA"), limits, at(seconds)).await.unwrap()
-    };
-    assert!(ask(1, "ada+1@example.com", 0).await);
-    for (n, email) in [(2, "ada+2@example.com"), (3, "ADA@example.com"), (4, "ada+@example.com")] {
-        assert!(!ask(n, email, 1).await, "{email}");
+    for (n, seconds) in [(1, 0), (2, 600), (3, 1200)] {
+        assert!(ask(&store, &sign_up(n, "ada@example.com", &format!("S{n}")), limits, at(seconds)).await);
     }
-    assert!(ask(5, "ada+1@example.org", 1).await, "another server");
-    assert!(ask(6, "adam+1@example.com", 1).await, "another name");
-    assert!(ask(2, "ada+2@example.com", 600).await);
-    assert!(ask(3, "ADA@example.com", 1200).await);
-    assert!(!ask(7, "ada+7@example.com", 1800).await, "three in a day");
-    // Each spelling is a subscription of its own all the same.
-    for n in [1, 2, 3, 4, 7] {
-        let confirmed = store.confirm(&sign_up(n, "x@example.com", "TSLA").hashes.confirm, at(1801)).await;
-        assert!(matches!(confirmed.unwrap(), Confirmed::Activated(_)), "number {n}");
+    // Whatever became of the three.
+    assert_eq!(turns(&store, limits, 1201).await, [1, 2, 3]);
+    assert!(!ask(&store, &sign_up(4, "ada@example.com", "S4"), limits, at(1800)).await);
+    assert!(!ask(&store, &sign_up(5, "ada@example.com", "S5"), limits, at(DAY - 1)).await);
+    // What waited so long can still be confirmed for a day.
+    assert_eq!(turns(&store, limits, DAY).await, [5]);
+    let link =
+        store.confirmable(&sign_up(5, "x@example.com", "S5").hashes.confirm, at(2 * DAY - 1)).await.unwrap();
+    let asked: Vec<Symbol> = link.unwrap().asked.iter().map(|one| one.symbol).collect();
+    assert_eq!(asked, ["S5", "S4", "S3", "S2", "S1"].map(symbol), "all of it, the newest first");
+}
+
+pub async fn one_mailbox_is_throttled_under_all_its_spellings(store: Shared) {
+    let limits = SignUpLimits::default();
+    let asked: Vec<SignUp> = (1..)
+        .zip(["ada.love@gmail.com", "adalove@gmail.com", "a.dalove+x@googlemail.com", "ADALOVE@gmail.com"])
+        .map(|(n, email)| sign_up(n, email, "TSLA"))
+        .collect();
+    for one in &asked {
+        assert_eq!(store.subscribe(one, limits, at(0)).await.unwrap(), SignedUp::Taken);
+    }
+    let mut sent = Vec::new();
+    for seconds in [0, 1, 600, 1200, 1800, DAY - 1, DAY] {
+        sent.push(turns(&store, limits, seconds).await.len());
+    }
+    // Two of the four are one address: three messages.
+    assert_eq!(sent, [1, 0, 1, 1, 0, 0, 0]);
+    // Each spelling is a recipient of its own all the same.
+    for one in &asked[..3] {
+        assert_eq!(confirmed(&store, one, at(DAY - 1)).await.id, one.id);
     }
 }
 
-pub async fn all_addresses_together_have_a_limit(store: Shared) {
-    let limits = SignUpLimits { total_per_hour: 5, ..SignUpLimits::default() };
-    let ask = async |n: u16, seconds: i64| {
-        let sign_up = sign_up(n, &format!("s{n}@example.com"), "TSLA");
-        store.subscribe(&sign_up, limits, at(seconds)).await.unwrap()
-    };
+pub async fn a_domain_uses_up_its_share_and_no_more(store: Shared) {
+    let limits = SignUpLimits { domain_per_hour: 4, total_per_hour: 20, ..SignUpLimits::default() };
     for n in 0..10 {
-        assert_eq!(ask(n, i64::from(n)).await, n < 5, "number {n}");
+        let one = sign_up(n, &format!("s{n}@a{n}.example.com"), "TSLA");
+        assert_eq!(store.subscribe(&one, limits, at(0)).await.unwrap(), SignedUp::Taken);
     }
-    assert!(!ask(20, 3599).await);
-    assert!(ask(21, 3600).await, "the first is an hour old");
-    assert!(!ask(22, 3600).await);
+    assert_eq!(turns(&store, limits, 0).await.len(), 2, "half of an hour's at once");
+    for n in 10..15 {
+        assert!(ask(&store, &sign_up(n, &format!("s{n}@d{n}.example"), "TSLA"), limits, at(1)).await);
+    }
+    assert_eq!(turns(&store, limits, 2).await.len(), 5);
+    let mut rest = 0;
+    for minute in 1..=5 * 60 {
+        rest += turns(&store, limits, 60 * minute).await.len();
+    }
+    assert_eq!(rest, 8, "nobody is forgotten");
+}
+
+pub async fn all_addresses_together_have_a_limit_and_all_have_their_turn(store: Shared) {
+    let limits = SignUpLimits { total_per_hour: 10, ..SignUpLimits::default() };
+    for n in 0..30 {
+        let one = sign_up(n, &format!("s{n}@d{n}.example"), "TSLA");
+        assert_eq!(store.subscribe(&one, limits, at(0)).await.unwrap(), SignedUp::Taken);
+    }
+    let mut sent: Vec<(i64, u16)> = Vec::new();
+    for minute in 0..=6 * 60 {
+        let numbers = turns(&store, limits, 60 * minute).await;
+        sent.extend(numbers.into_iter().map(|n| (minute, n)));
+        if minute == 30 {
+            // Who comes late does not wait for all the others.
+            let late = sign_up(99, "late@late.example", "TSLA");
+            store.subscribe(&late, limits, at(60 * minute)).await.unwrap();
+        }
+    }
+    let numbers: BTreeSet<u16> = sent.iter().map(|(_, n)| *n).collect();
+    assert_eq!((sent.len(), numbers.len()), (31, 31));
+    assert!(sent.iter().all(|(minute, _)| {
+        sent.iter().filter(|(other, _)| (*minute..minute + 60).contains(other)).count() <= 10
+    }));
+    let late = sent.iter().find(|(_, n)| *n == 99).unwrap().0;
+    assert!(late <= 30 + 2 * 12, "{sent:?}");
+}
+
+pub async fn too_many_that_wait_are_refused_and_nothing_of_them_is_kept(store: Shared) {
+    // Fifty hours' messages may wait.
+    let limits = SignUpLimits { domain_per_hour: 1, total_per_hour: 2, ..SignUpLimits::default() };
+    let asked = |n: u16, domain: &str| sign_up(n, &format!("s{n}@{domain}"), "TSLA");
+    let second = |n: u16| at(i64::from(n));
+    for n in 0..50 {
+        let taken = store.subscribe(&asked(n, "example.com"), limits, second(n)).await.unwrap();
+        assert_eq!(taken, SignedUp::Taken);
+    }
+    let refused = asked(50, "example.com");
+    let SignedUp::Full(full) = store.subscribe(&refused, limits, second(50)).await.unwrap() else {
+        panic!("taken");
+    };
+    assert!(full.retry_after.is_positive());
+    // Others have places, evenly. Taken in or not, they wait.
+    store.take_in(limits, second(50)).await.unwrap();
+    assert_eq!(status(&store, &refused).await, None);
+    let mut taken = 0;
+    for n in 51..200 {
+        let other = asked(n, &format!("d{n}.example"));
+        let answer = store.subscribe(&other, limits, second(50 + n)).await.unwrap();
+        taken += u16::from(answer == SignedUp::Taken);
+        store.take_in(limits, second(50 + n)).await.unwrap();
+    }
+    assert!((50..60).contains(&taken), "{taken}");
+    // Who need not be told anything needs no place.
+    let open = SignUp { confirm: false, ..asked(500, "example.com") };
+    assert_eq!(store.subscribe(&open, limits, at(300)).await.unwrap(), SignedUp::Taken);
+}
+
+pub async fn what_is_pending_of_a_recipient_is_confirmed_together(store: Shared) {
+    let limits = SignUpLimits::default();
+    let first = sign_up(1, "ada@example.com", "TSLA");
+    assert!(ask(&store, &first, limits, at(0)).await);
+    let later: Vec<SignUp> =
+        (2..).zip(["AAPL", "MSFT", "NVDA"]).map(|(n, name)| sign_up(n, "Ada@example.com", name)).collect();
+    for one in &later {
+        assert!(!ask(&store, one, limits, at(60)).await);
+    }
+    ask(&store, &sign_up(9, "ada+x@example.com", "AMZN"), limits, at(60)).await;
+    let shown = async |seconds: i64| {
+        let link = store.confirmable(&first.hashes.confirm, at(seconds)).await.unwrap().unwrap();
+        assert_eq!(link.of.id, first.id);
+        link.asked.iter().map(|one| one.id).collect::<BTreeSet<_>>()
+    };
+    let all = [first.id, later[0].id, later[1].id, later[2].id];
+    assert_eq!(shown(61).await, BTreeSet::from(all));
+    // One is ticked, one not, one was not shown: it came after the page.
+    let choice = Choice::Ticked {
+        ticked: vec![later[0].id, sign_up(9, "x@example.com", "AMZN").id],
+        shown: vec![first.id, later[0].id, later[1].id],
+    };
+    let settled = store.confirm(&first.hashes.confirm, &choice, at(62)).await.unwrap();
+    let Confirmed::Settled { activated, declined } = settled else { panic!("{settled:?}") };
+    assert_eq!(activated.iter().map(|one| one.id).collect::<Vec<_>>(), [later[0].id]);
+    let declined: BTreeSet<_> = declined.iter().map(|one| one.id).collect();
+    assert_eq!(declined, BTreeSet::from([first.id, later[1].id]));
+    for (one, expected) in [
+        (&first, SubscriptionStatus::Unsubscribed),
+        (&later[0], SubscriptionStatus::Active),
+        (&later[1], SubscriptionStatus::Unsubscribed),
+        (&later[2], SubscriptionStatus::Pending),
+    ] {
+        assert_eq!(status(&store, one).await, Some(expected));
+    }
+    // The link goes on to show what is pending, for its day, though what it was made for has ended.
+    assert_eq!(shown(63).await, BTreeSet::from([later[2].id]));
+    assert_eq!(confirmed(&store, &first, at(64)).await.id, later[2].id);
+    let nothing = store.confirm(&first.hashes.confirm, &Choice::Everything, at(65)).await.unwrap();
+    assert!(matches!(nothing, Confirmed::Ended(ref of) if of.id == first.id), "{nothing:?}");
+    assert!(shown(DAY).await.is_empty());
+}
+
+pub async fn what_was_confirmed_meanwhile_is_not_asked_again(store: Shared) {
+    let limits = SignUpLimits::default();
+    let asked = |n: u16| sign_up(n, "ada@example.com", &format!("S{n}"));
+    assert!(ask(&store, &asked(1), limits, at(0)).await);
+    assert_eq!(turns(&store, limits, 0).await, [1]);
+    assert!(!ask(&store, &asked(2), limits, at(1)).await);
+    let confirmed = store.confirm(&asked(1).hashes.confirm, &Choice::Everything, at(2)).await.unwrap();
+    assert!(matches!(confirmed, Confirmed::Settled { ref activated, .. } if activated.len() == 2));
+    // Asked for after that: the link shows it, and its own comes in its turn, which is the only one.
+    assert!(!ask(&store, &asked(3), limits, at(550)).await);
+    let link = store.confirmable(&asked(1).hashes.confirm, at(551)).await.unwrap().unwrap();
+    assert_eq!(link.asked.iter().map(|one| one.id).collect::<Vec<_>>(), [asked(3).id]);
+    assert_eq!(turns(&store, limits, 600).await, [3]);
+    assert!(turns(&store, limits, 1300).await.is_empty());
+}
+
+pub async fn each_subscription_by_webhook_is_told_its_own_secret(store: Shared) {
+    let limits = SignUpLimits::default();
+    let asked: Vec<SignUp> = (1..)
+        .zip(["TSLA", "AAPL", "MSFT"])
+        .map(|(n, name)| sign_up(n, "https://example.com/hook", name))
+        .collect();
+    for one in &asked {
+        store.subscribe(one, limits, at(0)).await.unwrap();
+    }
+    let first = turns(&store, limits, 0).await;
+    assert_eq!(first.len(), 1);
+    // Confirmed together; who was not told is told at once.
+    let token = &asked[usize::from(first[0]) - 1].hashes.confirm;
+    let confirmed = store.confirm(token, &Choice::Everything, at(60)).await.unwrap();
+    assert!(matches!(confirmed, Confirmed::Settled { ref activated, .. } if activated.len() == 3));
+    let told = turns(&store, limits, 60).await;
+    assert_eq!(told.len(), 2);
+    assert_eq!(BTreeSet::from_iter(first.into_iter().chain(told)), BTreeSet::from([1, 2, 3]));
+    assert!(turns(&store, limits, 10 * DAY).await.is_empty());
+}
+
+pub async fn what_waits_is_not_forgotten_and_ends_with_its_recipient(store: Shared) {
+    let limits = SignUpLimits { total_per_hour: 2, ..SignUpLimits::default() };
+    for n in 0..4 {
+        ask(&store, &sign_up(n, &format!("s{n}@d{n}.example"), "TSLA"), limits, at(0)).await;
+    }
+    let waiting = async || {
+        let mut waiting = Vec::new();
+        for n in 0..4 {
+            if status(&store, &sign_up(n, "x@example.com", "TSLA")).await.is_some() {
+                waiting.push(n);
+            }
+        }
+        waiting
+    };
+    // Three days later, as after an outage of the worker: who was asked has lapsed, who was not has not.
+    forget(&store, 3 * DAY, 100).await;
+    assert_eq!(waiting().await.len(), 3);
+    let Some(&n) = waiting().await.first() else { panic!("nobody waits") };
+    store.erase(&format!("s{n}@d{n}.example")).await.unwrap();
+    assert_eq!(waiting().await.len(), 2);
+    // Noted down and not taken in: it is erased, and ends, like the rest.
+    let late = sign_up(9, "late@late.example", "TSLA");
+    store.subscribe(&late, limits, at(3 * DAY)).await.unwrap();
+    store.erase("late@late.example").await.unwrap();
+    assert_eq!(turns(&store, limits, 3 * DAY).await.len(), 1);
+    assert_eq!(status(&store, &late).await, None);
 }
 
 /// Has an alert of the `n`-th minute end for one receiver, if it comes to be owed to it at all.
@@ -1386,10 +1588,10 @@ pub async fn three_refusals_in_a_row_suppress_an_address_for_a_month(store: Shar
     // Of all its subscriptions together, whatever was sent: the third is a confirmation.
     let limits = SignUpLimits::default();
     let asked = SignUp { confirm: false, ..sign_up(1, "Ada@example.com", "TSLA") };
-    store.subscribe(&asked, limits, at(-3600)).await.unwrap();
+    ask(&store, &asked, limits, at(-3600)).await;
     assert!(answered(&store, 0, refused(), at(0)).await);
     assert!(answered(&store, 1, refused(), at(60)).await);
-    assert!(store.subscribe(&sign_up(2, "ada@EXAMPLE.com", "AAPL"), limits, at(70)).await.unwrap());
+    assert!(ask(&store, &sign_up(2, "ada@EXAMPLE.com", "AAPL"), limits, at(70)).await);
     store.commit(&alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus(2)))]), at(80)).await.unwrap();
     let mails = claim_all(&store, at(80)).await;
     let [waiting, mail] = &mails[..] else { panic!("{mails:?}") };
@@ -1404,7 +1606,7 @@ pub async fn three_refusals_in_a_row_suppress_an_address_for_a_month(store: Shar
     for seconds in [120, 29 * DAY, 30 * DAY + 81] {
         assert!(!answered(&store, 3 + seconds as i32 / 60, Outcome::Sent, at(seconds)).await);
         let asked = sign_up(3, "ada@example.com", "MSFT");
-        assert!(!store.subscribe(&asked, limits, at(seconds)).await.unwrap());
+        assert!(!ask(&store, &asked, limits, at(seconds)).await);
     }
     // A month later it is written to again; one more refusal is enough, one success is a new beginning.
     let month = 30 * DAY + 82;
@@ -1441,7 +1643,7 @@ pub async fn a_receiver_that_is_gone_ends_its_subscription_only(store: Shared) {
     let gone = SignUp { confirm: false, ..sign_up(1, hook, "TSLA") };
     let stays = SignUp { confirm: false, ..sign_up(2, hook, "AAPL") };
     for asked in [&gone, &stays] {
-        store.subscribe(asked, UNLIMITED, at(-3600)).await.unwrap();
+        ask(&store, asked, UNLIMITED, at(-3600)).await;
     }
     for message in claim_all(&store, at(-3600)).await {
         settle(&store, &message, Outcome::Sent, at(-3600)).await;
@@ -1468,10 +1670,10 @@ pub async fn a_receiver_that_is_gone_ends_its_subscription_only(store: Shared) {
     // It has ended like any other: not confirmed, not unsubscribed, but signed up for anew and forgotten in time.
     let ended = store.unsubscribe(&gone.hashes.unsubscribe, false, at(5)).await.unwrap().unwrap();
     assert_eq!(ended.status, SubscriptionStatus::Disabled);
-    let confirmed = store.confirm(&gone.hashes.confirm, at(5)).await.unwrap();
+    let confirmed = store.confirm(&gone.hashes.confirm, &Choice::Everything, at(5)).await.unwrap();
     assert!(matches!(confirmed, Confirmed::Ended(_)), "{confirmed:?}");
     let anew = SignUp { confirm: false, ..sign_up(3, hook, "TSLA") };
-    store.subscribe(&anew, UNLIMITED, at(6)).await.unwrap();
+    ask(&store, &anew, UNLIMITED, at(6)).await;
     assert_eq!(status(&store, &anew).await, Some(SubscriptionStatus::Active));
     forget(&store, 30 * DAY + 3, 100).await;
     assert_eq!(status(&store, &gone).await, None);
@@ -1496,7 +1698,7 @@ pub async fn a_webhook_is_subscribed_and_confirmed_like_an_address(store: Shared
         quiet: Some("22:00-07:00 Europe/Berlin".parse().unwrap()),
         ..sign_up(1, "https://Example.com/hook?key=1", "TSLA")
     };
-    assert!(store.subscribe(&asked, limits, at(0)).await.unwrap());
+    assert!(ask(&store, &asked, limits, at(0)).await);
     let message = claim_one(&store, at(1)).await;
     assert_eq!(
         (message.kind, message.id),
@@ -1505,10 +1707,8 @@ pub async fn a_webhook_is_subscribed_and_confirmed_like_an_address(store: Shared
     assert_eq!(message.subscription.channel, asked.channel);
     assert_eq!((message.subscription.rule, &message.subscription.quiet), (asked.rule, &asked.quiet));
     // Throttled by the URL without its query; known by the whole of it, in whatever words.
-    assert!(
-        !store.subscribe(&sign_up(2, "https://example.com/hook?key=2", "TSLA"), limits, at(2)).await.unwrap()
-    );
-    assert!(store.subscribe(&sign_up(3, "https://example.com/other", "TSLA"), limits, at(2)).await.unwrap());
+    assert!(!ask(&store, &sign_up(2, "https://example.com/hook?key=2", "TSLA"), limits, at(2)).await);
+    assert!(ask(&store, &sign_up(3, "https://example.com/other", "TSLA"), limits, at(2)).await);
     let Channel::Webhook(webhook) = asked.channel.clone() else { panic!("no webhook") };
     let same = SignUp {
         channel: Channel::Webhook(Webhook { format: WebhookFormat::Slack, ..webhook }),
@@ -1516,15 +1716,14 @@ pub async fn a_webhook_is_subscribed_and_confirmed_like_an_address(store: Shared
         hashes: sign_up(4, "x@example.com", "TSLA").hashes,
         ..asked.clone()
     };
-    store.subscribe(&same, limits, at(700)).await.unwrap();
+    ask(&store, &same, limits, at(3)).await;
     assert_eq!(status(&store, &same).await, None, "the same wish");
-    let confirmed = store.confirm(&asked.hashes.confirm, at(3)).await.unwrap();
-    assert!(matches!(confirmed, Confirmed::Activated(ref found) if found.channel == asked.channel));
+    assert_eq!(confirmed(&store, &asked, at(3)).await.channel, asked.channel);
 }
 
 pub async fn a_webhook_is_tried_for_a_day(store: Shared) {
     let asked = SignUp { confirm: false, ..sign_up(1, "https://example.com/hook", "TSLA") };
-    store.subscribe(&asked, UNLIMITED, at(-3600)).await.unwrap();
+    ask(&store, &asked, UNLIMITED, at(-3600)).await;
     store.commit(&alerts_of([AlertChange::Raised(alert("TSLA", MINUTE))]), at(0)).await.unwrap();
     let told = claim_all(&store, at(22 * 3600)).await.into_iter().find(|one| one.alert.is_some()).unwrap();
     assert_eq!(told.expires_at, at(DAY));
@@ -1534,17 +1733,17 @@ pub async fn a_webhook_is_tried_for_a_day(store: Shared) {
 
 pub async fn without_confirmation_a_subscription_is_active_at_once(store: Shared) {
     let pending = sign_up(1, "ada@example.com", "TSLA");
-    assert!(store.subscribe(&pending, UNLIMITED, at(0)).await.unwrap());
+    assert!(ask(&store, &pending, UNLIMITED, at(0)).await);
     let open = SignUp { confirm: false, ..sign_up(2, "bob@example.com", "TSLA") };
-    assert!(!store.subscribe(&open, UNLIMITED, at(0)).await.unwrap());
+    assert!(!ask(&store, &open, UNLIMITED, at(0)).await);
     let found = store.subscription_of(Purpose::Manage, &open.hashes.manage).await.unwrap().unwrap();
     assert_eq!((found.status, found.active_from), (SubscriptionStatus::Active, Some(MINUTE.plus(1))));
-    assert!(!store.subscribe(&open, UNLIMITED, at(1)).await.unwrap());
+    assert!(!ask(&store, &open, UNLIMITED, at(1)).await);
     assert_eq!(status(&store, &pending).await, Some(SubscriptionStatus::Pending));
     assert_eq!(status(&store, &open).await, Some(SubscriptionStatus::Active));
     // One that waited for its confirmation waits no longer.
     let open = SignUp { confirm: false, ..sign_up(3, "ada@example.com", "TSLA") };
-    assert!(!store.subscribe(&open, UNLIMITED, at(2)).await.unwrap());
+    assert!(!ask(&store, &open, UNLIMITED, at(2)).await);
     assert_eq!(status(&store, &pending).await, Some(SubscriptionStatus::Active));
     assert_eq!(status(&store, &open).await, None);
 }
@@ -1552,17 +1751,19 @@ pub async fn without_confirmation_a_subscription_is_active_at_once(store: Shared
 pub async fn an_active_webhook_is_owed_the_message_that_tells_its_secret(store: Shared) {
     let limits = SignUpLimits::default();
     let hook = SignUp { confirm: false, ..sign_up(1, "https://example.com/hook", "TSLA") };
-    assert!(store.subscribe(&hook, limits, at(0)).await.unwrap());
+    assert!(ask(&store, &hook, limits, at(0)).await);
     assert_eq!(status(&store, &hook).await, Some(SubscriptionStatus::Active));
     let message = claim_one(&store, at(1)).await;
     assert_eq!((message.kind, message.subscription.id), (DeliveryKind::Confirmation, hook.id));
     assert_eq!(message.subscription.status, SubscriptionStatus::Active);
     assert!(settle(&store, &message, Outcome::Sent, at(2)).await);
-    // Active: it knows. Another wish at once: throttled like any other.
-    assert!(!store.subscribe(&hook, limits, at(3000)).await.unwrap());
+    // Another wish at once: throttled like any other, and told in its turn.
     let other = SignUp { confirm: false, ..sign_up(2, "https://example.com/hook", "AAPL") };
-    assert!(!store.subscribe(&other, limits, at(3)).await.unwrap());
+    assert!(!ask(&store, &other, limits, at(3)).await);
     assert_eq!(status(&store, &other).await, Some(SubscriptionStatus::Active));
+    assert_eq!(turns(&store, limits, 600).await, [2]);
+    // Active: it knows.
+    assert!(!ask(&store, &hook, limits, at(3000)).await);
 }
 
 pub async fn one_of_a_recipients_subscriptions_ends_or_all_of_them(store: Shared) {
@@ -1578,7 +1779,7 @@ pub async fn one_of_a_recipients_subscriptions_ends_or_all_of_them(store: Shared
         .map(|(n, (receiver, name))| SignUp { confirm: n == 3, ..sign_up(n, receiver, name) })
         .collect();
     for one in &asked {
-        store.subscribe(one, UNLIMITED, at(-3600)).await.unwrap();
+        ask(&store, one, UNLIMITED, at(-3600)).await;
     }
     let raised = ["TSLA", "AAPL"].map(|name| AlertChange::Raised(alert(name, MINUTE)));
     assert_eq!(store.commit(&alerts_of(raised), at(0)).await.unwrap().deliveries, 4);
@@ -1634,7 +1835,7 @@ pub async fn a_changed_rule_is_told_of_instead(store: Shared) {
 pub async fn a_rule_that_is_subscribed_already_is_a_conflict(store: Shared) {
     let one = subscribed(&store, 1, "TSLA", at(0)).await;
     let other = SignUp { rule: own_rule(), ..sign_up(2, "S1@example.com", "TSLA") };
-    store.subscribe(&other, UNLIMITED, at(0)).await.unwrap();
+    ask(&store, &other, UNLIMITED, at(0)).await;
     let wanted = SubscriptionChange { rule: Some(own_rule()), rotate_secret: true, ..Default::default() };
     let before = store.subscription_of(Purpose::Manage, &one.hashes.manage).await.unwrap();
     assert_eq!(store.amend(&one.hashes.manage, &wanted, at(1)).await.unwrap(), Amended::Conflict);
@@ -1693,7 +1894,7 @@ pub async fn a_pause_cancels_what_is_owed_and_nothing_of_it_is_told_later(store:
 
 pub async fn a_pause_leaves_the_confirmation_and_what_is_under_way(store: Shared) {
     let asked = sign_up(7, "ada@example.com", "TSLA");
-    store.subscribe(&asked, UNLIMITED, at(0)).await.unwrap();
+    ask(&store, &asked, UNLIMITED, at(0)).await;
     amend(&store, &asked, pause(Some(at(600))), at(1)).await;
     assert_eq!(claim_one(&store, at(2)).await.kind, DeliveryKind::Confirmation);
 
@@ -1712,7 +1913,7 @@ pub async fn a_pause_leaves_the_confirmation_and_what_is_under_way(store: Shared
 
 pub async fn a_secret_is_rotated_generation_by_generation(store: Shared) {
     let asked = SignUp { confirm: false, ..sign_up(1, "https://example.com/hook", "TSLA") };
-    store.subscribe(&asked, UNLIMITED, at(0)).await.unwrap();
+    ask(&store, &asked, UNLIMITED, at(0)).await;
     for n in 1..4 {
         let change = SubscriptionChange { rotate_secret: true, ..Default::default() };
         let changed = amend(&store, &asked, change, at(i64::from(n))).await;
@@ -1755,14 +1956,14 @@ pub async fn what_own_rules_watch_is_told_with_its_version(store: Shared) {
         std::mem::replace(&mut version, watched.version) != watched.version
     };
     for one in &asked {
-        store.subscribe(one, UNLIMITED, at(0)).await.unwrap();
+        ask(&store, one, UNLIMITED, at(0)).await;
     }
     subscribed(&store, 5, "TSLA", at(0)).await;
     assert!(!look(&[]).await, "nobody has confirmed, and the house rule is no own one");
-    store.confirm(&asked[0].hashes.confirm, at(1)).await.unwrap();
+    store.confirm(&asked[0].hashes.confirm, &Choice::Everything, at(1)).await.unwrap();
     assert!(look(&[("TSLA", z)]).await);
     for one in &asked[1..] {
-        store.confirm(&one.hashes.confirm, at(1)).await.unwrap();
+        store.confirm(&one.hashes.confirm, &Choice::Everything, at(1)).await.unwrap();
     }
     assert!(look(&[("TSLA", z), ("TSLA", cross), ("AAPL", z)]).await);
     // What does not concern it.
@@ -1783,7 +1984,7 @@ pub async fn what_own_rules_watch_is_told_with_its_version(store: Shared) {
     store.erase("s2@example.com").await.unwrap();
     assert!(look(&[]).await);
     let active = SignUp { confirm: false, ..own(9, "TSLA", cross) };
-    store.subscribe(&active, UNLIMITED, at(7)).await.unwrap();
+    ask(&store, &active, UNLIMITED, at(7)).await;
     assert!(look(&[("TSLA", cross)]).await);
 }
 
@@ -1792,7 +1993,7 @@ pub async fn subscriptions_are_listed_in_pages(store: Shared) {
     for n in 0..12 {
         let receiver = ["ada@example.com", "https://example.com/hook", "bob@example.com"][usize::from(n) % 3];
         let one = sign_up(n, receiver, &format!("S{n}"));
-        store.subscribe(&one, UNLIMITED, at(0)).await.unwrap();
+        ask(&store, &one, UNLIMITED, at(0)).await;
         asked.push(one);
     }
     store.unsubscribe(&asked[0].hashes.unsubscribe, false, at(1)).await.unwrap();
@@ -1827,7 +2028,7 @@ pub async fn an_operator_disables_one_or_all_of_a_recipient(store: Shared) {
         })
         .collect();
     for one in &asked {
-        store.subscribe(one, UNLIMITED, at(-3600)).await.unwrap();
+        ask(&store, one, UNLIMITED, at(-3600)).await;
     }
     let raised = ["TSLA", "AAPL", "MSFT"].map(|name| AlertChange::Raised(alert(name, MINUTE)));
     assert_eq!(store.commit(&alerts_of(raised), at(0)).await.unwrap().deliveries, 4);
@@ -1849,7 +2050,7 @@ pub async fn an_operator_disables_one_or_all_of_a_recipient(store: Shared) {
 
 pub async fn erasing_a_recipient_leaves_nothing_of_it(store: Shared) {
     let ada = SignUp { confirm: false, ..sign_up(1, "Ada@example.com", "TSLA") };
-    store.subscribe(&ada, UNLIMITED, at(-3600)).await.unwrap();
+    ask(&store, &ada, UNLIMITED, at(-3600)).await;
     let other = subscribed(&store, 2, "AAPL", at(-3600)).await;
     for n in 0..3 {
         assert!(answered(&store, n, Outcome::Failed("550".to_owned()), at(60 * i64::from(n))).await);
@@ -1864,7 +2065,7 @@ pub async fn erasing_a_recipient_leaves_nothing_of_it(store: Shared) {
     assert_eq!(status(&store, &other).await, Some(SubscriptionStatus::Active));
     // Whoever was erased is a stranger, not somebody who is left alone.
     let again = sign_up(3, "ada@example.com", "TSLA");
-    assert!(store.subscribe(&again, SignUpLimits::default(), at(200)).await.unwrap());
+    assert!(ask(&store, &again, SignUpLimits::default(), at(200)).await);
     // What is under way is settled by nobody.
     let mail = claim_all(&store, at(201)).await.into_iter().find(|one| one.alert.is_none()).unwrap();
     store.erase("ada@example.com").await.unwrap();
@@ -1873,9 +2074,9 @@ pub async fn erasing_a_recipient_leaves_nothing_of_it(store: Shared) {
 
 pub async fn deliveries_are_listed_newest_first_with_their_reasons(store: Shared) {
     let ada = SignUp { confirm: false, ..sign_up(1, "Ada@example.com", "TSLA") };
-    store.subscribe(&ada, UNLIMITED, at(-3600)).await.unwrap();
+    ask(&store, &ada, UNLIMITED, at(-3600)).await;
     let bob = SignUp { confirm: false, ..sign_up(2, "https://example.com/hook", "AAPL") };
-    store.subscribe(&bob, UNLIMITED, at(-3600)).await.unwrap();
+    ask(&store, &bob, UNLIMITED, at(-3600)).await;
     let message = claim_one(&store, at(-3599)).await;
     settle(&store, &message, Outcome::Failed("404 for the webhook".to_owned()), at(-3598)).await;
     for n in 0..6 {
@@ -1984,7 +2185,7 @@ pub async fn nothing_is_owed_again_to_what_has_ended(store: Shared) {
     store.unsubscribe(&ended.hashes.unsubscribe, false, at(3)).await.unwrap();
     assert_eq!(store.replay(delivery.id, at(4)).await.unwrap(), Replayed::Ended);
     let gone = SignUp { confirm: false, ..sign_up(2, "https://example.com/hook", "TSLA") };
-    store.subscribe(&gone, UNLIMITED, at(5)).await.unwrap();
+    ask(&store, &gone, UNLIMITED, at(5)).await;
     let delivery = claim_one(&store, at(6)).await;
     settle(&store, &delivery, Outcome::Gone("410".to_owned()), at(7)).await;
     assert_eq!(store.replay(delivery.id, at(8)).await.unwrap(), Replayed::Ended);
@@ -2545,11 +2746,11 @@ async fn forget(store: &Shared, seconds: i64, limit: u32) -> u64 {
 pub async fn what_nobody_confirmed_is_forgotten(store: Shared) {
     let asked: Vec<SignUp> = (0..5).map(|n| sign_up(n, &format!("s{n}@example.com"), "TSLA")).collect();
     for sign_up in &asked {
-        store.subscribe(sign_up, UNLIMITED, at(0)).await.unwrap();
+        ask(&store, sign_up, UNLIMITED, at(0)).await;
     }
     // One confirms, one asks again later, one mail is sent.
-    store.confirm(&asked[0].hashes.confirm, at(1)).await.unwrap();
-    store.subscribe(&asked[1], UNLIMITED, at(10)).await.unwrap();
+    store.confirm(&asked[0].hashes.confirm, &Choice::Everything, at(1)).await.unwrap();
+    ask(&store, &asked[1], UNLIMITED, at(10)).await;
     let mail = store.claim(at(20), at(50), 1, PLENTY).await.unwrap().remove(0);
     settle(&store, &mail, Outcome::Sent, at(21)).await;
     assert_eq!(store.forget(at(2 * DAY), 0).await.unwrap(), 0);
@@ -2564,8 +2765,11 @@ pub async fn what_nobody_confirmed_is_forgotten(store: Shared) {
     let summary = store.outbox().await.unwrap();
     assert_eq!(summary.pending + summary.sent, 1, "the mail of the one that confirmed");
     // Whoever was forgotten is a stranger.
-    assert_eq!(store.confirm(&asked[1].hashes.confirm, at(9 * DAY)).await.unwrap(), Confirmed::Unknown);
-    assert!(store.subscribe(&asked[1], SignUpLimits::default(), at(9 * DAY)).await.unwrap());
+    assert_eq!(
+        store.confirm(&asked[1].hashes.confirm, &Choice::Everything, at(9 * DAY)).await.unwrap(),
+        Confirmed::Unknown
+    );
+    assert!(ask(&store, &asked[1], SignUpLimits::default(), at(9 * DAY)).await);
 }
 
 pub async fn what_has_ended_is_forgotten_after_a_month(store: Shared) {
@@ -2599,14 +2803,14 @@ pub async fn settled_deliveries_are_forgotten_after_ninety_days(store: Shared) {
 }
 
 pub async fn forgetting_does_not_widen_the_throttle(store: Shared) {
-    let ask = async |n: u16, seconds: i64| {
+    let ask_anew = async |n: u16, seconds: i64| {
         let sign_up = sign_up(n, "ada@example.com", &format!("S{n}"));
-        store.subscribe(&sign_up, SignUpLimits::default(), at(seconds)).await.unwrap()
+        ask(&store, &sign_up, SignUpLimits::default(), at(seconds)).await
     };
     let mut mails = Vec::new();
     for n in 0..400 {
         let seconds = i64::from(n) * 900;
-        if ask(n, seconds).await {
+        if ask_anew(n, seconds).await {
             mails.push(seconds);
         }
         forget(&store, seconds, 3).await;

@@ -11,6 +11,7 @@ mod sqlite;
 
 pub use error::StoreError;
 pub use qqq_core::alert::AlertChange;
+pub use qqq_core::signup::{Full, SignUpLimits};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -18,6 +19,8 @@ use qqq_core::channel::Channel;
 use qqq_core::delivery::{Delivery, DeliveryId, DeliveryKind, Lease, Outcome};
 use qqq_core::quiet::QuietHours;
 use qqq_core::rule::Rule;
+#[cfg(doc)]
+use qqq_core::signup::Throttle;
 use qqq_core::subscription::{Subscription, SubscriptionId};
 use qqq_core::token::{Purpose, TokenHash, TokenHashes};
 use qqq_core::{Alert, AlertId, Bar, FeedStatus, Metric, Minute, RuleName, Split, Statistics, Symbol};
@@ -391,34 +394,77 @@ pub struct SignUp {
     pub confirm: bool,
 }
 
-/// How many confirmations may go out. A recipient counts with all that reach the same receiver
-/// ([`Channel::throttle_key`]).
-#[derive(Clone, Copy, Debug)]
-pub struct SignUpLimits {
-    /// Seconds between two messages to one recipient.
-    pub address_gap_seconds: i64,
-    /// Messages to one recipient in 24 hours.
-    pub address_per_day: u32,
-    /// Messages in one hour, all recipients together.
-    pub total_per_hour: u32,
+/// How a sign-up was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignedUp {
+    /// It is kept.
+    Taken,
+    /// Too much waits already. Nothing was kept.
+    Full(Full),
 }
 
-impl Default for SignUpLimits {
-    fn default() -> Self {
-        Self { address_gap_seconds: 600, address_per_day: 3, total_per_hour: 200 }
+/// What taking in did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TakenIn {
+    /// So many sign-ups became subscriptions, or were of a wish that was known.
+    pub sign_ups: u64,
+    /// So many messages that ask to confirm came to be owed.
+    pub confirmations: u64,
+    /// There are more sign-ups to take in.
+    pub more: bool,
+}
+
+/// What a confirmation link opens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Confirmable {
+    /// The subscription it was made for.
+    pub of: Subscription,
+    /// Whether it is too old to confirm anything.
+    pub lapsed: bool,
+    /// What is pending of the same recipient (by its [`key`](Channel::key)), newest first: nothing where it has lapsed.
+    pub asked: Vec<Subscription>,
+}
+
+/// What of all that is pending is to be confirmed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// All of it.
+    Everything,
+    /// Of what was shown, this; the rest of what was shown is declined, and what was not shown is left alone.
+    Ticked {
+        /// To be confirmed.
+        ticked: Vec<SubscriptionId>,
+        /// What there was to choose from.
+        shown: Vec<SubscriptionId>,
+    },
+}
+
+impl Choice {
+    /// Whether a subscription is confirmed or declined; `None` where it is left alone.
+    pub fn about(&self, id: SubscriptionId) -> Option<bool> {
+        match self {
+            Self::Everything => Some(true),
+            Self::Ticked { ticked, .. } if ticked.contains(&id) => Some(true),
+            Self::Ticked { shown, .. } => shown.contains(&id).then_some(false),
+        }
     }
 }
 
 /// What a confirmation did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Confirmed {
-    /// The subscription is active now.
-    Activated(Subscription),
-    /// It was active before.
+    /// What was pending is active now, or was declined and has ended.
+    Settled {
+        /// Active now.
+        activated: Vec<Subscription>,
+        /// Ended.
+        declined: Vec<Subscription>,
+    },
+    /// Nothing is pending, and the subscription that the link was made for is active.
     AlreadyActive(Subscription),
     /// The link is too old; the subscription stays pending.
     Expired(Subscription),
-    /// It has ended since: a new sign-up is needed.
+    /// Nothing is pending, and the subscription that the link was made for has ended: a new sign-up is needed.
     Ended(Subscription),
     /// No subscription has this token.
     Unknown,
@@ -427,17 +473,27 @@ pub enum Confirmed {
 /// Subscriptions.
 #[async_trait]
 pub trait SubscriptionStore: Send + Sync {
-    /// Takes a sign-up. Where the same recipient (by its [`key`](Channel::key)), symbol, metric and rule is pending or
-    /// active, that subscription stays as it is and the new id is dropped; a pending one's confirmation deadline (24 h)
-    /// starts anew. Owes a confirmation unless `limits` forbid it or the recipient is suppressed: to whom must confirm, and
-    /// to every webhook, whose owner has nothing else that tells its id, token and secret. The answer (was one owed?) is for metrics only and must never reach the client. Nor may the time it takes: what is known already is
-    /// written and made durable like what is new.
+    /// Notes a sign-up down, to be [taken in](Self::take_in), unless too much waits already ([`SignUpLimits::admit`]).
+    /// Neither the answer nor the time it takes depends on what is known of the receiver. One that need not be confirmed
+    /// is taken in at once.
     async fn subscribe(
         &self,
         sign_up: &SignUp,
         limits: SignUpLimits,
         now: Timestamp,
-    ) -> Result<bool, StoreError>;
+    ) -> Result<SignedUp, StoreError>;
+
+    /// Takes in sign-ups in their order, some at a time. Where the same recipient (by its [`key`](Channel::key)), symbol,
+    /// metric and rule is pending or active, that subscription stays as it is and the new id is dropped; a pending one's
+    /// confirmation deadline (24 h) starts anew.
+    ///
+    /// For what is pending then, a message that asks to confirm waits, unless the recipient is suppressed: one for each
+    /// mail address, and one for each subscription by webhook, as it alone tells that one's id, token and secret, and is
+    /// owed where nothing has to be confirmed as well. Comes to owe those whose turn it is within `limits`
+    /// ([`Throttle`]), the oldest and the newest in turn. By mail it is about the newest that is pending; where nothing is
+    /// any more, it is dropped. What it is about, and what else is pending of the recipient, can be confirmed for another
+    /// 24 h.
+    async fn take_in(&self, limits: SignUpLimits, now: Timestamp) -> Result<TakenIn, StoreError>;
 
     /// Finds the subscription a token belongs to.
     async fn subscription_of(
@@ -446,9 +502,20 @@ pub trait SubscriptionStore: Send + Sync {
         token: &TokenHash,
     ) -> Result<Option<Subscription>, StoreError>;
 
-    /// Activates a pending subscription. It is told of bars that start at or after the activation: by the
-    /// wall clock on a live feed, by the feed's clock on a simulated or replayed one.
-    async fn confirm(&self, token: &TokenHash, now: Timestamp) -> Result<Confirmed, StoreError>;
+    /// What the link of a token opens: until it lapses, all that is pending of its recipient, whatever became of the
+    /// subscription it was made for.
+    async fn confirmable(&self, token: &TokenHash, now: Timestamp)
+    -> Result<Option<Confirmable>, StoreError>;
+
+    /// Activates what was chosen of what is [confirmable](Self::confirmable), and ends what was declined. What is active
+    /// is told of bars that start at or after the activation: by the wall clock on a live feed, by the feed's clock on a
+    /// simulated or replayed one. A webhook that became active and was not told its secret is owed the message that does.
+    async fn confirm(
+        &self,
+        token: &TokenHash,
+        choice: &Choice,
+        now: Timestamp,
+    ) -> Result<Confirmed, StoreError>;
 
     /// Ends a subscription, or with `all` every one of the same recipient (by its [`key`](Channel::key)), and cancels
     /// what is owed to them and not under way. What has ended stays as it is. Answers the one the token belongs to.

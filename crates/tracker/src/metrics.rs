@@ -8,7 +8,7 @@ use prometheus_client::registry::{Registry, Unit};
 use qqq_core::AlertChange;
 use qqq_core::delivery::{DeliveryKind, Outcome};
 use qqq_core::window::Arrival;
-use qqq_store::Batch;
+use qqq_store::{Batch, TakenIn};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ArrivalLabel {
@@ -37,6 +37,8 @@ pub struct Metrics {
     alerts: Family<ChangeLabel, Counter>,
     owed: Counter,
     attempts: Family<AttemptLabel, Counter>,
+    sign_ups: Counter,
+    confirmations: Counter,
     feed_clock: Gauge,
     feed_problem: Gauge,
     feed_changes: Counter,
@@ -58,6 +60,12 @@ impl Metrics {
             "delivery_attempts",
             "Attempts at deliveries, by how they ended",
             metrics.attempts.clone(),
+        );
+        registry.register("sign_ups", "Sign-ups taken in", metrics.sign_ups.clone());
+        registry.register(
+            "confirmations_owed",
+            "Messages that ask to confirm, once it was their turn",
+            metrics.confirmations.clone(),
         );
         registry.register_with_unit(
             "feed_clock",
@@ -128,6 +136,12 @@ impl Metrics {
             self.feed_clock.set(feed.clock.as_second());
             self.feed_problem.set(feed.problem.is_some().into());
         }
+    }
+
+    /// Sign-ups were taken in, and messages that ask to confirm had their turn.
+    pub fn taken_in(&self, taken: TakenIn) {
+        self.sign_ups.inc_by(taken.sign_ups);
+        self.confirmations.inc_by(taken.confirmations);
     }
 
     /// An attempt at a delivery ended.

@@ -193,8 +193,11 @@ impl SubscriptionStore for Faulty {
         sign_up: &SignUp,
         limits: SignUpLimits,
         now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<SignedUp, StoreError> {
         self.takes().await?.subscribe(sign_up, limits, now).await
+    }
+    async fn take_in(&self, limits: SignUpLimits, now: Timestamp) -> Result<TakenIn, StoreError> {
+        self.ok().await?.take_in(limits, now).await
     }
     async fn subscription_of(
         &self,
@@ -203,8 +206,20 @@ impl SubscriptionStore for Faulty {
     ) -> Result<Option<Subscription>, StoreError> {
         self.ok().await?.subscription_of(purpose, token).await
     }
-    async fn confirm(&self, token: &TokenHash, now: Timestamp) -> Result<Confirmed, StoreError> {
-        self.takes().await?.confirm(token, now).await
+    async fn confirmable(
+        &self,
+        token: &TokenHash,
+        now: Timestamp,
+    ) -> Result<Option<Confirmable>, StoreError> {
+        self.ok().await?.confirmable(token, now).await
+    }
+    async fn confirm(
+        &self,
+        token: &TokenHash,
+        choice: &Choice,
+        now: Timestamp,
+    ) -> Result<Confirmed, StoreError> {
+        self.takes().await?.confirm(token, choice, now).await
     }
     async fn unsubscribe(
         &self,

@@ -42,7 +42,8 @@ async fn confirming_takes_a_post_and_may_be_repeated() {
     for _ in 0..100 {
         let page = get(&router, &path).await;
         assert_eq!(page.status, StatusCode::OK);
-        assert!(page.text().contains(r#"<form method="post"><button>Yes, mail me</button></form>"#));
+        assert!(page.text().contains("<button>Yes, mail me</button></form>"));
+        assert!(!page.text().contains("checkbox"), "there is one thing to confirm");
         assert_eq!(page.header("cache-control"), "no-store");
         assert_eq!(page.header("referrer-policy"), "no-referrer");
     }
@@ -57,6 +58,82 @@ async fn confirming_takes_a_post_and_may_be_repeated() {
     assert_eq!(again.status, StatusCode::OK);
     assert!(words(again.text()).contains("subscribed already"));
     assert!(words(get(&router, &path).await.text()).contains("subscribed already"));
+}
+
+/// The values of a page's inputs of a name.
+fn inputs(html: &str, name: &str) -> Vec<String> {
+    let begin = format!(r#"name="{name}" value=""#);
+    html.split(&begin).skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn one_link_shows_all_that_was_asked_and_drops_what_is_unticked() {
+    let world = World::new().await;
+    let router = world.router().await;
+    post_json(&router, "/subscribe", ADA).await;
+    let (confirm, _) = world.mailed_tokens().await;
+    // Within ten minutes of the first mail: one more wish of Ada's, and one of a stranger.
+    for (ticker, metric) in [("AAPL", "price"), ("TSLA", "volume")] {
+        let body = format!(r#"{{"email":"Ada@example.com","metric":"{metric}","ticker":"{ticker}"}}"#);
+        assert_eq!(post_json(&router, "/subscribe", &body).await.status, StatusCode::CREATED);
+    }
+    assert!(world.claim().await.is_empty());
+    let path = format!("/v1/subscriptions/confirm?token={confirm}");
+    let page = get(&router, &path).await;
+    for about in ["NVDA volume", "AAPL price", "TSLA volume"] {
+        assert!(page.text().contains(about), "{}", page.text());
+    }
+    let boxes = inputs(page.text(), "ticked");
+    assert_eq!(boxes.len(), 3);
+    assert_eq!(page.text().matches(" checked").count(), 3, "ticked by default");
+    let shown = inputs(page.text(), "shown");
+    assert_eq!(shown, [boxes.join(".")]);
+    // The stranger's is unticked; what comes after the page was read is not confirmed by it.
+    let late = r#"{"email":"ada@example.com","metric":"price","ticker":"MSFT"}"#;
+    post_json(&router, "/subscribe", late).await;
+    world.claim().await;
+    let text = page.text();
+    let wanted: Vec<_> = boxes
+        .iter()
+        .filter(|id| {
+            !text.split(id.as_str()).nth(2).unwrap().split("</label>").next().unwrap().contains("TSLA")
+        })
+        .map(|id| format!("&ticked={id}"))
+        .collect();
+    assert_eq!(wanted.len(), 2, "{text}");
+    let body = format!("shown={}{}", shown[0], wanted.concat());
+    let answer = post(&router, &path, FORM, body).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let said = words(answer.text());
+    assert!(said.contains("You are subscribed") && said.contains("Dropped: TSLA volume"), "{said}");
+    assert!(said.contains("AAPL price") && said.contains("NVDA volume") && !said.contains("MSFT"), "{said}");
+    // What came later is what the same link shows now.
+    let page = get(&router, &path).await;
+    assert!(page.text().contains("Alerts for MSFT price?"), "{}", page.text());
+    let body = format!("shown={}", inputs(page.text(), "shown")[0]);
+    let said = words(post(&router, &path, FORM, body).await.text());
+    assert!(said.contains("Nothing was confirmed") && said.contains("Dropped: MSFT price"), "{said}");
+    assert!(words(get(&router, &path).await.text()).contains("subscribed already"));
+    // A day later the link shows nothing of what is asked then.
+    world.clock.set("2025-02-01T20:00:31Z");
+    post_json(&router, "/subscribe", late).await;
+    world.claim().await;
+    assert!(words(get(&router, &path).await.text()).contains("subscribed already"));
+}
+
+#[tokio::test]
+async fn two_hundred_that_wait_fit_into_what_the_page_posts() {
+    let mut world = World::new().await;
+    world.config.sign_up.address_gap_seconds = 0;
+    let router = world.router().await;
+    post_json(&router, "/subscribe", ADA).await;
+    let (confirm, _) = world.mailed_tokens().await;
+    let path = format!("/v1/subscriptions/confirm?token={confirm}");
+    let id = &inputs(get(&router, &path).await.text(), "ticked")[0];
+    assert_eq!(id.len(), 32);
+    let (ids, ticked) = (vec![id.as_str(); 200].join("."), format!("&ticked={id}").repeat(200));
+    let page = post(&router, &path, FORM, format!("shown={ids}{ticked}")).await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text());
 }
 
 #[tokio::test]

@@ -153,6 +153,7 @@ async fn the_metrics_tell_how_many_mails_are_owed_and_since_when() {
         let body = format!(r#"{{"email":"{name}@example.com","metric":"price","ticker":"AAPL"}}"#);
         assert_eq!(post_json(&signed_up, "/subscribe", &body).await.status, StatusCode::CREATED);
     }
+    world.store.take_in(world.config.sign_up, world.clock.now()).await.unwrap();
     world.clock.set("2025-01-31T20:02:00Z");
     let following = Following::start(world.api().await);
     let router = following.api.router();

@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use qqq_api::Rate;
 use qqq_core::delivery::DeliveryKind;
+use qqq_core::signup::SignUpLimits;
 use serde_json::json;
 
 const ADA: &str = r#"{"email":"ada@example.com","metric":"price","ticker":"AAPL"}"#;
@@ -166,7 +167,8 @@ async fn a_network_that_signs_up_without_end_leaves_confirmation_mails_for_the_o
     world.config.trusted_proxies = vec!["0.0.0.0/32".parse().unwrap()];
     let many = Rate { per_minute: 1000.try_into().unwrap(), burst: 1000.try_into().unwrap() };
     (world.config.limits.posts, world.config.limits.sign_ups) = (many, many);
-    world.config.sign_up.total_per_hour = 30;
+    world.config.sign_up =
+        SignUpLimits { total_per_hour: 60, domain_per_hour: 60, ..SignUpLimits::default() };
     let router = world.router().await;
 
     let mut taken = 0;
@@ -195,6 +197,51 @@ async fn a_network_that_signs_up_without_end_leaves_confirmation_mails_for_the_o
 }
 
 #[tokio::test]
+async fn the_networks_of_one_customer_do_not_count_as_strangers() {
+    let mut world = World::new().await;
+    world.config.trusted_proxies = vec!["0.0.0.0/32".parse().unwrap()];
+    let router = world.router().await;
+    for networks in ["2001:db8:7:", "198.51.100."] {
+        let mut taken = 0;
+        for n in 1..=80 {
+            let client =
+                if networks.contains(':') { format!("{networks}{n}::1") } else { format!("{networks}{n}") };
+            let reply = sign_up_from(&router, &client, &format!("flood{n}")).await;
+            taken += u32::from(reply.status == StatusCode::CREATED);
+        }
+        assert_eq!(taken, 60, "one wide network's hour: {networks}");
+    }
+    assert_eq!(sign_up_from(&router, "2001:db8:8::1", "ada").await.status, StatusCode::CREATED);
+    assert_eq!(sign_up_from(&router, "198.51.101.1", "ada").await.status, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn when_too_many_wait_a_sign_up_is_503_with_the_time_to_wait() {
+    let mut world = World::new().await;
+    world.config.trusted_proxies = vec!["0.0.0.0/32".parse().unwrap()];
+    // Fifty may wait at one domain.
+    world.config.sign_up = SignUpLimits { domain_per_hour: 1, ..SignUpLimits::default() };
+    let router = world.router().await;
+    for n in 0..50 {
+        let reply = sign_up_from(&router, &format!("10.0.{n}.1"), &format!("s{n}")).await;
+        assert_eq!(reply.status, StatusCode::CREATED, "{n}");
+    }
+    let reply = sign_up_from(&router, "10.1.0.1", "ada").await;
+    assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(reply.header("content-type"), "application/problem+json");
+    assert_eq!(reply.json()["code"], "too_many_waiting");
+    let wait: u64 = reply.header("retry-after").parse().unwrap();
+    assert!((1..=3600).contains(&wait), "{wait}");
+    let form = "email=ada%40example.com&metric=price&ticker=AAPL";
+    let reply = post(&router, "/subscribe/form", FORM, form).await;
+    assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(reply.header("retry-after"), wait.to_string());
+    // Other domains have their places.
+    let other = ADA.replace("example.com", "example.org");
+    assert_eq!(post_json(&router, "/subscribe", &other).await.status, StatusCode::CREATED);
+}
+
+#[tokio::test]
 async fn mistakes_do_not_use_up_sign_ups_but_are_counted_too() {
     let world = World::new().await;
     let router = world.router().await;
@@ -219,6 +266,8 @@ async fn the_form_signs_up_and_answers_with_a_page() {
     assert_eq!(reply.status, StatusCode::CREATED);
     assert!(reply.header("content-type").starts_with("text/html"));
     assert!(reply.text().contains("look into your mail"));
+    // Whether one is sent at all depends on what nobody is to learn here.
+    assert!(reply.text().contains("If this address can be mailed") && !reply.text().contains("on its way"));
     assert_eq!(reply.header("cache-control"), "no-store");
     let owed = world.claim().await;
     assert_eq!(owed[0].subscription.channel.key(), "ada+qqq@example.com");

@@ -111,9 +111,10 @@ impl World {
         self.commit(Batch { bars, ..Batch::default() }).await
     }
 
-    /// The deliveries owed now, taken out of the store.
+    /// The deliveries owed now, taken out of the store, with those of the sign-ups so far.
     pub(crate) async fn claim(&self) -> Vec<Delivery> {
         let now = self.clock.now();
+        self.store.take_in(self.config.sign_up, now).await.unwrap();
         let lease = now.checked_add(SignedDuration::from_secs(60)).unwrap();
         self.store.claim(now, lease, 100, Budget { messages: 1_000, per_seconds: 60 }).await.unwrap()
     }

@@ -78,6 +78,7 @@ fn only_who_confirmed_is_mailed_and_only_until_unsubscribing() {
     let unsubscribe = path(&mails_to(&tracker, ADA)[1], "unsubscribe");
     assert_eq!(http.get(&unsubscribe).status, 200);
     assert_eq!(http.post_form(&unsubscribe, "").status, 200);
+    assert_eq!(http.get(&confirm).status, 410, "the old link revives nothing");
     // What was on its way may still arrive; nothing that is raised now.
     wait_for_more_alerts(&http, "META", 2);
     let sent = mails_to(&tracker, ADA).len();
@@ -86,7 +87,9 @@ fn only_who_confirmed_is_mailed_and_only_until_unsubscribing() {
     wait_for_more_alerts(&http, "META", 2);
     // Neither alerts nor, within ten minutes of the first, another confirmation.
     assert_eq!(mails_to(&tracker, ADA).len(), sent, "a mail after unsubscribing");
-    assert_eq!(http.get(&confirm).status, 410, "the old link revives nothing");
+    // Until then the link of the first shows what was asked for anew.
+    let page = http.get(&confirm);
+    assert!(page.status == 200 && page.text().contains("Alerts for META volume?"), "{}", page.text());
     assert_eq!(mails_to(&tracker, BOB).len(), 1, "somebody who never confirmed was mailed");
 
     let all = [mails_to(&tracker, ADA), mails_to(&tracker, BOB)].concat();
@@ -114,6 +117,14 @@ fn an_address_gets_one_confirmation_in_ten_minutes_whatever_is_signed_up_for() {
     sign_up(&http, "/subscribe", "later.canary@example.com", "AAPL");
     wait_for_mail(&tracker, "later.canary@example.com", 0);
     assert_eq!(mails_to(&tracker, EVE).len(), 1);
+    // Its link confirms them all.
+    let confirm = path(&mails_to(&tracker, EVE)[0], "confirm");
+    let page = http.get(&confirm);
+    for ticker in ["AAPL", "MSFT", "NVDA"] {
+        assert!(page.text().contains(&format!("{ticker} volume")), "{ticker}: {}", page.text());
+    }
+    let answer = http.post_form(&confirm, "");
+    assert!(answer.text().contains("You are subscribed") && answer.text().contains("MSFT volume"));
 }
 
 #[test]

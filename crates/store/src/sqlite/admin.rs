@@ -75,6 +75,10 @@ impl AdminStore for Sqlite {
         ] {
             sqlx::query(sql).bind(hash_of(address)).execute(&mut *write).await?;
         }
+        sqlx::query("delete from sign_ups where address = ?")
+            .bind(address.to_owned())
+            .execute(&mut *write)
+            .await?;
         let erased = sqlx::query("delete from subscriptions where address = ?")
             .bind(address.to_owned())
             .execute(&mut *write)

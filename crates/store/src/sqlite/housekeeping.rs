@@ -12,7 +12,7 @@ const fn days(count: i64) -> SignedDuration {
 
 /// What is deleted, with the age it has then. Deliveries go before their subscriptions: while there are more
 /// than may be deleted at once, it is not the subscriptions' turn. The throttles count the confirmations of the
-/// last day; the youngest ones that are deleted are two days old.
+/// last day; the youngest ones that are deleted are two days old. A sign-up whose message still waits for its turn keeps.
 pub(super) const FORGET: [(&str, SignedDuration); 6] = [
     (
         "delete from deliveries where id in \
@@ -21,12 +21,14 @@ pub(super) const FORGET: [(&str, SignedDuration); 6] = [
     ),
     (
         "delete from deliveries where id in (select d.id from subscriptions s \
-         join deliveries d on d.subscription = s.id where s.status = 'pending' and s.confirm_by < ? limit ?)",
+         join deliveries d on d.subscription = s.id where s.status = 'pending' and s.confirm_by < ? \
+         and not exists (select 1 from confirmations_waiting w where w.address = s.address) limit ?)",
         days(1),
     ),
     (
         "delete from subscriptions where id in \
-         (select id from subscriptions where status = 'pending' and confirm_by < ? limit ?)",
+         (select id from subscriptions s where status = 'pending' and confirm_by < ? \
+         and not exists (select 1 from confirmations_waiting w where w.address = s.address) limit ?)",
         days(1),
     ),
     (

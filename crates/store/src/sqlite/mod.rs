@@ -17,6 +17,7 @@ mod outbox;
 mod room;
 mod rows;
 mod schema;
+mod sign_up;
 mod subscriptions;
 
 use crate::StoreError;
@@ -457,7 +458,12 @@ mod tests {
                 admin::IN_STATE_TO,
                 "deliveries_by_recipient (address_hash=? AND state=? AND (created_at,id)<(?,?))",
             ),
-            (subscriptions::CONFIRMATIONS_SINCE, "deliveries_confirming (created_at>?)"),
+            (sign_up::SENT_SINCE, "deliveries_confirming (created_at>?)"),
+            (sign_up::WORK, "confirmations_waiting_due (not_before<?)"),
+            (sign_up::WAITING, "confirmations_waiting_of_domain (domain=?)"),
+            (sign_up::WAITING, "confirmations_waiting_by_age (asked_at>?)"),
+            (sign_up::SENT_TO, "subscriptions_by_mailbox (mailbox=?)"),
+            (sign_up::PENDING_OF, "subscriptions_by_address (address=?)"),
             (bars::CHANGED, "bars_by_sequence (sequence>? AND sequence<?)"),
             (bars::MORE_BARS, "bars_by_sequence (sequence>?"),
             (bars::BARS_AFTER, "bars_by_sequence ((sequence,symbol,start)>(?,?,?) AND sequence<?)"),
@@ -488,8 +494,9 @@ mod tests {
             let plan = plan(&store, query).await;
             assert!(plan.iter().any(|step| step.contains(&format!("INDEX {index}"))), "{query}\n{plan:?}");
             let sorts = plan.iter().any(|step| step.contains("TEMP B-TREE"));
-            // What is sorted is little: a commit, what one claim may hand out, or a digest.
-            let few = [bars::CHANGED, claim::CANDIDATES, claim::BUNDLED];
+            // What is sorted is little: a commit, what one claim may hand out, a digest, what is of one receiver.
+            let few =
+                [bars::CHANGED, claim::CANDIDATES, claim::BUNDLED, sign_up::SENT_TO, sign_up::PENDING_OF];
             assert_eq!(sorts, few.contains(&query), "{query}\n{plan:?}");
         }
     }

@@ -172,11 +172,16 @@ impl<'r> Columns<'r> {
             paused_until: self.maybe_time()?,
             secret_generation: self.take()?,
             secret_rotated_at: self.maybe_time()?,
-            nonce: <[u8; 16]>::try_from(self.take::<&[u8]>()?).map_err(|error| self.corrupt(error))?,
+            nonce: self.bytes()?,
         })
     }
 
-    fn channel(&mut self) -> Result<Channel, StoreError> {
+    /// The next column, so many bytes.
+    pub(super) fn bytes<const N: usize>(&mut self) -> Result<[u8; N], StoreError> {
+        <[u8; N]>::try_from(self.take::<&[u8]>()?).map_err(|error| self.corrupt(error))
+    }
+
+    pub(super) fn channel(&mut self) -> Result<Channel, StoreError> {
         match self.parse()? {
             ChannelKind::Email => {
                 let channel = Channel::Email(self.parse()?);

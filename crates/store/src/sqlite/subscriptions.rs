@@ -1,14 +1,15 @@
 //! Subscriptions: asked for, confirmed, ended.
 
+use super::bars::bounded;
 use super::rows::{self, Columns, subscription_columns};
-use super::{Sqlite, outbox};
+use super::{Sqlite, outbox, sign_up};
 use crate::{
-    Amended, Confirmed, SignUp, SignUpLimits, StoreError, SubscriptionChange, SubscriptionStore, Watched,
+    Amended, Choice, Confirmable, Confirmed, SignUp, SignUpLimits, SignedUp, StoreError, SubscriptionChange,
+    SubscriptionStore, TakenIn, Watched,
 };
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use qqq_core::channel::{Channel, ChannelKind};
-use qqq_core::delivery::{DeliveryId, DeliveryKind};
+use qqq_core::channel::Channel;
 use qqq_core::subscription::{Subscription, SubscriptionId, SubscriptionStatus};
 use qqq_core::token::{Purpose, TokenHash};
 use qqq_core::{FeedMode, FeedStatus, Metric, Minute, RuleName, Symbol};
@@ -16,18 +17,12 @@ use sha2::{Digest as _, Sha256};
 use sqlx::SqliteConnection;
 
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
-const HOUR: SignedDuration = SignedDuration::from_hours(1);
-const DAY: SignedDuration = SignedDuration::from_hours(24);
-
-/// How long a confirmation link works.
-const CONFIRM_WITHIN: SignedDuration = DAY;
+/// Pending subscriptions that one link shows and confirms. What is beyond waits for the next.
+const MOST_CONFIRMED: usize = 200;
 
 /// What is watched by rules of subscribers' own.
 pub(super) const WATCHED: &str = "select distinct symbol, metric, rule from subscriptions \
      where status = 'active' and rule <> 'spike'";
-
-pub(super) const CONFIRMATIONS_SINCE: &str =
-    "select count(*) from deliveries where kind = 'confirmation' and created_at > ?";
 
 #[async_trait]
 impl SubscriptionStore for Sqlite {
@@ -36,35 +31,12 @@ impl SubscriptionStore for Sqlite {
         sign_up: &SignUp,
         limits: SignUpLimits,
         now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let mut write = self.begin().await?;
-        let SignUp { channel, symbol, metric, rule, .. } = sign_up;
-        let (id, active) = match live(&mut write, channel, *symbol, *metric, *rule).await? {
-            Some((id, status)) => (id, status == SubscriptionStatus::Active),
-            None => {
-                insert(&mut write, sign_up, now).await?;
-                (sign_up.id, false)
-            }
-        };
-        // An active one does not need it. But how long the answer takes must not tell who subscribes, and the
-        // commit of a write takes longer than all else. The count makes it one: what stays the same is not
-        // written.
-        sqlx::query("update subscriptions set asked = asked + 1, confirm_by = ? where id = ?")
-            .bind(later(now, CONFIRM_WITHIN).as_microsecond())
-            .bind(id.to_string())
-            .execute(&mut *write)
-            .await?;
-        let may = may_write_to(&mut write, &sign_up.channel, limits, now).await?;
-        if !sign_up.confirm && !active {
-            activate(&mut write, id, now).await?;
-        }
-        let has_to_know = sign_up.confirm || sign_up.channel.kind() == ChannelKind::Webhook;
-        let owed = has_to_know && may && !active;
-        if owed {
-            owe_confirmation(&mut write, id, &sign_up.channel, now).await?;
-        }
-        self.finish(write).await?;
-        Ok(owed)
+    ) -> Result<SignedUp, StoreError> {
+        self.note_sign_up(sign_up, limits, now).await
+    }
+
+    async fn take_in(&self, limits: SignUpLimits, now: Timestamp) -> Result<TakenIn, StoreError> {
+        self.take_in_sign_ups(limits, now).await
     }
 
     async fn subscription_of(
@@ -76,32 +48,50 @@ impl SubscriptionStore for Sqlite {
         find(&mut connection, purpose, token).await
     }
 
-    async fn confirm(&self, token: &TokenHash, now: Timestamp) -> Result<Confirmed, StoreError> {
+    async fn confirmable(
+        &self,
+        token: &TokenHash,
+        now: Timestamp,
+    ) -> Result<Option<Confirmable>, StoreError> {
+        let mut read = self.readers.begin().await?;
+        confirmable(&mut read, token, now).await
+    }
+
+    async fn confirm(
+        &self,
+        token: &TokenHash,
+        choice: &Choice,
+        now: Timestamp,
+    ) -> Result<Confirmed, StoreError> {
         let mut write = self.begin().await?;
-        let Some(found) = find(&mut write, Purpose::Confirm, token).await? else {
+        let Some(Confirmable { of, lapsed, asked }) = confirmable(&mut write, token, now).await? else {
             return Ok(Confirmed::Unknown);
         };
-        match found.status {
-            SubscriptionStatus::Unsubscribed | SubscriptionStatus::Disabled => {
-                return Ok(Confirmed::Ended(found));
+        if asked.is_empty() {
+            return Ok(match of.status {
+                _ if of.status.has_ended() => Confirmed::Ended(of),
+                SubscriptionStatus::Active => Confirmed::AlreadyActive(of),
+                _ if lapsed => Confirmed::Expired(of),
+                _ => Confirmed::Settled { activated: Vec::new(), declined: Vec::new() },
+            });
+        }
+        let (mut activated, mut declined) = (Vec::new(), Vec::new());
+        for one in asked {
+            match choice.about(one.id) {
+                Some(true) => {
+                    let active_from = Some(activate(&mut write, one.id, now).await?);
+                    activated.push(Subscription { status: SubscriptionStatus::Active, active_from, ..one });
+                }
+                Some(false) => {
+                    end(&mut write, one.id, SubscriptionStatus::Unsubscribed, now).await?;
+                    declined.push(Subscription { status: SubscriptionStatus::Unsubscribed, ..one });
+                }
+                None => {}
             }
-            SubscriptionStatus::Active => return Ok(Confirmed::AlreadyActive(found)),
-            SubscriptionStatus::Pending => {}
         }
-        let confirm_by: i64 = sqlx::query_scalar("select confirm_by from subscriptions where id = ?")
-            .bind(found.id.to_string())
-            .fetch_one(&mut *write)
-            .await?;
-        if now.as_microsecond() >= confirm_by {
-            return Ok(Confirmed::Expired(found));
-        }
-        let active_from = activate(&mut write, found.id, now).await?;
+        sign_up::answered(&mut write, &of.channel, &activated, now).await?;
         self.finish(write).await?;
-        Ok(Confirmed::Activated(Subscription {
-            status: SubscriptionStatus::Active,
-            active_from: Some(active_from),
-            ..found
-        }))
+        Ok(Confirmed::Settled { activated, declined })
     }
 
     async fn unsubscribe(
@@ -117,7 +107,7 @@ impl SubscriptionStore for Sqlite {
         } else {
             end(&mut write, found.id, SubscriptionStatus::Unsubscribed, now).await?
         };
-        if ended > 0 {
+        if ended > 0 || all {
             self.finish(write).await?;
         }
         let status = if found.status.has_ended() { found.status } else { SubscriptionStatus::Unsubscribed };
@@ -244,6 +234,11 @@ pub(super) async fn end_all(
     status: SubscriptionStatus,
     now: Timestamp,
 ) -> Result<u64, StoreError> {
+    // What was asked before and not taken in yet ends with the rest.
+    sqlx::query("delete from sign_ups where address = ?")
+        .bind(address.to_owned())
+        .execute(&mut *connection)
+        .await?;
     let live: Vec<String> =
         sqlx::query_scalar("select id from subscriptions where address = ? and ended_at is null")
             .bind(address.to_owned())
@@ -259,7 +254,7 @@ pub(super) async fn end_all(
 }
 
 /// The subscription of the same wish that has not ended.
-async fn live(
+pub(super) async fn live(
     connection: &mut SqliteConnection,
     channel: &Channel,
     symbol: Symbol,
@@ -281,45 +276,8 @@ async fn live(
     Ok(Some((columns.parse()?, columns.parse()?)))
 }
 
-/// Keeps a sign-up, pending.
-async fn insert(
-    connection: &mut SqliteConnection,
-    sign_up: &SignUp,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let (receiver, format) = match &sign_up.channel {
-        Channel::Email(address) => (address.expose(), None),
-        Channel::Webhook(webhook) => (webhook.url.expose(), Some(webhook.format.as_str())),
-    };
-    sqlx::query(
-        "insert into subscriptions (id, channel, receiver, format, address, address_hash, mailbox, symbol, metric, \
-         rule, quiet, status, created_at, confirm_by, nonce, confirm_hash, unsubscribe_hash, manage_hash) \
-         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(sign_up.id.to_string())
-    .bind(sign_up.channel.kind().as_str())
-    .bind(receiver.to_owned())
-    .bind(format)
-    .bind(sign_up.channel.key())
-    .bind(address_hash(&sign_up.channel))
-    .bind(sign_up.channel.throttle_key())
-    .bind(sign_up.symbol.as_str().to_owned())
-    .bind(sign_up.metric.as_str())
-    .bind(sign_up.rule.to_string())
-    .bind(sign_up.quiet.as_ref().map(|quiet| quiet.to_string()))
-    .bind(now.as_microsecond())
-    .bind(later(now, CONFIRM_WITHIN).as_microsecond())
-    .bind(sign_up.nonce.to_vec())
-    .bind(sign_up.hashes.confirm.as_bytes().to_vec())
-    .bind(sign_up.hashes.unsubscribe.as_bytes().to_vec())
-    .bind(sign_up.hashes.manage.as_bytes().to_vec())
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
 /// Makes a pending subscription active and answers from which minute on.
-async fn activate(
+pub(super) async fn activate(
     connection: &mut SqliteConnection,
     id: SubscriptionId,
     now: Timestamp,
@@ -365,69 +323,33 @@ pub(super) async fn begin_with_tape(
     Ok(())
 }
 
-/// Whether one more confirmation may go to a recipient. Every one ever owed to its receiver counts, whatever became of
-/// it and however the address was tagged.
-async fn may_write_to(
+/// What a confirmation link opens.
+async fn confirmable(
     connection: &mut SqliteConnection,
-    channel: &Channel,
-    limits: SignUpLimits,
+    token: &TokenHash,
     now: Timestamp,
-) -> Result<bool, StoreError> {
-    let suppressed: bool = sqlx::query_scalar(
-        "select exists (select 1 from suppressions where address_hash = ? and created_at > ?)",
-    )
-    .bind(address_hash(channel))
-    .bind(outbox::suppressed_since(now))
-    .fetch_one(&mut *connection)
-    .await?;
-    let to_all: i64 = sqlx::query_scalar(CONFIRMATIONS_SINCE)
-        .bind(later(now, -HOUR).as_microsecond())
-        .fetch_one(&mut *connection)
-        .await?;
-    let row = sqlx::query(
-        "select count(*), coalesce(max(d.created_at) > ?, false) from subscriptions s \
-         join deliveries d on d.subscription = s.id and d.kind = 'confirmation' \
-         where s.mailbox = ? and d.created_at > ?",
-    )
-    .bind(later(now, SignedDuration::from_secs(-limits.address_gap_seconds)).as_microsecond())
-    .bind(channel.throttle_key())
-    .bind(later(now, -DAY).as_microsecond())
-    .fetch_one(connection)
-    .await?;
-    let mut columns = Columns::new(&row, "deliveries");
-    let to_this: i64 = columns.take()?;
-    let just_now: bool = columns.take()?;
-    Ok(!suppressed
-        && !just_now
-        && to_this < i64::from(limits.address_per_day)
-        && to_all < i64::from(limits.total_per_hour))
-}
-
-/// Owes a confirmation. Each has an id of its own: a later one is no repeat of an earlier.
-async fn owe_confirmation(
-    connection: &mut SqliteConnection,
-    id: SubscriptionId,
-    channel: &Channel,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let count: u32 = sqlx::query_scalar(
-        "update subscriptions set confirmations = confirmations + 1 where id = ? returning confirmations",
-    )
-    .bind(id.to_string())
-    .fetch_one(&mut *connection)
-    .await?;
-    let owed = outbox::Owed {
-        id: DeliveryId::of_confirmation(id, count),
-        kind: DeliveryKind::Confirmation,
-        to: outbox::Recipient {
-            subscription: id,
-            channel: channel.kind(),
-            address_hash: address_hash(channel),
-        },
-        alert: None,
+) -> Result<Option<Confirmable>, StoreError> {
+    let Some(of) = find(connection, Purpose::Confirm, token).await? else { return Ok(None) };
+    let confirm_by: i64 =
+        sqlx::query_scalar("select coalesce(confirm_by, 0) from subscriptions where id = ?")
+            .bind(of.id.to_string())
+            .fetch_one(&mut *connection)
+            .await?;
+    let lapsed = now.as_microsecond() >= confirm_by;
+    let asked = if lapsed {
+        Vec::new()
+    } else {
+        sqlx::query(sign_up::PENDING_OF)
+            .bind(of.channel.key())
+            .bind(now.as_microsecond())
+            .bind(bounded(MOST_CONFIRMED))
+            .fetch_all(connection)
+            .await?
+            .iter()
+            .map(rows::subscription)
+            .collect::<Result<_, _>>()?
     };
-    outbox::owe(connection, &[owed], now).await?;
-    Ok(())
+    Ok(Some(Confirmable { of, lapsed, asked }))
 }
 
 async fn find(
@@ -455,7 +377,7 @@ async fn find(
 }
 
 /// What deliveries and suppressions know a recipient by.
-fn address_hash(channel: &Channel) -> Vec<u8> {
+pub(super) fn address_hash(channel: &Channel) -> Vec<u8> {
     hash_of(&channel.key())
 }
 

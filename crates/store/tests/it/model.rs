@@ -6,31 +6,40 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use qqq_core::channel::Channel;
 use qqq_core::delivery::{Delivery, DeliveryId, DeliveryKind, Outcome};
+use qqq_core::signup::{Throttle, Turn};
 use qqq_core::subscription::SubscriptionStatus;
 use qqq_core::token::Purpose;
 use qqq_core::{Alert, AlertId, Minute, RuleName};
 use qqq_store::conformance::{PLENTY, alert, alerts_of, at, own_rule, retracted, sign_up};
 use qqq_store::{
-    AlertChange, Amended, Confirmed, DeliveryState, Replayed, SignUp, SignUpLimits, Store, SubscriptionChange,
+    AlertChange, Amended, Choice, Confirmed, DeliveryState, Replayed, SignUp, SignUpLimits, SignedUp, Store,
+    SubscriptionChange,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 const SYMBOLS: [&str; 2] = ["TSLA", "AAPL"];
-/// Who asks: two of them share a mailbox, two an endpoint.
+/// Who asks: two of them share a mailbox, two an endpoint, all but one a domain.
 const RECEIVERS: [&str; 5] = [
     "ada@example.com",
-    "Bob@example.com",
+    "Bob@example.org",
     "ADA+x@example.com",
     "https://example.com/hook?of=ada",
     "https://example.com/hook?of=bob",
 ];
-const LIMITS: SignUpLimits = SignUpLimits { address_gap_seconds: 600, address_per_day: 3, total_per_hour: 4 };
+const LIMITS: SignUpLimits = SignUpLimits {
+    address_gap_seconds: 600,
+    address_per_day: 3,
+    domain_per_hour: 3,
+    provider_per_hour: 3,
+    total_per_hour: 4,
+};
 
 #[derive(Clone, Debug)]
 enum Step {
     Subscribe { address: usize, symbol: usize, own: bool, confirm: bool },
-    Confirm { which: usize },
+    TakeIn,
+    Confirm { which: usize, ticked: Option<usize> },
     Unsubscribe { which: usize, all: bool },
     Amend { which: usize, how: usize },
     Replay { which: usize },
@@ -48,7 +57,9 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (0..RECEIVERS.len(), 0..2_usize, any::<bool>(), any::<bool>())
             .prop_map(|(address, symbol, own, confirm)| Step::Subscribe { address, symbol, own, confirm }),
-        2 => which.clone().prop_map(|which| Step::Confirm { which }),
+        3 => Just(Step::TakeIn),
+        2 => (which.clone(), prop::option::of(0..4_usize))
+            .prop_map(|(which, ticked)| Step::Confirm { which, ticked }),
         1 => (which.clone(), any::<bool>()).prop_map(|(which, all)| Step::Unsubscribe { which, all }),
         2 => (which.clone(), 0..5_usize).prop_map(|(which, how)| Step::Amend { which, how }),
         1 => which.clone().prop_map(|which| Step::Replay { which }),
@@ -80,7 +91,16 @@ struct Subscriber {
     active_from: Option<Minute>,
     paused_until: Option<Timestamp>,
     generation: u32,
+    created: Timestamp,
     mails: u32,
+}
+
+/// A message that waits for its turn.
+#[derive(Clone)]
+struct InLine {
+    to: usize,
+    asked: Timestamp,
+    not_before: Timestamp,
 }
 
 struct Owed {
@@ -97,6 +117,9 @@ struct Owed {
 
 #[derive(Default)]
 struct Model {
+    /// Sign-ups not taken in.
+    noted: Vec<(SignUp, Timestamp)>,
+    waiting: Vec<InLine>,
     subscribers: Vec<Subscriber>,
     /// Alerts, and whether they stand.
     alerts: BTreeMap<AlertId, bool>,
@@ -152,58 +175,191 @@ impl Model {
         }
     }
 
-    fn subscribe(&mut self, asked: SignUp, now: Timestamp) -> bool {
+    fn subscribe(&mut self, asked: SignUp, now: Timestamp) {
+        if asked.confirm {
+            self.noted.push((asked, now));
+        } else {
+            self.take_in_one(asked, now);
+        }
+    }
+
+    /// Answers how many sign-ups were taken in, and how many messages came to be owed.
+    fn take_in(&mut self, now: Timestamp) -> (u64, u64) {
+        let noted = std::mem::take(&mut self.noted);
+        let count = noted.len() as u64;
+        for (asked, at) in noted {
+            self.take_in_one(asked, at);
+        }
+        (count, self.send_off(now))
+    }
+
+    fn take_in_one(&mut self, asked: SignUp, at: Timestamp) {
         let same = |one: &Subscriber| {
             !one.status.has_ended()
                 && one.asked.channel.key() == asked.channel.key()
                 && (one.asked.symbol, one.asked.rule) == (asked.symbol, asked.rule)
         };
-        let day = SignedDuration::from_hours(24);
         let to = self.subscribers.iter().position(same).unwrap_or_else(|| {
             self.subscribers.push(Subscriber {
                 asked: asked.clone(),
                 status: SubscriptionStatus::Pending,
-                confirm_by: now,
+                confirm_by: at,
                 active_from: None,
                 paused_until: None,
                 generation: 0,
+                created: at,
                 mails: 0,
             });
             self.subscribers.len() - 1
         });
         let subscriber = &mut self.subscribers[to];
         if subscriber.status == SubscriptionStatus::Active {
-            return false;
+            return;
         }
-        subscriber.confirm_by = now + day;
+        subscriber.confirm_by = subscriber.confirm_by.max(at + SignedDuration::from_hours(24));
         if !asked.confirm {
-            subscriber.activate(now);
-            if let Channel::Email(_) = asked.channel {
-                return false;
+            subscriber.activate(at);
+        }
+        let by_mail = matches!(asked.channel, Channel::Email(_));
+        if (by_mail && !asked.confirm) || self.is_suppressed(&asked, at) {
+            return;
+        }
+        let key = asked.channel.key();
+        let joins = self
+            .waiting
+            .iter()
+            .any(|one| one.to == to || (by_mail && self.subscribers[one.to].asked.channel.key() == key));
+        if !joins {
+            self.waiting.push(InLine { to, asked: at, not_before: at });
+        }
+    }
+
+    /// The messages that ask to confirm, as they came to be owed: when, to whom.
+    fn confirmations(&self) -> Vec<(Timestamp, usize)> {
+        let mut sent: Vec<_> = self
+            .owed
+            .values()
+            .filter(|one| one.kind == DeliveryKind::Confirmation)
+            .map(|one| (one.created, one.to))
+            .collect();
+        sent.sort_unstable();
+        sent
+    }
+
+    /// What is pending at a recipient's and was not too old at `at`, newest first.
+    fn pending_of(&self, key: &str, at: Timestamp) -> Vec<usize> {
+        let mut pending: Vec<usize> = (0..self.subscribers.len())
+            .filter(|to| {
+                let one = &self.subscribers[*to];
+                one.status == SubscriptionStatus::Pending
+                    && one.asked.channel.key() == key
+                    && one.confirm_by > at
+            })
+            .collect();
+        pending.sort_by_key(|to| {
+            let one = &self.subscribers[*to];
+            std::cmp::Reverse((one.created, one.asked.id.to_string()))
+        });
+        pending
+    }
+
+    fn send_off(&mut self, now: Timestamp) -> u64 {
+        let hour = now - SignedDuration::from_hours(1);
+        let day = now - SignedDuration::from_hours(24);
+        let domain = |model: &Self, to: usize| model.subscribers[to].asked.channel.destination().domain;
+        let lately: Vec<(Timestamp, String)> = self
+            .confirmations()
+            .into_iter()
+            .filter(|(at, _)| *at > hour)
+            .map(|(at, to)| (at, domain(self, to)))
+            .collect();
+        let mut throttle = Throttle::new(LIMITS, lately, now);
+        let mut sent = 0;
+        loop {
+            let due: VecDeque<InLine> =
+                self.waiting.iter().filter(|one| one.not_before <= now).cloned().collect();
+            if due.is_empty() || !throttle.has_room() {
+                return sent;
+            }
+            for one in throttle.in_turn(due) {
+                let key = self.subscribers[one.to].asked.channel.key();
+                let subject = match self.subscribers[one.to].asked.channel {
+                    Channel::Email(_) => self.pending_of(&key, one.asked).first().copied(),
+                    Channel::Webhook(_) => {
+                        let subscriber = &self.subscribers[one.to];
+                        let told = match subscriber.status {
+                            SubscriptionStatus::Pending => false,
+                            SubscriptionStatus::Active => subscriber.mails > 0,
+                            _ => true,
+                        };
+                        (!told).then_some(one.to)
+                    }
+                };
+                let place = self.waiting.iter().position(|other| other.to == one.to).unwrap();
+                let Some(subject) = subject else {
+                    self.waiting.remove(place);
+                    continue;
+                };
+                let to = self.subscribers[subject].asked.channel.destination();
+                let before: Vec<Timestamp> = self
+                    .confirmations()
+                    .into_iter()
+                    .filter(|(at, other)| {
+                        *at > day
+                            && self.subscribers[*other].asked.channel.destination().mailbox == to.mailbox
+                    })
+                    .map(|(at, _)| at)
+                    .collect();
+                match throttle.turn(&to, &before) {
+                    Turn::Now => {
+                        self.waiting.remove(place);
+                        for pending in self.pending_of(&key, one.asked) {
+                            let confirm_by = &mut self.subscribers[pending].confirm_by;
+                            *confirm_by = (*confirm_by).max(now + SignedDuration::from_hours(24));
+                        }
+                        self.owe(DeliveryKind::Confirmation, subject, None, now);
+                        sent += 1;
+                    }
+                    Turn::NotBefore(at) => self.waiting[place].not_before = at,
+                    Turn::Later => return sent,
+                }
             }
         }
-        let ages = |own: bool| {
-            let (asked, subscribers) = (&asked, &self.subscribers);
-            self.owed
-                .values()
-                .filter(|one| one.kind == DeliveryKind::Confirmation)
-                .filter(move |one| {
-                    !own || subscribers[one.to].asked.channel.throttle_key() == asked.channel.throttle_key()
-                })
-                .map(move |one| now.duration_since(one.created))
-                .collect::<Vec<_>>()
+    }
+
+    /// Confirms or declines what a link shows: `ticked` of it, or all.
+    fn confirm(&mut self, of: usize, ticked: Option<usize>, now: Timestamp) -> Option<(usize, usize)> {
+        let key = self.subscribers[of].asked.channel.key();
+        let asked = match self.subscribers[of].confirm_by > now {
+            true => self.pending_of(&key, now),
+            false => Vec::new(),
         };
-        let within = |ages: Vec<SignedDuration>, seconds: i64| {
-            ages.into_iter().filter(|age| age.as_secs() < seconds).count() as u32
-        };
-        let allowed = !self.is_suppressed(&asked, now)
-            && within(ages(true), LIMITS.address_gap_seconds) == 0
-            && within(ages(true), day.as_secs()) < LIMITS.address_per_day
-            && within(ages(false), 3600) < LIMITS.total_per_hour;
-        if allowed {
-            self.owe(DeliveryKind::Confirmation, to, None, now);
+        if asked.is_empty() {
+            return None;
         }
-        allowed
+        let wanted = ticked.unwrap_or(asked.len()).min(asked.len());
+        for to in &asked[..wanted] {
+            self.subscribers[*to].activate(now);
+        }
+        for to in &asked[wanted..] {
+            self.end(*to, SubscriptionStatus::Unsubscribed, now);
+        }
+        match self.subscribers[of].asked.channel {
+            Channel::Email(_) => {
+                if self.pending_of(&key, Timestamp::MIN).is_empty() {
+                    self.waiting.retain(|one| self.subscribers[one.to].asked.channel.key() != key);
+                }
+            }
+            Channel::Webhook(_) => {
+                for to in &asked[..wanted] {
+                    if self.subscribers[*to].mails == 0 {
+                        self.owe(DeliveryKind::Confirmation, *to, None, now);
+                    }
+                    self.waiting.retain(|one| one.to != *to);
+                }
+            }
+        }
+        Some((wanted, asked.len() - wanted))
     }
 
     fn raise(&mut self, alert: &Alert, now: Timestamp) -> u64 {
@@ -397,26 +553,42 @@ impl Stage {
                 let n = self.sign_ups.len() as u16;
                 let asked =
                     SignUp { confirm, rule: rule(own), ..sign_up(n, RECEIVERS[address], SYMBOLS[symbol]) };
-                let owed = self.store.subscribe(&asked, LIMITS, now).await.unwrap();
-                assert_eq!(owed, self.model.subscribe(asked.clone(), now));
+                assert_eq!(self.store.subscribe(&asked, LIMITS, now).await.unwrap(), SignedUp::Taken);
+                self.model.subscribe(asked.clone(), now);
                 self.sign_ups.push(asked);
             }
-            Step::Confirm { which } => {
+            Step::TakeIn => {
+                let taken = self.store.take_in(LIMITS, now).await.unwrap();
+                assert_eq!((taken.sign_ups, taken.confirmations), self.model.take_in(now));
+            }
+            Step::Confirm { which, ticked } => {
                 let Some(asked) = pick(&self.sign_ups, which) else { return };
-                let confirmed = self.store.confirm(&asked.hashes.confirm, now).await.unwrap();
-                let known = self.model.subscribers.iter_mut().find(|one| one.asked.id == asked.id);
-                let Some(known) = known else { return assert_eq!(confirmed, Confirmed::Unknown) };
-                match known.status {
-                    status if status.has_ended() => assert!(matches!(confirmed, Confirmed::Ended(_))),
-                    SubscriptionStatus::Active => assert!(matches!(confirmed, Confirmed::AlreadyActive(_))),
-                    SubscriptionStatus::Pending if now >= known.confirm_by => {
-                        assert!(matches!(confirmed, Confirmed::Expired(_)));
+                let token = &asked.hashes.confirm;
+                let link = self.store.confirmable(token, now).await.unwrap();
+                let shown: Vec<_> = link.iter().flat_map(|link| &link.asked).map(|one| one.id).collect();
+                let choice = match ticked {
+                    None => Choice::Everything,
+                    Some(some) => {
+                        Choice::Ticked { ticked: shown.iter().take(some).copied().collect(), shown }
                     }
-                    _ => {
-                        known.activate(now);
-                        let Confirmed::Activated(active) = confirmed else { panic!("{confirmed:?}") };
-                        assert_eq!(active.active_from, known.active_from);
+                };
+                let confirmed = self.store.confirm(token, &choice, now).await.unwrap();
+                let known = self.model.subscribers.iter().position(|one| one.asked.id == asked.id);
+                let Some(of) = known else { return assert_eq!(confirmed, Confirmed::Unknown) };
+                let status = self.model.subscribers[of].status;
+                match (self.model.confirm(of, ticked, now), confirmed) {
+                    (Some(expected), Confirmed::Settled { activated, declined }) => {
+                        assert_eq!((activated.len(), declined.len()), expected);
+                        for one in activated {
+                            let known =
+                                self.model.subscribers.iter().find(|known| known.asked.id == one.id).unwrap();
+                            assert_eq!(one.active_from, known.active_from);
+                        }
                     }
+                    (None, Confirmed::Ended(_)) => assert!(status.has_ended()),
+                    (None, Confirmed::AlreadyActive(_)) => assert_eq!(status, SubscriptionStatus::Active),
+                    (None, Confirmed::Expired(_)) => assert_eq!(status, SubscriptionStatus::Pending),
+                    (expected, confirmed) => panic!("{expected:?} {confirmed:?}"),
                 }
             }
             Step::Unsubscribe { which, all } => {
@@ -425,6 +597,9 @@ impl Stage {
                 let known = self.model.subscribers.iter().position(|one| one.asked.id == asked.id);
                 assert_eq!(ended.is_some(), known.is_some());
                 let Some(known) = known else { return };
+                if all {
+                    self.model.noted.retain(|(one, _)| one.channel.key() != asked.channel.key());
+                }
                 for to in 0..self.model.subscribers.len() {
                     let same = self.model.subscribers[to].asked.channel.key() == asked.channel.key();
                     if to == known || (all && same) {

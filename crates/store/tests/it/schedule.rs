@@ -186,6 +186,7 @@ proptest! {
                 store.subscribe(&asked, UNLIMITED, at(-3600)).await.unwrap();
                 readers.push(asked);
             }
+            store.take_in(UNLIMITED, at(-3600)).await.unwrap();
             let mut stage = Stage {
                 store,
                 now: at(0),

@@ -1,4 +1,4 @@
-//! Dispatch: claims due deliveries by lease, sends them, settles them.
+//! Dispatch: takes in sign-ups, claims due deliveries by lease, sends them, settles them.
 //!
 //! Nothing is sent while a transaction is open. A kick is a hint, the scan is the truth: a lost kick costs
 //! seconds.
@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use qqq_core::delivery::{Delivery, DeliveryId, Lease, Outcome, retry_at, webhook_retry_at};
 use qqq_core::{ChannelKind, Clock};
 use qqq_notify::{Deliver, DeliveryError};
-use qqq_store::{Budget, Store, StoreError};
+use qqq_store::{Budget, SignUpLimits, Store, StoreError};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +39,8 @@ pub struct Dispatch {
     metrics: Arc<Metrics>,
     /// How much one recipient is sent.
     budget: Budget,
+    /// How much asks to confirm.
+    sign_up: SignUpLimits,
     /// What this process is sending, with the lease it holds. A lease that ran out while the process slept,
     /// or while the clock was set, is taken again by the next claim: the attempt under way goes on with the
     /// new one, and nothing is sent twice. Locked over each claim, renewal and settling, never over a sending.
@@ -54,7 +56,8 @@ impl Dispatch {
         metrics: Arc<Metrics>,
         budget: Budget,
     ) -> Self {
-        Self { store, channel, clock, metrics, budget, under_way: Arc::default() }
+        let sign_up = SignUpLimits::default();
+        Self { store, channel, clock, metrics, budget, sign_up, under_way: Arc::default() }
     }
 
     /// Sends until `stop`, then lets what is under way finish, for a while.
@@ -65,6 +68,10 @@ impl Dispatch {
             taken = self.take_over() => taken?,
         }
         loop {
+            tokio::select! {
+                taken = self.take_in() => taken?,
+                () = async { stop.cancelled().await; without_room(&*self.store).await } => break,
+            }
             while sending.len() < AT_ONCE && !stop.is_cancelled() {
                 let claimed = tokio::select! {
                     claimed = self.claim(self.clock.now(), AT_ONCE - sending.len()) => claimed?,
@@ -106,6 +113,7 @@ impl Dispatch {
     /// Sends what is due now, once each, until `stop`. Answers how many attempts ended.
     pub async fn run_once(&self, stop: &CancellationToken) -> anyhow::Result<usize> {
         self.take_over().await?;
+        self.take_in().await?;
         // What becomes due by failing is for another round.
         let due = self.clock.now();
         let mut attempts = 0;
@@ -132,6 +140,17 @@ impl Dispatch {
             info!(deliveries = released, "deliveries of an earlier run are taken up again");
         }
         Ok(())
+    }
+
+    /// Takes in the sign-ups that came, and has the messages that ask to confirm come to be owed in their turn.
+    async fn take_in(&self) -> Result<(), StoreError> {
+        loop {
+            let taken = patiently(|| self.store.take_in(self.sign_up, self.clock.now())).await?;
+            self.metrics.taken_in(taken);
+            if !taken.more {
+                return Ok(());
+            }
+        }
     }
 
     /// Claims what was due at `due` and is not under way here.

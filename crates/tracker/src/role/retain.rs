@@ -99,7 +99,9 @@ mod tests {
             confirm: true,
         };
         let now: Timestamp = "2025-01-27T15:00:00Z".parse().unwrap();
-        store.subscribe(&sign_up, SignUpLimits::default(), now).await.unwrap();
+        let limits = SignUpLimits::default();
+        store.subscribe(&sign_up, limits, now).await.unwrap();
+        store.take_in(limits, now).await.unwrap();
         for (hours, known) in [(0, true), (47, true), (49, false)] {
             let later = now + SignedDuration::from_hours(hours);
             once(&*store, Duration::from_secs(3600), later, &CancellationToken::new()).await.unwrap();
