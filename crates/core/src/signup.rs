@@ -11,11 +11,11 @@ use std::collections::HashMap;
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
-/// So many hours' messages may wait.
-const HOURS_WAITING: u32 = 50;
+/// So many hours' messages may wait: more than ten thousand networks sign up for at once.
+const HOURS_WAITING: u32 = 100;
 
 /// Once half of the places are taken, so many sign-ups are taken in each [`LATELY`].
-const TAKEN_LATELY: u64 = 10;
+const TAKEN_LATELY: u64 = 20;
 
 /// The time in which sign-ups count as "lately".
 pub const LATELY: SignedDuration = SignedDuration::from_secs(10);
@@ -58,8 +58,8 @@ impl SignUpLimits {
         if to.public { self.provider_per_hour } else { self.domain_per_hour }
     }
 
-    /// Whether one more sign-up may wait beside what waits already: as many as are sent in fifty hours, of all and of
-    /// its domain. The second half of all places is given out at one a second, so that no flood takes them all.
+    /// Whether one more sign-up may wait beside what waits already: as many as are sent in a hundred hours, of all and of
+    /// its domain. The second half of all places is given out at two a second, so that no flood takes them all.
     pub fn admit(&self, waiting: Waiting, to: &Destination) -> Result<(), Full> {
         let places = |per_hour: u32| u64::from(per_hour) * u64::from(HOURS_WAITING);
         let (all, of_domain) = (places(self.total_per_hour), places(self.of_domain(to)));
@@ -286,18 +286,18 @@ mod tests {
         let public = Destination { public: true, ..one.clone() };
         for (waiting, to, full) in [
             (waiting(0, 0, 0), &one, None),
-            (waiting(49, 49, 49), &one, None),
-            (waiting(50, 49, 9), &one, None),
-            (waiting(50, 49, 10), &one, Some(LATELY)),
-            (waiting(99, 49, 0), &one, None),
-            (waiting(100, 0, 0), &one, Some(WAIT_FOR_A_PLACE)),
-            (waiting(50, 50, 0), &one, Some(WAIT_FOR_A_PLACE)),
-            (waiting(50, 50, 0), &public, None),
+            (waiting(99, 99, 99), &one, None),
+            (waiting(100, 99, 19), &one, None),
+            (waiting(100, 99, 20), &one, Some(LATELY)),
+            (waiting(199, 99, 0), &one, None),
+            (waiting(200, 0, 0), &one, Some(WAIT_FOR_A_PLACE)),
+            (waiting(100, 100, 0), &one, Some(WAIT_FOR_A_PLACE)),
+            (waiting(100, 100, 0), &public, None),
         ] {
             let expected = full.map_or(Ok(()), |retry_after| Err(Full { retry_after }));
             assert_eq!(limits.admit(waiting, to), expected, "{waiting:?}");
         }
-        assert_eq!(limits.most_waiting(), 100);
+        assert_eq!(limits.most_waiting(), 200);
     }
 
     /// A few hours of a throttle: what comes when, and what went out when.

@@ -219,10 +219,10 @@ async fn the_networks_of_one_customer_do_not_count_as_strangers() {
 async fn when_too_many_wait_a_sign_up_is_503_with_the_time_to_wait() {
     let mut world = World::new().await;
     world.config.trusted_proxies = vec!["0.0.0.0/32".parse().unwrap()];
-    // Fifty may wait at one domain.
+    // A hundred may wait at one domain.
     world.config.sign_up = SignUpLimits { domain_per_hour: 1, ..SignUpLimits::default() };
     let router = world.router().await;
-    for n in 0..50 {
+    for n in 0..100 {
         let reply = sign_up_from(&router, &format!("10.0.{n}.1"), &format!("s{n}")).await;
         assert_eq!(reply.status, StatusCode::CREATED, "{n}");
     }
