@@ -85,6 +85,7 @@ macro_rules! store_conformance {
             all_addresses_together_have_a_limit_and_all_have_their_turn
             too_many_that_wait_are_refused_and_nothing_of_them_is_kept
             what_is_pending_of_a_recipient_is_confirmed_together
+            what_a_message_was_about_is_shown_however_much_else_is_asked_for
             what_was_confirmed_meanwhile_is_not_asked_again
             each_subscription_by_webhook_is_told_its_own_secret
             what_waits_is_not_forgotten_and_ends_with_its_recipient
@@ -1505,6 +1506,18 @@ pub async fn what_is_pending_of_a_recipient_is_confirmed_together(store: Shared)
     let nothing = store.confirm(&first.hashes.confirm, &Choice::Everything, at(65)).await.unwrap();
     assert!(matches!(nothing, Confirmed::Ended(ref of) if of.id == first.id), "{nothing:?}");
     assert!(shown(DAY).await.is_empty());
+}
+
+pub async fn what_a_message_was_about_is_shown_however_much_else_is_asked_for(store: Shared) {
+    let first = sign_up(0, "ada@example.com", "TSLA");
+    store.subscribe(&first, UNLIMITED, at(0)).await.unwrap();
+    for n in 1..=250 {
+        store.subscribe(&sign_up(n, "ada@example.com", &format!("S{n}")), UNLIMITED, at(1)).await.unwrap();
+    }
+    while store.take_in(UNLIMITED, at(2)).await.unwrap().more {}
+    let link = store.confirmable(&first.hashes.confirm, at(3)).await.unwrap().unwrap();
+    assert_eq!(link.asked.len(), 200);
+    assert!(link.asked.iter().any(|one| one.id == first.id));
 }
 
 pub async fn what_was_confirmed_meanwhile_is_not_asked_again(store: Shared) {

@@ -421,7 +421,8 @@ pub struct Confirmable {
     pub of: Subscription,
     /// Whether it is too old to confirm anything.
     pub lapsed: bool,
-    /// What is pending of the same recipient (by its [`key`](Channel::key)), newest first: nothing where it has lapsed.
+    /// What is pending of the same recipient (by its [`key`](Channel::key)), the newest 200 first, that subscription always
+    /// among them: nothing where it has lapsed.
     pub asked: Vec<Subscription>,
 }
 

@@ -30,7 +30,7 @@ const MOST_TAKEN_IN: i64 = 200;
 const MOST_LOOKED_AT: i64 = 50;
 
 /// Rounds of one transaction: those whose mailbox or domain has to wait give way to others.
-const MOST_ROUNDS: usize = 20;
+const MOST_ROUNDS: usize = 4;
 
 /// Whether there is anything to do.
 pub(super) const WORK: &str = "select exists (select 1 from sign_ups) \

@@ -336,19 +336,23 @@ async fn confirmable(
             .fetch_one(&mut *connection)
             .await?;
     let lapsed = now.as_microsecond() >= confirm_by;
-    let asked = if lapsed {
-        Vec::new()
-    } else {
-        sqlx::query(sign_up::PENDING_OF)
-            .bind(of.channel.key())
-            .bind(now.as_microsecond())
-            .bind(bounded(MOST_CONFIRMED))
-            .fetch_all(connection)
-            .await?
-            .iter()
-            .map(rows::subscription)
-            .collect::<Result<_, _>>()?
-    };
+    if lapsed {
+        return Ok(Some(Confirmable { of, lapsed, asked: Vec::new() }));
+    }
+    let mut asked: Vec<Subscription> = sqlx::query(sign_up::PENDING_OF)
+        .bind(of.channel.key())
+        .bind(now.as_microsecond())
+        .bind(bounded(MOST_CONFIRMED))
+        .fetch_all(connection)
+        .await?
+        .iter()
+        .map(rows::subscription)
+        .collect::<Result<_, _>>()?;
+    // However much strangers ask for here, what the message was about is among it.
+    if of.status == SubscriptionStatus::Pending && asked.iter().all(|one| one.id != of.id) {
+        asked.truncate(MOST_CONFIRMED - 1);
+        asked.push(of.clone());
+    }
     Ok(Some(Confirmable { of, lapsed, asked }))
 }
 
