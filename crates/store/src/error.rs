@@ -23,8 +23,9 @@ pub enum StoreError {
         /// Why.
         reason: String,
     },
-    /// A stored row says what no version of this program wrote.
-    #[error("{table} holds a row that makes no sense: {reason}")]
+    /// What is stored is not what was written: by the shape of the file, a row's checksum, or what no version of this program
+    /// ever wrote.
+    #[error("the store is damaged in {table}: {reason}")]
     Corrupt {
         /// Which table.
         table: &'static str,

@@ -28,6 +28,7 @@ use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Opens the store a URL names: `sqlite://data/qqq-tracker.db` (relative) or `sqlite:///var/lib/x.db`.
 /// Creates it, and its folder, where there is none, and brings its schema up to date.
@@ -760,8 +761,11 @@ pub trait Housekeeping: Send + Sync {
     /// One line for the operator: backend, version, place. No secrets.
     fn describe(&self) -> String;
 
-    /// Quick check that the store answers and is sound.
+    /// Looks through everything, whether it is sound. Takes as long as reading all of it.
     async fn check(&self) -> Result<(), StoreError>;
+
+    /// The same without looking at indexes, for so long at most. False where it was not enough to look through everything, and nothing was found so far.
+    async fn quick_check(&self, within: Duration) -> Result<bool, StoreError>;
 
     /// Whether the store is still the one that was opened, and may be written to: its files lie under their names, and no
     /// sync has failed. Where not, nothing is written any more until it is opened anew. Cheap.

@@ -37,6 +37,8 @@ use url::Url;
 
 /// The longest roles take to end once asked, however stubborn their peers. With [`CLOSE`]: ten seconds.
 const DRAIN: Duration = Duration::from_secs(8);
+/// Time given to looking through the store at a start.
+const LOOK: Duration = Duration::from_secs(5);
 /// Time given to the store's last checkpoint.
 const CLOSE: Duration = Duration::from_secs(2);
 
@@ -74,6 +76,7 @@ impl App {
         }
         let calendar = Arc::new(config.calendar());
         let store = open_store(&config).await?;
+        look_through(&*store).await?;
         let tokens = key::token_key(&config, store.as_ref()).await?;
         let channels = Arc::new(Channels {
             mail: Mail::new(mail_config(&config)?, tokens.clone(), Arc::clone(&clock))?,
@@ -420,6 +423,27 @@ pub async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
         }
         error => error.into(),
     })
+}
+
+/// What to do about a damaged store.
+pub const RESTORE: &str = "bring back a backup: move the file away together with those beside it (-wal, -shm), and put the \
+     backup in its place. Without one, name a new file in store.url and import the bars again";
+
+/// Looks through the store before anybody works with it. In a large one, as far as five seconds go.
+async fn look_through(store: &dyn Store) -> anyhow::Result<()> {
+    match store.quick_check(LOOK).await {
+        Ok(true) => Ok(()),
+        Ok(false) => {
+            info!(
+                "the store is too large to be looked through at a start; `qqq-tracker check` looks through all of it"
+            );
+            Ok(())
+        }
+        // Whoever is too busy to be looked at now was sound at the last start.
+        Err(error) if error.is_transient() => Ok(()),
+        Err(error @ StoreError::Corrupt { .. }) => Err(anyhow::Error::from(error).context(RESTORE)),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Holds a store to one kind of bars, simulated or real, from the first that come into it.

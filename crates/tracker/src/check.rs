@@ -1,6 +1,6 @@
 //! `qqq-tracker check`: one line for each thing that must work, with the remedy where it doesn't.
 
-use crate::app::{mail_config, open_store, webhooks_config};
+use crate::app::{RESTORE, mail_config, open_store, webhooks_config};
 use crate::config::{Config, Sources};
 use crate::role::schedule::RE_ASK;
 use crate::source::{Feed, Source, refusal};
@@ -123,9 +123,7 @@ fn store_failure(error: anyhow::Error) -> Failure {
             "make room on the disk, or raise the quota or the limit on the size of files"
         }
         Some(StoreError::SyncFailed(_)) => "look after the disk, and start the program again",
-        Some(StoreError::Corrupt { .. } | StoreError::Backend(_)) => {
-            "bring back a copy of it, or name another place in store.url"
-        }
+        Some(StoreError::Corrupt { .. } | StoreError::Backend(_)) => RESTORE,
         _ => "correct store.url",
     };
     Failure::new(error, remedy)

@@ -287,6 +287,9 @@ impl Housekeeping for Faulty {
     async fn check(&self) -> Result<(), StoreError> {
         self.ok().await?.check().await
     }
+    async fn quick_check(&self, within: std::time::Duration) -> Result<bool, StoreError> {
+        self.ok().await?.quick_check(within).await
+    }
     fn intact(&self) -> Result<(), StoreError> {
         self.inner.intact()
     }

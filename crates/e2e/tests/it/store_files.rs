@@ -109,6 +109,30 @@ fn there_is_one_worker_whatever_name_it_opens_the_store_by() {
     assert_eq!(next.status.code(), Some(0), "{next:?}");
 }
 
+/// Nobody works with a damaged store, and whoever tries learns what to do.
+#[test]
+fn a_damaged_store_is_refused_with_the_remedy() {
+    let mut tracker = Tracker::new();
+    tracker.start("run");
+    tracker.wait_for_bars();
+    assert_eq!(tracker.terminate(Duration::from_secs(20)).code(), Some(0));
+    let path = tracker.folder().join(STORE);
+    let mut bytes = fs::read(&path).unwrap();
+    // A page of bars: where their feed stands again and again.
+    let bars = |page: &&mut [u8]| page.windows(9).filter(|nine| nine == b"simulated").count();
+    bytes.chunks_mut(4096).max_by_key(bars).unwrap()[..1024].fill(0xa5);
+    fs::write(&path, bytes).unwrap();
+    for role in ["run", "server", "worker"] {
+        let ended = tracker.output(&[role], PATIENCE);
+        assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert!(said.contains("bring back a backup") && said.contains("damaged"), "{said}");
+    }
+    let checked = tracker.output(&["check"], PATIENCE);
+    let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(said.contains("FAILED  store") && said.contains("bring back a backup"), "{said}");
+}
+
 #[test]
 fn what_the_program_keeps_is_for_its_owner_alone() {
     let mut tracker = Tracker::new();

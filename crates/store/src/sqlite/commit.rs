@@ -2,7 +2,7 @@
 
 use super::bulk::Bulk;
 use super::rows::{self, bar_columns, statistics_columns};
-use super::{alerts, outbox, subscriptions};
+use super::{alerts, checksum, outbox, subscriptions};
 use crate::{AlertChange, BarRecord, Batch, Imported, SplitRecord, StoreError};
 use jiff::Timestamp;
 use qqq_core::{AlertId, Bar, FeedStatus, Figures, Statistics};
@@ -53,16 +53,16 @@ macro_rules! upsert_bar {
     ($revision:literal, $differ:literal) => {
         Bulk::new(
             concat!("insert into bars (", bar_columns!(), ", sequence) values"),
-            12,
+            13,
             concat!(
                 "on conflict (symbol, start) do update set \
-                 (open, high, low, close, volume, vwap, trades, feed, revision, sequence) = \
+                 (open, high, low, close, volume, vwap, trades, feed, revision, checksum, sequence) = \
                  (excluded.open, excluded.high, excluded.low, excluded.close, excluded.volume, excluded.vwap, \
                   excluded.trades, excluded.feed, ",
                 $revision,
-                ", excluded.sequence) where \
+                ", excluded.checksum, excluded.sequence) where \
                  (excluded.open, excluded.high, excluded.low, excluded.close, excluded.volume, excluded.vwap, \
-                  excluded.trades, excluded.feed",
+                  excluded.trades, excluded.feed, excluded.checksum",
                 $differ
             ),
         )
@@ -73,7 +73,7 @@ macro_rules! upsert_bar {
 static STORE_BAR: LazyLock<Bulk> = LazyLock::new(|| {
     upsert_bar!(
         "excluded.revision",
-        ", excluded.revision) is not (open, high, low, close, volume, vwap, trades, feed, revision)"
+        ", excluded.revision) is not (open, high, low, close, volume, vwap, trades, feed, checksum, revision)"
     )
 });
 
@@ -81,11 +81,20 @@ static STORE_BAR: LazyLock<Bulk> = LazyLock::new(|| {
 static IMPORT_BAR: LazyLock<Bulk> = LazyLock::new(|| {
     upsert_bar!(
         "bars.revision + 1",
-        ") is not (open, high, low, close, volume, vwap, trades, feed) returning revision"
+        ") is not (open, high, low, close, volume, vwap, trades, feed, checksum) returning revision"
     )
 });
 
-fn bind_bar(query: Query, bar: &Bar, revision: u32, sequence: i64) -> Query {
+/// Nothing but the check.
+pub(super) static CHECK_BARS: LazyLock<Bulk> = LazyLock::new(|| {
+    Bulk::new(
+        concat!("insert into bars (", bar_columns!(), ", sequence) values"),
+        13,
+        "on conflict (symbol, start) do update set checksum = excluded.checksum",
+    )
+});
+
+pub(super) fn bind_bar(query: Query, bar: &Bar, revision: u32, sequence: i64) -> Query {
     query
         .bind(bar.symbol.as_str().to_owned())
         .bind(bar.start.index())
@@ -98,6 +107,7 @@ fn bind_bar(query: Query, bar: &Bar, revision: u32, sequence: i64) -> Query {
         .bind(bar.trades)
         .bind(bar.feed.as_str().to_owned())
         .bind(revision)
+        .bind(checksum::of(bar))
         .bind(sequence)
 }
 

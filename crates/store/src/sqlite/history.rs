@@ -2,6 +2,7 @@
 //! two threads. So SQLite writes a few thousand bars into one text, and they are read from that.
 
 use super::bars::bounded;
+use super::checksum;
 use crate::StoreError;
 use qqq_core::{Bar, FeedLabel, Minute, Price, Symbol, Volume};
 use sqlx::SqliteConnection;
@@ -13,8 +14,8 @@ const PIECE_BARS: usize = 4096;
 /// One text of the bars from a minute on: fields between commas, `-` for none, bars between semicolons. Prices are told by
 /// their distance from the close, in fewer digits.
 const PIECE: &str = "select group_concat(concat_ws(',', start, close, open - close, high - close, low - close, \
-     volume, ifnull(vwap - close, '-'), ifnull(trades, '-'), feed), ';') \
-     from (select start, open, high, low, close, volume, vwap, trades, feed \
+     volume, ifnull(vwap - close, '-'), ifnull(trades, '-'), feed, checksum), ';') \
+     from (select start, open, high, low, close, volume, vwap, trades, feed, checksum \
      from bars where symbol = ? and start >= ? and start < ? order by start limit ?)";
 
 /// Reads bars of one symbol, oldest first, at most `limit`.
@@ -40,10 +41,11 @@ pub(super) async fn read(
         // Feeds change seldom, and each is checked once.
         let mut feed = None;
         for fields in text.split(';') {
-            let bar = bar(symbol, fields, &mut feed).ok_or_else(|| StoreError::Corrupt {
+            let (bar, checksum) = bar(symbol, fields, &mut feed).ok_or_else(|| StoreError::Corrupt {
                 table: "bars",
                 reason: format!("a bar of {symbol} after {from} cannot be read: {fields}"),
             })?;
+            checksum::verify(&bar, checksum)?;
             bars.push(bar);
         }
         match bars.last() {
@@ -54,7 +56,7 @@ pub(super) async fn read(
     Ok(bars)
 }
 
-fn bar<'t>(symbol: Symbol, fields: &'t str, feed: &mut Option<(&'t str, FeedLabel)>) -> Option<Bar> {
+fn bar<'t>(symbol: Symbol, fields: &'t str, feed: &mut Option<(&'t str, FeedLabel)>) -> Option<(Bar, i64)> {
     let mut fields = fields.split(',');
     let mut number = || -> Option<i64> { fields.next()?.parse().ok() };
     let start = minute(number()?)?;
@@ -77,7 +79,9 @@ fn bar<'t>(symbol: Symbol, fields: &'t str, feed: &mut Option<(&'t str, FeedLabe
         Some((known, label)) if known == name => label,
         _ => feed.insert((name, name.parse().ok()?)).1,
     };
-    Some(Bar { symbol, start, open, high, low, close: price(0)?, volume, vwap, trades, feed: label })
+    let checksum = fields.next()?.parse().ok()?;
+    let close = price(0)?;
+    Some((Bar { symbol, start, open, high, low, close, volume, vwap, trades, feed: label }, checksum))
 }
 
 fn minute(index: i64) -> Option<Minute> {

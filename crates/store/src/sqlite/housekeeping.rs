@@ -1,10 +1,12 @@
 //! The worker's lock, notes, what is forgotten, checks, and the end.
 
 use super::subscriptions::later;
-use super::{Sqlite, outbox};
+use super::{Failure, Sqlite, failure, interrupted_after, options, outbox};
 use crate::{Housekeeping, StoreError, WorkerLock};
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
+use sqlx::{ConnectOptions as _, Connection as _};
+use std::time::Duration;
 
 const fn days(count: i64) -> SignedDuration {
     SignedDuration::from_hours(24 * count)
@@ -108,11 +110,13 @@ impl Housekeeping for Sqlite {
 
     async fn check(&self) -> Result<(), StoreError> {
         self.intact()?;
-        let verdict: String = sqlx::query_scalar("pragma quick_check(1)").fetch_one(&self.readers).await?;
-        match verdict.as_str() {
-            "ok" => Ok(()),
-            _ => Err(StoreError::Corrupt { table: "the file", reason: verdict }),
-        }
+        // With its indexes, of which a quick one knows nothing.
+        self.looked_through("pragma integrity_check(1)", None).await.map(drop)
+    }
+
+    async fn quick_check(&self, within: Duration) -> Result<bool, StoreError> {
+        self.intact()?;
+        self.looked_through("pragma quick_check(1)", Some(within)).await
     }
 
     fn intact(&self) -> Result<(), StoreError> {
@@ -146,5 +150,27 @@ impl Housekeeping for Sqlite {
             tracing::debug!(%error, "the write-ahead log could not be emptied; the next start reads it");
         }
         self.writer.close().await;
+    }
+}
+
+impl Sqlite {
+    /// By a connection of its own, as it may take long. False where that was longer than it may.
+    async fn looked_through(
+        &self,
+        pragma: &'static str,
+        within: Option<Duration>,
+    ) -> Result<bool, StoreError> {
+        let mut connection = options(self.files.named()).read_only(true).connect().await?;
+        if let Some(within) = within {
+            interrupted_after(&mut connection, within).await?;
+        }
+        let verdict = sqlx::query_scalar::<_, String>(pragma).fetch_one(&mut connection).await;
+        let _ = connection.close().await;
+        match verdict {
+            Ok(verdict) if verdict == "ok" => Ok(true),
+            Ok(verdict) => Err(StoreError::Corrupt { table: "the file", reason: verdict }),
+            Err(error) if matches!(failure(&error), Failure::Interrupted) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 }

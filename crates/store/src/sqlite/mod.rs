@@ -8,6 +8,7 @@ mod admin;
 mod alerts;
 mod bars;
 mod bulk;
+mod checksum;
 mod claim;
 mod commit;
 mod files;
@@ -23,16 +24,16 @@ mod subscriptions;
 use crate::StoreError;
 use files::Files;
 use libsqlite3_sys::{
-    SQLITE_BUSY, SQLITE_CORRUPT, SQLITE_FULL, SQLITE_IOERR, SQLITE_IOERR_DIR_FSYNC, SQLITE_IOERR_FSYNC,
-    SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_TRUNCATE, SQLITE_IOERR_WRITE, SQLITE_LOCKED, SQLITE_NOTADB,
-    SQLITE_READONLY,
+    SQLITE_BUSY, SQLITE_CORRUPT, SQLITE_FULL, SQLITE_INTERRUPT, SQLITE_IOERR, SQLITE_IOERR_DIR_FSYNC,
+    SQLITE_IOERR_FSYNC, SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_TRUNCATE, SQLITE_IOERR_WRITE, SQLITE_LOCKED,
+    SQLITE_NOTADB, SQLITE_READONLY,
 };
 use room::Room;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long one connection waits for another one's write.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -42,6 +43,9 @@ const QUEUE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Connections that read. More would not be faster: they share the page cache of the machine.
 const READERS: u32 = 4;
+
+/// How long one read may take. No reader of ours comes near it; one that did would keep the log growing.
+const READ_LIMIT: Duration = Duration::from_secs(120);
 
 /// A transaction of the writing connection. Dropped without [`Sqlite::finish`], it leaves no trace.
 type Write = sqlx::Transaction<'static, sqlx::Sqlite>;
@@ -92,14 +96,21 @@ impl Sqlite {
         if !reserve_is_needed {
             files.keep_reserve();
         }
-        Ok(Self {
+        let store = Self {
             version,
             writer: writer_pool(&file, Arc::clone(&files)),
-            readers: reader_pool(&file),
+            readers: reader_pool(&file, READ_LIMIT),
             room: Room::default(),
             broken: OnceLock::new(),
             files,
-        })
+        };
+        match checksum::complete(&store).await {
+            Err(error) if error.is_transient() => {
+                tracing::warn!(%error, "some bars have no checksum yet; the next start gives it to them");
+            }
+            completed => completed?,
+        }
+        Ok(store)
     }
 
     /// Begins a write. Waits for writes under way, here and in other processes.
@@ -242,14 +253,27 @@ fn writer_pool(file: &Path, files: Arc<Files>) -> SqlitePool {
         .connect_lazy_with(writing(file))
 }
 
-fn reader_pool(file: &Path) -> SqlitePool {
+fn reader_pool(file: &Path, limit: Duration) -> SqlitePool {
     SqlitePoolOptions::new()
         .max_connections(READERS)
         .acquire_timeout(QUEUE_TIMEOUT)
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
+        .after_connect(move |connection, _| Box::pin(interrupted_after(connection, limit)))
+        .before_acquire(move |connection, _| {
+            Box::pin(async move { interrupted_after(connection, limit).await.map(|()| true) })
+        })
         .connect_lazy_with(options(file).read_only(true).pragma("query_only", "on"))
+}
+
+/// Ends whatever this connection still reads after so long, and with it the snapshot that keeps the log from being emptied.
+async fn interrupted_after(connection: &mut SqliteConnection, limit: Duration) -> Result<(), sqlx::Error> {
+    /// Steps of SQLite's machine between two looks at the clock: about a millisecond.
+    const STEPS: i32 = 50_000;
+    let deadline = Instant::now() + limit;
+    connection.lock_handle().await?.set_progress_handler(STEPS, move || Instant::now() < deadline);
+    Ok(())
 }
 
 /// The number of the newest commit, as this connection sees it.
@@ -267,6 +291,8 @@ enum Failure {
     /// The disk failed otherwise.
     Disk,
     Corrupt,
+    /// It took longer than it may.
+    Interrupted,
     Other,
 }
 
@@ -289,6 +315,7 @@ fn failure(error: &sqlx::Error) -> Failure {
             SQLITE_READONLY => Failure::Room("the file is read-only"),
             SQLITE_IOERR => Failure::Disk,
             SQLITE_CORRUPT | SQLITE_NOTADB => Failure::Corrupt,
+            SQLITE_INTERRUPT => Failure::Interrupted,
             _ => Failure::Other,
         },
     }
@@ -301,6 +328,7 @@ impl From<sqlx::Error> for StoreError {
             Failure::Room(reason) => Self::NoRoom(reason.to_owned()),
             Failure::Sync => Self::SyncFailed(error.to_string()),
             Failure::Corrupt => Self::Corrupt { table: "the file", reason: error.to_string() },
+            Failure::Interrupted => Self::Backend("a read took too long, and was ended".to_owned()),
             Failure::Disk | Failure::Other => Self::Backend(error.to_string()),
         }
     }
@@ -400,6 +428,30 @@ mod tests {
             }
         }
         assert!(sqlx::query("delete from bars").execute(&store.readers).await.is_err());
+    }
+
+    /// Else it would keep the log growing for as long as it reads.
+    #[tokio::test]
+    async fn a_read_that_does_not_end_is_ended() {
+        let (store, _folder) = fresh().await;
+        let readers = reader_pool(store.files.named(), Duration::from_millis(50));
+        let endless = "with recursive n(i) as (select 1 union all select i + 1 from n) select max(i) from n";
+        for _ in 0..2 {
+            let error = sqlx::query(endless).fetch_one(&readers).await.unwrap_err();
+            assert!(matches!(failure(&error), Failure::Interrupted), "{error:?}");
+            // The connection is as good as new.
+            sqlx::query("select sequence from history").fetch_one(&readers).await.unwrap();
+        }
+        readers.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_file_too_large_to_be_looked_through_in_time_is_said_to_be() {
+        let (store, _folder) = fresh().await;
+        let many = bars_of((0..20_000).map(|n| bar("TSLA", MINUTE.plus(n), 100)));
+        store.commit(&many, at(0)).await.unwrap();
+        assert!(!store.quick_check(Duration::ZERO).await.unwrap());
+        assert!(store.quick_check(Duration::from_secs(600)).await.unwrap());
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! Rows as they lie in the file, and the values they mean. What no version of this program wrote is an error
 //! that names the table, never a guess.
 
+use super::checksum;
 use crate::{BarRecord, Sequence, SplitRecord, Stamped, StoreError};
 use jiff::Timestamp;
 use qqq_core::alert::Occurrence;
@@ -17,7 +18,7 @@ use std::str::FromStr;
 /// The columns [`bar`] reads, in order.
 macro_rules! bar_columns {
     () => {
-        "symbol, start, open, high, low, close, volume, vwap, trades, feed, revision"
+        "symbol, start, open, high, low, close, volume, vwap, trades, feed, revision, checksum"
     };
 }
 
@@ -145,7 +146,9 @@ impl<'r> Columns<'r> {
             trades: self.take()?,
             feed: self.parse()?,
         };
-        Ok(BarRecord { bar, revision: self.take()? })
+        let revision = self.take()?;
+        checksum::verify(&bar, self.take()?)?;
+        Ok(BarRecord { bar, revision })
     }
 
     pub(super) fn statistics(&mut self) -> Result<Statistics, StoreError> {
