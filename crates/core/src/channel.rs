@@ -33,6 +33,15 @@ impl Channel {
         }
     }
 
+    /// Whose places it takes while a message is under way ([`places`](crate::delivery::places)): of mail the domain, in
+    /// lower case; of a webhook scheme, host and port.
+    pub fn host(&self) -> String {
+        match self {
+            Self::Email(address) => address.domain().to_ascii_lowercase(),
+            Self::Webhook(webhook) => webhook.url.url().origin().ascii_serialization(),
+        }
+    }
+
     /// What throttles count a message by: the mailbox or endpoint, and whose server it is. Not the identity of a
     /// recipient.
     pub fn destination(&self) -> Destination {
@@ -308,7 +317,17 @@ mod tests {
         assert_eq!(one.destination(), webhook("https://example.com/hook?a=2").destination());
         assert_ne!(one.destination(), webhook("https://example.com/other").destination());
 
+        for (url, host) in [
+            ("https://Example.com/hook?a=1", "https://example.com"),
+            ("https://example.com:443", "https://example.com"),
+            ("https://example.com:8443/hook://x/", "https://example.com:8443"),
+            ("http://[::1]:8080/", "http://[::1]:8080"),
+        ] {
+            assert_eq!(webhook(url).host(), host);
+        }
+
         let mail = Channel::Email("Ada+x@Example.com".parse().unwrap());
+        assert_eq!(mail.host(), "example.com");
         assert_eq!(
             (mail.key(), mail.destination().mailbox),
             ("ada+x@example.com".into(), "ada@example.com".into())

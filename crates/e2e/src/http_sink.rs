@@ -4,7 +4,7 @@ use crate::{wait_for, wait_until};
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -32,28 +32,47 @@ pub struct Received {
 #[derive(Debug)]
 pub struct HttpSink {
     address: SocketAddr,
-    state: Arc<Mutex<State>>,
+    shared: Arc<Shared>,
     serving: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
 }
 
 #[derive(Debug)]
 struct State {
     received: Vec<Received>,
     answer: u16,
+    /// Nobody is answered.
+    held: bool,
+    answered: usize,
     ended: bool,
 }
 
 impl HttpSink {
     /// Starts a receiver that accepts what it is sent, with 204.
     pub fn start() -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let address = listener.local_addr().expect("the port");
-        let state = Arc::new(Mutex::new(State { received: Vec::new(), answer: 204, ended: false }));
+        Self::start_on(Ipv4Addr::LOCALHOST)
+    }
+
+    /// The same, on every address of this machine: many hosts for one receiver ([`HttpSink::url_at`]).
+    pub fn start_on_all_addresses() -> Self {
+        Self::start_on(Ipv4Addr::UNSPECIFIED)
+    }
+
+    fn start_on(address: Ipv4Addr) -> Self {
+        let listener = TcpListener::bind((address, 0)).expect("a free port");
+        let port = listener.local_addr().expect("the port").port();
+        let state = State { received: Vec::new(), answer: 204, held: false, answered: 0, ended: false };
+        let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
         let serving = {
-            let state = Arc::clone(&state);
-            std::thread::spawn(move || serve(&listener, &state))
+            let shared = Arc::clone(&shared);
+            std::thread::spawn(move || serve(&listener, &shared))
         };
-        Self { address, state, serving: Some(serving) }
+        Self { address: (Ipv4Addr::LOCALHOST, port).into(), shared, serving: Some(serving) }
     }
 
     /// An address here.
@@ -61,9 +80,30 @@ impl HttpSink {
         format!("http://{}{path}", self.address)
     }
 
+    /// An address at 127.0.0.`host`.
+    pub fn url_at(&self, host: u8, path: &str) -> String {
+        format!("http://127.0.0.{host}:{}{path}", self.address.port())
+    }
+
     /// Answers with this status from the next request on.
     pub fn answer(&self, status: u16) {
-        lock(&self.state).answer = status;
+        self.shared.lock().answer = status;
+    }
+
+    /// From now on, lets everybody wait for an answer.
+    pub fn hold(&self) {
+        self.shared.lock().held = true;
+    }
+
+    /// Answers all who wait, and who comes.
+    pub fn release(&self) {
+        self.shared.lock().held = false;
+        self.shared.changed.notify_all();
+    }
+
+    /// How many requests it has begun to answer so far.
+    pub fn answered(&self) -> usize {
+        self.shared.lock().answered
     }
 
     /// Waits until it was sent so many requests more than now. Panics once `patience` is over.
@@ -75,13 +115,14 @@ impl HttpSink {
 
     /// Everything it was sent so far, whatever it answered, in the order it came.
     pub fn received(&self) -> Vec<Received> {
-        lock(&self.state).received.clone()
+        self.shared.lock().received.clone()
     }
 }
 
 impl Drop for HttpSink {
     fn drop(&mut self) {
-        lock(&self.state).ended = true;
+        self.shared.lock().ended = true;
+        self.shared.changed.notify_all();
         let Some(serving) = self.serving.take() else { return };
         // A connection made ends the wait for one.
         let ended = || {
@@ -92,24 +133,38 @@ impl Drop for HttpSink {
     }
 }
 
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps the request, waits while everybody is held, and answers the status to answer with.
+    fn take(&self, received: impl FnOnce(u16) -> Received) -> u16 {
+        let mut state = self.lock();
+        let answer = state.answer;
+        state.received.push(received(answer));
+        while state.held && !state.ended {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.answered += 1;
+        answer
+    }
 }
 
-fn serve(listener: &TcpListener, state: &Arc<Mutex<State>>) {
+fn serve(listener: &TcpListener, shared: &Arc<Shared>) {
     for stream in listener.incoming() {
-        if lock(state).ended {
+        if shared.lock().ended {
             return;
         }
         let Ok(stream) = stream else { continue };
-        let state = Arc::clone(state);
+        let shared = Arc::clone(shared);
         // A request that breaks off is the client's business.
-        std::thread::spawn(move || drop(converse(&state, &stream)));
+        std::thread::spawn(move || drop(converse(&shared, &stream)));
     }
 }
 
 /// One request, one answer, and the end of the connection.
-fn converse(state: &Mutex<State>, stream: &TcpStream) -> io::Result<()> {
+fn converse(shared: &Shared, stream: &TcpStream) -> io::Result<()> {
     stream.set_read_timeout(Some(SILENCE))?;
     stream.set_write_timeout(Some(SILENCE))?;
     let mut reader = BufReader::new(stream).take(LARGEST);
@@ -130,12 +185,7 @@ fn converse(state: &Mutex<State>, stream: &TcpStream) -> io::Result<()> {
     }
     let body = String::from_utf8(body).map_err(io::Error::other)?;
 
-    let answer = {
-        let mut state = lock(state);
-        let answer = state.answer;
-        state.received.push(Received { method, path, headers, body, answer });
-        answer
-    };
+    let answer = shared.take(|answer| Received { method, path, headers, body, answer });
     let head = format!("HTTP/1.1 {answer} as told\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
     (&mut &*stream).write_all(head.as_bytes())
 }

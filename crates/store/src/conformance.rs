@@ -14,11 +14,13 @@ use crate::*;
 use jiff::SignedDuration;
 use qqq_core::alert::{AlertState, Occurrence};
 use qqq_core::channel::{Webhook, WebhookFormat};
+use qqq_core::delivery::places::{HostLimits, PlaceLimits, Places, Room};
 use qqq_core::rule::Evidence;
 use qqq_core::subscription::SubscriptionStatus;
 use qqq_core::token::TokenKey;
 use qqq_core::{FeedMode, Figures, Price, SymbolProblem, Volume};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// Makes one test of every rule, each with a store of its own. The argument is a function without parameters
 /// that answers a future of (store, guard); the guard lives as long as the test.
@@ -47,6 +49,8 @@ macro_rules! store_conformance {
             what_was_not_claimed_in_time_is_expired
             releasing_leases_makes_deliveries_due_at_once
             one_dead_receiver_does_not_block_the_others
+            channels_have_places_of_their_own_and_one_host_has_few
+            hosts_without_a_place_are_passed_over
             quiet_hours_bring_alerts_together_when_they_end
             a_single_alert_of_quiet_hours_comes_as_itself
             who_ends_the_quiet_hours_early_is_told_at_once
@@ -310,7 +314,7 @@ async fn one_owed(store: &Shared) -> (Alert, SignUp) {
 }
 
 async fn claim_all(store: &Shared, now: Timestamp) -> Vec<Delivery> {
-    store.claim(now, now + SignedDuration::from_secs(30), 100, PLENTY).await.unwrap()
+    store.claim(now, now + SignedDuration::from_secs(30), Rooms::for_anybody(100), PLENTY).await.unwrap()
 }
 
 async fn claim_one(store: &Shared, now: Timestamp) -> Delivery {
@@ -480,7 +484,9 @@ pub async fn an_alert_and_its_retraction_reach_hundreds_once_each(store: Shared)
     for expected in [150, 0] {
         assert_eq!(store.commit(&batch, at(0)).await.unwrap().deliveries, expected);
     }
-    let claim = async |seconds: i64| store.claim(at(seconds), at(seconds + 30), 1000, PLENTY).await.unwrap();
+    let claim = async |seconds: i64| {
+        store.claim(at(seconds), at(seconds + 30), Rooms::for_anybody(1000), PLENTY).await.unwrap()
+    };
     let told = claim(1).await;
     let receivers = |deliveries: &[Delivery]| {
         deliveries.iter().map(|one| one.subscription.id).collect::<BTreeSet<SubscriptionId>>()
@@ -622,7 +628,7 @@ pub async fn a_claim_takes_the_oldest_first_and_no_more_than_asked(store: Shared
     }
     let mut order = Vec::new();
     for (limit, expected) in [(0, 0), (2, 2), (100, 2), (100, 0)] {
-        let claimed = store.claim(at(600), at(630), limit, PLENTY).await.unwrap();
+        let claimed = store.claim(at(600), at(630), Rooms::for_anybody(limit), PLENTY).await.unwrap();
         assert_eq!(claimed.len(), expected);
         order.extend(claimed.into_iter().map(|delivery| delivery.created_at));
     }
@@ -630,7 +636,7 @@ pub async fn a_claim_takes_the_oldest_first_and_no_more_than_asked(store: Shared
     // What comes to be owed later than now is not due yet.
     let later = alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus(20)))]);
     store.commit(&later, at(700)).await.unwrap();
-    assert!(store.claim(at(629), at(640), 10, PLENTY).await.unwrap().is_empty());
+    assert!(store.claim(at(629), at(640), Rooms::for_anybody(10), PLENTY).await.unwrap().is_empty());
 }
 
 pub async fn a_delivery_under_way_is_not_handed_out_again(store: Shared) {
@@ -744,17 +750,95 @@ pub async fn one_dead_receiver_does_not_block_the_others(store: Shared) {
     let queue = (0..10_000).map(|n| AlertChange::Raised(alert("TSLA", MINUTE.plus(n))));
     assert_eq!(store.commit(&alerts_of(queue), at(0)).await.unwrap().deliveries, 10_000);
     store.commit(&alerts_of([AlertChange::Raised(alert("AAPL", MINUTE))]), at(1)).await.unwrap();
-    let claimed = store.claim(at(2), at(32), 16, PLENTY).await.unwrap();
+    let claimed = store.claim(at(2), at(32), Rooms::for_anybody(16), PLENTY).await.unwrap();
     let of_dead = claimed.iter().filter(|one| one.subscription.id == dead.id).count();
     assert_eq!((of_dead, claimed.len()), (4, 6));
-    assert!(store.claim(at(3), at(33), 16, PLENTY).await.unwrap().is_empty());
+    assert!(store.claim(at(3), at(33), Rooms::for_anybody(16), PLENTY).await.unwrap().is_empty());
     // One that ends makes room for one; and those that never end, when their leases run out.
     let one = claimed.iter().find(|one| one.subscription.id == dead.id).unwrap();
     assert!(settle(&store, one, Outcome::RetryAt(at(10), "timed out".to_owned()), at(4)).await);
-    assert_eq!(store.claim(at(5), at(35), 16, PLENTY).await.unwrap().len(), 1);
+    assert_eq!(store.claim(at(5), at(35), Rooms::for_anybody(16), PLENTY).await.unwrap().len(), 1);
     store.commit(&alerts_of([AlertChange::Raised(alert("AAPL", MINUTE.plus(1)))]), at(6)).await.unwrap();
-    assert_eq!(store.claim(at(7), at(37), 16, PLENTY).await.unwrap().len(), 2);
-    assert_eq!(store.claim(at(40), at(70), 16, PLENTY).await.unwrap().len(), 8);
+    assert_eq!(store.claim(at(7), at(37), Rooms::for_anybody(16), PLENTY).await.unwrap().len(), 2);
+    assert_eq!(store.claim(at(40), at(70), Rooms::for_anybody(16), PLENTY).await.unwrap().len(), 8);
+}
+
+/// Two places at a host for each of two kinds of hosts, of four places in all.
+const FEW: PlaceLimits = PlaceLimits {
+    places: 4,
+    kept_for_quick: 1,
+    slow_together: 1,
+    of_host: HostLimits { quick: 2, new: 2, slow: 1 },
+    slow_from: Some(Duration::from_secs(2)),
+};
+
+/// Signs each up, and owes them an alert, one after the other.
+async fn owed_in_order(store: &Shared, receivers: &[String]) {
+    for (n, receiver) in (1_i32..).zip(receivers) {
+        let asked = SignUp { confirm: false, ..sign_up(n as u16, receiver, "TSLA") };
+        assert_eq!(store.subscribe(&asked, UNLIMITED, at(-3600)).await.unwrap(), SignedUp::Taken);
+    }
+    let alert = AlertChange::Raised(alert("TSLA", MINUTE));
+    let committed = store.commit(&alerts_of([alert]), at(0)).await.unwrap();
+    assert_eq!(committed.deliveries, receivers.len() as u64);
+}
+
+/// Whom a claim hands deliveries out to, by host.
+async fn hosts_claimed(store: &Shared, rooms: Rooms, now: i64) -> Vec<String> {
+    let claimed = store.claim(at(now), at(now + 30), rooms, PLENTY).await.unwrap();
+    let mut hosts: Vec<String> = claimed.iter().map(|one| one.subscription.channel.host()).collect();
+    hosts.sort();
+    hosts
+}
+
+pub async fn channels_have_places_of_their_own_and_one_host_has_few(store: Shared) {
+    let paths = (0..80).map(|n| format!("https://slow.example/{n}"));
+    let others =
+        ["https://slow.example:8443/1", "http://slow.example/1", "ada@example.com", "bob@Example.com"];
+    let receivers: Vec<String> = paths.chain(others.map(str::to_owned)).collect();
+    owed_in_order(&store, &receivers).await;
+    let room = Places::new(PlaceLimits { places: 80, ..FEW }).room(Duration::ZERO);
+    let rooms = Rooms { mail: room.clone(), webhooks: room };
+    let expected = [
+        "example.com",
+        "example.com",
+        "http://slow.example",
+        "https://slow.example",
+        "https://slow.example",
+        "https://slow.example:8443",
+    ];
+    assert_eq!(hosts_claimed(&store, rooms, 1).await, expected);
+    // No mail has a place where there is none for mails, whatever there is for webhooks; nor the other way round.
+    let rooms = Rooms { mail: Room::for_anybody(0), webhooks: Room::for_anybody(3) };
+    assert_eq!(hosts_claimed(&store, rooms, 2).await, ["https://slow.example"; 3]);
+    // What had no place was not handed out: its attempts are yet to come.
+    let rest = store.claim(at(3), at(33), Rooms::for_anybody(1000), PLENTY).await.unwrap();
+    assert!(rest.len() == 75 && rest.iter().all(|delivery| delivery.attempt == 1), "{}", rest.len());
+}
+
+pub async fn hosts_without_a_place_are_passed_over(store: Shared) {
+    let hosts = ["slow", "full", "quick", "new"].map(|host| format!("https://{host}.example"));
+    let receivers: Vec<String> =
+        (0..3).flat_map(|n| hosts.iter().map(move |host| format!("{host}/{n}"))).collect();
+    owed_in_order(&store, &receivers).await;
+    let [slow, full, quick, new] = &hosts;
+    let second = Duration::from_secs(1);
+    let mut places = Places::new(PlaceLimits { places: 8, kept_for_quick: 2, slow_together: 2, ..FEW });
+    for (host, lasts) in [(slow, 19 * second), (quick, second)] {
+        places.begin(host, Duration::ZERO);
+        places.end(host, Duration::ZERO, lasts, true);
+    }
+    for host in [full, full, slow] {
+        places.begin(host, 20 * second);
+    }
+    let rooms = |places: &Places| Rooms { mail: Room::for_anybody(9), webhooks: places.room(20 * second) };
+    assert_eq!(hosts_claimed(&store, rooms(&places), 1).await, [new, new, quick, quick].map(String::as_str));
+    // All that is left for hosts that are not known to be quick is taken.
+    for host in [new, new, "https://other.example"] {
+        places.begin(host, 20 * second);
+    }
+    assert_eq!(hosts_claimed(&store, rooms(&places), 2).await, [quick.as_str()]);
+    assert_eq!(hosts_claimed(&store, rooms(&places), 3).await, [""; 0]);
 }
 
 /// Subscribes to TSLA and AAPL in hours of quiet that hold at [`MINUTE`] and end at the answered time.
@@ -849,8 +933,9 @@ pub async fn the_budget_brings_alerts_together_when_there_is_room(store: Shared)
     let two_an_hour = Budget { messages: 2, per_seconds: 3600 };
     subscribed(&store, 1, "TSLA", at(-3600)).await;
     subscribed(&store, 2, "AAPL", at(-3600)).await;
-    let claim =
-        async |seconds: i64| store.claim(at(seconds), at(seconds + 30), 16, two_an_hour).await.unwrap();
+    let claim = async |seconds: i64| {
+        store.claim(at(seconds), at(seconds + 30), Rooms::for_anybody(16), two_an_hour).await.unwrap()
+    };
     for n in 0..5 {
         raise(&store, "TSLA", n, at(i64::from(n) - 9)).await;
     }
@@ -2764,7 +2849,7 @@ pub async fn what_nobody_confirmed_is_forgotten(store: Shared) {
     // One confirms, one asks again later, one mail is sent.
     store.confirm(&asked[0].hashes.confirm, &Choice::Everything, at(1)).await.unwrap();
     ask(&store, &asked[1], UNLIMITED, at(10)).await;
-    let mail = store.claim(at(20), at(50), 1, PLENTY).await.unwrap().remove(0);
+    let mail = store.claim(at(20), at(50), Rooms::for_anybody(1), PLENTY).await.unwrap().remove(0);
     settle(&store, &mail, Outcome::Sent, at(21)).await;
     assert_eq!(store.forget(at(2 * DAY), 0).await.unwrap(), 0);
     assert_eq!(forget(&store, 2 * DAY, 100).await, 0, "its deadline passed a day ago, not more");

@@ -16,6 +16,7 @@ pub use qqq_core::signup::{Full, SignUpLimits};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use qqq_core::channel::Channel;
+use qqq_core::delivery::places::Rooms;
 use qqq_core::delivery::{Delivery, DeliveryId, DeliveryKind, Lease, Outcome};
 use qqq_core::quiet::QuietHours;
 use qqq_core::rule::Rule;
@@ -328,8 +329,9 @@ pub struct Budget {
 /// Owed deliveries: claimed by lease, settled with the proof of the latest claim.
 #[async_trait]
 pub trait OutboxStore: Send + Sync {
-    /// Claims up to `limit` deliveries that are due and unclaimed (or whose lease ran out), oldest due first,
-    /// until `lease_until`; of one recipient, four are under way at most. Settles as expired what is past its time; what
+    /// Claims deliveries that are due and unclaimed (or whose lease ran out), mails before webhooks and oldest due first,
+    /// until `lease_until`: as many as have a place in `rooms`, so that none waits with a lease; of one recipient, four are
+    /// under way at most. Settles as expired what is past its time; what
     /// tells of a retracted alert is cancelled, and followed up where it had an attempt. Reads each subscription's status
     /// in the same transaction: what belongs to one no longer entitled is cancelled, not handed out.
     ///
@@ -342,7 +344,7 @@ pub trait OutboxStore: Send + Sync {
         &self,
         now: Timestamp,
         lease_until: Timestamp,
-        limit: usize,
+        rooms: Rooms,
         budget: Budget,
     ) -> Result<Vec<Delivery>, StoreError>;
 

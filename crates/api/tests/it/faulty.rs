@@ -3,6 +3,7 @@
 use crate::world::World;
 use async_trait::async_trait;
 use jiff::Timestamp;
+use qqq_core::delivery::places::Rooms;
 use qqq_core::delivery::{Delivery, DeliveryId, Lease, Outcome};
 use qqq_core::subscription::Subscription;
 use qqq_core::token::{Purpose, TokenHash};
@@ -160,10 +161,10 @@ impl OutboxStore for Faulty {
         &self,
         now: Timestamp,
         until: Timestamp,
-        limit: usize,
+        rooms: Rooms,
         budget: Budget,
     ) -> Result<Vec<Delivery>, StoreError> {
-        self.ok().await?.claim(now, until, limit, budget).await
+        self.ok().await?.claim(now, until, rooms, budget).await
     }
     async fn renew(&self, id: DeliveryId, lease: Lease, until: Timestamp) -> Result<bool, StoreError> {
         self.ok().await?.renew(id, lease, until).await

@@ -9,6 +9,7 @@ use prometheus_client::registry::Registry;
 use qqq_api::{Api, ApiConfig, Dashboard};
 use qqq_core::alert::Occurrence;
 use qqq_core::calendar::Market;
+use qqq_core::delivery::places::Rooms;
 use qqq_core::delivery::{Delivery, DeliveryKind};
 use qqq_core::token::{Purpose, TokenKey};
 use qqq_core::watchlist::DEFAULT_SYMBOLS;
@@ -116,7 +117,10 @@ impl World {
         let now = self.clock.now();
         self.store.take_in(self.config.sign_up, now).await.unwrap();
         let lease = now.checked_add(SignedDuration::from_secs(60)).unwrap();
-        self.store.claim(now, lease, 100, Budget { messages: 1_000, per_seconds: 60 }).await.unwrap()
+        self.store
+            .claim(now, lease, Rooms::for_anybody(100), Budget { messages: 1_000, per_seconds: 60 })
+            .await
+            .unwrap()
     }
 
     /// The token of the one confirmation mail that is owed, and the unsubscribe token beside it.

@@ -17,6 +17,7 @@ mod kill;
 mod machine;
 mod mail;
 mod outage;
+mod places;
 mod provider;
 mod python;
 mod recording;

@@ -10,6 +10,8 @@ use super::subscriptions::later;
 use crate::{Budget, StoreError};
 use jiff::{SignedDuration, Timestamp};
 use qqq_core::alert::AlertState;
+use qqq_core::channel::ChannelKind;
+use qqq_core::delivery::places::Rooms;
 use qqq_core::delivery::{Delivery, DeliveryId, DeliveryKind, Lease};
 use qqq_core::subscription::{Subscription, SubscriptionStatus};
 use sqlx::SqliteConnection;
@@ -30,17 +32,18 @@ const MOST_BUNDLED: usize = 200;
 
 const INACTIVE: &str = "the subscription is not active";
 
-/// What is due of recipients that have room for more under way, oldest first. The inner query reads the index alone and
-/// passes quickly over the queue of a recipient that has none. The planner would rather read and sort all that is
-/// pending.
+/// What is due over a channel, of recipients and to hosts that have room for more under way, oldest first: all hosts but
+/// those listed, or those alone. The inner query reads the index alone and passes quickly over the queue of who has none.
+/// The planner would rather read and sort all that is pending.
 pub(super) const CANDIDATES: &str = concat!(
-    "select d.id, d.kind, d.attempts, d.created_at, d.expires_at, d.held, d.lease_until is not null, d.address_hash, \
+    "select d.id, d.kind, d.attempts, d.created_at, d.expires_at, d.held, d.lease_until is not null, d.host, d.address_hash, \
      exists (select 1 from suppressions x where x.address_hash = d.address_hash and x.created_at > ?1), ",
     subscription_columns!(),
     ", a.id is not null, ",
     alert_columns!(),
     " from (select id from deliveries indexed by deliveries_due \
-     where state = 'pending' and coalesce(lease_until, due_at) <= ?2 \
+     where state = 'pending' and channel = ?5 and coalesce(lease_until, due_at) <= ?2 \
+     and (host in (select value from json_each(?6))) <> ?7 \
      and address_hash not in (select address_hash from deliveries indexed by deliveries_under_way \
      where lease_until > ?2 group by address_hash having count(*) >= ?3) \
      order by coalesce(lease_until, due_at), id limit ?4) c \
@@ -85,33 +88,35 @@ pub(super) const BUNDLED: &str = concat!(
      where d.digest = ? order by a.start, a.id, d.id"
 );
 
-/// Hands out what is due, at most `limit`, and settles what has come to an end.
+/// Hands out what is due and has a place in `rooms`, and settles what has come to an end.
 pub(super) async fn claim(
     connection: &mut SqliteConnection,
     now: Timestamp,
     lease_until: Timestamp,
-    limit: usize,
+    rooms: Rooms,
     budget: Budget,
 ) -> Result<Vec<Delivery>, StoreError> {
-    let limit = limit.min(MOST_CLAIMED);
     let mut claim = Claim {
         connection,
         now,
         // Not a moment that has passed: it would be claimed again in the same breath.
         lease_until: lease_until.max(now + SignedDuration::from_millis(1)),
         budget,
+        rooms,
         ledgers: HashMap::new(),
         handed: Vec::new(),
         settled: 0,
     };
-    while claim.handed.len() < limit && claim.settled < MOST_SETTLED {
-        let due = claim.candidates(limit - claim.handed.len()).await?;
-        if due.is_empty() {
-            break;
-        }
-        for candidate in due {
-            if claim.take(candidate).await? == Next::LookAgain {
+    for channel in ChannelKind::ALL {
+        while claim.left_of(channel) > 0 && claim.settled < MOST_SETTLED {
+            let due = claim.candidates(channel).await?;
+            if due.is_empty() {
                 break;
+            }
+            for candidate in due {
+                if claim.take(candidate).await? == Next::LookAgain {
+                    break;
+                }
             }
         }
     }
@@ -123,6 +128,7 @@ struct Claim<'c> {
     now: Timestamp,
     lease_until: Timestamp,
     budget: Budget,
+    rooms: Rooms,
     ledgers: HashMap<Vec<u8>, Ledger>,
     handed: Vec<Delivery>,
     settled: usize,
@@ -143,12 +149,21 @@ enum Verdict {
 }
 
 impl Claim<'_> {
-    async fn candidates(&mut self, limit: usize) -> Result<Vec<Candidate>, StoreError> {
+    /// How many more may be handed out over a channel.
+    fn left_of(&self, channel: ChannelKind) -> usize {
+        self.rooms.of(channel).free().min(MOST_CLAIMED.saturating_sub(self.handed.len()))
+    }
+
+    async fn candidates(&mut self, channel: ChannelKind) -> Result<Vec<Candidate>, StoreError> {
+        let (limit, admitted) = (self.left_of(channel), self.rooms.of(channel).admitted());
         sqlx::query(CANDIDATES)
             .bind(suppressed_since(self.now))
             .bind(self.now.as_microsecond())
             .bind(bounded(MOST_UNDER_WAY))
             .bind(bounded(limit))
+            .bind(channel.as_str())
+            .bind(json_list(&admitted.listed))
+            .bind(admitted.all_but)
             .fetch_all(&mut *self.connection)
             .await?
             .iter()
@@ -158,7 +173,8 @@ impl Claim<'_> {
 
     async fn take(&mut self, candidate: Candidate) -> Result<Next, StoreError> {
         self.open_ledger(&candidate).await?;
-        if self.ledger(&candidate).under_way >= MOST_UNDER_WAY {
+        let full = !self.rooms.of(candidate.subscription.channel.kind()).admits(&candidate.host);
+        if full || self.ledger(&candidate).under_way >= MOST_UNDER_WAY {
             return Ok(Next::LookAgain);
         }
         let lapsed = candidate.lapsed.then(|| candidate.address_hash.clone());
@@ -337,11 +353,14 @@ impl Claim<'_> {
             ..candidate
         };
         sqlx::query(
-            "insert into deliveries (id, kind, subscription, address_hash, state, created_at, expires_at, due_at) \
-             values (?, 'digest', ?, ?, 'pending', ?, ?, ?)",
+            "insert into deliveries \
+             (id, kind, subscription, channel, host, address_hash, state, created_at, expires_at, due_at) \
+             values (?, 'digest', ?, ?, ?, ?, 'pending', ?, ?, ?)",
         )
         .bind(id.to_string())
         .bind(digest.subscription.id.to_string())
+        .bind(digest.subscription.channel.kind().as_str())
+        .bind(digest.host.clone())
         .bind(digest.address_hash.clone())
         .bind(self.now.as_microsecond())
         .bind(digest.expires_at.as_microsecond())
@@ -385,6 +404,7 @@ impl Claim<'_> {
         .bind(candidate.id.to_string())
         .execute(&mut *self.connection)
         .await?;
+        self.rooms.of_mut(candidate.subscription.channel.kind()).take(&candidate.host);
         let ledger = self.ledger(&candidate);
         ledger.under_way += 1;
         if counts(candidate.kind) && !candidate.lapsed {
@@ -464,6 +484,12 @@ struct Ledger {
     counted: usize,
     /// When alerts and digests were sent, newest first.
     sent: Vec<Timestamp>,
+}
+
+/// Texts without quotes and backslashes, as hosts are, as JSON.
+fn json_list(texts: &[&str]) -> String {
+    let quoted: Vec<String> = texts.iter().map(|text| format!("\"{text}\"")).collect();
+    format!("[{}]", quoted.join(","))
 }
 
 /// Whether a message counts in the budget.

@@ -486,7 +486,7 @@ mod tests {
     async fn frequent_queries_find_their_index() {
         let (store, _folder) = fresh().await;
         for (query, index) in [
-            (claim::CANDIDATES, "deliveries_due (<expr><?)"),
+            (claim::CANDIDATES, "deliveries_due (channel=? AND <expr><?)"),
             (claim::CANDIDATES, "deliveries_under_way"),
             (claim::LEDGER, "deliveries_under_way (address_hash=? AND lease_until>?)"),
             (claim::LEDGER, "deliveries_answered (address_hash=? AND settled_at>?)"),

@@ -10,7 +10,8 @@ use super::{Sqlite, claim, subscriptions};
 use crate::{Budget, OutboxStore, OutboxSummary, StoreError};
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use qqq_core::channel::ChannelKind;
+use qqq_core::channel::{Channel, ChannelKind};
+use qqq_core::delivery::places::Rooms;
 use qqq_core::delivery::{Delivery, DeliveryId, DeliveryKind, Lease, Outcome};
 use qqq_core::subscription::{SubscriptionId, SubscriptionStatus};
 use qqq_core::{Alert, AlertId};
@@ -32,7 +33,7 @@ pub(super) const RELEASE: &str = "update deliveries indexed by deliveries_due se
      where state = 'pending' and lease_until is not null";
 
 /// Who is told of an alert.
-pub(super) const CONCERNED: &str = "select id, channel, address_hash from subscriptions s \
+pub(super) const CONCERNED: &str = "select id, channel, receiver, format, address_hash from subscriptions s \
      where status = 'active' and symbol = ? and metric = ? and rule = ? and active_from <= ? \
      and (paused_until is null or paused_until <= ?) and not exists (select 1 from suppressions x \
      where x.address_hash = s.address_hash and x.created_at > ?)";
@@ -55,11 +56,11 @@ impl OutboxStore for Sqlite {
         &self,
         now: Timestamp,
         lease_until: Timestamp,
-        limit: usize,
+        rooms: Rooms,
         budget: Budget,
     ) -> Result<Vec<Delivery>, StoreError> {
         let mut write = self.begin().await?;
-        let handed = claim::claim(&mut write, now, lease_until, limit, budget).await?;
+        let handed = claim::claim(&mut write, now, lease_until, rooms, budget).await?;
         self.finish(write).await?;
         Ok(handed)
     }
@@ -292,7 +293,7 @@ pub(super) async fn owe_retraction(
 ) -> Result<u64, StoreError> {
     let wanted = recipients(
         &sqlx::query(
-            "select id, channel, address_hash from subscriptions \
+            "select id, channel, receiver, format, address_hash from subscriptions \
              where id = ? and status = 'active' and (paused_until is null or paused_until <= ?)",
         )
         .bind(subscription.to_string())
@@ -326,18 +327,18 @@ async fn owe_each(
 /// Whom something is owed to.
 pub(super) struct Recipient {
     pub(super) subscription: SubscriptionId,
-    pub(super) channel: ChannelKind,
+    pub(super) channel: Channel,
     pub(super) address_hash: Vec<u8>,
 }
 
-/// Reads rows of a subscription's id, channel and address hash.
+/// Reads rows of a subscription's id, channel, receiver, format and address hash.
 fn recipients(rows: &[SqliteRow]) -> Result<Vec<Recipient>, StoreError> {
     rows.iter()
         .map(|row| {
             let mut columns = Columns::new(row, "subscriptions");
             Ok(Recipient {
                 subscription: columns.parse()?,
-                channel: columns.parse()?,
+                channel: columns.channel()?,
                 address_hash: columns.take()?,
             })
         })
@@ -363,8 +364,8 @@ pub(super) fn lifetime(kind: DeliveryKind, channel: ChannelKind) -> SignedDurati
 static OWE: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
         "insert into deliveries \
-         (id, kind, subscription, address_hash, alert, state, created_at, expires_at, due_at) values",
-        9,
+         (id, kind, subscription, channel, host, address_hash, alert, state, created_at, expires_at, due_at) values",
+        11,
         "on conflict (id) do nothing",
     )
 });
@@ -382,11 +383,13 @@ pub(super) async fn owe(
                 .bind(one.id.to_string())
                 .bind(one.kind.as_str())
                 .bind(one.to.subscription.to_string())
+                .bind(one.to.channel.kind().as_str())
+                .bind(one.to.channel.host())
                 .bind(one.to.address_hash.clone())
                 .bind(one.alert.map(|alert| alert.to_string()))
                 .bind("pending")
                 .bind(now.as_microsecond())
-                .bind(later(now, lifetime(one.kind, one.to.channel)).as_microsecond())
+                .bind(later(now, lifetime(one.kind, one.to.channel.kind())).as_microsecond())
                 .bind(now.as_microsecond())
         });
         new += query.execute(&mut *connection).await?.rows_affected();
@@ -407,7 +410,7 @@ pub(super) async fn take_back(
 ) -> Result<u64, StoreError> {
     let told = recipients(
         &sqlx::query(
-            "select s.id, s.channel, s.address_hash from deliveries d \
+            "select s.id, s.channel, s.receiver, s.format, s.address_hash from deliveries d \
              join deliveries m on m.id = coalesce(d.digest, d.id) join subscriptions s on s.id = d.subscription \
              where d.alert = ?1 and d.kind = 'alert' and s.status = 'active' \
              and (s.paused_until is null or s.paused_until <= ?2) \

@@ -313,6 +313,8 @@ pub(super) struct Candidate {
     pub(super) held: bool,
     /// It was under way, and its lease ran out.
     pub(super) lapsed: bool,
+    /// Whose place it takes.
+    pub(super) host: String,
     pub(super) address_hash: Vec<u8>,
     pub(super) suppressed: bool,
     pub(super) subscription: Subscription,
@@ -329,6 +331,7 @@ pub(super) fn candidate(row: &SqliteRow) -> Result<Candidate, StoreError> {
         expires_at: columns.time()?,
         held: columns.take()?,
         lapsed: columns.take()?,
+        host: columns.take()?,
         address_hash: columns.take()?,
         suppressed: columns.take()?,
         subscription: columns.subscription()?,

@@ -463,7 +463,7 @@ pub(super) async fn owe_confirmation(
         kind: DeliveryKind::Confirmation,
         to: outbox::Recipient {
             subscription: id,
-            channel: channel.kind(),
+            channel: channel.clone(),
             address_hash: address_hash(channel),
         },
         alert: None,

@@ -5,6 +5,7 @@ use crate::sqlite::fresh;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use qqq_core::channel::Channel;
+use qqq_core::delivery::places::Rooms;
 use qqq_core::delivery::{Delivery, DeliveryId, DeliveryKind, Outcome};
 use qqq_core::signup::{Throttle, Turn};
 use qqq_core::subscription::SubscriptionStatus;
@@ -645,7 +646,8 @@ impl Stage {
                 assert_eq!(committed.deliveries, self.model.retract(raised.id, now));
             }
             Step::Claim => {
-                let claimed = self.store.claim(now, lease_until, 1000, PLENTY).await.unwrap();
+                let claimed =
+                    self.store.claim(now, lease_until, Rooms::for_anybody(1000), PLENTY).await.unwrap();
                 let expected = self.model.claim(now, lease_until);
                 let handed: BTreeMap<DeliveryId, u32> =
                     claimed.iter().map(|delivery| (delivery.id, delivery.attempt)).collect();

@@ -4,6 +4,7 @@
 use crate::sqlite::fresh;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
+use qqq_core::delivery::places::Rooms;
 use qqq_core::delivery::{Delivery, DeliveryId, DeliveryKind, Outcome};
 use qqq_core::{Alert, AlertId};
 use qqq_store::conformance::{MINUTE, UNLIMITED, alert, alerts_of, at, retracted, sign_up};
@@ -94,7 +95,11 @@ impl Stage {
     /// Claims, and ends the attempts as told, again and again: accepted, accepted, refused for now, never heard of.
     async fn work(&mut self, outcomes: &[u8]) {
         let now = self.now;
-        let claimed = self.store.claim(now, now + SignedDuration::from_secs(30), 16, BUDGET).await.unwrap();
+        let claimed = self
+            .store
+            .claim(now, now + SignedDuration::from_secs(30), Rooms::for_anybody(16), BUDGET)
+            .await
+            .unwrap();
         for (delivery, outcome) in claimed.iter().zip(outcomes.iter().cycle()) {
             self.nobody_is_disturbed(delivery).await;
             let outcome = match outcome {

@@ -2,8 +2,9 @@
 
 use jiff::SignedDuration;
 use qqq_core::alert::AlertState;
-use qqq_core::channel::Channel;
-use qqq_core::delivery::{DeliveryKind, Outcome};
+use qqq_core::channel::{Channel, ChannelKind};
+use qqq_core::delivery::places::{Room, Rooms};
+use qqq_core::delivery::{DeliveryId, DeliveryKind, Outcome};
 use qqq_core::subscription::SubscriptionStatus;
 use qqq_core::token::{Purpose, TokenHash};
 use qqq_core::{Alert, FeedMode, Minute, Price, RuleName, Symbol};
@@ -166,6 +167,75 @@ async fn of_the_first_schema(folder: &TempDir) {
     connection.close().await.unwrap();
 }
 
+#[tokio::test]
+async fn deliveries_of_earlier_schemas_learn_their_hosts() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(file(&folder).parent().unwrap()).unwrap();
+    let mut connection = raw(&folder).await;
+    let migration = |version, what: &'static str, sql: &'static str| {
+        Migration::new(version, what.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    let earlier = Migrator::with_migrations(vec![
+        migration(1, "first schema", include_str!("../../migrations/sqlite/0001_first_schema.sql")),
+        migration(
+            2,
+            "rules and channels",
+            include_str!("../../migrations/sqlite/0002_rules_and_channels.sql"),
+        ),
+    ]);
+    earlier.run_direct(None, &mut connection, false).await.unwrap();
+    let receivers = [
+        "Ada@Example.com",
+        "https://example.com/hook?to=http://other.example/x",
+        "https://example.com:8443/",
+        "http://[::1]:8080/a/b",
+    ];
+    for (n, receiver) in (1_u16..).zip(receivers) {
+        let SignUp { id, channel, .. } = sign_up(n, receiver, "TSLA");
+        let format = (channel.kind() == ChannelKind::Webhook).then_some("ntfy");
+        sqlx::query(
+            "insert into subscriptions (id, channel, receiver, format, address, address_hash, mailbox, symbol, metric, \
+             rule, status, created_at, active_from, nonce, confirm_hash, unsubscribe_hash, manage_hash) \
+             values (?, ?, ?, ?, ?, randomblob(32), '', 'TSLA', 'volume', 'spike', 'active', 0, 0, randomblob(16), \
+             randomblob(32), randomblob(32), randomblob(32))",
+        )
+        .bind(id.to_string())
+        .bind(channel.kind().as_str())
+        .bind(receiver)
+        .bind(format)
+        .bind(channel.key())
+        .execute(&mut connection)
+        .await
+        .unwrap();
+        sqlx::query(
+            "insert into deliveries (id, kind, subscription, address_hash, state, created_at, expires_at, due_at) \
+             values (?, 'confirmation', ?, randomblob(32), 'pending', 0, ?, 0)",
+        )
+        .bind(DeliveryId::of_confirmation(id, 1).to_string())
+        .bind(id.to_string())
+        .bind(at(86_400).as_microsecond())
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    }
+    connection.close().await.unwrap();
+
+    let store = open(&url(&folder)).await.unwrap();
+    let mut connection = raw(&folder).await;
+    for (n, receiver) in (1_u16..).zip(receivers) {
+        let SignUp { id, channel, .. } = sign_up(n, receiver, "TSLA");
+        let (kind, host): (String, String) =
+            sqlx::query_as("select channel, host from deliveries where subscription = ?")
+                .bind(id.to_string())
+                .fetch_one(&mut connection)
+                .await
+                .unwrap();
+        assert_eq!((kind.as_str(), host), (channel.kind().as_str(), channel.host()), "{receiver}");
+    }
+    let one = |places| Rooms { mail: Room::for_anybody(0), webhooks: Room::for_anybody(places) };
+    assert_eq!(store.claim(at(1), at(30), one(9), PLENTY).await.unwrap().len(), 3);
+}
+
 fn manage_token(n: u8) -> TokenHash {
     sign_up(n.into(), "x@example.com", "TSLA").hashes.manage
 }
@@ -244,7 +314,7 @@ async fn a_file_of_the_first_schema_is_upgraded_and_keeps_every_row() {
     let summary = store.outbox().await.unwrap();
     let counts = [summary.sent, summary.failed, summary.expired, summary.cancelled, summary.bundled];
     assert_eq!((summary.pending, counts), (2, [1, 1, 1, 1, 0]));
-    let claimed = store.claim(at(100), at(130), 9, PLENTY).await.unwrap();
+    let claimed = store.claim(at(100), at(130), Rooms::for_anybody(9), PLENTY).await.unwrap();
     assert_eq!(
         claimed.iter().map(|one| (one.kind, one.attempt)).collect::<Vec<_>>(),
         [(DeliveryKind::Alert, 3), (DeliveryKind::Confirmation, 1)]
@@ -543,11 +613,11 @@ async fn suppressed_addresses_are_not_written_to_and_nobody_can_tell() {
         .await
         .unwrap();
     // What was owed before is cancelled, nothing more comes to be owed.
-    assert!(store.claim(at(1), at(30), 9, PLENTY).await.unwrap().is_empty());
+    assert!(store.claim(at(1), at(30), Rooms::for_anybody(9), PLENTY).await.unwrap().is_empty());
     let next = alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus(1)))]);
     assert_eq!(store.commit(&next, at(60)).await.unwrap().deliveries, 0);
     assert!(!ask(&store, &sign_up(2, "ada@example.com", "AAPL"), UNLIMITED, at(61)).await);
-    assert!(store.claim(at(62), at(90), 9, PLENTY).await.unwrap().is_empty());
+    assert!(store.claim(at(62), at(90), Rooms::for_anybody(9), PLENTY).await.unwrap().is_empty());
     let summary = store.outbox().await.unwrap();
     assert_eq!((summary.pending, summary.cancelled), (0, 1));
     // The sign-up is kept like any other.
@@ -564,7 +634,7 @@ async fn a_suppressed_address_is_kept_as_a_hash_and_forgotten_when_it_lapses() {
     for n in 0..3 {
         let raised = alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus(n)))]);
         store.commit(&raised, at(0)).await.unwrap();
-        let claimed = store.claim(at(1), at(30), 9, PLENTY).await.unwrap();
+        let claimed = store.claim(at(1), at(30), Rooms::for_anybody(9), PLENTY).await.unwrap();
         let refused = Outcome::Failed("550 5.1.1 ada@example.com".to_owned());
         assert!(store.settle(claimed[0].id, claimed[0].lease, &refused, at(2)).await.unwrap());
     }
@@ -713,7 +783,10 @@ async fn two_dispatchers_never_hold_the_same_delivery() {
     let dispatch = |store: Arc<dyn Store>| async move {
         let mut sent = Vec::new();
         loop {
-            let claimed = store.claim(at(1), at(1) + SignedDuration::from_secs(30), 7, PLENTY).await.unwrap();
+            let claimed = store
+                .claim(at(1), at(1) + SignedDuration::from_secs(30), Rooms::for_anybody(7), PLENTY)
+                .await
+                .unwrap();
             if claimed.is_empty() {
                 return sent;
             }

@@ -1,4 +1,5 @@
-//! Dispatch: takes in sign-ups, claims due deliveries by lease, sends them, settles them.
+//! Dispatch: takes in sign-ups, claims due deliveries by lease, as many as there are places for, sends them, settles
+//! them.
 //!
 //! Nothing is sent while a transaction is open. A kick is a hint, the scan is the truth: a lost kick costs
 //! seconds.
@@ -6,6 +7,7 @@
 use super::{patiently, without_room};
 use crate::metrics::Metrics;
 use jiff::{SignedDuration, Timestamp};
+use qqq_core::delivery::places::{PlaceLimits, Places, Rooms};
 use qqq_core::delivery::{Delivery, DeliveryId, Lease, Outcome, retry_at, webhook_retry_at};
 use qqq_core::{ChannelKind, Clock};
 use qqq_notify::{Deliver, DeliveryError};
@@ -19,8 +21,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-/// Deliveries under way at once: the most that a kill can make uncertain.
-pub const AT_ONCE: usize = 16;
 /// How long a claim holds without a sign of life.
 const LEASE: SignedDuration = SignedDuration::from_secs(30);
 /// How often a delivery under way shows a sign of life.
@@ -41,10 +41,72 @@ pub struct Dispatch {
     budget: Budget,
     /// How much asks to confirm.
     sign_up: SignUpLimits,
-    /// What this process is sending, with the lease it holds. A lease that ran out while the process slept,
-    /// or while the clock was set, is taken again by the next claim: the attempt under way goes on with the
-    /// new one, and nothing is sent twice. Locked over each claim, renewal and settling, never over a sending.
-    under_way: Arc<Mutex<HashMap<DeliveryId, Lease>>>,
+    /// What this process is sending. Locked over each claim, renewal and settling, never over a sending.
+    under_way: Arc<Mutex<UnderWay>>,
+}
+
+/// What this process is sending, and the places that this takes.
+struct UnderWay {
+    /// By delivery. A lease that ran out while the process slept, or while the clock was set, is taken again by the next
+    /// claim: the attempt under way goes on with the new one, and nothing is sent twice.
+    attempts: HashMap<DeliveryId, Attempt>,
+    mail: Places,
+    webhooks: Places,
+    /// What the times of places count from: unlike the wall clock, this one only goes forward.
+    start: Instant,
+}
+
+/// An attempt under way.
+struct Attempt {
+    lease: Lease,
+    channel: ChannelKind,
+    host: String,
+    begun: Duration,
+}
+
+impl UnderWay {
+    fn new() -> Self {
+        Self {
+            attempts: HashMap::new(),
+            mail: Places::new(PlaceLimits::MAIL),
+            webhooks: Places::new(PlaceLimits::WEBHOOKS),
+            start: Instant::now(),
+        }
+    }
+
+    fn rooms(&self) -> Rooms {
+        let now = self.start.elapsed();
+        Rooms { mail: self.mail.room(now), webhooks: self.webhooks.room(now) }
+    }
+
+    fn places(&mut self, channel: ChannelKind) -> &mut Places {
+        match channel {
+            ChannelKind::Email => &mut self.mail,
+            ChannelKind::Webhook => &mut self.webhooks,
+        }
+    }
+
+    /// Takes a place for an attempt. False where one is under way already, which from now on holds the new lease.
+    fn begin(&mut self, delivery: &Delivery) -> bool {
+        if let Some(attempt) = self.attempts.get_mut(&delivery.id) {
+            attempt.lease = delivery.lease;
+            return false;
+        }
+        let (channel, host) = (&delivery.subscription.channel, delivery.subscription.channel.host());
+        let attempt =
+            Attempt { lease: delivery.lease, channel: channel.kind(), host, begun: self.start.elapsed() };
+        self.places(attempt.channel).begin(&attempt.host, attempt.begun);
+        self.attempts.insert(delivery.id, attempt);
+        true
+    }
+
+    /// Gives the place back, and answers the latest lease. `asked`: whether the receiver was asked at all.
+    fn end(&mut self, id: DeliveryId, asked: bool) -> Option<Lease> {
+        let Attempt { lease, channel, host, begun } = self.attempts.remove(&id)?;
+        let now = self.start.elapsed();
+        self.places(channel).end(&host, begun, now, asked);
+        Some(lease)
+    }
 }
 
 impl Dispatch {
@@ -56,13 +118,13 @@ impl Dispatch {
         metrics: Arc<Metrics>,
         budget: Budget,
     ) -> Self {
-        let sign_up = SignUpLimits::default();
-        Self { store, channel, clock, metrics, budget, sign_up, under_way: Arc::default() }
+        let under_way = Arc::new(Mutex::new(UnderWay::new()));
+        Self { store, channel, clock, metrics, budget, sign_up: SignUpLimits::default(), under_way }
     }
 
     /// Sends until `stop`, then lets what is under way finish, for a while.
     pub async fn run(self, kick: Arc<Notify>, stop: CancellationToken) -> anyhow::Result<()> {
-        let mut sending: JoinSet<Result<(), StoreError>> = JoinSet::new();
+        let mut sending = JoinSet::new();
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             taken = self.take_over() => taken?,
@@ -72,17 +134,9 @@ impl Dispatch {
                 taken = self.take_in() => taken?,
                 () = async { stop.cancelled().await; without_room(&*self.store).await } => break,
             }
-            while sending.len() < AT_ONCE && !stop.is_cancelled() {
-                let claimed = tokio::select! {
-                    claimed = self.claim(self.clock.now(), AT_ONCE - sending.len()) => claimed?,
-                    () = async { stop.cancelled().await; without_room(&*self.store).await } => break,
-                };
-                if claimed.is_empty() {
-                    break;
-                }
-                for delivery in claimed {
-                    sending.spawn(self.clone().send(delivery));
-                }
+            tokio::select! {
+                begun = self.begin(self.clock.now(), &mut sending, &stop) => begun?,
+                () = async { stop.cancelled().await; without_room(&*self.store).await } => {}
             }
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -116,21 +170,15 @@ impl Dispatch {
         self.take_in().await?;
         // What becomes due by failing is for another round.
         let due = self.clock.now();
-        let mut attempts = 0;
-        while !stop.is_cancelled() {
-            let mut sending = JoinSet::new();
-            for delivery in self.claim(due, AT_ONCE).await? {
-                sending.spawn(self.clone().send(delivery));
+        let (mut attempts, mut sending) = (0, JoinSet::new());
+        loop {
+            self.begin(due, &mut sending, stop).await?;
+            match sending.join_next().await {
+                Some(ended) => ended??,
+                None => return Ok(attempts),
             }
-            if sending.is_empty() {
-                break;
-            }
-            while let Some(ended) = sending.join_next().await {
-                ended??;
-                attempts += 1;
-            }
+            attempts += 1;
         }
-        Ok(attempts)
     }
 
     /// What an earlier worker left unfinished is due again: this process is the only one.
@@ -153,12 +201,35 @@ impl Dispatch {
         }
     }
 
-    /// Claims what was due at `due` and is not under way here.
-    async fn claim(&self, due: Timestamp, limit: usize) -> Result<Vec<Delivery>, StoreError> {
+    /// Begins to send what was due at `due`, until nothing of it has a place.
+    async fn begin(
+        &self,
+        due: Timestamp,
+        sending: &mut JoinSet<Result<(), StoreError>>,
+        stop: &CancellationToken,
+    ) -> Result<(), StoreError> {
+        while !stop.is_cancelled() {
+            let claimed = self.claim(due).await?;
+            if claimed.is_empty() {
+                break;
+            }
+            for delivery in claimed {
+                sending.spawn(self.clone().send(delivery));
+            }
+        }
+        Ok(())
+    }
+
+    /// Claims what was due at `due`, has a place, and is not under way here.
+    async fn claim(&self, due: Timestamp) -> Result<Vec<Delivery>, StoreError> {
         let mut under_way = self.under_way.lock().await;
+        let rooms = under_way.rooms();
+        if rooms.mail.free() + rooms.webhooks.free() == 0 {
+            return Ok(Vec::new());
+        }
         let until = later(self.clock.now(), LEASE);
-        let mut claimed = patiently(|| self.store.claim(due, until, limit, self.budget)).await?;
-        claimed.retain(|delivery| under_way.insert(delivery.id, delivery.lease).is_none());
+        let mut claimed = patiently(|| self.store.claim(due, until, rooms.clone(), self.budget)).await?;
+        claimed.retain(|delivery| under_way.begin(delivery));
         Ok(claimed)
     }
 
@@ -176,7 +247,7 @@ impl Dispatch {
         let now = self.clock.now();
         let tried = !matches!(result, Err(DeliveryError::Paused(..)));
         let outcome = outcome(&delivery, result, now);
-        let settled = self.settle(delivery.id, &outcome, now).await?;
+        let settled = self.settle(delivery.id, &outcome, now, tried).await?;
         self.metrics.delivery(delivery.kind, &outcome);
         let (id, kind, attempt) = (delivery.id, delivery.kind, delivery.attempt);
         match outcome {
@@ -204,7 +275,7 @@ impl Dispatch {
     /// the message is open by now, and the settling tells whether this process still may say so.
     async fn renew(&self, id: DeliveryId) {
         let under_way = self.under_way.lock().await;
-        let Some(&lease) = under_way.get(&id) else { return };
+        let Some(lease) = under_way.attempts.get(&id).map(|attempt| attempt.lease) else { return };
         match self.store.renew(id, lease, later(self.clock.now(), LEASE)).await {
             Ok(true) => {}
             Ok(false) => warn!(delivery.id = %id, "the lease is somebody else's"),
@@ -212,9 +283,15 @@ impl Dispatch {
         }
     }
 
-    async fn settle(&self, id: DeliveryId, outcome: &Outcome, now: Timestamp) -> Result<bool, StoreError> {
+    async fn settle(
+        &self,
+        id: DeliveryId,
+        outcome: &Outcome,
+        now: Timestamp,
+        tried: bool,
+    ) -> Result<bool, StoreError> {
         let mut under_way = self.under_way.lock().await;
-        let Some(lease) = under_way.remove(&id) else { return Ok(false) };
+        let Some(lease) = under_way.end(id, tried) else { return Ok(false) };
         patiently(|| self.store.settle(id, lease, outcome, now)).await
     }
 }

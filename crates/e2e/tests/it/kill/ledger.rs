@@ -4,7 +4,7 @@ use qqq_e2e::{Accepted, Answer};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
-/// Deliveries a process has under way at once at the most: what a kill can make uncertain.
+/// Mails a process has under way at once at the most: what a kill can make uncertain. (Of webhooks, it is 64.)
 const AT_ONCE: usize = 16;
 
 /// A start no bar comes after.

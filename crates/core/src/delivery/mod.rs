@@ -1,5 +1,7 @@
 //! Deliveries: one message owed to one subscription, tried until it is settled.
 
+pub mod places;
+
 use crate::Alert;
 use crate::alert::{AlertId, NAMESPACE};
 use crate::subscription::{Subscription, SubscriptionId};
