@@ -226,7 +226,11 @@ fn nothing_is_sent_until_mended(server: &MailServer, wrong: &str, reason: &str) 
     tracker.start("run");
     let mail = sound.wait_for_mail(1);
     let id = refusal["delivery.id"].as_str().expect("an id");
-    assert_eq!(mail.header("Message-ID"), format!("<{id}@qqq.example.org>"), "another attempt, another id");
+    let told = mail.header("Message-ID");
+    assert!(
+        told.starts_with(&format!("<{id}.")) && told.ends_with("@qqq.example.org>"),
+        "another id: {told}"
+    );
 }
 
 /// A recorded market in which META's volume is unusual every five minutes, ten minutes a second, every bar an

@@ -1,7 +1,11 @@
 //! From a delivery to a mail: subject, headers, and the same news as text and as HTML.
 //!
 //! Headers are made by the mail library's encoders alone, and what stands in them is typed: no text of a user
-//! or a feed reaches one. Every attempt of a delivery carries the same `Message-ID`.
+//! or a feed reaches one.
+//!
+//! Every attempt of a delivery carries the same `Message-ID` as long as it says the same, so that a receiver can drop a
+//! repeat. What it says can change between two attempts: who was asked to confirm has confirmed, an alert of a digest
+//! was taken back, a setting is another. Then it is another message (RFC 5322, section 3.6.4), and has another.
 
 use super::{evidence, text};
 use crate::links::Links;
@@ -19,6 +23,7 @@ use qqq_core::delivery::{Delivery, DeliveryId, DeliveryKind};
 use qqq_core::subscription::{EmailAddress, Subscription, SubscriptionStatus};
 use qqq_core::token::TokenKey;
 use qqq_core::{Alert, Clock, SpikeRule, sentence};
+use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use std::time::SystemTime;
 use url::Url;
@@ -58,10 +63,17 @@ struct Told {
     subject: String,
     template: &'static str,
     content: minijinja::Value,
-    /// The mail it follows up.
-    in_reply_to: Option<String>,
+    /// The mail it follows up: of which delivery, and what that told.
+    follows: Option<(DeliveryId, Box<Told>)>,
     /// Where one click ends the subscription, or of a digest all of them.
     one_click: Option<String>,
+}
+
+/// What a mail says.
+struct Said {
+    subject: String,
+    text: String,
+    html: String,
 }
 
 impl Composer {
@@ -96,14 +108,16 @@ impl Composer {
         let envelope = Envelope::new(Some(self.from.email.clone()), vec![recipient.clone()])
             .map_err(|error| DeliveryError::GiveUp(error.to_string()))?;
 
+        let said = self.write(&told)?;
         let mut message = Message::builder()
             .envelope(envelope)
             .from(self.from.clone())
             .to(Mailbox::new(None, recipient))
             .subject(told.subject.as_str())
             .date(self.now())
-            .message_id(Some(self.message_id(delivery.id)));
-        if let Some(earlier) = told.in_reply_to {
+            .message_id(Some(self.message_id(delivery.id, &said)));
+        if let Some((id, earlier)) = &told.follows {
+            let earlier = self.message_id(*id, &self.write(earlier)?);
             message = message.in_reply_to(earlier.clone()).references(earlier);
         }
         // RFC 3834: no holiday notes in answer. RFC 2919: the name a filter can go by.
@@ -119,12 +133,10 @@ impl Composer {
             message = header(message, "List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned());
         }
 
-        let text = text::wrap(&self.render(told.template, "txt", &told.content)?);
-        let html = self.render(told.template, "html", &told.content)?;
         let parts = MultiPart::alternative()
             .boundary(format!("qqq-{}", delivery.id))
-            .singlepart(plain(text))
-            .singlepart(SinglePart::html(html));
+            .singlepart(plain(said.text))
+            .singlepart(SinglePart::html(said.html));
         message
             .multipart(parts)
             .map_err(|error| DeliveryError::Retry(format!("the mail cannot be made: {error}")))
@@ -145,7 +157,7 @@ impl Composer {
             subject: title("", alert, self.rule),
             template: "alert",
             content: context! { cooldown, ..self.evidence(subscription, alert) },
-            in_reply_to: None,
+            follows: None,
             one_click: Some(self.links.unsubscribe(subscription)),
         }
     }
@@ -156,7 +168,7 @@ impl Composer {
             subject: title("Retracted: ", alert, self.rule),
             template: "retraction",
             content: self.evidence(subscription, alert),
-            in_reply_to: Some(self.message_id(told)),
+            follows: Some((told, Box::new(self.alert(subscription, alert)))),
             one_click: Some(self.links.unsubscribe(subscription)),
         }
     }
@@ -178,7 +190,7 @@ impl Composer {
                 unsubscribe_all => everything.as_str(),
                 ..self.ways_out(subscription)
             },
-            in_reply_to: None,
+            follows: None,
             one_click: Some(everything),
         }
     }
@@ -230,7 +242,7 @@ impl Composer {
                 token => token.expose(),
                 ..self.ways_out(subscription)
             },
-            in_reply_to: None,
+            follows: None,
             one_click: None,
         }
     }
@@ -263,8 +275,23 @@ impl Composer {
         }
     }
 
-    fn message_id(&self, id: DeliveryId) -> String {
-        format!("<{id}@{}>", self.sender.domain())
+    fn write(&self, told: &Told) -> Result<Said, DeliveryError> {
+        Ok(Said {
+            subject: told.subject.clone(),
+            text: text::wrap(&self.render(told.template, "txt", &told.content)?),
+            html: self.render(told.template, "html", &told.content)?,
+        })
+    }
+
+    /// Of the delivery, and of what it says.
+    fn message_id(&self, id: DeliveryId, said: &Said) -> String {
+        let mut hash = Sha256::new();
+        for part in [&said.subject, &said.text, &said.html] {
+            hash.update(part);
+            hash.update([0]);
+        }
+        let says: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        format!("<{id}.{says}@{}>", self.sender.domain())
     }
 
     /// Now, within what a `Date` header can say.

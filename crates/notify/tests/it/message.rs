@@ -82,7 +82,7 @@ fn headers_are_complete_and_let_mail_programs_unsubscribe() {
     assert_eq!(mail.header("From"), "\"QQQ Tracker\" <alerts@example.org>");
     assert_eq!(mail.header("To"), ADDRESS);
     assert_eq!(mail.header("Date"), "Mon, 27 Jan 2025 18:58:03 +0000");
-    assert_eq!(mail.header("Message-ID"), format!("<{}@example.org>", delivery.id));
+    assert_names(&mail, &delivery);
     assert_eq!(mail.header("Auto-Submitted"), "auto-generated");
     assert_eq!(mail.header("List-Id"), "QQQ Tracker alerts <alerts.qqq-tracker.example.org>");
     let link =
@@ -90,6 +90,70 @@ fn headers_are_complete_and_let_mail_programs_unsubscribe() {
     assert_eq!(mail.header("List-Unsubscribe"), format!("<{link}>"));
     assert_eq!(mail.header("List-Unsubscribe-Post"), "List-Unsubscribe=One-Click");
     assert!(mail.text.contains(&link));
+}
+
+/// The `Message-ID` names the delivery, what the mail says, and us.
+#[track_caller]
+fn assert_names(mail: &Parsed, delivery: &Delivery) {
+    let id = mail.header("Message-ID");
+    let says = id.strip_prefix(&format!("<{}.", delivery.id)).and_then(|id| id.strip_suffix("@example.org>"));
+    assert!(says.is_some_and(|says| says.len() == 16), "{id}");
+}
+
+/// Two attempts of one delivery, with something changed between them.
+#[test]
+fn who_hears_it_twice_hears_the_same_or_finds_another_id() {
+    let kinds = [
+        confirmation(SubscriptionStatus::Pending),
+        alert_delivery(),
+        telling(DeliveryKind::Retraction, alert()),
+        digest(alerts_of_every_kind()),
+    ];
+    type Change = fn(&mut Delivery, &mut MailConfig);
+    // What changes, and in which of the kinds that is said.
+    let changes: [(Change, [bool; 4]); 9] = [
+        (|delivery, _| (delivery.attempt, delivery.expires_at) = (9, jiff::Timestamp::MAX), [false; 4]),
+        (|_, config| config.from = "Somebody Else <alerts@example.org>".to_owned(), [false; 4]),
+        (
+            |delivery, _| {
+                let start = alert().start.plus(1);
+                for alert in delivery.alert.iter_mut().chain(&mut delivery.digest) {
+                    alert.occurrences.push(qqq_core::alert::Occurrence { start, value: 1 });
+                }
+            },
+            [false; 4],
+        ),
+        (
+            |delivery, _| delivery.subscription.status = SubscriptionStatus::Active,
+            [true, false, false, false],
+        ),
+        (
+            |delivery, _| delivery.subscription.quiet = Some("22:00-07:00 Europe/Berlin".parse().unwrap()),
+            [true, false, false, false],
+        ),
+        (
+            |delivery, _| delivery.subscription.rule = RuleName::Own("cross above=150".parse().unwrap()),
+            [true, false, false, false],
+        ),
+        (|delivery, _| drop(delivery.digest.pop()), [false, false, false, true]),
+        (|_, config| config.rule.cooldown_seconds += 60, [true, true, true, true]),
+        (|_, config| config.public_url = "https://other.example.org/".parse().unwrap(), [true; 4]),
+    ];
+    for (n, (change, expected)) in changes.into_iter().enumerate() {
+        for (delivery, differs) in kinds.iter().zip(expected) {
+            let (mut second, mut changed) = (delivery.clone(), config());
+            change(&mut second, &mut changed);
+            let rendered = |config, delivery| Parsed::new(&mail(config).render(delivery).unwrap());
+            let (first, second) = (rendered(config(), delivery), rendered(changed, &second));
+            let says =
+                |mail: &Parsed| (mail.header("Subject").to_owned(), mail.text.clone(), mail.html.clone());
+            let id = |mail: &Parsed| mail.header("Message-ID").to_owned();
+            let same = says(&first) == says(&second);
+            assert_eq!(id(&first) == id(&second), same, "change {n}, {}", delivery.kind);
+            // The cool-down is in some of the texts alone.
+            assert!(same != differs || n == 7, "change {n}, {}", delivery.kind);
+        }
+    }
 }
 
 #[test]
@@ -261,7 +325,7 @@ fn a_digest_lists_what_had_to_wait() {
     let delivery = digest(alerts.clone());
     let mail = parsed(&delivery);
     assert_eq!(mail.header("Subject"), "11 alerts that waited: NVDA");
-    assert_eq!(mail.header("Message-ID"), format!("<{}@example.org>", delivery.id));
+    assert_names(&mail, &delivery);
     let everything = format!(
         "https://qqq.example.org/v1/subscriptions/unsubscribe?token={}&all=true",
         token(Purpose::Unsubscribe)
