@@ -20,8 +20,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus_client::metrics::gauge::Gauge;
 use std::convert::Infallible;
-use std::io;
-use std::net::SocketAddr;
+use std::io::{self, Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -258,11 +258,13 @@ fn timed_out(error: &hyper::Error) -> bool {
     cause.is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut)
 }
 
-/// Says so, if the socket takes it at once, and closes.
+/// Says so, if the socket takes it at once, and closes. A request that has come already is read first, as far as it may
+/// be long: unread, it would make the close a reset. Nothing is waited for.
 fn turn_away(stream: TcpStream) {
-    if let Ok(stream) = stream.into_std() {
-        let _ = io::Write::write(&mut &stream, FULL);
-    }
+    let Ok(mut stream) = stream.into_std() else { return };
+    let _ = stream.write(FULL);
+    let _ = stream.shutdown(Shutdown::Write);
+    let _ = stream.read(&mut [0; BUFFER]);
 }
 
 /// Whether accepting failed because of one connection, not because of this process.

@@ -425,6 +425,21 @@ async fn metrics_can_have_a_listener_of_their_own() {
 }
 
 #[tokio::test]
+async fn whoever_is_turned_away_with_a_request_on_its_way_reads_why() {
+    let mut world = quick_world().await;
+    world.config.limits.connections = 0;
+    let server = Server::start(world.api().await).await;
+    // Both before the server, which runs in this thread, can accept.
+    let client = std::net::TcpStream::connect(server.address).unwrap();
+    std::io::Write::write_all(&mut &client, ASK).unwrap();
+    client.set_nonblocking(true).unwrap();
+    let mut answer = String::new();
+    TcpStream::from_std(client).unwrap().read_to_string(&mut answer).await.expect("an orderly close");
+    assert_eq!(status_of(&answer), 503);
+    assert!(answer.contains("retry-after: 5"), "{answer}");
+}
+
+#[tokio::test]
 async fn one_address_cannot_take_all_connections() {
     let mut world = quick_world().await;
     world.config.limits.header_read = Duration::from_secs(30);
