@@ -1,8 +1,11 @@
 //! Stock splits: history in today's units.
 
 use crate::decimal::divide_half_even;
-use crate::{Bar, Price, Symbol, Volume};
+use crate::{Bar, Calendar, Price, Symbol, Volume};
 use jiff::civil::Date;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fmt;
 
 /// A split: from `ex_date` on, `new` shares stand where `old` stood. NVDA 10:1 is `new: 10, old: 1`;
 /// a reverse split 1:50 is `new: 1, old: 50`.
@@ -47,6 +50,14 @@ impl Split {
         Volume::from_shares(shares.clamp(0, i128::from(Volume::MAX.shares())) as i64).unwrap_or(before)
     }
 
+    /// Brings those bars of its symbol into the units after it that are from before.
+    pub fn rescale<'a>(&self, bars: impl IntoIterator<Item = &'a mut Bar>, calendar: &Calendar) {
+        let from = calendar.midnight(self.ex_date);
+        for bar in bars.into_iter().filter(|bar| bar.symbol == self.symbol && bar.start < from) {
+            *bar = self.bar(bar);
+        }
+    }
+
     /// A bar from before the split in the units after it.
     pub fn bar(&self, before: &Bar) -> Bar {
         Bar {
@@ -58,6 +69,60 @@ impl Split {
             vwap: before.vwap.map(|price| self.price(price)),
             ..*before
         }
+    }
+}
+
+impl fmt::Display for Split {
+    /// `10:1@2024-06-10`: the terms, and the first day in the new units.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}@{}", self.new, self.old, self.ex_date)
+    }
+}
+
+/// The splits of any number of symbols: at most one a day of each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Splits(BTreeMap<(Symbol, Date), Split>);
+
+impl Splits {
+    /// Lets a split in: true where it was not known. Of two with other terms on one day the first stays, and is the
+    /// error.
+    pub fn insert(&mut self, split: Split) -> Result<bool, Split> {
+        match self.0.entry((split.symbol, split.ex_date)) {
+            Entry::Vacant(entry) => {
+                entry.insert(split);
+                Ok(true)
+            }
+            Entry::Occupied(known) if *known.get() == split => Ok(false),
+            Entry::Occupied(known) => Err(*known.get()),
+        }
+    }
+
+    /// Those of a symbol that came after a day, oldest first: bars of the day are in the units before them.
+    pub fn since(&self, symbol: Symbol, day: Date) -> impl Iterator<Item = &Split> {
+        let later = self.0.range((symbol, day)..=(symbol, Date::MAX));
+        later.map(|(_, split)| split).filter(move |split| split.ex_date > day)
+    }
+
+    /// All of them, by symbol and day.
+    pub fn iter(&self) -> impl Iterator<Item = &Split> {
+        self.0.values()
+    }
+
+    /// A bar of `day` (New York) brought over every split since, but for those it was brought over before.
+    pub fn adjust(&self, bar: &Bar, day: Date, before: &[Split]) -> Bar {
+        let missing = self.since(bar.symbol, day).filter(|split| !before.contains(split));
+        missing.fold(*bar, |bar, split| split.bar(&bar))
+    }
+}
+
+impl FromIterator<Split> for Splits {
+    /// Of two of one day, the first counts.
+    fn from_iter<T: IntoIterator<Item = Split>>(splits: T) -> Self {
+        let mut all = Self::default();
+        for split in splits {
+            let _ = all.insert(split);
+        }
+        all
     }
 }
 
@@ -95,6 +160,44 @@ mod tests {
         assert_eq!(split(2, 1).price(nanos(7)).nanos(), 4);
         assert_eq!(split(2, 3).price(nanos(1)).nanos(), 2);
         assert_eq!(split(3, 2).volume(Volume::from_shares(3).unwrap()).shares(), 4);
+    }
+
+    #[test]
+    fn a_bar_is_brought_over_the_splits_since_its_day_and_over_none_twice() {
+        let on = |day: &str, new| Split::new("NVDA".parse().unwrap(), day.parse().unwrap(), new, 1).unwrap();
+        let (first, second) = (on("2021-07-20", 4), on("2024-06-10", 10));
+        let mut splits: Splits = [second, first].into_iter().collect();
+        assert_eq!(splits.insert(first), Ok(false));
+        assert_eq!(splits.insert(on("2021-07-20", 5)), Err(first));
+        let bar = bar("400", 7);
+        let close = |day: &str, before: &[Split]| {
+            let bar = splits.adjust(&bar, day.parse().unwrap(), before);
+            (bar.close.to_string(), bar.volume.shares())
+        };
+        assert_eq!(close("2021-07-19", &[]), ("10".to_owned(), 280));
+        assert_eq!(close("2021-07-20", &[]), ("40".to_owned(), 70));
+        assert_eq!(close("2021-07-19", &[first]), ("40".to_owned(), 70));
+        assert_eq!(close("2021-07-19", &[second]), ("100".to_owned(), 28));
+        assert_eq!(close("2021-07-19", &[first, second]), ("400".to_owned(), 7));
+        assert_eq!(close("2024-06-10", &[]), ("400".to_owned(), 7));
+        let other = Bar { symbol: "AAPL".parse().unwrap(), ..bar };
+        assert_eq!(splits.adjust(&other, "2021-07-19".parse().unwrap(), &[]), other);
+    }
+
+    fn bar(price: &str, shares: i64) -> Bar {
+        let price: Price = price.parse().unwrap();
+        Bar {
+            symbol: "NVDA".parse().unwrap(),
+            start: crate::Minute::from_index(0),
+            open: price,
+            high: price,
+            low: price,
+            close: price,
+            volume: Volume::from_shares(shares).unwrap(),
+            vwap: None,
+            trades: None,
+            feed: "test".parse().unwrap(),
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod json;
 mod parts;
 pub mod replay;
 pub mod sim;
+pub mod split_file;
 mod websocket;
 pub mod yahoo;
 

@@ -112,7 +112,8 @@ impl Replay {
         options.labels = Labels::All(label);
         let (mut bars, mut rejects, mut rejected, mut not_tracked) = (Vec::new(), Vec::new(), 0_usize, 0);
         for source in bar_file::sources(&[path.to_owned()]) {
-            for row in source?.open(&options)?.tracked_by(watchlist, calendar) {
+            let mut file = source?.open(&options)?.tracked_by(watchlist, calendar);
+            for row in file.by_ref() {
                 match row? {
                     Row::Bar(_) if bars.len() == MAX_BARS => {
                         let what =
@@ -120,6 +121,7 @@ impl Replay {
                         return Err(FeedError::new(FeedErrorKind::File, what));
                     }
                     Row::Bar(bar) => bars.push(bar),
+                    Row::Split(split) => split.rescale(&mut bars, calendar),
                     Row::NotTracked(_) => not_tracked += 1,
                     Row::Rejected(reject) => {
                         rejected += 1;
@@ -129,6 +131,7 @@ impl Replay {
                     }
                 }
             }
+            options.units = file.units().clone();
         }
         if bars.is_empty() {
             let first = rejects.first().map(|one| format!("; the first: {}: {}", one.place, one.reason));
@@ -152,7 +155,8 @@ impl Replay {
             label,
             mode: FeedMode::Replayed,
             coverage: format!("recorded bars of {name}"),
-            split_adjusted: false,
+            // Brought into today's units as they were read.
+            split_adjusted: true,
             delay_minutes: 0,
         };
         Ok(Self {

@@ -14,7 +14,7 @@ use crate::role::ingest::{Ingest, Poller, QUEUE};
 use crate::role::relay::Relay;
 use crate::role::retain;
 use crate::source::{Feed, Source};
-use crate::{descriptors, key, summary};
+use crate::{descriptors, key, splits, summary};
 use anyhow::{Context as _, bail};
 use jiff::SignedDuration;
 use prometheus_client::registry::Registry;
@@ -205,7 +205,8 @@ impl App {
         let (config, watchlist, calendar) =
             (self.config.clone(), Arc::clone(&self.watchlist), Arc::clone(&self.calendar));
         let clock = Arc::clone(&self.clock);
-        let open = move || Source::open(&config, &watchlist, &calendar, clock, &newest);
+        let splits = splits::of_store(&*self.store).await?;
+        let open = move || Source::open(&config, &watchlist, &calendar, clock, &newest, splits);
         let source = tokio::task::spawn_blocking(open).await??;
         let simulated = source.info().mode == FeedMode::Simulated;
         keep_apart(&*self.store, &self.config.store.url, simulated).await?;

@@ -8,7 +8,7 @@ use crate::{descriptors, key};
 use jiff::Timestamp;
 use qqq_core::subscription::EmailAddress;
 use qqq_core::token::TokenKey;
-use qqq_core::{Calendar, Clock, Minute, Symbol};
+use qqq_core::{Calendar, Clock, Minute, Splits, Symbol};
 use qqq_feed::{FeedError, FeedErrorKind, Provider};
 use qqq_notify::{Deliver as _, Mail, MailFault, Webhooks};
 use qqq_store::StoreError;
@@ -182,7 +182,7 @@ async fn feeds(
     let (settings, watchlist, calendar) = (config.clone(), Arc::clone(watchlist), calendar.clone());
     let (first, symbols, now) = (watchlist.symbols()[0], watchlist.symbols().to_vec(), clock.now());
     let source = tokio::task::spawn_blocking(move || {
-        Source::open(&settings, &watchlist, &calendar, clock, &HashMap::new())
+        Source::open(&settings, &watchlist, &calendar, clock, &HashMap::new(), Splits::default())
     })
     .await
     .map_err(anyhow::Error::from)??;

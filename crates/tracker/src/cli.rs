@@ -5,8 +5,8 @@ use clap_complete::Shell;
 use qqq_core::channel::WebhookUrl;
 use qqq_core::delivery::DeliveryId;
 use qqq_core::subscription::{EmailAddress, SubscriptionId};
-use qqq_core::{FeedLabel, Metric, Moment, RuleName, Symbol, Watchlist};
-use qqq_feed::bar_file::{ColumnNames, FileZone, Format, Labels, ReadOptions};
+use qqq_core::{FeedLabel, Metric, Moment, RuleName, Splits, Symbol, Watchlist};
+use qqq_feed::bar_file::{ColumnNames, FileZone, Format, Labels, ReadOptions, Units};
 use qqq_store::{DeliveryState, Selection};
 use std::fmt;
 use std::path::PathBuf;
@@ -123,12 +123,24 @@ pub struct ReadingArgs {
     /// What columns are called whose names are not known: start=window_start,trades=n
     #[arg(long, value_name = "COLUMN=NAME,...")]
     pub columns: Option<ColumnNames>,
+    /// Prices and volumes are in today's units already, as vendors adjust them for splits [default: in those of their day]
+    #[arg(long)]
+    pub split_adjusted: bool,
+    /// Splits as CSV: symbol,ex_date,ratio with ratios such as 10:1. An import tells the store of them, a backtest
+    /// knows no others
+    #[arg(long, value_name = "FILE")]
+    pub splits: Option<PathBuf>,
 }
 
 impl ReadingArgs {
-    /// The same, with the labels of the bars.
-    pub fn options(&self, labels: Labels) -> ReadOptions {
-        ReadOptions { labels, zone: self.zone.clone(), columns: self.columns.clone().unwrap_or_default() }
+    /// The same, with the labels of the bars and the splits that are known.
+    pub fn options(&self, labels: Labels, splits: Splits) -> ReadOptions {
+        ReadOptions {
+            labels,
+            zone: self.zone.clone(),
+            columns: self.columns.clone().unwrap_or_default(),
+            units: Units { splits, split_adjusted: self.split_adjusted },
+        }
     }
 }
 

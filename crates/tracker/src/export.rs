@@ -7,9 +7,9 @@ use crate::config::{Config, ConfigError};
 use crate::progress;
 use anyhow::{Context as _, bail, ensure};
 use indicatif::{HumanCount, ProgressBar};
-use qqq_core::{Bar, Calendar, Minute, Moment, Symbol};
+use qqq_core::{Bar, Calendar, Minute, Moment, Splits, Symbol};
 use qqq_feed::bar_file::{BarWriter, Format};
-use qqq_store::Store;
+use qqq_store::{SplitRecord, Store};
 use std::collections::BTreeSet;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::ops::Range;
@@ -38,9 +38,15 @@ pub async fn run(config: &Config, args: &ExportArgs, stop: CancellationToken) ->
     let store = open_store(config).await?;
     let (pages, taken) = mpsc::channel(2);
     let out = target.writer()?;
-    let writing = tokio::task::spawn_blocking(move || write(format, out, taken));
+    let known = store.splits().await?;
+    let applied: Splits =
+        known.iter().map(|record| record.split).filter(|split| symbols.contains(&split.symbol)).collect();
+    let writing = tokio::task::spawn_blocking(move || {
+        let writer = BarWriter::adjusted(format, BufWriter::new(out), &applied, &calendar)?;
+        write(writer, taken)
+    });
     let progress = progress::of_symbols(symbols.len() as u64);
-    let sent = send(store.as_ref(), &symbols, range, &pages, &progress, &stop).await;
+    let sent = send(store.as_ref(), &symbols, range, &known, &pages, &progress, &stop).await;
     progress.finish_and_clear();
     drop(pages);
     let written = writing.await.context("the file could not be written to its end")?;
@@ -74,12 +80,11 @@ async fn send(
     store: &dyn Store,
     symbols: &BTreeSet<Symbol>,
     range: Range<Minute>,
+    splits: &[SplitRecord],
     pages: &mpsc::Sender<Page>,
     progress: &ProgressBar,
     stop: &CancellationToken,
 ) -> anyhow::Result<u64> {
-    // A split rescales what is stored: half a file in old units would be worth nothing.
-    let splits = store.splits().await?;
     let mut sent = 0;
     for &symbol in symbols {
         let mut from = range.start;
@@ -98,6 +103,7 @@ async fn send(
         }
         progress.inc(1);
     }
+    // A split rescales what is stored: half a file in old units would be worth nothing.
     ensure!(
         store.splits().await? == splits,
         "a split came in meanwhile and changed the units of the stored prices: export again"
@@ -107,8 +113,10 @@ async fn send(
 }
 
 /// Writes the pages as they come. Nothing is finished unless the end came.
-fn write(format: Format, out: Box<dyn Write + Send>, mut pages: mpsc::Receiver<Page>) -> anyhow::Result<()> {
-    let mut writer = BarWriter::new(format, BufWriter::new(out))?;
+fn write(
+    mut writer: BarWriter<BufWriter<Box<dyn Write + Send>>>,
+    mut pages: mpsc::Receiver<Page>,
+) -> anyhow::Result<()> {
     while let Some(page) = pages.blocking_recv() {
         match page {
             Page::Bars(bars) => writer.write(&bars)?,

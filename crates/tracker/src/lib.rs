@@ -16,6 +16,7 @@ pub mod metrics;
 pub mod progress;
 pub mod role;
 pub mod source;
+pub mod splits;
 pub mod summary;
 pub mod table;
 pub mod telemetry;

@@ -2,8 +2,8 @@
 
 use crate::config::{Config, ConfigError, ProviderName, parse_url};
 use jiff::Timestamp;
-use qqq_core::{Calendar, Clock, FeedInfo, FeedLabel, Minute, Watchlist};
-use qqq_feed::bar_file::ReadOptions;
+use qqq_core::{Calendar, Clock, FeedInfo, FeedLabel, Minute, Splits, Watchlist};
+use qqq_feed::bar_file::{ReadOptions, Units};
 use qqq_feed::{
     Alpaca, AlpacaConfig, FeedError, FeedErrorKind, Finnhub, FinnhubConfig, Iex, IexConfig, Provider, Replay,
     ReplaySpeed, Sim, SimConfig, Tape, Yahoo, YahooConfig,
@@ -51,13 +51,15 @@ impl Source {
     }
 
     /// Sets up the configured feeds. `newest` says of each feed where the store's bars end: there a simulated
-    /// market or a recording goes on. Blocks on the disk for recordings.
+    /// market or a recording goes on. `splits` are those the store knows: recorded bars are brought over them. Blocks on
+    /// the disk for recordings.
     pub fn open(
         config: &Config,
         watchlist: &Watchlist,
         calendar: &Calendar,
         clock: Arc<dyn Clock>,
         newest: &HashMap<FeedLabel, Minute>,
+        splits: Splits,
     ) -> anyhow::Result<Self> {
         let feed = &config.feed;
         Ok(match feed.provider {
@@ -92,7 +94,7 @@ impl Source {
                     speed,
                     watchlist,
                     calendar,
-                    replay_options(config, label)?,
+                    replay_options(config, label, splits)?,
                 );
                 let replay = settled("feed.replay.path", replay)?;
                 Self::Tape(Box::new(match newest.get(&label).copied() {
@@ -109,7 +111,7 @@ impl Source {
 }
 
 /// How the files of a recording are read.
-fn replay_options(config: &Config, label: FeedLabel) -> Result<ReadOptions, ConfigError> {
+fn replay_options(config: &Config, label: FeedLabel, splits: Splits) -> Result<ReadOptions, ConfigError> {
     let section = &config.feed.replay;
     let zone = match section.zone.as_str() {
         "" => None,
@@ -117,7 +119,8 @@ fn replay_options(config: &Config, label: FeedLabel) -> Result<ReadOptions, Conf
     };
     let columns =
         section.columns.parse().map_err(|error| ConfigError::value("feed.replay.columns", error))?;
-    Ok(ReadOptions { labels: label.into(), zone, columns })
+    let units = Units { splits, split_adjusted: section.split_adjusted };
+    Ok(ReadOptions { labels: label.into(), zone, columns, units })
 }
 
 /// Sets up one provider.
@@ -261,7 +264,14 @@ mod tests {
         let flags = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let config = load(&Sources { flags, ..Sources::default() })?;
         let (watchlist, calendar) = (config.watchlist()?, config.calendar());
-        Source::open(&config, &watchlist, &calendar, Arc::new(SystemClock::new()), &HashMap::new())
+        Source::open(
+            &config,
+            &watchlist,
+            &calendar,
+            Arc::new(SystemClock::new()),
+            &HashMap::new(),
+            Splits::default(),
+        )
     }
 
     fn refused(settings: &[(&str, &str)]) -> String {

@@ -477,3 +477,109 @@ fn a_recording_in_parquet_is_replayed() {
     done(&replaying, &["worker", "--once"]);
     assert_eq!(content(&replaying), content(&tracker).replace(",sip", ",replay"));
 }
+
+#[test]
+fn a_split_and_a_file_may_come_in_any_order() {
+    let tracker = Tracker::new();
+    let put = |name: &str, text: &str| fs::write(tracker.folder().join(name), text).expect("a file");
+    let header = "symbol,start,open,high,low,close,volume\n";
+    let (mut raw, mut adjusted) = (header.to_owned(), header.to_owned());
+    for minute in 30..50 {
+        let before = format!("NVDA,2024-06-07T14:{minute}:00Z");
+        let _ = writeln!(raw, "{before},1208.88,1208.88,1208.88,1208.88,41238");
+        let _ = writeln!(adjusted, "{before},120.888,120.888,120.888,120.888,412380");
+        for text in [&mut raw, &mut adjusted] {
+            let _ = writeln!(text, "NVDA,2024-06-10T14:{minute}:00Z,121.79,121.79,121.79,121.79,400000");
+        }
+    }
+    put("raw.csv", &raw);
+    put("adjusted.csv", &adjusted);
+    put(
+        "splits.csv",
+        "symbol,ex_date,ratio\nNVDA,2024-06-10,10:1\nIBM,2024-06-10,2:1\nNVDA,2190-01-03,2:1\n",
+    );
+    let unchanged = |tracker: &Tracker, arguments: &[&str]| {
+        let said = done(tracker, &[&["import"], arguments].concat());
+        assert!(
+            said.contains("40 rows read: 0 new, 0 revised, 40 unchanged, 0 rejected"),
+            "{arguments:?}: {said}"
+        );
+        said
+    };
+    done(&tracker, &["import", "raw.csv"]);
+    assert!(content(&tracker).contains("1208.88"));
+    for name in ["before.csv", "before.parquet"] {
+        done(&tracker, &["export", name]);
+    }
+    // The store hears of the split: what it holds is rescaled, and so is every file from before.
+    let said = unchanged(&tracker, &["raw.csv", "--splits", "splits.csv"]);
+    assert!(said.contains("NVDA was split 10:1 on 2024-06-10"), "{said}");
+    let by_now = content(&tracker);
+    assert!(by_now.contains(",120.888,412380,,,import,10:1@2024-06-10\n"), "{by_now}");
+    assert!(by_now.contains(",121.79,400000,,,import,\n") && !by_now.contains("1208.88"), "{by_now}");
+    for name in ["after.csv", "after.csv.gz", "after.parquet"] {
+        done(&tracker, &["export", name]);
+    }
+    let files = ["raw.csv", "before.csv", "before.parquet", "after.csv", "after.csv.gz", "after.parquet"];
+    for name in files {
+        unchanged(&tracker, &[name]);
+    }
+    unchanged(&tracker, &["adjusted.csv", "--split-adjusted"]);
+    assert_eq!(content(&tracker), by_now);
+    // The same from nothing, whichever file comes first.
+    for name in files {
+        let mut other = tracker.beside();
+        other.set("store.url", format!("sqlite://data/{name}.db"));
+        done(&other, &["import", name]);
+        unchanged(&other, &["after.parquet"]);
+        assert_eq!(content(&other), by_now, "{name}");
+        unchanged(&other, &["raw.csv"]);
+    }
+    // Nothing fell by 90 %.
+    let told = |tracker: &Tracker, arguments: &[&str]| {
+        let rule = ["backtest", "--rule", "move percent=50 from=previous_close", "--symbol", "NVDA"];
+        done(tracker, &[&rule[..], arguments].concat())
+    };
+    let nothing = "would have told nothing in 2 sessions";
+    assert!(told(&tracker, &[]).starts_with(nothing));
+    assert!(told(&tracker, &["raw.csv"]).starts_with(nothing), "by the splits of the store");
+    let mut nowhere = tracker.beside();
+    nowhere.set("store.url", "sqlite://data/none.db");
+    assert!(told(&nowhere, &["raw.csv"]).starts_with("would have told once"));
+    for arguments in
+        [&["raw.csv", "--splits", "splits.csv"][..], &["after.csv"], &["adjusted.csv", "--split-adjusted"]]
+    {
+        assert!(told(&nowhere, arguments).starts_with(nothing), "{arguments:?}");
+    }
+    assert!(!tracker.folder().join("data/none.db").exists(), "a backtest of files makes no store");
+}
+
+#[test]
+fn a_backup_from_before_a_split_raises_no_alert_when_the_next_bar_comes() {
+    let tracker = Tracker::new();
+    let header = "symbol,start,open,high,low,close,volume\n";
+    let rows = |day: &str, price: &str| -> String {
+        let minutes = 30..50;
+        minutes
+            .map(|minute| format!("NVDA,{day}T14:{minute}:00Z,{price},{price},{price},{price},40000\n"))
+            .collect()
+    };
+    let put = |name: &str, text: &str| fs::write(tracker.folder().join(name), text).expect("a file");
+    put("backup.csv", &format!("{header}{}", rows("2024-06-07", "1208.88")));
+    put("monday.csv", &format!("{header}{}", rows("2024-06-10", "121.79")));
+    put("splits.csv", "symbol,ex_date,ratio\nNVDA,2024-06-10,10:1\n");
+    for (store, arguments, alerts) in [
+        ("unknown", &["backup.csv", "--feed", "replay"][..], 1),
+        ("known", &["backup.csv", "--feed", "replay", "--splits", "splits.csv"], 0),
+    ] {
+        let mut tracker = tracker.beside();
+        tracker.set("store.url", format!("sqlite://data/{store}.db"));
+        tracker.set("rules.also", r#"["price move percent=50 from=previous_close"]"#);
+        done(&tracker, &[&["import"], arguments].concat());
+        tracker.set("feed.provider", "replay").set("feed.replay.path", "monday.csv");
+        done(&tracker, &["worker", "--once"]);
+        tracker.start("server");
+        let told = tracker.http().get("/v1/alerts?symbol=NVDA").json();
+        assert_eq!(told["items"].as_array().map(Vec::len), Some(alerts), "{store}: {told}");
+    }
+}

@@ -16,10 +16,12 @@ pub(super) enum Column {
     Vwap,
     Trades,
     Feed,
+    /// The splits that the prices were brought over after the bar's own day.
+    Splits,
 }
 
 impl Column {
-    pub(super) const COUNT: usize = 10;
+    pub(super) const COUNT: usize = 11;
 
     /// In the order they are written.
     pub(super) const ALL: [Self; Self::COUNT] = [
@@ -33,6 +35,7 @@ impl Column {
         Self::Vwap,
         Self::Trades,
         Self::Feed,
+        Self::Splits,
     ];
 
     pub(super) const PRICES: [Self; 5] = [Self::Open, Self::High, Self::Low, Self::Close, Self::Vwap];
@@ -49,11 +52,12 @@ impl Column {
             Self::Vwap => "vwap",
             Self::Trades => "trades",
             Self::Feed => "feed",
+            Self::Splits => "splits",
         }
     }
 
     pub(super) const fn is_required(self) -> bool {
-        !matches!(self, Self::Vwap | Self::Trades | Self::Feed)
+        !matches!(self, Self::Vwap | Self::Trades | Self::Feed | Self::Splits)
     }
 
     /// What other programs call it, in the letters that [`letters`] leaves.
@@ -85,7 +89,7 @@ impl Column {
             Self::Trades => {
                 &["n", "transactions", "tradecount", "tradescount", "numberoftrades", "numtrades", "barcount"]
             }
-            Self::Feed => &[],
+            Self::Feed | Self::Splits => &[],
         }
     }
 }
@@ -148,7 +152,7 @@ impl fmt::Display for ColumnNames {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` names no column: it must look like start=window_start,trades=n, each of symbol, start, time, open, high, \
-     low, close, volume, vwap, trades and feed at most once"
+     low, close, volume, vwap, trades, feed and splits at most once"
 )]
 pub struct InvalidColumnNames(pub String);
 

@@ -7,7 +7,7 @@ use super::column::{Column, ColumnNames, Columns};
 use super::foreign;
 use super::number::Mark;
 use super::time::{self, Zone};
-use super::{Cells, Refusal, Row};
+use super::{Cells, Refusal, Told};
 use crate::csv_text::{Fields, Line, Lines, MAX_ROW};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -84,8 +84,8 @@ impl CsvRows {
     /// The next row, as `make` makes it of its cells. An `Err` on the outside says that the text cannot be read on.
     pub(super) fn next(
         &mut self,
-        make: impl FnOnce(&CsvCells<'_>) -> Result<Row, Refusal>,
-    ) -> Option<Result<Result<Row, Refusal>, String>> {
+        make: impl FnOnce(&CsvCells<'_>) -> Result<Told, Refusal>,
+    ) -> Option<Result<Result<Told, Refusal>, String>> {
         while !self.ended {
             match self.lines.advance() {
                 Ok(Line::Blank) => {}
@@ -112,10 +112,13 @@ impl CsvRows {
             return Err(Refusal::of_row("the header stands here again".to_owned()));
         }
         self.fields.split(self.lines.text()).map_err(Refusal::of_row)?;
-        let (count, Dialect { width, named, columns, mark, .. }) = (self.fields.count(), self.dialect);
+        let (count, Dialect { separator, width, named, columns, mark }) = (self.fields.count(), self.dialect);
         if count < named || (width..count).any(|index| self.fields.get(index) != Ok("")) {
             let kind = "the row has not as many fields as the header has columns";
-            let reason = format!("the row has {count} fields where the header names {named} columns");
+            let mut reason = format!("the row has {count} fields where the header names {named} columns");
+            if separator == b',' && count > width {
+                reason += "; where commas are decimal marks, semicolons or tabs must separate columns";
+            }
             return Err(Refusal { kind: kind.to_owned(), reason });
         }
         Ok(CsvCells { fields: &self.fields, columns, mark })
@@ -128,7 +131,7 @@ impl Dialect {
         let mut best = None;
         for &separator in separators {
             let mut fields = Fields::separated_by(separator);
-            let read = fields.split(line).map_err(|what| (0, what)).and_then(|()| {
+            let read = fields.split(line).map_err(|what| (1, what)).and_then(|()| {
                 let (dialect, found) = Self::of_fields(&fields, separator, names);
                 dialect.map_err(|what| (found, what))
             });
@@ -141,7 +144,13 @@ impl Dialect {
                 }
             }
         }
-        Err(best.map(|(_, what)| what).unwrap_or_default())
+        let text = String::from_utf8_lossy(line).to_lowercase();
+        Err(match best {
+            Some((0, _)) if ["open", "high", "low", "close"].iter().all(|name| text.contains(name)) => {
+                "the header separates its columns by none of comma, semicolon, tab and |".to_owned()
+            }
+            best => best.map(|(_, what)| what).unwrap_or_default(),
+        })
     }
 
     /// What the fields of a header say, and how many columns were found among them.
@@ -225,5 +234,9 @@ impl Cells for CsvCells<'_> {
 
     fn feed(&self) -> Result<FeedLabel, Refusal> {
         super::feed(self.text(Column::Feed)?)
+    }
+
+    fn splits(&self) -> Result<&str, Refusal> {
+        self.text(Column::Splits)
     }
 }

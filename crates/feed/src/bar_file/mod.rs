@@ -10,6 +10,7 @@
 //! number, time    cells as other programs write them
 //! csv_read        symbol,start,open,high,low,close,volume[,vwap,trades,feed]
 //! parquet_read    the same columns, in whatever types they are written elsewhere
+//! units           bars brought into today's units
 //! refusal         why a row is no bar
 //! foreign         what a file is that holds none
 //! parquet_schema  the types we write
@@ -25,11 +26,13 @@ mod parquet_read;
 mod parquet_schema;
 mod refusal;
 mod time;
+mod units;
 mod write;
 
 pub use crate::csv_text::MAX_ROW;
 pub use column::{ColumnNames, InvalidColumnNames};
 pub use csv_read::HEADER;
+pub use units::Units;
 pub use write::BarWriter;
 
 use crate::{FeedError, FeedErrorKind, Reject};
@@ -42,8 +45,9 @@ use number::Mark;
 use parquet_read::ParquetRows;
 use qqq_core::decimal::Excess;
 use qqq_core::watchlist::Unresolved;
-use qqq_core::{Bar, Calendar, FeedLabel, Minute, Price, Symbol, Volume, Watchlist};
+use qqq_core::{Bar, Calendar, FeedLabel, Minute, Price, Split, Symbol, Volume, Watchlist};
 use refusal::Refusal;
+use std::collections::VecDeque;
 use std::fmt;
 use std::iter::FusedIterator;
 use std::path::{Path, PathBuf};
@@ -168,19 +172,24 @@ pub struct ReadOptions {
     pub zone: Option<FileZone>,
     /// What columns are called whose names are not known.
     pub columns: ColumnNames,
+    /// In which units the prices are. Only for bars of a [watchlist](BarFile::tracked_by): a split is of a company.
+    pub units: Units,
 }
 
 impl<T: Into<Labels>> From<T> for ReadOptions {
     fn from(labels: T) -> Self {
-        Self { labels: labels.into(), zone: None, columns: ColumnNames::default() }
+        Self { labels: labels.into(), zone: None, columns: ColumnNames::default(), units: Units::default() }
     }
 }
 
 /// What a row of a file is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Row {
-    /// A valid bar.
+    /// A valid bar; of a tracked symbol, in the units after all splits that are known.
     Bar(Bar),
+    /// A split that the file tells of, and nobody had. Bars of its symbol from before it, told before, are not in the units
+    /// after it yet; those told from now on are.
+    Split(Split),
     /// A bar of a symbol that is not on the watchlist: nothing wrong with it. Its prices were not looked at.
     NotTracked(Symbol),
     /// No valid bar.
@@ -265,12 +274,19 @@ pub struct Source {
 }
 
 impl Source {
+    /// The file itself.
+    fn file(path: &Path) -> Result<Self, FeedError> {
+        let cannot = |error| file_error(&path.display(), format_args!("cannot be read: {error}"));
+        let size = std::fs::metadata(path).map_err(cannot)?.len();
+        Ok(Self { path: path.to_owned(), member: None, size })
+    }
+
     /// The file itself, or all files of bars in a zip.
     fn all_of(path: &Path) -> Result<Vec<Self>, FeedError> {
         let cannot = |error| file_error(&path.display(), format_args!("cannot be read: {error}"));
-        let size = std::fs::metadata(path).map_err(cannot)?.len();
+        let file = Self::file(path)?;
         if !input::is_zip(path).map_err(cannot)? {
-            return Ok(vec![Self { path: path.to_owned(), member: None, size }]);
+            return Ok(vec![file]);
         }
         let members = input::members(path, is_of_bars).map_err(|what| file_error(&path.display(), what))?;
         let source = |member: Member| Self { path: path.to_owned(), size: member.size, member: Some(member) };
@@ -304,7 +320,8 @@ impl Source {
                 None => Rows::None,
             },
         };
-        Ok(BarFile { source: self.clone(), rows, options: options.clone(), tracked: None, taken })
+        let (source, options) = (self.clone(), options.clone());
+        Ok(BarFile { source, rows, options, tracked: None, taken, waiting: VecDeque::new() })
     }
 
     fn promises_parquet(&self) -> bool {
@@ -322,15 +339,7 @@ impl fmt::Display for Source {
 
 /// Opens one file that is no zip, as [`Source::open`] does.
 pub fn open(path: &Path, options: impl Into<ReadOptions>) -> Result<BarFile<'static>, FeedError> {
-    Source { path: path.to_owned(), member: None, size: 0 }.sized()?.open(&options.into())
-}
-
-impl Source {
-    fn sized(mut self) -> Result<Self, FeedError> {
-        let cannot = |error| file_error(&self.path.display(), format_args!("cannot be read: {error}"));
-        self.size = std::fs::metadata(&self.path).map_err(cannot)?.len();
-        Ok(self)
-    }
+    Source::file(path)?.open(&options.into())
 }
 
 /// The rows of one file, in its order. Made by [`Source::open`].
@@ -344,6 +353,8 @@ pub struct BarFile<'a> {
     tracked: Option<(&'a Watchlist, &'a Calendar)>,
     /// Bytes read from the disk.
     taken: Arc<AtomicU64>,
+    /// What is told before the next row is read.
+    waiting: VecDeque<Row>,
 }
 
 enum Rows {
@@ -356,8 +367,13 @@ impl BarFile<'_> {
     /// Resolves the labels of the rows by what they meant on the bar's New York day, and tells bars of
     /// symbols not tracked apart. Without this, bars carry the labels as they stand in the file.
     pub fn tracked_by<'b>(self, watchlist: &'b Watchlist, calendar: &'b Calendar) -> BarFile<'b> {
-        let Self { source, rows, options, taken, .. } = self;
-        BarFile { source, rows, options, taken, tracked: Some((watchlist, calendar)) }
+        let Self { source, rows, options, taken, waiting, .. } = self;
+        BarFile { source, rows, options, taken, waiting, tracked: Some((watchlist, calendar)) }
+    }
+
+    /// The units that bars are brought into by now: those given, and the splits the file told of.
+    pub fn units(&self) -> &Units {
+        &self.options.units
     }
 
     /// Bytes of the file read so far, as they lie on the disk: compressed ones for a compressed file. In a Parquet
@@ -379,16 +395,26 @@ impl Iterator for BarFile<'_> {
     type Item = Result<Row, FeedError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let Self { source, rows, options, tracked, .. } = self;
+        if let Some(row) = self.waiting.pop_front() {
+            return Some(Ok(row));
+        }
+        let Self { source, rows, options, tracked, waiting, .. } = self;
         let (read, unit, number) = match rows {
             Rows::Csv(rows) => (rows.next(|cells| row(cells, options, *tracked)), "line", rows.line()),
             Rows::Parquet(rows) => (rows.next(|cells| row(cells, options, *tracked)), "row", rows.row()),
             Rows::None => return None,
         };
         Some(match read? {
-            Ok(row) => Ok(row.unwrap_or_else(|Refusal { kind, reason }| {
-                Row::Rejected(RejectedRow { place: format!("{source}:{unit} {number}"), kind, reason })
-            })),
+            Ok(Ok(Told { splits, row })) if splits.is_empty() => Ok(row),
+            Ok(Ok(Told { splits, row })) => {
+                waiting.extend(splits.into_iter().map(Row::Split));
+                waiting.push_back(row);
+                Ok(waiting.pop_front()?)
+            }
+            Ok(Err(Refusal { kind, reason })) => {
+                let place = format!("{source}:{unit} {number}");
+                Ok(Row::Rejected(RejectedRow { place, kind, reason }))
+            }
             Err(what) => Err(file_error(source, what)),
         })
     }
@@ -406,14 +432,29 @@ trait Cells {
     fn volume(&self) -> Result<Volume, Refusal>;
     fn trades(&self) -> Result<u32, Refusal>;
     fn feed(&self) -> Result<FeedLabel, Refusal>;
+    /// What the prices were brought over.
+    fn splits(&self) -> Result<&str, Refusal>;
+}
+
+/// What a row comes to.
+struct Told {
+    /// Splits that it tells of and nobody had.
+    splits: Vec<Split>,
+    row: Row,
+}
+
+impl From<Row> for Told {
+    fn from(row: Row) -> Self {
+        Self { splits: Vec::new(), row }
+    }
 }
 
 /// Makes a bar of a row, or says why there is none.
 fn row(
     cells: &impl Cells,
-    options: &ReadOptions,
+    options: &mut ReadOptions,
     tracked: Option<(&Watchlist, &Calendar)>,
-) -> Result<Row, Refusal> {
+) -> Result<Told, Refusal> {
     let label = cells.symbol()?;
     let at = cells.start(options.zone.as_ref().map(|zone| &zone.0))?;
     let start = Minute::starting(at).ok_or_else(|| {
@@ -423,7 +464,7 @@ fn row(
         None => label,
         Some((watchlist, calendar)) => match watchlist.resolve_on(label, calendar.date_of(start)) {
             Ok(symbol) => symbol,
-            Err(Unresolved::NotTracked(symbol)) => return Ok(Row::NotTracked(symbol)),
+            Err(Unresolved::NotTracked(symbol)) => return Ok(Row::NotTracked(symbol).into()),
             Err(other) => {
                 let kind = format!("{label} meant somebody else on that day");
                 return Err(Refusal::of_column(Column::Symbol, &kind, other));
@@ -455,13 +496,18 @@ fn row(
         trades: if cells.is_empty(Column::Trades) { None } else { Some(cells.trades()?) },
         feed,
     };
-    bar.validate().map(Row::Bar).map_err(|error| Refusal {
-        kind: error.to_string(),
-        reason: format!(
-            "{error} (open {}, high {}, low {}, close {})",
-            bar.open, bar.high, bar.low, bar.close
-        ),
-    })
+    let bar = bar.validate().map_err(|error| {
+        let Bar { open, high, low, close, .. } = bar;
+        let reason = format!("{error} (open {open}, high {high}, low {low}, close {close})");
+        Refusal { kind: error.to_string(), reason }
+    })?;
+    match tracked {
+        None => Ok(Told::from(Row::Bar(bar))),
+        Some((_, calendar)) => {
+            let (splits, bar) = options.units.take(bar, calendar.date_of(start), cells.splits()?)?;
+            Ok(Told { splits, row: Row::Bar(bar) })
+        }
+    }
 }
 
 fn symbol(text: &str) -> Result<Symbol, Refusal> {

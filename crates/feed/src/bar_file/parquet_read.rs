@@ -17,7 +17,7 @@
 use super::column::{Column, Columns};
 use super::number::Mark;
 use super::time::{self, Zone};
-use super::{Cells, ReadOptions, Refusal, Row};
+use super::{Cells, ReadOptions, Refusal, Told};
 use crate::http::excerpt;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -171,8 +171,8 @@ impl ParquetRows {
     /// The next row, as `make` makes it of its cells. An `Err` on the outside says that the file cannot be read on.
     pub(super) fn next(
         &mut self,
-        make: impl FnOnce(&ParquetCells<'_>) -> Result<Row, Refusal>,
-    ) -> Option<Result<Result<Row, Refusal>, String>> {
+        make: impl FnOnce(&ParquetCells<'_>) -> Result<Told, Refusal>,
+    ) -> Option<Result<Result<Told, Refusal>, String>> {
         if self.ended {
             return None;
         }
@@ -299,7 +299,7 @@ fn kind(column: Column, found: &ColumnDescriptor) -> Result<Kind, String> {
         _ => None,
     };
     let (fits, allowed) = match column {
-        Column::Symbol | Column::Feed => (matches!(kind, Some(Kind::Text)), "text"),
+        Column::Symbol | Column::Feed | Column::Splits => (matches!(kind, Some(Kind::Text)), "text"),
         Column::Start => (
             matches!(kind, Some(Kind::Time { .. } | Kind::Whole { .. } | Kind::Float | Kind::Text)),
             "a timestamp, a number since the epoch or text",
@@ -477,6 +477,10 @@ impl Cells for ParquetCells<'_> {
 
     fn feed(&self) -> Result<FeedLabel, Refusal> {
         super::feed(self.text(Column::Feed)?)
+    }
+
+    fn splits(&self) -> Result<&str, Refusal> {
+        if self.is_empty(Column::Splits) { Ok("") } else { self.text(Column::Splits) }
     }
 }
 

@@ -3,6 +3,7 @@
 //! | column | type |
 //! |---|---|
 //! | `symbol`, `feed` | text |
+//! | `splits` (nullable, only where there are any) | text |
 //! | `start` | timestamp, UTC, microseconds |
 //! | `open high low close`, `vwap` (nullable) | `DECIMAL(18, 9)` in 64 bits: a [`Price`](qqq_core::Price) as it is |
 //! | `volume` | 64-bit integer |
@@ -25,9 +26,9 @@ use std::sync::Arc;
 /// Digits of a price: what 64 bits hold. [`Price::MAX`] has sixteen.
 const DIGITS: i32 = 18;
 
-/// The columns, in the order of [`Column::ALL`].
-pub(super) fn schema() -> Result<Type> {
-    let columns = Column::ALL.into_iter().map(|column| type_of(column).map(Arc::new));
+/// The columns given, in their order.
+pub(super) fn schema(columns: &[Column]) -> Result<Type> {
+    let columns = columns.iter().map(|&column| type_of(column).map(Arc::new));
     Type::group_type_builder("bars").with_fields(columns.collect::<Result<_>>()?).build()
 }
 
@@ -35,7 +36,7 @@ fn type_of(column: Column) -> Result<Type> {
     let of = |physical| Type::primitive_type_builder(column.name(), physical);
     let scale = Price::PLACES as i32;
     let builder = match column {
-        Column::Symbol | Column::Feed => {
+        Column::Symbol | Column::Feed | Column::Splits => {
             of(Physical::BYTE_ARRAY).with_logical_type(Some(LogicalType::String))
         }
         Column::Start => {
@@ -48,7 +49,7 @@ fn type_of(column: Column) -> Result<Type> {
         Column::Volume => of(Physical::INT64),
         Column::Trades => of(Physical::INT32).with_converted_type(ConvertedType::UINT_32),
     };
-    let nullable = matches!(column, Column::Vwap | Column::Trades);
+    let nullable = matches!(column, Column::Vwap | Column::Trades | Column::Splits);
     builder.with_repetition(if nullable { Repetition::OPTIONAL } else { Repetition::REQUIRED }).build()
 }
 
@@ -56,8 +57,8 @@ fn type_of(column: Column) -> Result<Type> {
 pub(super) fn properties() -> Result<WriterProperties> {
     let ascending =
         |column: Column| SortingColumn { column_idx: column as i32, descending: false, nulls_first: false };
-    let [symbol, feed, start] =
-        [Column::Symbol, Column::Feed, Column::Start].map(|column| ColumnPath::from(column.name()));
+    let [symbol, feed, splits, start] = [Column::Symbol, Column::Feed, Column::Splits, Column::Start]
+        .map(|column| ColumnPath::from(column.name()));
     let properties = WriterProperties::builder()
         .set_created_by(format!("qqq-tracker {}", env!("CARGO_PKG_VERSION")))
         // Its pages carry a checksum. The library writes none of its own, and a wrong price is worse than none.
@@ -67,6 +68,7 @@ pub(super) fn properties() -> Result<WriterProperties> {
         .set_dictionary_enabled(false)
         .set_column_dictionary_enabled(symbol, true)
         .set_column_dictionary_enabled(feed, true)
+        .set_column_dictionary_enabled(splits, true)
         .set_column_encoding(start, Encoding::DELTA_BINARY_PACKED);
     Ok(properties.build())
 }

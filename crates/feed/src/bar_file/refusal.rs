@@ -48,6 +48,9 @@ fn allowed(column: Column) -> &'static str {
         Column::Volume => "a number of shares from 0 to 10^12",
         Column::Trades => "nothing or a whole number from 0 to 4294967295",
         Column::Feed => "nothing or 1 to 16 of a-z, 0-9, `_` and `-`",
+        Column::Splits => {
+            "nothing or what the prices were brought over: 10:1@2024-06-10, more of them behind blanks"
+        }
     }
 }
 

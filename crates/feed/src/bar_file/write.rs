@@ -5,11 +5,12 @@ use super::column::Column;
 use super::parquet_schema::{properties, schema};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use jiff::civil::Date;
 use parquet::column::writer::{ColumnWriter, ColumnWriterImpl};
 use parquet::data_type::{ByteArray, DataType};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::writer::SerializedFileWriter;
-use qqq_core::{Bar, Price};
+use qqq_core::{Bar, Calendar, Minute, Price, Split, Splits, Symbol};
 use std::io::{self, Write};
 use std::sync::Arc;
 
@@ -18,7 +19,42 @@ const ROW_GROUP: usize = 100_000;
 
 /// Writes bars, in the order they come. A Parquet file says of itself that it is sorted by (symbol, start): bars
 /// must come in that order.
-pub struct BarWriter<W: Write + Send>(Sink<W>);
+pub struct BarWriter<W: Write + Send> {
+    sink: Sink<W>,
+    applied: Applied,
+}
+
+/// What each bar was brought over, as the column `splits` tells it.
+struct Applied(Vec<AppliedTo>);
+
+/// The bars of a symbol before a split, and what all of them were brought over.
+struct AppliedTo {
+    symbol: Symbol,
+    before: Minute,
+    text: String,
+}
+
+impl Applied {
+    fn new(splits: &Splits, calendar: &Calendar) -> Self {
+        let applied = splits.iter().map(|first| {
+            let day = first.ex_date.yesterday().unwrap_or(Date::MIN);
+            let all: Vec<String> = splits.since(first.symbol, day).map(Split::to_string).collect();
+            AppliedTo { symbol: first.symbol, before: calendar.midnight(first.ex_date), text: all.join(" ") }
+        });
+        Self(applied.collect())
+    }
+
+    /// What a bar was brought over: of the splits behind it, the first knows the others.
+    fn to(&self, bar: &Bar) -> Option<&str> {
+        let first = self.0.iter().find(|one| one.symbol == bar.symbol && bar.start < one.before);
+        first.map(|first| first.text.as_str())
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        let all = &Column::ALL;
+        if self.0.is_empty() { &all[..all.len() - 1] } else { all }
+    }
+}
 
 enum Sink<W: Write + Send> {
     Csv(W),
@@ -27,35 +63,48 @@ enum Sink<W: Write + Send> {
 }
 
 impl<W: Write + Send> BarWriter<W> {
-    /// Begins a file. `out` should be buffered.
-    pub fn new(format: Format, mut out: W) -> io::Result<Self> {
-        Ok(Self(match format {
+    /// Begins a file of bars in the units of their own day. `out` should be buffered.
+    pub fn new(format: Format, out: W) -> io::Result<Self> {
+        Self::begin(format, out, Applied(Vec::new()))
+    }
+
+    /// Begins a file of bars that were brought over splits: it says so, in a column, where there are any.
+    pub fn adjusted(format: Format, out: W, splits: &Splits, calendar: &Calendar) -> io::Result<Self> {
+        Self::begin(format, out, Applied::new(splits, calendar))
+    }
+
+    fn begin(format: Format, mut out: W, applied: Applied) -> io::Result<Self> {
+        let columns = applied.columns();
+        let sink = match format {
             Format::Csv => {
-                write_header(&mut out)?;
+                write_header(&mut out, columns)?;
                 Sink::Csv(out)
             }
             Format::CsvGz => {
                 let mut encoder = GzEncoder::new(out, Compression::default());
-                write_header(&mut encoder)?;
+                write_header(&mut encoder, columns)?;
                 Sink::CsvGz(encoder)
             }
             Format::Parquet => {
                 let file =
-                    (|| SerializedFileWriter::new(out, Arc::new(schema()?), Arc::new(properties()?)))();
+                    (|| SerializedFileWriter::new(out, Arc::new(schema(columns)?), Arc::new(properties()?)))(
+                    );
                 Sink::Parquet { file: Box::new(file.map_err(as_io)?), waiting: Vec::new() }
             }
-        }))
+        };
+        Ok(Self { sink, applied })
     }
 
     /// Writes bars behind those before.
     pub fn write(&mut self, bars: &[Bar]) -> io::Result<()> {
-        match &mut self.0 {
-            Sink::Csv(out) => write_rows(out, bars),
-            Sink::CsvGz(out) => write_rows(out, bars),
+        let applied = &self.applied;
+        match &mut self.sink {
+            Sink::Csv(out) => write_rows(out, bars, applied),
+            Sink::CsvGz(out) => write_rows(out, bars, applied),
             Sink::Parquet { file, waiting } => {
                 waiting.extend_from_slice(bars);
                 while waiting.len() >= ROW_GROUP {
-                    write_group(file, &waiting[..ROW_GROUP]).map_err(as_io)?;
+                    write_group(file, &waiting[..ROW_GROUP], applied).map_err(as_io)?;
                     waiting.drain(..ROW_GROUP);
                 }
                 Ok(())
@@ -65,12 +114,12 @@ impl<W: Write + Send> BarWriter<W> {
 
     /// Ends the file, and answers what it was written to, flushed.
     pub fn finish(self) -> io::Result<W> {
-        let mut out = match self.0 {
+        let mut out = match self.sink {
             Sink::Csv(out) => out,
             Sink::CsvGz(out) => out.finish()?,
             Sink::Parquet { mut file, waiting } => {
                 if !waiting.is_empty() {
-                    write_group(&mut file, &waiting).map_err(as_io)?;
+                    write_group(&mut file, &waiting, &self.applied).map_err(as_io)?;
                 }
                 file.into_inner().map_err(as_io)?
             }
@@ -80,11 +129,13 @@ impl<W: Write + Send> BarWriter<W> {
     }
 }
 
-fn write_header(out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "{}", Column::ALL.map(Column::name).join(","))
+fn write_header(out: &mut impl Write, columns: &[Column]) -> io::Result<()> {
+    let names: Vec<&str> = columns.iter().map(|column| column.name()).collect();
+    writeln!(out, "{}", names.join(","))
 }
 
-fn write_rows(out: &mut impl Write, bars: &[Bar]) -> io::Result<()> {
+fn write_rows(out: &mut impl Write, bars: &[Bar], applied: &Applied) -> io::Result<()> {
+    let tells_splits = applied.columns().contains(&Column::Splits);
     for bar in bars {
         let Bar { symbol, start, open, high, low, close, volume, vwap, trades, feed } = bar;
         write!(out, "{symbol},{start},{open},{high},{low},{close},{volume},")?;
@@ -95,14 +146,22 @@ fn write_rows(out: &mut impl Write, bars: &[Bar]) -> io::Result<()> {
         if let Some(trades) = trades {
             write!(out, "{trades}")?;
         }
-        writeln!(out, ",{feed}")?;
+        write!(out, ",{feed}")?;
+        if tells_splits {
+            write!(out, ",{}", applied.to(bar).unwrap_or_default())?;
+        }
+        out.write_all(b"\n")?;
     }
     Ok(())
 }
 
-fn write_group<W: Write + Send>(file: &mut SerializedFileWriter<W>, bars: &[Bar]) -> ParquetResult<()> {
+fn write_group<W: Write + Send>(
+    file: &mut SerializedFileWriter<W>,
+    bars: &[Bar],
+    applied: &Applied,
+) -> ParquetResult<()> {
     let mut group = file.next_row_group()?;
-    for column in Column::ALL {
+    for &column in applied.columns() {
         let Some(mut writer) = group.next_column()? else { break };
         let price = |of: fn(&Bar) -> Price| move |bar: &Bar| Some(of(bar).nanos());
         match (column, writer.untyped()) {
@@ -111,6 +170,9 @@ fn write_group<W: Write + Send>(file: &mut SerializedFileWriter<W>, bars: &[Bar]
             }
             (Column::Feed, ColumnWriter::ByteArrayColumnWriter(to)) => {
                 put(to, bars, |bar| Some(ByteArray::from(bar.feed.as_str())))
+            }
+            (Column::Splits, ColumnWriter::ByteArrayColumnWriter(to)) => {
+                put_nullable(to, bars, |bar| applied.to(bar).map(ByteArray::from))
             }
             (Column::Start, ColumnWriter::Int64ColumnWriter(to)) => {
                 put(to, bars, |bar| Some(bar.start.start().as_microsecond()))

@@ -344,6 +344,7 @@ fn rows_of_a_former_symbol_go_to_whom_it_belonged_to_on_their_day() {
             Row::Bar(bar) => bar.symbol.to_string(),
             Row::NotTracked(symbol) => format!("not tracked {symbol}"),
             Row::Rejected(reject) => reject.reason,
+            Row::Split(split) => panic!("{split}"),
         });
         assert_eq!(told.collect::<Vec<_>>(), expected);
     }
@@ -377,6 +378,7 @@ fn labels_are_resolved_on_the_day_of_the_bar() {
             Row::Bar(bar) => format!("bar {}", bar.symbol),
             Row::NotTracked(symbol) => format!("not tracked {symbol}"),
             Row::Rejected(reject) => reject.reason.clone(),
+            Row::Split(split) => panic!("{split}"),
         })
         .collect();
     assert_eq!(

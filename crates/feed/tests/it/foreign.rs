@@ -327,6 +327,7 @@ fn what_is_no_file_of_bars_is_called_by_its_name() {
         (zip(&[("inner.zip", 0, &zip(&[("bars.csv", 8, HEADER.as_bytes())]))]), "a zip in an archive"),
         (b"a,b,c\n1,2,3\n".to_vec(), "does not name the columns symbol, start"),
         (b"symbol;start;open;high;low;close\n".to_vec(), "does not name the column volume"),
+        (b"symbol start open high low close volume\n".to_vec(), "separates its columns by none of comma"),
     ] {
         let message = error(&content);
         assert!(message.contains(said), "{said}: {message}");

@@ -20,4 +20,5 @@ mod peer;
 mod replay;
 mod server;
 mod simulated_market;
+mod splits;
 mod yahoo;

@@ -47,7 +47,7 @@ impl Found {
 /// bars or of other symbols, and ends where a file cannot be read to its end.
 pub(super) fn read(
     paths: &[PathBuf],
-    options: &ReadOptions,
+    mut options: ReadOptions,
     watchlist: &Watchlist,
     calendar: &Calendar,
     within: Range<Minute>,
@@ -57,13 +57,15 @@ pub(super) fn read(
         let _ = writeln!(std::io::stderr(), "{line}");
     };
     for source in bar_file::sources(paths) {
-        for row in source?.open(options)?.tracked_by(watchlist, calendar) {
+        let mut file = source?.open(&options)?.tracked_by(watchlist, calendar);
+        for row in file.by_ref() {
             match row? {
                 Row::Bar(bar) if !within.contains(&bar.start) || !calendar.counts(bar.start) => {}
                 Row::Bar(_) if bars.len() == MAX_BARS => {
                     bail!("the files hold more than {MAX_BARS} bars: import them, and test what is stored")
                 }
                 Row::Bar(bar) => bars.push(bar),
+                Row::Split(split) => split.rescale(&mut bars, calendar),
                 Row::NotTracked(_) => not_tracked += 1,
                 Row::Rejected(reject) => {
                     if rejected < SHOWN {
@@ -73,6 +75,7 @@ pub(super) fn read(
                 }
             }
         }
+        options.units = file.units().clone();
     }
     if rejected > SHOWN {
         say(format!("{rejected} rows were rejected"));

@@ -11,12 +11,14 @@ mod table;
 
 use crate::app::open_store;
 use crate::cli::BacktestArgs;
+use crate::clock::SystemClock;
 use crate::config::{Config, ConfigError};
+use crate::splits;
 use anyhow::{Context as _, bail};
 use files::Found;
 use qqq_api::{BacktestOut, BacktestQuery, SymbolBacktest, backtest, metrics_of};
 use qqq_core::backtest::{Backtest, Report};
-use qqq_core::{Calendar, FeedLabel, Metric, Minute, RuleName, SpikeRule, Symbol, Watchlist};
+use qqq_core::{Calendar, Clock as _, FeedLabel, Metric, Minute, RuleName, SpikeRule, Symbol, Watchlist};
 use qqq_feed::bar_file::Labels;
 use qqq_store::Store;
 use std::io::Write as _;
@@ -28,7 +30,11 @@ use tokio_util::sync::CancellationToken;
 pub async fn run(config: &Config, args: &BacktestArgs, stop: CancellationToken) -> anyhow::Result<()> {
     let asked = Asked::of(config, args)?;
     let testing = async {
-        if args.files.is_empty() { asked.over_the_store(config).await } else { asked.over_files(args).await }
+        if args.files.is_empty() {
+            asked.over_the_store(config).await
+        } else {
+            asked.over_files(config, args).await
+        }
     };
     let (query, report) = tokio::select! {
         tested = testing => tested?,
@@ -119,11 +125,23 @@ impl Asked {
         Ok((query, report))
     }
 
-    async fn over_files(&self, args: &BacktestArgs) -> anyhow::Result<(BacktestQuery, Report)> {
+    async fn over_files(
+        &self,
+        config: &Config,
+        args: &BacktestArgs,
+    ) -> anyhow::Result<(BacktestQuery, Report)> {
         let (asked, paths) = (self.clone(), args.files.clone());
-        let options = args.reading.options(Labels::Any { otherwise: FeedLabel::new(files::UNLABELLED)? });
+        let splits = match &args.reading.splits {
+            Some(path) => {
+                let today = asked.calendar.date_of(Minute::containing(SystemClock::new().now()));
+                splits::of_file(path, &asked.watchlist, today).await?.into_iter().collect()
+            }
+            None => splits::of_any_store(config).await?,
+        };
+        let labels = Labels::Any { otherwise: FeedLabel::new(files::UNLABELLED)? };
+        let options = args.reading.options(labels, splits);
         let testing = tokio::task::spawn_blocking(move || {
-            let found = files::read(&paths, &options, &asked.watchlist, &asked.calendar, asked.within())?;
+            let found = files::read(&paths, options, &asked.watchlist, &asked.calendar, asked.within())?;
             let query = asked.query(found.range())?;
             let report = of_bars(&query, &found, &asked.calendar);
             anyhow::Ok((query, report))

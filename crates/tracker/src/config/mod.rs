@@ -270,11 +270,19 @@ pub struct ReplaySection {
     pub zone: String,
     /// What columns are called whose names are not known: `start=window_start,trades=n`.
     pub columns: String,
+    /// Whether prices and volumes are in today's units already.
+    pub split_adjusted: bool,
 }
 
 impl Default for ReplaySection {
     fn default() -> Self {
-        Self { path: PathBuf::new(), speed: "max".to_owned(), zone: String::new(), columns: String::new() }
+        Self {
+            path: PathBuf::new(),
+            speed: "max".to_owned(),
+            zone: String::new(),
+            columns: String::new(),
+            split_adjusted: false,
+        }
     }
 }
 

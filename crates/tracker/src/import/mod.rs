@@ -11,14 +11,17 @@ mod report;
 
 use crate::app::{keep_apart, open_store};
 use crate::cli::ImportArgs;
+use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::progress;
+use crate::splits;
 use anyhow::{Context as _, bail};
 use indicatif::ProgressBar;
-use qqq_core::{Bar, Calendar, FeedLabel, Symbol, Watchlist};
+use jiff::Timestamp;
+use qqq_core::{Bar, Calendar, Clock as _, FeedLabel, Minute, Split, Symbol, Watchlist};
 use qqq_feed::FeedError;
 use qqq_feed::bar_file::{self, Labels, ReadOptions, RejectedRow, Row, Source};
-use qqq_store::Store;
+use qqq_store::{Batch, SplitRecord, Store};
 use report::Report;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
@@ -34,6 +37,8 @@ const UNLABELLED: &str = "import";
 /// What the reading thread hands over.
 enum Read {
     Rows(Chunk),
+    /// A split that the bars from here on were brought over, and the store does not know.
+    Split(Split),
     /// A file that holds nothing.
     Empty(String),
     /// A file that could not be read, or not to its end.
@@ -59,7 +64,12 @@ pub async fn run(config: &Config, args: &ImportArgs, stop: CancellationToken) ->
         Some(label) => Labels::All(label),
         None => Labels::Own { otherwise: FeedLabel::new(UNLABELLED)? },
     };
-    let options = args.reading.options(labels);
+    let (watchlist, calendar) = (config.watchlist()?, config.calendar());
+    let now = SystemClock::new().now();
+    let given = match &args.reading.splits {
+        Some(path) => splits::of_file(path, &watchlist, calendar.date_of(Minute::containing(now))).await?,
+        None => Vec::new(),
+    };
     let paths = args.files.clone();
     let sources = tokio::task::spawn_blocking(move || bar_file::sources(&paths).collect::<Vec<_>>()).await?;
     let total = sources.iter().flatten().map(Source::size).sum();
@@ -70,13 +80,24 @@ pub async fn run(config: &Config, args: &ImportArgs, stop: CancellationToken) ->
 
     keep_apart(&*store, &config.store.url, false).await?;
 
+    let mut report = Report::default();
+    let mut known = splits::of_store(&*store).await?;
+    for split in given {
+        match known.insert(split) {
+            Ok(true) => learn(split, &calendar, &*store, now, &mut report).await?,
+            Ok(false) => {}
+            Err(known) => bail!("--splits: `{split}` of {} is known as `{known}`", split.symbol),
+        }
+    }
+    let options = args.reading.options(labels, known);
     let (reads, mut read) = mpsc::channel::<Read>(2);
-    let (watchlist, calendar) = (config.watchlist()?, config.calendar());
-    let reading =
-        tokio::task::spawn_blocking(move || read_all(sources, &options, &watchlist, &calendar, &reads));
+    let reading = tokio::task::spawn_blocking({
+        let calendar = calendar.clone();
+        move || read_all(sources, options, &watchlist, &calendar, &reads)
+    });
     let progress = progress::of_bytes(total);
     let say = |what: String| progress.suspend(|| _ = writeln!(std::io::stderr(), "{what}"));
-    let (mut report, mut failed) = (Report::default(), 0_usize);
+    let mut failed = 0_usize;
     let outcome = loop {
         let one = tokio::select! {
             biased;
@@ -87,6 +108,11 @@ pub async fn run(config: &Config, args: &ImportArgs, stop: CancellationToken) ->
             None => break reading.await.context("the files could not be read to their end"),
             Some(Read::Rows(chunk)) => {
                 if let Err(error) = take(chunk, &*store, &mut report, rejects.as_mut(), &progress).await {
+                    break Err(error);
+                }
+            }
+            Some(Read::Split(split)) => {
+                if let Err(error) = learn(split, &calendar, &*store, now, &mut report).await {
                     break Err(error);
                 }
             }
@@ -112,6 +138,20 @@ pub async fn run(config: &Config, args: &ImportArgs, stop: CancellationToken) ->
         1 => bail!("one file failed, as said above"),
         some => bail!("{some} files failed, as said above"),
     }
+}
+
+/// Tells the store of a split, which brings what it holds from before into the new units.
+async fn learn(
+    split: Split,
+    calendar: &Calendar,
+    store: &dyn Store,
+    now: Timestamp,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let record = SplitRecord { split, from: calendar.midnight(split.ex_date) };
+    store.commit(&Batch { splits: vec![record], ..Batch::default() }, now).await?;
+    report.splits.push(split);
+    Ok(())
 }
 
 /// Puts one batch into the store, all of it or nothing, and tells what was not in it.
@@ -163,7 +203,7 @@ impl Rejects {
 /// Reads all files into chunks. Ends early where nobody takes them any more.
 fn read_all(
     sources: Vec<Result<Source, FeedError>>,
-    options: &ReadOptions,
+    mut options: ReadOptions,
     watchlist: &Watchlist,
     calendar: &Calendar,
     reads: &mpsc::Sender<Read>,
@@ -172,7 +212,7 @@ fn read_all(
     for source in sources {
         let read = source.and_then(|source| {
             let size = source.size();
-            let read = read_one(&source, before, options, watchlist, calendar, reads);
+            let read = read_one(&source, before, &mut options, watchlist, calendar, reads);
             before += size;
             read
         });
@@ -191,7 +231,7 @@ fn read_all(
 fn read_one(
     source: &Source,
     before: u64,
-    options: &ReadOptions,
+    options: &mut ReadOptions,
     watchlist: &Watchlist,
     calendar: &Calendar,
     reads: &mpsc::Sender<Read>,
@@ -200,10 +240,14 @@ fn read_one(
     let (mut all, mut useful, mut rejected) = (0, 0, 0);
     loop {
         let mut chunk = Chunk { bars: Vec::with_capacity(BATCH), ..Chunk::default() };
-        let mut broken = None;
+        let (mut broken, mut split) = (None, None);
         let mut ended = true;
         for row in rows.by_ref() {
             match row {
+                Ok(Row::Split(told)) => {
+                    (split, ended) = (Some(told), false);
+                    break;
+                }
                 Ok(Row::Bar(bar)) if calendar.counts(bar.start) => chunk.bars.push(bar),
                 Ok(Row::Bar(_)) => chunk.outside += 1,
                 Ok(Row::NotTracked(symbol)) => chunk.not_tracked.push(symbol),
@@ -223,7 +267,10 @@ fn read_one(
         all += chunk.rows;
         useful += chunk.bars.len() as u64 + chunk.outside;
         rejected += chunk.rejects.len() as u64;
-        if reads.blocking_send(Read::Rows(chunk)).is_err() {
+        // What the store is told of, the files behind this one are read with.
+        options.units = rows.units().clone();
+        let told = std::iter::once(Read::Rows(chunk)).chain(split.map(Read::Split));
+        if told.map(|one| reads.blocking_send(one)).any(|sent| sent.is_err()) {
             return Ok(None);
         }
         if let Some(error) = broken {

@@ -1,7 +1,7 @@
 //! What an import says: how many rows became what, and of those that became nothing, why.
 
 use indicatif::HumanCount;
-use qqq_core::Symbol;
+use qqq_core::{Split, Symbol};
 use qqq_feed::bar_file::RejectedRow;
 use qqq_store::Imported;
 use std::collections::HashMap;
@@ -20,6 +20,8 @@ pub(super) struct Report {
     pub(super) rows: u64,
     pub(super) stored: Imported,
     pub(super) outside: u64,
+    /// What the store was told of.
+    pub(super) splits: Vec<Split>,
     rejected: u64,
     kinds: Vec<Kind>,
     not_tracked: u64,
@@ -71,6 +73,11 @@ impl Report {
             count(self.rejected),
         );
         let mut line = |line: String| _ = writeln!(text, "{line}");
+        for Split { symbol, ex_date, new, old } in &self.splits {
+            line(format!(
+                "{symbol} was split {new}:{old} on {ex_date}: the store knows, and what it held from before was rescaled"
+            ));
+        }
         for kind in &self.kinds {
             line(format!("{} rejected: {}", count(kind.count), kind.name));
             line(format!("  first: {}", kind.first));

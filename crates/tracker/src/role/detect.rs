@@ -9,16 +9,14 @@ use super::{PAUSE, patiently, without_room};
 use crate::metrics::Metrics;
 use anyhow::Context as _;
 use jiff::Timestamp;
-use jiff::civil::Date;
 use qqq_core::outlier::{Admission, OutlierFilter};
 use qqq_core::window::Arrival;
 use qqq_core::{
     Alert, AlertChange, Bar, Calendar, Clock, Detector, FeedInfo, FeedLabel, FeedMode, FeedStatus, Minute,
-    RuleName, Split, Symbol, Watchlist,
+    RuleName, Split, Splits, Symbol, Watchlist,
 };
 use qqq_store::{AlertQuery, BarRecord, Batch, SplitRecord, Store, StoreError};
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use tokio::sync::{Notify, mpsc};
 use tracing::{info, warn};
@@ -70,8 +68,8 @@ pub struct Detect {
     detector: Detector,
     /// By symbol, the newest minute that another feed was judged by.
     judged_before: HashMap<usize, Minute>,
-    /// By symbol and first day in the new units: one of each, as in the store.
-    splits: BTreeMap<(Symbol, Date), Split>,
+    /// As in the store.
+    splits: Splits,
     /// What no other bar has confirmed yet.
     outliers: OutlierFilter,
 }
@@ -100,7 +98,7 @@ impl Detect {
             rules,
             feed: feed.label,
             judged_before: HashMap::new(),
-            splits: splits.into_iter().map(|record| (key(&record.split), record.split)).collect(),
+            splits: splits.into_iter().map(|record| record.split).collect(),
             outliers: OutlierFilter::default(),
         };
         detect.switch(feed.label).await?;
@@ -341,17 +339,15 @@ impl Detect {
 
     fn apply(&mut self, split: Split, batch: &mut Batch, history: &mut [Bar], touched: &mut BTreeSet<usize>) {
         let Some(symbol) = self.watchlist.id(split.symbol) else { return };
-        match self.splits.entry(key(&split)) {
-            Entry::Vacant(entry) => _ = entry.insert(split),
-            Entry::Occupied(known) => {
-                if *known.get() != split {
-                    let known = known.get();
-                    warn!(
-                        symbol = %split.symbol, ex_date = %split.ex_date,
-                        "a split of {}:{} is now said to be {}:{}; the first stays applied",
-                        known.new, known.old, split.new, split.old
-                    );
-                }
+        match self.splits.insert(split) {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(known) => {
+                warn!(
+                    symbol = %split.symbol, ex_date = %split.ex_date,
+                    "a split of {}:{} is now said to be {}:{}; the first stays applied",
+                    known.new, known.old, split.new, split.old
+                );
                 return;
             }
         }
@@ -360,19 +356,14 @@ impl Detect {
         self.detector.apply_split(symbol, &split, from);
         // Bars of earlier steps of this batch are as old as the stored ones, which the commit rescales first.
         let gathered = batch.bars.iter_mut().map(|record| &mut record.bar).chain(history);
-        for bar in gathered.filter(|bar| bar.symbol == split.symbol && bar.start < from) {
-            *bar = split.bar(bar);
-        }
+        split.rescale(gathered, &self.calendar);
         batch.splits.push(SplitRecord { split, from });
         touched.insert(symbol);
     }
 
     /// A bar of a feed that tells raw prices, brought over every split since.
     fn in_todays_units(&self, bar: &Bar) -> Bar {
-        self.splits
-            .values()
-            .filter(|split| split.symbol == bar.symbol && bar.start < self.calendar.midnight(split.ex_date))
-            .fold(*bar, |bar, split| split.bar(&bar))
+        self.splits.adjust(bar, self.calendar.date_of(bar.start), &[])
     }
 
     fn report(&self, batch: &Batch, deliveries: u64) {
@@ -434,10 +425,6 @@ async fn recall(
             _ => return Ok(()),
         }
     }
-}
-
-fn key(split: &Split) -> (Symbol, Date) {
-    (split.symbol, split.ex_date)
 }
 
 /// A feed's status at a moment of its clock.
