@@ -73,6 +73,11 @@ impl Answer {
         Self { vary: "accept, accept-encoding", ..self }
     }
 
+    /// The same, for who shows a token: not to be kept by anybody on the way.
+    pub(crate) fn private(self) -> Self {
+        Self { cache_control: "private, no-cache", vary: "accept-encoding, authorization", ..self }
+    }
+
     /// The same, compressed as small as it gets. Who asks for a coding first waits for that: for a large script a good
     /// part of a second.
     pub(crate) fn kept(self) -> Self {

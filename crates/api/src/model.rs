@@ -22,7 +22,7 @@ pub(crate) struct Model {
     watchlist: Arc<Watchlist>,
     calendar: Arc<Calendar>,
     tickers: Vec<Arc<Ticker>>,
-    /// Newest last.
+    /// Those that everybody may read, newest last.
     alerts: BTreeMap<(Minute, AlertId), Arc<Alert>>,
     feed: Option<FeedStatus>,
     sequence: Sequence,
@@ -89,7 +89,7 @@ impl Model {
     pub(crate) fn apply(&mut self, changes: &Changes) {
         self.take_bars(changes.bars.iter().map(|one| &one.row));
         self.take_figures(changes.statistics.iter().map(|one| &one.row));
-        self.take_alerts(changes.alerts.iter().map(|one| one.row.clone()));
+        self.take_alerts(changes.alerts.iter().map(|one| &one.row).filter(|alert| alert.is_public()).cloned());
         self.sequence = self.sequence.max(changes.sequence);
     }
 

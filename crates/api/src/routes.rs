@@ -30,6 +30,7 @@ pub(crate) fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(form::manage_page, form::manage))
         .routes(routes!(subscriptions::create))
         .routes(routes!(subscriptions::get, subscriptions::change, subscriptions::end))
+        .routes(routes!(subscriptions::alerts))
         .routes(routes!(subscriptions::rotate))
         .routes(routes!(backtests::run))
         .routes(routes!(stream::stream))

@@ -201,7 +201,7 @@ pub(crate) struct Snapshot {
     pub(crate) feed: Option<FeedStatus>,
     /// By watchlist id.
     pub(crate) tickers: Vec<Arc<Ticker>>,
-    /// Newest first.
+    /// Those that everybody may read, newest first.
     pub(crate) alerts: Vec<Arc<Alert>>,
     rankings: [[OnceLock<Vec<u32>>; 2]; 2],
     ranking_lists: [OnceLock<String>; 2],
@@ -257,7 +257,7 @@ impl Snapshot {
     /// The alerts a query asks for, newest first, where those in memory are enough to answer it like the
     /// store would. As many as there are, so more than the query's limit where there is another page.
     pub(crate) fn alerts_of(&self, query: &AlertQuery) -> Option<Vec<&Arc<Alert>>> {
-        let AlertQuery { symbol, metric, rule, since, after, limit } = *query;
+        let AlertQuery { symbol, metric, rule, since, after, limit, private_too: _ } = *query;
         let found: Vec<_> = self
             .alerts
             .iter()

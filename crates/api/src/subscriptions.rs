@@ -6,11 +6,14 @@ use crate::openapi::{
     ChannelWord, MetricWord, SubscriptionStateWord, SubscriptionStatusWord, TickerText, WebhookFormatWord,
 };
 use crate::problem::Problem;
+use crate::query::Query;
 use crate::rule::{RuleIn, RuleOut, RuleShape, rule_of, rule_out};
+use crate::shape::{AlertOut, PageOut};
 use crate::subscribe::quiet_hours;
+use crate::v1::{ALERTS_PER_PAGE, alert_page};
 use axum::Json;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
@@ -18,8 +21,8 @@ use qqq_core::channel::{Webhook, WebhookFormat};
 use qqq_core::quiet::QuietHours;
 use qqq_core::subscription::{Subscription, SubscriptionId};
 use qqq_core::token::{Purpose, Token};
-use qqq_core::{Channel, ChannelKind};
-use qqq_store::{Amended, SubscriptionChange};
+use qqq_core::{Alert, Channel, ChannelKind};
+use qqq_store::{AlertQuery, Amended, StoreError, SubscriptionChange};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -382,6 +385,61 @@ pub(crate) async fn end(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
+/// `GET /v1/subscriptions/{id}/alerts`.
+#[utoipa::path(
+    get,
+    path = "/v1/subscriptions/{id}/alerts",
+    tag = "subscriptions",
+    operation_id = "listSubscriptionAlerts",
+    summary = "The alerts of a subscription",
+    description = "By its rule as it is now, since it is active; newest first. Those of an own rule are nowhere else.",
+    params(
+        ("id" = String, Path, format = "uuid", description = "From the message that asked to confirm."),
+        ("since" = Option<String>, Query, format = DateTime, description = "Only of bars that start then or later.",
+            example = "2025-01-31T14:30:00Z"),
+        ("limit" = Option<u16>, Query, minimum = 1, maximum = 1000, description = "Most entries of a page. Default: 100.", example = 100),
+        ("cursor" = Option<String>, Query, pattern = "^(-?[0-9]{1,9}\\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})?$", description = "`next_cursor` of the page before; empty: from the beginning."),
+    ),
+    responses(
+        (status = 200, description = "A page of alerts", body = PageOut<AlertOut>),
+        (status = 400, description = "A parameter cannot be read"),
+        (status = 401, description = "No bearer token, or not that of this subscription"),
+        (status = 410, description = "The subscription has ended"),
+    ),
+    security(("subscription" = [])),
+)]
+pub(crate) async fn alerts(
+    State(api): State<Api>,
+    path: Result<Path<String>, PathRejection>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let query = Query::parse(query.as_deref(), &["since", "cursor", "limit"])?;
+    let (since, after, limit) = (query.time("since")?, query.alert_cursor()?, query.limit(ALERTS_PER_PAGE)?);
+    let (_, subscription) = api.held(path, &headers).await?;
+    if subscription.status.has_ended() {
+        return Err(ended());
+    }
+    let Some(from) = subscription.reads_from() else {
+        return Ok(Json(alert_page::<Alert>(&[], limit)).into_response());
+    };
+    let wanted = AlertQuery {
+        symbol: Some(subscription.symbol),
+        metric: Some(subscription.metric),
+        rule: Some(subscription.rule),
+        since: Some(since.map_or(from, |since| since.max(from))),
+        after,
+        private_too: true,
+        limit: limit + 1,
+    };
+    let found = api.0.store.alerts(wanted).await?;
+    Ok(Json(alert_page(&found, limit)).into_response())
+}
+
+pub(crate) fn ended() -> Problem {
+    Problem::new(StatusCode::GONE, "ended", "the subscription has ended: sign up anew")
+}
+
 /// What a body wants changed.
 fn change_of(
     fields: &mut Fields,
@@ -419,15 +477,28 @@ impl Api {
         path: Result<Path<String>, PathRejection>,
         headers: &HeaderMap,
     ) -> Result<(Token, Subscription), Problem> {
-        let refused = || {
-            let detail = "send the subscription's token as `Authorization: Bearer ...`";
-            Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail).challenging()
-        };
-        let id: SubscriptionId = path.ok().and_then(|Path(text)| text.parse().ok()).ok_or_else(refused)?;
-        let token = bearer(headers).ok_or_else(refused)?;
-        let found = self.0.store.subscription_of(Purpose::Manage, &token.hash()).await?;
-        let subscription = found.filter(|subscription| subscription.id == id).ok_or_else(refused)?;
+        let id: Option<SubscriptionId> = path.ok().and_then(|Path(text)| text.parse().ok());
+        let (token, subscription) = self.bearer(headers).await?.ok_or_else(unauthorized)?;
+        if id != Some(subscription.id) {
+            return Err(unauthorized());
+        }
         Ok((token, subscription))
+    }
+
+    /// The subscription whose token a request carries.
+    pub(crate) async fn bearer(
+        &self,
+        headers: &HeaderMap,
+    ) -> Result<Option<(Token, Subscription)>, StoreError> {
+        let Some(token) = bearer(headers) else { return Ok(None) };
+        let found = self.0.store.subscription_of(Purpose::Manage, &token.hash()).await?;
+        Ok(found.map(|subscription| (token, subscription)))
+    }
+
+    /// Whether a request's token lets it read an alert: as one of its subscription's rule, or one it was told of.
+    pub(crate) async fn may_read(&self, headers: &HeaderMap, alert: &Alert) -> Result<bool, StoreError> {
+        let Some((_, subscription)) = self.bearer(headers).await? else { return Ok(false) };
+        Ok(subscription.may_read(alert) || self.0.store.was_owed(alert.id, subscription.id).await?)
     }
 
     async fn amend(&self, token: &Token, change: &SubscriptionChange) -> Result<Response, Problem> {
@@ -437,10 +508,7 @@ impl Api {
                 let detail = "the receiver has another subscription of this symbol and metric by that rule";
                 Err(Problem::new(StatusCode::CONFLICT, "subscribed_already", detail))
             }
-            Amended::Ended(_) | Amended::Unknown => {
-                let detail = "the subscription has ended: sign up anew";
-                Err(Problem::new(StatusCode::GONE, "ended", detail))
-            }
+            Amended::Ended(_) | Amended::Unknown => Err(ended()),
         }
     }
 
@@ -490,6 +558,11 @@ fn receivers(channel: &Channel) -> (Option<String>, Option<String>) {
         Channel::Email(address) => (Some(address.expose().to_owned()), None),
         Channel::Webhook(webhook) => (None, Some(webhook.url.expose().to_owned())),
     }
+}
+
+pub(crate) fn unauthorized() -> Problem {
+    let detail = "send the subscription's token as `Authorization: Bearer ...`";
+    Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail).challenging()
 }
 
 /// The token of `Authorization: Bearer ...` (RFC 6750 section 2.1).

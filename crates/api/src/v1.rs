@@ -20,7 +20,7 @@ use std::borrow::Borrow;
 
 /// Entries of a page where the client does not say.
 pub(crate) const SYMBOLS_PER_PAGE: usize = 1_000;
-const ALERTS_PER_PAGE: usize = 100;
+pub(crate) const ALERTS_PER_PAGE: usize = 100;
 
 /// `GET /v1/symbols`.
 #[utoipa::path(
@@ -133,7 +133,8 @@ pub(crate) async fn rankings(
     tag = "alerts",
     operation_id = "listAlerts",
     summary = "Alerts",
-    description = "Newest first, with the evidence each was raised on.",
+    description = "Those of the house's rules: `spike` and what the operator has judged beside it. Newest first, with the \
+        evidence each was raised on.",
     params(
         ("symbol" = Option<TickerText>, Query, description = "Only of this ticker.", example = "META"),
         ("metric" = Option<MetricWord>, Query, description = "Only of this metric.", example = "volume"),
@@ -163,6 +164,7 @@ pub(crate) async fn alerts(
         rule: query.rule()?,
         since: query.moment("since", &api.0.calendar)?,
         after: query.alert_cursor()?,
+        private_too: false,
         limit: query.limit(ALERTS_PER_PAGE)?,
     };
     let snapshot = api.snapshot();
@@ -192,12 +194,15 @@ pub(crate) async fn alerts(
     tag = "alerts",
     operation_id = "getAlert",
     summary = "One alert",
+    description = "An alert by a subscriber's own rule is there for who shows the token of a subscription to that rule, or of \
+        one that was told of it.",
     params(("id" = String, Path, format = "uuid", description = "Its id", example = "f781bcc6-15b4-57da-b522-3b1126688157")),
     responses(
         (status = 200, description = "The alert", body = AlertOut),
         (status = 304),
-        (status = 404, description = "There is no alert with this id"),
+        (status = 404, description = "There is no alert with this id, or none for this token"),
     ),
+    security((), ("subscription" = [])),
 )]
 pub(crate) async fn alert(
     State(api): State<Api>,
@@ -210,15 +215,23 @@ pub(crate) async fn alert(
     let id: AlertId = path.ok().and_then(|Path(text)| text.parse().ok()).ok_or_else(unknown)?;
     let in_memory =
         api.snapshot().alerts.iter().find(|alert| alert.id == id).map(|alert| AlertOut::from(&**alert));
-    let alert = match in_memory {
-        Some(alert) => alert,
-        None => AlertOut::from(&api.0.store.alert(id).await?.ok_or_else(unknown)?),
-    };
-    Ok(json(&alert).respond(&headers))
+    if let Some(alert) = in_memory {
+        return Ok(json(&alert).respond(&headers));
+    }
+    let alert = api.0.store.alert(id).await?.ok_or_else(unknown)?;
+    let answer = json(&AlertOut::from(&alert));
+    if alert.is_public() {
+        return Ok(answer.respond(&headers));
+    }
+    // Who may not read it does not learn that it is there.
+    if !api.may_read(&headers, &alert).await? {
+        return Err(unknown());
+    }
+    Ok(answer.private().respond(&headers))
 }
 
 /// The first `limit` of `alerts`, and where to go on if there are more.
-fn alert_page<A: Borrow<Alert>>(alerts: &[A], limit: usize) -> PageOut<AlertOut> {
+pub(crate) fn alert_page<A: Borrow<Alert>>(alerts: &[A], limit: usize) -> PageOut<AlertOut> {
     let shown = &alerts[..alerts.len().min(limit)];
     let last = shown.last().filter(|_| alerts.len() > limit).map(Borrow::borrow);
     PageOut {

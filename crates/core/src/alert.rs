@@ -162,6 +162,15 @@ impl FromStr for AlertState {
 #[error("`{0}` is not an alert state: it must be `raised` or `retracted`")]
 pub struct InvalidAlertState(pub String);
 
+/// Who may read an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Visibility {
+    /// Everybody: a rule of the house's raised it.
+    Public,
+    /// Those who subscribe to its rule: it is somebody's own.
+    Private,
+}
+
 /// A bar that qualified while the alert was open: the alert's own, or one counted during its cool-down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Occurrence {
@@ -196,8 +205,25 @@ pub struct Alert {
     pub state: AlertState,
     /// When it was raised, by the feed's clock.
     pub raised_at: Timestamp,
-    /// Its own bar and those counted during the cool-down, by minute. Never empty while raised.
+    /// Who may read it. No part of its identity: the first that raises it decides.
+    pub visibility: Visibility,
+    /// Its own bar and those counted during the cool-down, by minute, but for those that are folded. Never empty
+    /// while raised.
     pub occurrences: Vec<Occurrence>,
+    /// Those counted so long ago that they are kept as one.
+    pub folded: Folded,
+}
+
+/// Occurrences that are kept as one: a long cool-down must not make an alert grow with every bar. What is folded is
+/// final: a correction of such a bar changes the count no more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Folded {
+    /// How many.
+    pub count: u32,
+    /// The largest value of them.
+    pub peak: i64,
+    /// The minute of the latest of them. `None` where there are none.
+    pub until: Option<Minute>,
 }
 
 impl Alert {
@@ -219,9 +245,21 @@ impl Alert {
         rule.condition.holds(self.metric, self.value, &self.evidence, rule.condition.threshold())
     }
 
-    /// The largest value among the occurrences, in the metric's units.
+    /// Bars that qualified: its own and those counted during the cool-down.
+    pub fn count(&self) -> usize {
+        self.occurrences.len() + self.folded.count as usize
+    }
+
+    /// The largest value among these, in the metric's units.
     pub fn peak(&self) -> i64 {
-        self.occurrences.iter().map(|occurrence| occurrence.value).max().unwrap_or(self.value)
+        let kept = self.occurrences.iter().map(|occurrence| occurrence.value);
+        let folded = self.folded.until.map(|_| self.folded.peak);
+        kept.chain(folded).max().unwrap_or(self.value)
+    }
+
+    /// Whether everybody may read it.
+    pub fn is_public(&self) -> bool {
+        self.visibility == Visibility::Public
     }
 }
 
@@ -230,7 +268,7 @@ impl Alert {
 pub enum AlertChange {
     /// It is new: whoever subscribed is owed a message.
     Raised(Alert),
-    /// A bar was counted on it, corrected, or taken off: only `occurrences` differs.
+    /// A bar was counted on it, corrected, or taken off: only `occurrences` and `folded` differ.
     Counted(Alert),
     /// Its own bar was corrected away: those who were told are owed a follow-up.
     Retracted(Alert),

@@ -1,6 +1,6 @@
 //! What a rule would have told: recorded bars through the very detector that runs live.
 
-use crate::alert::{Alert, AlertChange, Metric};
+use crate::alert::{Alert, AlertChange, Metric, Visibility};
 use crate::detector::{Detector, Watch};
 use crate::rule::{Rule, RuleName, SpikeRule};
 use crate::sessions::Sessions;
@@ -216,7 +216,8 @@ fn detector(
             let spans: Vec<u16> = rule.span().into_iter().collect();
             let mut detector =
                 Detector::without_house_rule(&[symbol], feed, calendar, house.max_alert_age_seconds, &spans);
-            detector.watch(0, Watch { rule, metric });
+            // Told to whoever asks, by whatever rule.
+            detector.watch(0, Watch { rule, metric }, Visibility::Public);
             detector
         }
     }

@@ -5,7 +5,7 @@
 //! their bar arrives: same bars in the same order, same alerts, however they were batched and whether or not the
 //! process was restarted in between ([`Detector::restore`]).
 
-use crate::alert::{Alert, AlertChange, InvalidMetric, Metric};
+use crate::alert::{Alert, AlertChange, InvalidMetric, Metric, Visibility};
 use crate::docket::{Case, Docket, Terms};
 use crate::rule::{Condition, Evidence, Hours, InvalidRule, Origin, Rule, RuleName, SpikeRule, Trigger};
 use crate::sessions::Sessions;
@@ -56,6 +56,16 @@ impl FromStr for Watch {
     }
 }
 
+/// A rule under its name, and who may read its alerts.
+#[derive(Clone, Copy)]
+struct Judged {
+    name: RuleName,
+    visibility: Visibility,
+}
+
+/// The tracker's own.
+const HOUSE: Judged = Judged { name: RuleName::House, visibility: Visibility::Public };
+
 /// Windows and rules over the symbols of a watchlist, by dense id. Bars are of one feed: volumes of different
 /// feeds are not comparable.
 #[derive(Clone)]
@@ -72,7 +82,7 @@ pub struct Detector {
     windows: Windows,
     sessions: Sessions,
     /// By symbol; as long as the watchlist once there is any.
-    watches: Vec<Vec<Watch>>,
+    watches: Vec<Vec<(Watch, Visibility)>>,
     /// Minutes of the last day whose values have been replaced, and how often.
     revisions: HashMap<usize, BTreeMap<Minute, u32>>,
     /// Alerts that can still matter: those within their rule's cool-down or a day of the newest bar.
@@ -140,12 +150,13 @@ impl Detector {
         }
     }
 
-    /// Judges a further rule on a metric of a symbol from now on. True where it has to know more of earlier sessions
-    /// than is known: then the bars since [`reach`](Self::reach) are to be [recalled](Self::recall).
-    pub fn watch(&mut self, symbol: usize, watch: Watch) -> bool {
+    /// Judges a further rule on a metric of a symbol from now on; `visibility` is that of the alerts it raises. True
+    /// where it has to know more of earlier sessions than is known: then the bars since [`reach`](Self::reach) are to be
+    /// [recalled](Self::recall).
+    pub fn watch(&mut self, symbol: usize, watch: Watch, visibility: Visibility) -> bool {
         self.watches.resize(self.symbols.len(), Vec::new());
-        if !self.watches[symbol].contains(&watch) {
-            self.watches[symbol].push(watch);
+        if !self.watches[symbol].iter().any(|(known, _)| *known == watch) {
+            self.watches[symbol].push((watch, visibility));
         }
         self.sessions.follow(symbol, watch.rule.sessions())
     }
@@ -153,19 +164,19 @@ impl Detector {
     /// Judges a rule no more on a metric of a symbol.
     pub fn unwatch(&mut self, symbol: usize, watch: Watch) {
         if let Some(watches) = self.watches.get_mut(symbol) {
-            watches.retain(|known| *known != watch);
+            watches.retain(|(known, _)| *known != watch);
             self.dockets.remove(&(RuleName::Own(watch.rule), symbol, watch.metric));
         }
     }
 
-    /// The further rules of a symbol.
-    pub fn watches(&self, symbol: usize) -> &[Watch] {
+    /// The further rules of a symbol, and who may read their alerts.
+    fn watches(&self, symbol: usize) -> &[(Watch, Visibility)] {
         self.watches.get(symbol).map_or(&[], Vec::as_slice)
     }
 
     /// Since when the rules of a symbol have to know its bars. `None` where a day is enough, or where it has none.
     pub fn reach(&self, symbol: usize) -> Option<Minute> {
-        let sessions = self.watches(symbol).iter().map(|watch| watch.rule.sessions()).max()?;
+        let sessions = self.watches(symbol).iter().map(|(watch, _)| watch.rule.sessions()).max()?;
         let newest = self.windows.newest(symbol).filter(|_| sessions > 0)?;
         Some(self.sessions.reach(newest, sessions))
     }
@@ -201,16 +212,7 @@ impl Detector {
             for metric in Metric::ALL {
                 if house.fires(values.of(metric), trailing.sum(metric), trailing.bars) {
                     let evidence = average(&trailing, metric);
-                    self.qualify(
-                        RuleName::House,
-                        symbol,
-                        metric,
-                        bar.start,
-                        values,
-                        evidence,
-                        clock,
-                        changes,
-                    );
+                    self.qualify(HOUSE, symbol, metric, bar.start, values, evidence, clock, changes);
                 }
             }
         }
@@ -284,7 +286,7 @@ impl Detector {
     /// How far before a symbol's newest bar its alerts must be known to go on exactly, in minutes.
     pub fn memory_minutes(&self) -> i32 {
         let house = self.house.map(|house| house.cooldown_seconds);
-        let further = self.watches.iter().flatten().map(|watch| watch.rule.cooldown_seconds);
+        let further = self.watches.iter().flatten().map(|(watch, _)| watch.rule.cooldown_seconds);
         memory(house.into_iter().chain(further).max().unwrap_or(0))
     }
 
@@ -322,9 +324,10 @@ impl Detector {
         changes: &mut Vec<AlertChange>,
     ) {
         for index in 0..self.watches[symbol].len() {
-            let Watch { rule, metric } = self.watches[symbol][index];
+            let (Watch { rule, metric }, visibility) = self.watches[symbol][index];
             if let Some((true, evidence)) = self.verdict(&rule, symbol, metric, start, values) {
-                self.qualify(RuleName::Own(rule), symbol, metric, start, values, evidence, clock, changes);
+                let judged = Judged { name: RuleName::Own(rule), visibility };
+                self.qualify(judged, symbol, metric, start, values, evidence, clock, changes);
             }
         }
     }
@@ -339,19 +342,20 @@ impl Detector {
         clock: Timestamp,
         changes: &mut Vec<AlertChange>,
     ) {
-        let house = self.house.map(|_| RuleName::House);
-        let further = self.watches(symbol).iter().filter(|watch| watch.metric == metric);
-        let rules: Vec<RuleName> =
-            house.into_iter().chain(further.map(|watch| RuleName::Own(watch.rule))).collect();
-        for rule in rules {
-            self.judge_once_more(rule, symbol, metric, start, values, clock, changes);
+        let house = self.house.map(|_| HOUSE);
+        let further = self.watches(symbol).iter().filter(|(watch, _)| watch.metric == metric);
+        let further = further
+            .map(|&(watch, visibility)| Judged { name: RuleName::Own(watch.rule), visibility });
+        let rules: Vec<Judged> = house.into_iter().chain(further).collect();
+        for judged in rules {
+            self.judge_once_more(judged, symbol, metric, start, values, clock, changes);
         }
     }
 
     #[expect(clippy::too_many_arguments, reason = "one bar and one rule, passed once")]
     fn judge_once_more(
         &mut self,
-        name: RuleName,
+        judged: Judged,
         symbol: usize,
         metric: Metric,
         start: Minute,
@@ -359,17 +363,17 @@ impl Detector {
         clock: Timestamp,
         changes: &mut Vec<AlertChange>,
     ) {
-        let Some(rule) = self.rule(name) else { return };
+        let Some(rule) = self.rule(judged.name) else { return };
         // Without the whole window there is no verdict, and none is taken back.
         let Some((qualifies, evidence)) = self.verdict(&rule, symbol, metric, start, values) else { return };
         if qualifies {
-            self.qualify(name, symbol, metric, start, values, evidence, clock, changes);
+            self.qualify(judged, symbol, metric, start, values, evidence, clock, changes);
             return;
         }
-        let Some(docket) = self.dockets.get_mut(&(name, symbol, metric)) else { return };
+        let Some(docket) = self.dockets.get_mut(&(judged.name, symbol, metric)) else { return };
         for minute in docket.disqualify(start, self.feed, changes) {
             if let Some(values) = self.windows.values(symbol, minute) {
-                self.judge_once_more(name, symbol, metric, minute, values, clock, changes);
+                self.judge_once_more(judged, symbol, metric, minute, values, clock, changes);
             }
         }
     }
@@ -498,7 +502,7 @@ impl Detector {
     #[expect(clippy::too_many_arguments, reason = "the verdict and its evidence, passed once")]
     fn qualify(
         &mut self,
-        name: RuleName,
+        judged: Judged,
         symbol: usize,
         metric: Metric,
         start: Minute,
@@ -507,9 +511,11 @@ impl Detector {
         clock: Timestamp,
         changes: &mut Vec<AlertChange>,
     ) {
+        let Judged { name, visibility } = judged;
         let Some(rule) = self.rule(name) else { return };
         let terms = Terms {
             rule: name,
+            visibility,
             symbol: self.symbols[symbol],
             metric,
             cooldown_seconds: rule.cooldown_seconds,
@@ -540,7 +546,9 @@ impl Detector {
     fn judges(&self, symbol: usize, name: RuleName, metric: Metric) -> bool {
         match name {
             RuleName::House => self.house.is_some(),
-            RuleName::Own(rule) => self.watches(symbol).contains(&Watch { rule, metric }),
+            RuleName::Own(rule) => {
+                self.watches(symbol).iter().any(|(watch, _)| *watch == Watch { rule, metric })
+            }
         }
     }
 
@@ -550,7 +558,8 @@ impl Detector {
         let house = self.house.map(|house| (RuleName::House, house.cooldown_seconds));
         let house = house.into_iter().flat_map(|house| Metric::ALL.map(|metric| (house, metric)));
         let further = self.watches.get(symbol).into_iter().flatten();
-        let further = further.map(|one| ((RuleName::Own(one.rule), one.rule.cooldown_seconds), one.metric));
+        let further =
+            further.map(|(one, _)| ((RuleName::Own(one.rule), one.rule.cooldown_seconds), one.metric));
         for ((name, cooldown), metric) in house.chain(further) {
             if let Some(docket) = self.dockets.get_mut(&(name, symbol, metric)) {
                 docket.forget(newest.plus(1 - memory(cooldown)));

@@ -1,15 +1,19 @@
 //! The alerts of one rule on one metric of one symbol, as far as a bar can still touch them: raised, counted
 //! on during the cool-down, retracted.
 
-use crate::alert::{Alert, AlertChange, AlertId, AlertState, Metric, Occurrence};
+use crate::alert::{Alert, AlertChange, AlertId, AlertState, Folded, Metric, Occurrence, Visibility};
 use crate::rule::{Evidence, RuleName};
 use crate::{FeedLabel, Minute, Symbol};
 use jiff::{SignedDuration, Timestamp};
+
+/// Occurrences an alert lists. The default cool-down of an hour counts no more; of a longer one, the oldest are folded.
+const LISTED: usize = 64;
 
 /// Whose alerts a docket lists, and how they are raised.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Terms {
     pub(crate) rule: RuleName,
+    pub(crate) visibility: Visibility,
     pub(crate) symbol: Symbol,
     pub(crate) metric: Metric,
     /// Event time, seconds.
@@ -47,7 +51,7 @@ impl Docket {
     pub(crate) fn qualify(&mut self, terms: Terms, case: Case, changes: &mut Vec<AlertChange>) -> bool {
         let occurrence = Occurrence { start: case.start, value: case.value };
         if let Some(counted) = self.0.iter_mut().find(|alert| alert.counts(case.start)) {
-            if counted.feed == case.feed && counted.count(occurrence) {
+            if counted.feed == case.feed && counted.add(occurrence) {
                 changes.push(AlertChange::Counted(counted.clone()));
             }
             return false;
@@ -63,8 +67,9 @@ impl Docket {
         if let Some(open) = self.0.iter_mut().rev().find(|alert| cools(alert)) {
             // An alert of another feed keeps the silence; its values are of another measure.
             if open.feed == case.feed {
-                open.count(occurrence);
-                changes.push(AlertChange::Counted(open.clone()));
+                if open.add(occurrence) {
+                    changes.push(AlertChange::Counted(open.clone()));
+                }
             }
             return false;
         }
@@ -84,7 +89,9 @@ impl Docket {
             revision: case.revision,
             state: AlertState::Raised,
             raised_at: case.clock,
+            visibility: terms.visibility,
             occurrences: vec![occurrence],
+            folded: Folded::default(),
         };
         let place = self.0.partition_point(|other| other.start < case.start);
         self.0.insert(place, alert.clone());
@@ -130,7 +137,10 @@ impl Alert {
     }
 
     /// Counts a bar, or corrects the value it is counted with. False where nothing changed.
-    fn count(&mut self, occurrence: Occurrence) -> bool {
+    fn add(&mut self, occurrence: Occurrence) -> bool {
+        if self.folded.until.is_some_and(|until| occurrence.start <= until) && occurrence.start != self.start {
+            return false;
+        }
         match self.occurrences.binary_search_by_key(&occurrence.start, |known| known.start) {
             Ok(place) if self.occurrences[place] == occurrence => false,
             Ok(place) => {
@@ -139,8 +149,20 @@ impl Alert {
             }
             Err(place) => {
                 self.occurrences.insert(place, occurrence);
+                self.fold();
                 true
             }
+        }
+    }
+
+    /// Folds the oldest occurrences beyond [`LISTED`]. The alert's own stays: its correction retracts the alert.
+    fn fold(&mut self) {
+        while self.occurrences.len() > LISTED {
+            let oldest = usize::from(self.occurrences[0].start == self.start);
+            let Occurrence { start, value } = self.occurrences.remove(oldest);
+            let Folded { count, peak, until } = self.folded;
+            let peak = until.map_or(value, |_| peak.max(value));
+            self.folded = Folded { count: count + 1, peak, until: until.max(Some(start)) };
         }
     }
 }

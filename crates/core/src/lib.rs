@@ -37,7 +37,7 @@ pub mod watchlist;
 pub mod window;
 
 pub use aggregate::{Candle, Interval};
-pub use alert::{Alert, AlertChange, AlertId, AlertState, Metric};
+pub use alert::{Alert, AlertChange, AlertId, AlertState, Metric, Visibility};
 pub use bar::Bar;
 pub use calendar::{Calendar, Phase};
 pub use channel::{Channel, ChannelKind};

@@ -352,7 +352,8 @@ fn group(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{AlertId, AlertState, Price, RuleName};
+    use crate::alert::Folded;
+    use crate::{AlertId, AlertState, Price, RuleName, Visibility};
     use proptest::prelude::*;
 
     fn alert(metric: Metric, value: i64, sum: i64, bars: u16) -> Alert {
@@ -383,7 +384,9 @@ mod tests {
             revision: 0,
             state: AlertState::Raised,
             raised_at: start.end(),
+            visibility: Visibility::Public,
             occurrences: Vec::new(),
+            folded: Folded::default(),
         }
     }
 

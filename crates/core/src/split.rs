@@ -97,6 +97,11 @@ impl Splits {
         }
     }
 
+    /// Whether there is one of the same symbol and day, on whatever terms.
+    pub fn knows(&self, split: &Split) -> bool {
+        self.0.contains_key(&(split.symbol, split.ex_date))
+    }
+
     /// Those of a symbol that came after a day, oldest first: bars of the day are in the units before them.
     pub fn since(&self, symbol: Symbol, day: Date) -> impl Iterator<Item = &Split> {
         let later = self.0.range((symbol, day)..=(symbol, Date::MAX));

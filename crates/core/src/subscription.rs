@@ -2,7 +2,7 @@
 
 use crate::channel::Channel;
 use crate::quiet::QuietHours;
-use crate::{Metric, Minute, RuleName, Symbol};
+use crate::{Alert, Metric, Minute, RuleName, Symbol};
 use jiff::Timestamp;
 use std::fmt;
 use std::str::FromStr;
@@ -177,6 +177,23 @@ pub struct Subscription {
 }
 
 impl Subscription {
+    /// Whether its holder may read an alert for the rule it is by: everybody's, and those of its own rule on its
+    /// symbol since it is active.
+    pub fn may_read(&self, alert: &Alert) -> bool {
+        alert.is_public() || self.reads(alert.symbol, alert.metric, alert.rule, alert.start)
+    }
+
+    /// Whether alerts by a rule on a metric of a symbol, of a bar that starts at `start`, are its own.
+    pub fn reads(&self, symbol: Symbol, metric: Metric, rule: RuleName, start: Minute) -> bool {
+        (self.symbol, self.metric, self.rule) == (symbol, metric, rule)
+            && self.reads_from().is_some_and(|from| from <= start)
+    }
+
+    /// The first minute whose alerts by its own rule its holder may read. `None` while it is not active.
+    pub fn reads_from(&self) -> Option<Minute> {
+        self.active_from.filter(|_| self.status == SubscriptionStatus::Active)
+    }
+
     /// Whether it is paused at `now`, wall clock.
     pub fn is_paused(&self, now: Timestamp) -> bool {
         self.paused_until.is_some_and(|until| now < until)

@@ -12,13 +12,13 @@
 
 use crate::*;
 use jiff::SignedDuration;
-use qqq_core::alert::{AlertState, Occurrence};
+use qqq_core::alert::{AlertState, Folded, Occurrence};
 use qqq_core::channel::{Webhook, WebhookFormat};
 use qqq_core::delivery::places::{HostLimits, PlaceLimits, Places, Room};
 use qqq_core::rule::Evidence;
 use qqq_core::subscription::SubscriptionStatus;
 use qqq_core::token::TokenKey;
-use qqq_core::{FeedMode, Figures, Price, SymbolProblem, Volume};
+use qqq_core::{FeedMode, Figures, Price, SymbolProblem, Visibility, Volume};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -135,6 +135,11 @@ macro_rules! store_conformance {
             the_feeds_state_comes_back_and_is_no_reason_to_render
             alerts_are_paged_newest_first_without_gaps_or_repeats
             alerts_are_filtered
+            alerts_of_own_rules_are_listed_only_for_who_asks_for_them
+            rows_hold_alerts_of_own_rules_for_their_subscribers_alone
+            a_rule_of_the_houses_makes_its_alerts_public
+            alerts_of_own_rules_are_pruned_in_pieces_with_what_told_of_them
+            what_is_folded_of_an_alert_comes_back
             what_nobody_confirmed_is_forgotten
             what_has_ended_is_forgotten_after_a_month
             settled_deliveries_are_forgotten_after_ninety_days
@@ -203,7 +208,9 @@ pub fn alert(name: &str, start: Minute) -> Alert {
         revision: 2,
         state: AlertState::Raised,
         raised_at: start.end(),
+        visibility: Visibility::Public,
         occurrences: vec![Occurrence { start, value: 151_234 }],
+        folded: Folded::default(),
     }
 }
 
@@ -1920,6 +1927,8 @@ pub async fn a_changed_rule_is_told_of_instead(store: Shared) {
         amend(&store, &asked, SubscriptionChange { rule: Some(own_rule()), ..Default::default() }, at(1))
             .await;
     assert_eq!((changed.id, changed.rule), (asked.id, own_rule()));
+    // What the new rule has raised before, for others, is none of its business.
+    assert_eq!(changed.active_from, Some(MINUTE.plus(1)));
     for (rule, expected) in [(RuleName::House, 0), (own_rule(), 1)] {
         let start = MINUTE.plus(1);
         let id = AlertId::derive(rule, symbol("TSLA"), Metric::Volume, start);
@@ -2690,7 +2699,8 @@ pub async fn rows_are_read_on_from_any_place_in_the_order_of_their_commits(store
     let mut expected: Vec<_> = model.into_values().collect();
     expected.sort_by_key(Stamped::place);
     let begin = Place::end_of(Sequence(0));
-    assert_eq!(store.rows_after(begin, newest, usize::MAX).await.unwrap(), expected);
+    let all = store.rows_after(begin, newest, usize::MAX, Audience::Everybody).await.unwrap();
+    assert_eq!(all, expected);
     assert_eq!(store.changes(Sequence(0), usize::MAX).await.unwrap().into_rows(), expected);
     // From every place there is, and from those where a row has moved away.
     let gone = |sequence| {
@@ -2703,7 +2713,8 @@ pub async fn rows_are_read_on_from_any_place_in_the_order_of_their_commits(store
         let limit = 1 + random(11) as usize;
         let rest = expected.iter().filter(|row| row.place() > after && row.sequence <= upto);
         let rest: Vec<_> = rest.take(limit).cloned().collect();
-        assert_eq!(store.rows_after(after, upto, limit).await.unwrap(), rest, "{after:?} {upto:?} {limit}");
+        let read = store.rows_after(after, upto, limit, Audience::Everybody).await.unwrap();
+        assert_eq!(read, rest, "{after:?} {upto:?} {limit}");
     }
 }
 
@@ -2824,6 +2835,149 @@ pub async fn alerts_are_filtered(store: Shared) {
     }
     let one = &all[5];
     assert_eq!(store.alert(one.id).await.unwrap().as_ref(), Some(one));
+}
+
+/// An alert by a rule of somebody's own.
+fn private(name: &str, start: Minute) -> Alert {
+    let id = AlertId::derive(own_rule(), symbol(name), Metric::Volume, start);
+    Alert { id, rule: own_rule(), visibility: Visibility::Private, ..alert(name, start) }
+}
+
+/// The sign-up with number `n` for what raises [`private`] alerts, active from `now` on.
+async fn subscribed_to_own(store: &Shared, n: u16, name: &str, now: Timestamp) -> Subscription {
+    let asked = sign_up(n, &format!("s{n}@example.com"), name);
+    let asked = SignUp { confirm: false, rule: own_rule(), ..asked };
+    store.subscribe(&asked, UNLIMITED, now).await.unwrap();
+    store.subscription_of(Purpose::Manage, &asked.hashes.manage).await.unwrap().unwrap()
+}
+
+pub async fn alerts_of_own_rules_are_listed_only_for_who_asks_for_them(store: Shared) {
+    // A rule may be the house's on one metric and somebody's own on the other.
+    let mut all: Vec<Alert> = Vec::new();
+    for n in 0..30 {
+        let one = alert(["TSLA", "AAPL"][n as usize % 2], MINUTE.plus(n / 3));
+        let metric = if n % 5 == 0 { Metric::Price } else { Metric::Volume };
+        let rule = if n % 3 == 0 { RuleName::House } else { own_rule() };
+        let visibility = match (rule, metric) {
+            (RuleName::Own(_), Metric::Volume) => Visibility::Private,
+            _ => Visibility::Public,
+        };
+        let id = AlertId::derive(rule, one.symbol, metric, one.start);
+        all.push(Alert { id, rule, metric, visibility, ..one });
+    }
+    all.sort_by_key(|one| std::cmp::Reverse((one.start, one.id)));
+    all.dedup_by_key(|one| one.id);
+    assert!(all.iter().any(Alert::is_public) && all.iter().any(|one| !one.is_public()));
+    store.commit(&alerts_of(all.iter().cloned().map(AlertChange::Raised)), at(0)).await.unwrap();
+    for rule in [None, Some(RuleName::House), Some(own_rule())] {
+        for symbol in [None, Some(symbol("TSLA"))] {
+            for metric in [None, Some(Metric::Price), Some(Metric::Volume)] {
+                for private_too in [false, true] {
+                    let query = AlertQuery { rule, symbol, metric, private_too, since: None, after: None, limit: 99 };
+                    let expected: Vec<Alert> = all
+                        .iter()
+                        .filter(|one| rule.is_none_or(|rule| one.rule == rule))
+                        .filter(|one| symbol.is_none_or(|symbol| one.symbol == symbol))
+                        .filter(|one| metric.is_none_or(|metric| one.metric == metric))
+                        .filter(|one| private_too || one.is_public())
+                        .cloned()
+                        .collect();
+                    assert_eq!(store.alerts(query).await.unwrap(), expected, "{query:?}");
+                }
+            }
+        }
+    }
+}
+
+pub async fn rows_hold_alerts_of_own_rules_for_their_subscribers_alone(store: Shared) {
+    let from = at(60);
+    let mine = subscribed_to_own(&store, 1, "TSLA", from).await;
+    let others = subscribed_to_own(&store, 2, "AAPL", from).await;
+    let ended = subscribed_to_own(&store, 3, "TSLA", from).await;
+    store.disable(&Selection::One(ended.id), from).await.unwrap();
+    let ended = Subscription { status: SubscriptionStatus::Disabled, ..ended };
+    let active_from = mine.active_from.unwrap();
+    let (house, own) = (alert("TSLA", active_from), private("TSLA", active_from));
+    let before = private("TSLA", active_from.plus(-1));
+    let raised = [&before, &own, &house].map(|one| AlertChange::Raised(one.clone()));
+    let newest = store.commit(&alerts_of(raised), from).await.unwrap().sequence;
+    for (audience, expected) in [
+        (Audience::Everybody, vec![&house]),
+        (Audience::Subscriber(&others), vec![&house]),
+        (Audience::Subscriber(&ended), vec![&house]),
+        (Audience::Subscriber(&mine), vec![&house, &own]),
+    ] {
+        let rows = store.rows_after(Place::end_of(Sequence(0)), newest, 99, audience).await.unwrap();
+        let mut ids: Vec<Key> = rows.iter().map(|row| row.place().key).collect();
+        let mut wanted: Vec<Key> = expected.iter().map(|one| Key::Alert(one.id)).collect();
+        ids.sort_unstable();
+        wanted.sort_unstable();
+        assert_eq!(ids, wanted, "{audience:?}");
+    }
+    // The worker's tail sees all of them.
+    assert_eq!(store.changes(Sequence(0), 99).await.unwrap().alerts.len(), 3);
+    // Who was told of one may read it by its id; others may not.
+    assert!(store.was_owed(own.id, mine.id).await.unwrap());
+    assert!(!store.was_owed(before.id, mine.id).await.unwrap());
+    assert!(!store.was_owed(own.id, others.id).await.unwrap());
+}
+
+pub async fn a_rule_of_the_houses_makes_its_alerts_public(store: Shared) {
+    let all: Vec<Alert> = (0..5).map(|n| private("TSLA", MINUTE.plus(n))).collect();
+    let sequence =
+        store.commit(&alerts_of(all.iter().cloned().map(AlertChange::Raised)), at(0)).await.unwrap().sequence;
+    assert_eq!(store.publish(own_rule(), Metric::Price, 9).await.unwrap(), 0, "another metric");
+    assert_eq!(store.publish(own_rule(), Metric::Volume, 3).await.unwrap(), 3);
+    assert_eq!(store.publish(own_rule(), Metric::Volume, 3).await.unwrap(), 2);
+    assert_eq!(store.publish(own_rule(), Metric::Volume, 3).await.unwrap(), 0);
+    let listed = store.alerts(AlertQuery { limit: 9, ..AlertQuery::default() }).await.unwrap();
+    assert!(listed.len() == 5 && listed.iter().all(Alert::is_public));
+    assert_eq!(store.sequence().await.unwrap(), sequence, "nothing happened to them");
+}
+
+pub async fn alerts_of_own_rules_are_pruned_in_pieces_with_what_told_of_them(store: Shared) {
+    let mine = subscribed_to_own(&store, 1, "TSLA", at(-600)).await;
+    let all: Vec<Alert> = (0..6).map(|n| private("TSLA", MINUTE.plus(n))).collect();
+    let house = alert("TSLA", MINUTE);
+    let raised = all.iter().chain([&house]).map(|one| AlertChange::Raised(one.clone()));
+    assert_eq!(store.commit(&alerts_of(raised), at(0)).await.unwrap().deliveries, 6);
+    // All but one are settled.
+    for delivery in store.claim(at(1), at(30), 4, PLENTY).await.unwrap() {
+        settle(&store, &delivery, Outcome::Sent, at(2)).await;
+    }
+    for delivery in store.claim(at(3), at(30), 1, PLENTY).await.unwrap() {
+        settle(&store, &delivery, Outcome::Failed("no".to_owned()), at(4)).await;
+    }
+    let old = MINUTE.plus(5);
+    let waits = claim_one(&store, at(5)).await.alert.unwrap();
+    let first = store.prune_private_alerts(old, 2).await.unwrap();
+    assert_eq!(first, 2);
+    let mut pruned = first;
+    while let more @ 1.. = store.prune_private_alerts(old, 2).await.unwrap() {
+        pruned += more;
+    }
+    let left = store.alerts(AlertQuery { private_too: true, limit: 99, ..AlertQuery::default() }).await.unwrap();
+    let is_left = |one: &Alert| left.iter().any(|known| known.id == one.id);
+    for one in &all {
+        assert_eq!(is_left(one), one.start >= old || one.id == waits.id, "{}", one.start);
+    }
+    assert!(is_left(&house), "the house's stay for good");
+    assert_eq!(pruned as usize, all.iter().filter(|one| !is_left(one)).count());
+    for one in &all {
+        assert_eq!(store.was_owed(one.id, mine.id).await.unwrap(), is_left(one));
+    }
+    let (pending, sent, failed, _, _) = outbox(&store).await;
+    assert_eq!(pending + sent + failed, left.len() as u64 - 1, "the counts are those of what is left");
+}
+
+pub async fn what_is_folded_of_an_alert_comes_back(store: Shared) {
+    let first = alert("TSLA", MINUTE);
+    store.commit(&alerts_of([AlertChange::Raised(first.clone())]), at(0)).await.unwrap();
+    let folded = Folded { count: 300, peak: i64::MAX, until: Some(MINUTE.plus(300)) };
+    let counted = Alert { folded, ..first };
+    store.commit(&alerts_of([AlertChange::Counted(counted.clone())]), at(1)).await.unwrap();
+    assert_eq!(store.alert(counted.id).await.unwrap(), Some(counted.clone()));
+    assert_eq!((counted.count(), counted.peak()), (301, i64::MAX));
 }
 
 const DAY: i64 = 24 * 60 * 60;

@@ -113,7 +113,7 @@ pub struct Changes {
     pub bars: Vec<Stamped<BarRecord>>,
     /// Figures that changed.
     pub statistics: Vec<Stamped<Statistics>>,
-    /// Alerts that are new or changed, oldest change first.
+    /// Alerts that are new or changed, oldest change first: all of them, whoever may read them.
     pub alerts: Vec<Stamped<Alert>>,
 }
 
@@ -251,13 +251,14 @@ pub trait BarStore: Send + Sync {
     /// as hold about `limit` bars, but at least one. Read in one snapshot.
     async fn changes(&self, after: Sequence, limit: usize) -> Result<Changes, StoreError>;
 
-    /// The rows that stand after a place and belong to commits up to `upto`, in order, at most `limit`. Fewer
-    /// than `limit` are all there are. Read in one snapshot.
+    /// The rows that stand after a place and belong to commits up to `upto`, in order, at most `limit`, as far as
+    /// `audience` may read them. Fewer than `limit` are all there are. Read in one snapshot.
     async fn rows_after(
         &self,
         after: Place,
         upto: Sequence,
         limit: usize,
+        audience: Audience<'_>,
     ) -> Result<Vec<Stamped<Row>>, StoreError>;
 
     /// Whether commits after `after` hold more than `count` bars. Costs no more than looking at so many.
@@ -283,8 +284,19 @@ pub struct AlertQuery {
     pub since: Option<Minute>,
     /// Only those that come after this one in the list: a page's last entry.
     pub after: Option<(Minute, AlertId)>,
+    /// Also those of own rules, which not everybody may read.
+    pub private_too: bool,
     /// At most so many.
     pub limit: usize,
+}
+
+/// Who reads, and so which alerts there are.
+#[derive(Clone, Copy, Debug)]
+pub enum Audience<'a> {
+    /// Anybody: public alerts.
+    Everybody,
+    /// The holder of a subscription: also those [of its rule](Subscription::may_read).
+    Subscriber(&'a Subscription),
 }
 
 /// Alerts.
@@ -293,8 +305,19 @@ pub trait AlertStore: Send + Sync {
     /// Alerts by (start, id), newest first.
     async fn alerts(&self, query: AlertQuery) -> Result<Vec<Alert>, StoreError>;
 
-    /// One alert.
+    /// One alert, whoever may read it.
     async fn alert(&self, id: AlertId) -> Result<Option<Alert>, StoreError>;
+
+    /// Whether an alert was enqueued to a subscription, whatever became of that, as far as it is remembered.
+    async fn was_owed(&self, alert: AlertId, subscription: SubscriptionId) -> Result<bool, StoreError>;
+
+    /// Makes private alerts of a rule and metric public, at most `limit`, and answers how many: for a rule that the
+    /// house makes its own. Their place in the history stays.
+    async fn publish(&self, rule: RuleName, metric: Metric, limit: u32) -> Result<u64, StoreError>;
+
+    /// Deletes private alerts of bars that start before `before`, with the deliveries that tell of them, at most
+    /// `limit` alerts, and answers how many. Those that a delivery still waits for stay.
+    async fn prune_private_alerts(&self, before: Minute, limit: u32) -> Result<u64, StoreError>;
 }
 
 /// How many deliveries are where, but for those [forgotten](Housekeeping::forget).
@@ -550,7 +573,7 @@ pub trait SubscriptionStore: Send + Sync {
 /// What to change about a subscription. `None` leaves it.
 #[derive(Clone, Debug, Default)]
 pub struct SubscriptionChange {
-    /// By which rule from now on.
+    /// By which rule from now on: of bars that start later, as if it had become active now.
     pub rule: Option<RuleName>,
     /// `Some(None)`: no quiet hours any more. What is held is judged anew.
     pub quiet: Option<Option<QuietHours>>,

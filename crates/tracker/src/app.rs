@@ -12,7 +12,7 @@ use crate::role::dispatch::Dispatch;
 use crate::role::failover::Patience;
 use crate::role::ingest::{Ingest, Poller, QUEUE};
 use crate::role::relay::Relay;
-use crate::role::retain;
+use crate::role::retain::{self, Retention};
 use crate::source::{Feed, Source};
 use crate::{descriptors, key, splits, summary};
 use anyhow::{Context as _, bail};
@@ -156,8 +156,7 @@ impl App {
         drop(ingest);
         detecting.await??;
         let sent = self.dispatch().run_once(&stop).await?;
-        retain::once(&*self.store, self.config.store.bars_retention.duration(), self.clock.now(), &stop)
-            .await?;
+        retain::once(&*self.store, self.retention(), self.clock.now(), &stop).await?;
         info!(deliveries = sent, "one round done");
         self.store.close().await;
         drop(lock);
@@ -295,13 +294,17 @@ impl App {
         }
         let (dispatch, kick, stopping) = (self.dispatch(), Arc::clone(kick), stop.clone());
         playing.spawn(async move { ("dispatch", dispatch.run(kick, stopping).await) });
-        let (store, retention, stopping) =
-            (Arc::clone(&self.store), self.config.store.bars_retention, stop.clone());
+        let (store, retention, stopping) = (Arc::clone(&self.store), self.retention(), stop.clone());
         let clock = Arc::clone(&self.clock);
-        playing.spawn(
-            async move { ("retain", retain::run(store, retention.duration(), clock, stopping).await) },
-        );
+        playing.spawn(async move { ("retain", retain::run(store, retention, clock, stopping).await) });
         Ok(())
+    }
+
+    fn retention(&self) -> Retention {
+        Retention {
+            bars: self.config.store.bars_retention.duration(),
+            own_alerts: self.config.rules.own_alerts_retention.duration(),
+        }
     }
 
     /// The folder of mails that the pages may show: of a simulated market, where none is sent, and nobody from

@@ -54,7 +54,7 @@ impl Metrics {
         registry.register("rejects", "What a feed sent that was no valid bar", metrics.rejects.clone());
         registry.register("failed_polls", "Polls of the provider that failed", metrics.failed_polls.clone());
         registry.register("commits", "Steps committed", metrics.commits.clone());
-        registry.register("alerts", "What happened to alerts", metrics.alerts.clone());
+        registry.register("alerts", "What happened to alerts of the house's rules", metrics.alerts.clone());
         registry.register("deliveries_owed", "Deliveries that commits came to owe", metrics.owed.clone());
         registry.register(
             "delivery_attempts",
@@ -123,7 +123,7 @@ impl Metrics {
     pub fn committed(&self, batch: &Batch, deliveries: u64) {
         self.commits.inc();
         self.owed.inc_by(deliveries);
-        for change in &batch.alerts {
+        for change in batch.alerts.iter().filter(|change| change.alert().is_public()) {
             let metric = change.alert().metric.as_str();
             let change = match change {
                 AlertChange::Raised(_) => "raised",

@@ -5,8 +5,9 @@ use crate::model::Judge;
 use crate::shape::{AlertOut, BarEventOut, StatisticsEventOut};
 use crate::snapshot::Snapshot;
 use bytes::{Bytes, BytesMut};
-use qqq_core::{Calendar, Symbol, Watchlist};
-use qqq_store::{Place, Row, Stamped};
+use qqq_core::subscription::Subscription;
+use qqq_core::{Calendar, Metric, Minute, RuleName, Symbol, Watchlist};
+use qqq_store::{Audience, Place, Row, Stamped};
 use serde::Serialize;
 use std::mem;
 use std::sync::Arc;
@@ -20,6 +21,8 @@ pub(super) const LOT: usize = 16 * 1024;
 pub(crate) struct Lot {
     events: Box<[Event]>,
     frames: Bytes,
+    /// Whether anybody may have all of it.
+    public: bool,
     /// The place of the last of them.
     pub(super) end: Place,
     /// When it could be sent first.
@@ -30,6 +33,8 @@ pub(crate) struct Lot {
 struct Event {
     place: Place,
     symbol: Symbol,
+    /// What of an own rule's alert tells whose it is; `None` where anybody may have it.
+    private: Option<Box<(Metric, RuleName, Minute)>>,
     /// Where its frame ends; it begins where the one before ends.
     end: usize,
 }
@@ -41,13 +46,27 @@ pub(super) struct Cut {
     pub(super) last: Place,
 }
 
-/// The symbols a stream is about; all where there is none.
+/// What a stream is about.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Filter(pub(super) Option<Arc<[Symbol]>>);
+pub(super) struct Filter {
+    /// These symbols; all where there are none.
+    pub(super) symbols: Option<Arc<[Symbol]>>,
+    /// Also the alerts of this subscription's own rule.
+    pub(super) own: Option<Arc<Subscription>>,
+}
 
 impl Filter {
-    fn takes(&self, symbol: Symbol) -> bool {
-        self.0.as_ref().is_none_or(|symbols| symbols.contains(&symbol))
+    fn takes(&self, event: &Event) -> bool {
+        let Event { symbol, private, .. } = event;
+        let is_mine = private.as_deref().is_none_or(|&(metric, rule, start)| {
+            self.own.as_ref().is_some_and(|own| own.reads(*symbol, metric, rule, start))
+        });
+        is_mine && self.symbols.as_ref().is_none_or(|symbols| symbols.contains(symbol))
+    }
+
+    /// Who reads such a stream.
+    pub(super) fn audience(&self) -> Audience<'_> {
+        self.own.as_deref().map_or(Audience::Everybody, Audience::Subscriber)
     }
 }
 
@@ -56,21 +75,22 @@ impl Lot {
         let end = events.last()?.place;
         // Held for long, and counted by its length.
         let (events, frames) = (events.into_boxed_slice(), frames.into_boxed_slice().into());
-        Some(Self { events, frames, end, published_at })
+        let public = events.iter().all(|event: &Event| event.private.is_none());
+        Some(Self { events, frames, public, end, published_at })
     }
 
     /// The events after a place that pass the filter; `None` where there are none.
     pub(super) fn cut(&self, after: Place, filter: &Filter) -> Option<Cut> {
         let first = self.events.partition_point(|event| event.place <= after);
         let begin = |index: usize| index.checked_sub(1).map_or(0, |before| self.events[before].end);
-        if filter.0.is_none() {
+        if self.public && filter.symbols.is_none() {
             let last = self.events[first..].last()?.place;
             let frames = self.frames.slice(begin(first)..);
             return Some(Cut { frames, events: (self.events.len() - first) as u64, last });
         }
         let (mut frames, mut events, mut last) = (BytesMut::new(), 0, None);
         for (index, event) in self.events.iter().enumerate().skip(first) {
-            if filter.takes(event.symbol) {
+            if filter.takes(event) {
                 frames.extend_from_slice(&self.frames[begin(index)..event.end]);
                 events += 1;
                 last = Some(event.place);
@@ -81,7 +101,11 @@ impl Lot {
 
     /// What it takes of memory, about.
     pub(super) fn size(&self) -> usize {
-        size_of::<Self>() + self.frames.len() + self.events.len() * size_of::<Event>()
+        let private = self.events.iter().filter(|event| event.private.is_some()).count();
+        size_of::<Self>()
+            + self.frames.len()
+            + self.events.len() * size_of::<Event>()
+            + private * size_of::<(Metric, RuleName, Minute)>()
     }
 }
 
@@ -107,7 +131,13 @@ impl Writer {
                 lots.extend(Lot::of(mem::take(&mut events), mem::take(&mut frames), published_at));
             }
             if let Some(symbol) = self.write(row, place, &mut judge, snapshot, &mut frames) {
-                events.push(Event { place, symbol, end: frames.len() });
+                let private = match &row.row {
+                    Row::Alert(alert) if !alert.is_public() => {
+                        Some(Box::new((alert.metric, alert.rule, alert.start)))
+                    }
+                    _ => None,
+                };
+                events.push(Event { place, symbol, private, end: frames.len() });
             }
         }
         lots.extend(Lot::of(events, frames, published_at));

@@ -19,14 +19,17 @@ use crate::problem::Problem;
 use crate::query::{Query, invalid};
 use crate::shape::StatusOut;
 use crate::snapshot::Snapshot;
+use crate::subscriptions::{ended, unauthorized};
 use crate::{Api, StreamLimits, lock, metrics::Metrics};
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::Response;
 use id::EventId;
 use lot::{Filter, LOT};
 use qqq_core::Symbol;
+use qqq_core::subscription::Subscription;
+use qqq_core::token::TokenHash;
 use qqq_store::{Changes, Place, Sequence};
 use reader::{Reader, Start};
 use ring::Ring;
@@ -91,7 +94,9 @@ impl Streams {
     summary = "What is committed, as server-sent events",
     description = "Events `bar`, `stats`, `alert`, `status` and `reset`; data is JSON on one line. Ids rise and are opaque. After \
         an id comes everything that changed since, once, as it is now. `retry:` comes first and last; a comment every 15 \
-        seconds when it is quiet. `reset` says that the stream cannot go on where it was asked to: load anew.",
+        seconds when it is quiet. `reset` says that the stream cannot go on where it was asked to: load anew. Alerts are those \
+        of the house's rules, and with the token of a subscription also those of its own rule; such a stream ends soon after \
+        the subscription.",
     params(
         ("symbols" = Option<String>, Query, description = "Only of these: 1 to 100 tickers, between commas.", example = "META,NVDA"),
         ("last_event_id" = Option<String>, Query, description = "Go on after this event: an id, or the `Stream-Position` of an answer."),
@@ -100,23 +105,28 @@ impl Streams {
     responses(
         (status = 200, description = "Events, without end", body = String, content_type = "text/event-stream"),
         (status = 400, description = "The id is none of ours, or there are too many symbols"),
+        (status = 401, description = "The bearer token is not that of a subscription"),
         (status = 404, description = "A ticker is not tracked"),
+        (status = 410, description = "The subscription of the token has ended"),
         (status = 429, description = "Too many streams of this network"),
         (status = 503, description = "Too many streams, or the store does not answer"),
     ),
+    security((), ("subscription" = [])),
 )]
 pub(crate) async fn stream(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
     let query = Query::parse(request.uri().query(), &["symbols", "last_event_id"])?;
-    let filter = api.filter(query.get("symbols"))?;
+    let mut filter = api.filter(query.get("symbols"))?;
     let asked = asked_for(&request, &query)?;
     let network = Network::from(api.client(&request));
     let seat = api.0.streams.gate.enter(Some(network)).map_err(turned_away)?;
+    let own = api.own_of(request.headers()).await?;
+    filter.own = own.as_ref().map(|(_, subscription)| Arc::clone(subscription));
     let start = match asked {
         Some(place) => api.resume(place).await?,
         None => Start::Now,
     };
     let stop = request.extensions().get::<Stopping>().cloned().unwrap_or_default();
-    let reader = Reader::new(api, filter, start, seat, stop.0);
+    let reader = Reader::new(api, filter, own.map(|(token, _)| token), start, seat, stop.0);
     let mut response = Response::new(Body::from_stream(reader.chunks()));
     response.extensions_mut().insert(Endless);
     let headers = response.headers_mut();
@@ -161,7 +171,7 @@ fn turned_away(full: Full) -> Problem {
 impl Api {
     /// `AAPL,fb`: which symbols a stream is about.
     fn filter(&self, symbols: Option<&str>) -> Result<Filter, Problem> {
-        let Some(text) = symbols else { return Ok(Filter(None)) };
+        let Some(text) = symbols else { return Ok(Filter::default()) };
         let most = self.0.config.limits.streams.symbols;
         let names: Vec<&str> =
             text.split(',').map(str::trim).filter(|name| !name.is_empty()).take(most + 1).collect();
@@ -171,7 +181,19 @@ impl Api {
         let resolve =
             |name: &str| self.tracked(name).map(|(_, symbol)| symbol).ok_or_else(|| not_tracked(name));
         let symbols: Arc<[Symbol]> = names.into_iter().map(resolve).collect::<Result<_, _>>()?;
-        Ok(Filter(Some(symbols)))
+        Ok(Filter { symbols: Some(symbols), own: None })
+    }
+
+    /// The subscription whose alerts a stream carries beside those that anybody may have.
+    async fn own_of(&self, headers: &HeaderMap) -> Result<Option<(TokenHash, Arc<Subscription>)>, Problem> {
+        if !headers.contains_key(header::AUTHORIZATION) {
+            return Ok(None);
+        }
+        let (token, subscription) = self.bearer(headers).await?.ok_or_else(unauthorized)?;
+        if subscription.status.has_ended() {
+            return Err(ended());
+        }
+        Ok(Some((token.hash(), Arc::new(subscription))))
     }
 
     /// Where a client goes on that has seen everything up to `place`.

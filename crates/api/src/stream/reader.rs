@@ -8,8 +8,11 @@ use crate::gate::Seat;
 use crate::{Api, lock};
 use bytes::Bytes;
 use futures_util::{Stream, stream};
+use qqq_core::token::{Purpose, TokenHash};
 use qqq_store::{Place, Sequence, StoreError};
 use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +22,9 @@ const PAGE: usize = 128;
 /// Milliseconds after which a client is to connect again: so many at least, and up to so many more, so that
 /// those that were cut off together do not come back together.
 const RETRY: (u32, u32) = (1_000, 4_000);
+
+/// How long a stream goes on by what it knows of its subscription: it may have ended, or have another rule.
+const TRUSTED: Duration = Duration::from_secs(15);
 
 /// Where a stream begins.
 pub(super) enum Start {
@@ -39,6 +45,8 @@ enum Ended {
     Slow,
     /// The store does not answer.
     Store,
+    /// The subscription whose token it was opened with is over.
+    Unsubscribed,
 }
 
 impl Ended {
@@ -47,6 +55,7 @@ impl Ended {
             Self::Stopping => "stopping",
             Self::Slow => "slow",
             Self::Store => "store",
+            Self::Unsubscribed => "unsubscribed",
         }
     }
 }
@@ -55,6 +64,8 @@ impl Ended {
 pub(super) struct Reader {
     api: Api,
     filter: Filter,
+    /// Of the subscription whose alerts it carries too, and when that was last looked at.
+    own: Option<(TokenHash, Instant)>,
     /// Everything up to here has been sent, or does not pass the filter.
     place: Place,
     /// The newest id sent.
@@ -74,7 +85,14 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(api: Api, filter: Filter, start: Start, seat: Seat, stop: CancellationToken) -> Self {
+    pub(super) fn new(
+        api: Api,
+        filter: Filter,
+        own: Option<TokenHash>,
+        start: Start,
+        seat: Seat,
+        stop: CancellationToken,
+    ) -> Self {
         let news = api.0.streams.news.subscribe();
         let (head, status) = lock(&api.0.streams.ring).head();
         let now = Place::end_of(head);
@@ -92,6 +110,7 @@ impl Reader {
         Self {
             api,
             filter,
+            own: own.map(|token| (token, at)),
             place,
             told: place,
             status: told_status,
@@ -129,6 +148,9 @@ impl Reader {
             if self.stop.is_cancelled() {
                 return Some(self.end(Ended::Stopping));
             }
+            if let Err(why) = self.look_at_subscription().await {
+                return Some(self.end(why));
+            }
             self.news.borrow_and_update();
             let next = lock(&streams.ring).after(self.place);
             match next {
@@ -150,7 +172,7 @@ impl Reader {
                     let page = tokio::select! {
                         biased;
                         () = self.stop.cancelled() => return Some(self.end(Ended::Stopping)),
-                        page = streams.older(&api, self.place, upto) => page,
+                        page = streams.older(&api, self.place, upto, &self.filter) => page,
                     };
                     match page {
                         Ok((lot, end)) => {
@@ -190,6 +212,24 @@ impl Reader {
         }
     }
 
+    /// Learns of the subscription what has changed, where the last look is a while ago.
+    async fn look_at_subscription(&mut self) -> Result<(), Ended> {
+        let Some((token, looked_at)) = &mut self.own else { return Ok(()) };
+        if looked_at.elapsed() < TRUSTED {
+            return Ok(());
+        }
+        *looked_at = Instant::now();
+        let found = self.api.0.store.subscription_of(Purpose::Manage, token).await.map_err(|error| {
+            tracing::warn!(%error, "a stream ends: its subscription could not be read");
+            Ended::Store
+        })?;
+        match found.filter(|subscription| !subscription.status.has_ended()) {
+            Some(subscription) => self.filter.own = Some(Arc::new(subscription)),
+            None => return Err(Ended::Unsubscribed),
+        }
+        Ok(())
+    }
+
     /// What the client gets of a lot.
     fn send(&mut self, lot: &Lot) -> Option<Bytes> {
         let Cut { frames, events, last } = lot.cut(self.place, &self.filter)?;
@@ -218,11 +258,12 @@ impl Streams {
         api: &Api,
         after: Place,
         upto: Sequence,
+        filter: &Filter,
     ) -> Result<(Option<Lot>, Place), StoreError> {
         let rows = {
             // Never closed.
             let _turn = self.reading.acquire().await;
-            api.0.store.rows_after(after, upto, PAGE).await?
+            api.0.store.rows_after(after, upto, PAGE, filter.audience()).await?
         };
         let end = match rows.last() {
             Some(last) if rows.len() == PAGE => last.place(),

@@ -5,9 +5,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use qqq_core::delivery::places::Rooms;
 use qqq_core::delivery::{Delivery, DeliveryId, Lease, Outcome};
-use qqq_core::subscription::Subscription;
+use qqq_core::subscription::{Subscription, SubscriptionId};
 use qqq_core::token::{Purpose, TokenHash};
-use qqq_core::{Alert, AlertId, Bar, FeedStatus, Minute, Statistics, Symbol};
+use qqq_core::{Alert, AlertId, Bar, FeedStatus, Metric, Minute, RuleName, Statistics, Symbol};
 use qqq_store::*;
 use std::ops::Range;
 use std::sync::Arc;
@@ -131,8 +131,9 @@ impl BarStore for Faulty {
         after: Place,
         upto: Sequence,
         limit: usize,
+        audience: Audience<'_>,
     ) -> Result<Vec<Stamped<Row>>, StoreError> {
-        self.ok().await?.rows_after(after, upto, limit).await
+        self.ok().await?.rows_after(after, upto, limit, audience).await
     }
     async fn holds_more_bars(&self, after: Sequence, count: usize) -> Result<bool, StoreError> {
         self.ok().await?.holds_more_bars(after, count).await
@@ -152,6 +153,15 @@ impl AlertStore for Faulty {
     }
     async fn alert(&self, id: AlertId) -> Result<Option<Alert>, StoreError> {
         self.ok().await?.alert(id).await
+    }
+    async fn was_owed(&self, alert: AlertId, subscription: SubscriptionId) -> Result<bool, StoreError> {
+        self.ok().await?.was_owed(alert, subscription).await
+    }
+    async fn publish(&self, rule: RuleName, metric: Metric, limit: u32) -> Result<u64, StoreError> {
+        self.ok().await?.publish(rule, metric, limit).await
+    }
+    async fn prune_private_alerts(&self, before: Minute, limit: u32) -> Result<u64, StoreError> {
+        self.ok().await?.prune_private_alerts(before, limit).await
     }
 }
 

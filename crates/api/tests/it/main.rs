@@ -14,6 +14,7 @@ mod errors;
 mod faulty;
 mod follow;
 mod pages;
+mod privacy;
 mod readiness;
 mod secrecy;
 mod sessions;

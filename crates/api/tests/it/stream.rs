@@ -22,10 +22,10 @@ use tower::ServiceExt;
 
 /// What stands between two blank lines.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Block {
-    id: Option<String>,
-    event: String,
-    data: String,
+pub(crate) struct Block {
+    pub(crate) id: Option<String>,
+    pub(crate) event: String,
+    pub(crate) data: String,
     retry: Option<u64>,
     is_comment: bool,
 }
@@ -54,7 +54,7 @@ impl Block {
 }
 
 /// A client that reads an open stream.
-struct Client {
+pub(crate) struct Client {
     body: BodyDataStream,
     text: String,
     blocks: VecDeque<Block>,
@@ -62,9 +62,22 @@ struct Client {
 
 impl Client {
     async fn open(router: &Router, path: &str, last: Option<&str>) -> Self {
+        Self::open_with(router, path, last, None).await
+    }
+
+    /// Opens a stream, with the token of a subscription.
+    pub(crate) async fn open_with(
+        router: &Router,
+        path: &str,
+        last: Option<&str>,
+        token: Option<&str>,
+    ) -> Self {
         let mut request = Request::get(path);
         if let Some(last) = last {
             request = request.header("last-event-id", last);
+        }
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
         }
         let response = router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK, "{path} {last:?}");
@@ -73,7 +86,7 @@ impl Client {
     }
 
     /// The next block; `None` at the end of the stream.
-    async fn block(&mut self) -> Option<Block> {
+    pub(crate) async fn block(&mut self) -> Option<Block> {
         while self.blocks.is_empty() {
             let chunk = self.body.next().await?.unwrap();
             self.text.push_str(std::str::from_utf8(&chunk).unwrap());
@@ -86,13 +99,13 @@ impl Client {
     }
 
     /// The next block; fails where none comes.
-    async fn expect(&mut self) -> Block {
+    pub(crate) async fn expect(&mut self) -> Block {
         let block = tokio::time::timeout(Duration::from_secs(10), self.block());
         block.await.expect("nothing came").expect("the stream ended")
     }
 
     /// The next event of a name.
-    async fn event(&mut self, name: &str) -> Block {
+    pub(crate) async fn event(&mut self, name: &str) -> Block {
         loop {
             let block = self.expect().await;
             if block.event == name {

@@ -328,7 +328,9 @@ pub(crate) fn alert(name: &str, metric: Metric, start: Minute) -> Alert {
         revision: 0,
         state: AlertState::Raised,
         raised_at: start.end().checked_add(SignedDuration::from_millis(4_120)).unwrap(),
+        visibility: qqq_core::Visibility::Public,
         occurrences: vec![Occurrence { start, value: 151_234 }],
+        folded: qqq_core::alert::Folded::default(),
     }
 }
 

@@ -138,6 +138,37 @@ fn bars_during_the_cool_down_are_counted_with_their_peak() {
 }
 
 #[test]
+fn a_long_cool_down_counts_every_bar_and_lists_the_latest_alone() {
+    let week = 7 * 24 * 60 * 60;
+    let ratio = "1.000001".parse().unwrap();
+    let rule = SpikeRule { ratio, min_bars: 1, cooldown_seconds: week, ..SpikeRule::default() };
+    let mut tracked = Tracked::new(rule);
+    // Always above the mean of what was before.
+    let volume = |minute: i32| 1_000 + 10 * i64::from(minute);
+    for minute in 0..1_000 {
+        if minute % 300 == 299 {
+            tracked.restart();
+        }
+        for change in tracked.on_time(0, minute, 10_000, volume(minute)) {
+            assert!(change.alert().occurrences.len() <= 64, "it grows with every bar");
+        }
+    }
+    let told = |tracked: &Tracked| {
+        assert_eq!(tracked.alerts.len(), 1);
+        let alert = tracked.alerts.values().next().unwrap();
+        (alert.start.index() - BASE, alert.state, alert.count(), alert.peak())
+    };
+    assert_eq!(told(&tracked), (1, AlertState::Raised, 999, volume(999)));
+    // What is folded is final; what is listed can still be corrected.
+    tracked.on_time(0, 500, 10_000, 1);
+    assert_eq!(told(&tracked), (1, AlertState::Raised, 999, volume(999)));
+    tracked.on_time(0, 999, 10_000, 1);
+    assert_eq!(told(&tracked), (1, AlertState::Raised, 998, volume(998)));
+    tracked.on_time(0, 500, 10_000, volume(500));
+    assert_eq!(told(&tracked), (1, AlertState::Raised, 998, volume(998)), "counted twice");
+}
+
+#[test]
 fn without_a_cool_down_every_qualifying_bar_raises() {
     let mut tracked = Tracked::calm(SpikeRule { cooldown_seconds: 0, ..SpikeRule::default() });
     raised(&tracked.on_time(0, 60, 10_000, 5_000));
@@ -370,7 +401,7 @@ proptest! {
                 .map(|alert| oracle::Spike {
                     start: alert.start.index() - BASE,
                     value: alert.value,
-                    occurrences: alert.occurrences.len(),
+                    occurrences: alert.count(),
                     peak: alert.peak(),
                 })
                 .collect();

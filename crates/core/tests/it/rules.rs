@@ -5,7 +5,7 @@
 use crate::week::week;
 use num_bigint::BigInt;
 use proptest::prelude::*;
-use qqq_core::alert::{Alert, AlertChange, Metric};
+use qqq_core::alert::{Alert, AlertChange, Metric, Visibility};
 use qqq_core::backtest::Backtest;
 use qqq_core::calendar::{Calendar, Market};
 use qqq_core::detector::{Detector, Watch};
@@ -235,7 +235,7 @@ fn rule(text: &str) -> Rule {
 fn told(alerts: &[Alert]) -> Vec<Told> {
     alerts
         .iter()
-        .map(|alert| (alert.start.index(), alert.value, alert.occurrences.len(), alert.peak()))
+        .map(|alert| (alert.start.index(), alert.value, alert.count(), alert.peak()))
         .collect()
 }
 
@@ -457,7 +457,7 @@ proptest! {
         let fresh = || {
             let mut detector = Detector::new(&symbols, feed, &calendar, SpikeRule::default());
             for &watch in &watches {
-                detector.watch(1, watch);
+                detector.watch(1, watch, Visibility::Public);
             }
             detector
         };
@@ -537,7 +537,8 @@ fn a_retracted_bar_takes_a_rules_alert_back_and_a_report_counts_its_days() {
     let feed = FeedLabel::new("test").unwrap();
     let symbols = ["NVDA".parse().unwrap()];
     let mut detector = Detector::new(&symbols, feed, &calendar, SpikeRule::default());
-    detector.watch(0, Watch { rule: rule("cross above=101"), metric: Metric::Price });
+    let watch = Watch { rule: rule("cross above=101"), metric: Metric::Price };
+    detector.watch(0, watch, Visibility::Public);
     let mut changes = Vec::new();
     let start = Minute::from_index(28_000_000);
     for (minute, cents) in [(0, 10_000), (1, 10_150), (1, 10_050)] {
@@ -580,7 +581,7 @@ fn a_correction_after_midnight_is_judged_by_as_many_sessions_as_the_bar_was() {
     for text in ["time_of_day ratio=3 sessions=5 min_sessions=5", "move percent=2 from=previous_close"] {
         let rule = rule(text);
         let metric = if rule.suits(Metric::Volume).is_ok() { Metric::Volume } else { Metric::Price };
-        detector.watch(0, Watch { rule, metric });
+        detector.watch(0, Watch { rule, metric }, Visibility::Public);
     }
     let mut changes = Vec::new();
     // 15:00 in UTC, the same in New York on every day.

@@ -94,7 +94,7 @@ fn check(calendar: &Calendar, cooldown_minutes: u32, expected_bars: usize) -> Ve
             .map(|alert| oracle::Spike {
                 start: alert.start.index(),
                 value: alert.value,
-                occurrences: alert.occurrences.len(),
+                occurrences: alert.count(),
                 peak: alert.peak(),
             })
             .collect();

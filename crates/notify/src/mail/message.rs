@@ -218,7 +218,7 @@ impl Composer {
             sentence,
             symbol => alert.symbol.as_str(),
             page => self.links.symbol(alert.symbol.as_str()),
-            json => self.links.alert(alert.id),
+            json => self.evidence_link(alert),
         }
     }
 
@@ -270,9 +270,14 @@ impl Composer {
             rows,
             when => sentence::new_york_time(alert.start),
             page => self.links.symbol(alert.symbol.as_str()),
-            json => self.links.alert(alert.id),
+            json => self.evidence_link(alert),
             ..self.ways_out(subscription)
         }
+    }
+
+    /// The alert for programs, where a click is enough to read it: an own rule's wants the subscription's token.
+    fn evidence_link(&self, alert: &Alert) -> Option<String> {
+        alert.is_public().then(|| self.links.alert(alert.id))
     }
 
     fn write(&self, told: &Told) -> Result<Said, DeliveryError> {

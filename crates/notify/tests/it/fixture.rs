@@ -59,7 +59,9 @@ pub(crate) fn alert() -> Alert {
         revision: 0,
         state: AlertState::Raised,
         raised_at: start.end(),
+        visibility: qqq_core::Visibility::Public,
         occurrences: Vec::new(),
+        folded: qqq_core::alert::Folded::default(),
     }
 }
 

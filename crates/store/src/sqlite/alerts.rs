@@ -6,11 +6,13 @@ use super::rows::{self, alert_columns, write_evidence, write_occurrences};
 use crate::{AlertQuery, AlertStore, StoreError};
 use async_trait::async_trait;
 use qqq_core::alert::AlertState;
-use qqq_core::{Alert, AlertId};
+use qqq_core::delivery::{DeliveryId, DeliveryKind};
+use qqq_core::subscription::SubscriptionId;
+use qqq_core::{Alert, AlertId, Metric, Minute, RuleName};
 use sqlx::SqliteConnection;
 
-/// Alerts, newest first. Every combination of filters is a text of its own and names the index that begins with
-/// what it filters by: without statistics of the table, the planner takes a shorter one.
+/// Alerts, newest first. Every combination of filters on what everybody may read is a text of its own and names the
+/// index that begins with what it filters by: without statistics of the table, the planner takes a shorter one.
 macro_rules! newest_first {
     ($index:literal, $filters:literal) => {
         concat!(
@@ -26,17 +28,40 @@ macro_rules! newest_first {
 }
 
 pub(super) const ALL: &str = newest_first!("alerts_by_start", "");
-pub(super) const OF_METRIC: &str = newest_first!("alerts_by_metric", "metric = ?5 and ");
-pub(super) const OF_SYMBOL: &str = newest_first!("alerts_by_symbol", "symbol = ?5 and ");
-pub(super) const OF_SYMBOL_METRIC: &str =
-    newest_first!("alerts_by_symbol_metric", "symbol = ?5 and metric = ?6 and ");
-pub(super) const OF_RULE: &str = newest_first!("alerts_by_rule", "rule = ?5 and ");
-pub(super) const OF_RULE_METRIC: &str =
-    newest_first!("alerts_by_rule_metric", "rule = ?5 and metric = ?6 and ");
-pub(super) const OF_RULE_SYMBOL: &str =
-    newest_first!("alerts_by_rule_symbol", "rule = ?5 and symbol = ?6 and ");
 pub(super) const OF_RULE_SYMBOL_METRIC: &str =
     newest_first!("alerts_by_rule_symbol_metric", "rule = ?5 and symbol = ?6 and metric = ?7 and ");
+/// What nobody asks often: other filters on alerts of any visibility.
+const OF_ANY: &str = newest_first!(
+    "alerts_by_start",
+    "(?5 is null or rule = ?5) and (?6 is null or symbol = ?6) and (?7 is null or metric = ?7) and "
+);
+
+pub(super) const PUBLIC: &str = newest_first!("public_alerts_by_start", "public = 1 and ");
+pub(super) const PUBLIC_OF_METRIC: &str =
+    newest_first!("public_alerts_by_metric", "public = 1 and metric = ?7 and ");
+pub(super) const PUBLIC_OF_SYMBOL: &str =
+    newest_first!("public_alerts_by_symbol", "public = 1 and symbol = ?6 and ");
+pub(super) const PUBLIC_OF_SYMBOL_METRIC: &str =
+    newest_first!("public_alerts_by_symbol_metric", "public = 1 and symbol = ?6 and metric = ?7 and ");
+pub(super) const PUBLIC_OF_RULE: &str =
+    newest_first!("public_alerts_by_rule", "public = 1 and rule = ?5 and ");
+pub(super) const PUBLIC_OF_RULE_METRIC: &str =
+    newest_first!("public_alerts_by_rule_metric", "public = 1 and rule = ?5 and metric = ?7 and ");
+pub(super) const PUBLIC_OF_RULE_SYMBOL: &str =
+    newest_first!("public_alerts_by_rule_symbol", "public = 1 and rule = ?5 and symbol = ?6 and ");
+pub(super) const PUBLIC_OF_RULE_SYMBOL_METRIC: &str = newest_first!(
+    "alerts_by_rule_symbol_metric",
+    "public = 1 and rule = ?5 and symbol = ?6 and metric = ?7 and "
+);
+
+pub(super) const PUBLISH: &str = "update alerts set public = 1 where id in \
+     (select id from alerts indexed by alerts_by_rule_symbol_metric \
+     where rule = ? and metric = ? and public = 0 limit ?)";
+
+/// Alerts of own rules that are old and that no message waits for.
+pub(super) const OLD: &str = "select id from alerts a indexed by private_alerts_by_start \
+     where public = 0 and start < ? and not exists \
+     (select 1 from deliveries d where d.alert = a.id and d.state = 'pending') order by start limit ?";
 
 #[async_trait]
 impl AlertStore for Sqlite {
@@ -46,24 +71,32 @@ impl AlertStore for Sqlite {
             None => (i64::MAX, String::new()),
         };
         let since = query.since.map_or(i64::MIN, |start| i64::from(start.index()));
-        let sql = match (query.rule, query.symbol, query.metric) {
-            (None, None, None) => ALL,
-            (None, None, Some(_)) => OF_METRIC,
-            (None, Some(_), None) => OF_SYMBOL,
-            (None, Some(_), Some(_)) => OF_SYMBOL_METRIC,
-            (Some(_), None, None) => OF_RULE,
-            (Some(_), None, Some(_)) => OF_RULE_METRIC,
-            (Some(_), Some(_), None) => OF_RULE_SYMBOL,
-            (Some(_), Some(_), Some(_)) => OF_RULE_SYMBOL_METRIC,
+        let sql = match (query.private_too, query.rule, query.symbol, query.metric) {
+            (true, None, None, None) => ALL,
+            (true, Some(_), Some(_), Some(_)) => OF_RULE_SYMBOL_METRIC,
+            (true, _, _, _) => OF_ANY,
+            (false, None, None, None) => PUBLIC,
+            (false, None, None, Some(_)) => PUBLIC_OF_METRIC,
+            (false, None, Some(_), None) => PUBLIC_OF_SYMBOL,
+            (false, None, Some(_), Some(_)) => PUBLIC_OF_SYMBOL_METRIC,
+            (false, Some(_), None, None) => PUBLIC_OF_RULE,
+            (false, Some(_), None, Some(_)) => PUBLIC_OF_RULE_METRIC,
+            (false, Some(_), Some(_), None) => PUBLIC_OF_RULE_SYMBOL,
+            (false, Some(_), Some(_), Some(_)) => PUBLIC_OF_RULE_SYMBOL_METRIC,
         };
-        let newest_first = sqlx::query(sql).bind(before).bind(id).bind(since).bind(bounded(query.limit));
-        let filters = [
-            query.rule.map(|rule| rule.to_string()),
-            query.symbol.map(|symbol| symbol.as_str().to_owned()),
-            query.metric.map(|metric| metric.as_str().to_owned()),
-        ];
-        let filtered = filters.into_iter().flatten().fold(newest_first, |query, filter| query.bind(filter));
-        filtered.fetch_all(&self.readers).await?.iter().map(rows::alert).collect()
+        sqlx::query(sql)
+            .bind(before)
+            .bind(id)
+            .bind(since)
+            .bind(bounded(query.limit))
+            .bind(query.rule.map(|rule| rule.to_string()))
+            .bind(query.symbol.map(|symbol| symbol.as_str().to_owned()))
+            .bind(query.metric.map(|metric| metric.as_str().to_owned()))
+            .fetch_all(&self.readers)
+            .await?
+            .iter()
+            .map(rows::alert)
+            .collect()
     }
 
     async fn alert(&self, id: AlertId) -> Result<Option<Alert>, StoreError> {
@@ -73,6 +106,40 @@ impl AlertStore for Sqlite {
             .await?
             .map(|row| rows::alert(&row))
             .transpose()
+    }
+
+    async fn was_owed(&self, alert: AlertId, subscription: SubscriptionId) -> Result<bool, StoreError> {
+        let id = DeliveryId::of_alert(DeliveryKind::Alert, alert, subscription);
+        Ok(sqlx::query_scalar("select exists (select 1 from deliveries where id = ?)")
+            .bind(id.to_string())
+            .fetch_one(&self.readers)
+            .await?)
+    }
+
+    async fn publish(&self, rule: RuleName, metric: Metric, limit: u32) -> Result<u64, StoreError> {
+        let mut write = self.begin().await?;
+        let published = sqlx::query(PUBLISH)
+            .bind(rule.to_string())
+            .bind(metric.as_str())
+            .bind(limit)
+            .execute(&mut *write)
+            .await?
+            .rows_affected();
+        self.finish(write).await?;
+        Ok(published)
+    }
+
+    async fn prune_private_alerts(&self, before: Minute, limit: u32) -> Result<u64, StoreError> {
+        let mut write = self.begin().await?;
+        let old: Vec<String> =
+            sqlx::query_scalar(OLD).bind(before.index()).bind(limit).fetch_all(&mut *write).await?;
+        for id in &old {
+            for sql in ["delete from deliveries where alert = ?", "delete from alerts where id = ?"] {
+                sqlx::query(sql).bind(id.clone()).execute(&mut *write).await?;
+            }
+        }
+        self.finish(write).await?;
+        Ok(old.len() as u64)
     }
 }
 
@@ -84,7 +151,7 @@ pub(super) async fn insert(
 ) -> Result<bool, StoreError> {
     let inserted = sqlx::query(
         "insert into alerts (id, rule, symbol, metric, start, value, evidence, feed, revision, \
-         state, raised_at, occurrences, sequence) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+         state, raised_at, public, occurrences, sequence) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
          on conflict (id) do nothing",
     )
     .bind(alert.id.to_string())
@@ -98,7 +165,8 @@ pub(super) async fn insert(
     .bind(alert.revision)
     .bind(alert.state.as_str())
     .bind(alert.raised_at.as_microsecond())
-    .bind(write_occurrences(&alert.occurrences))
+    .bind(alert.is_public())
+    .bind(write_occurrences(alert))
     .bind(sequence)
     .execute(connection)
     .await?;
@@ -113,7 +181,7 @@ pub(super) async fn count(
 ) -> Result<u64, StoreError> {
     let updated =
         sqlx::query("update alerts set occurrences = ?1, sequence = ?2 where id = ?3 and occurrences <> ?1")
-            .bind(write_occurrences(&alert.occurrences))
+            .bind(write_occurrences(alert))
             .bind(sequence)
             .bind(alert.id.to_string())
             .execute(connection)
@@ -131,7 +199,7 @@ pub(super) async fn retract(
     let updated = sqlx::query(
         "update alerts set state = 'retracted', occurrences = ?, sequence = ? where id = ? and state = 'raised'",
     )
-    .bind(write_occurrences(&alert.occurrences))
+    .bind(write_occurrences(alert))
     .bind(sequence)
     .bind(alert.id.to_string())
     .execute(&mut *connection)

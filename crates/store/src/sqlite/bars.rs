@@ -3,7 +3,7 @@
 use super::rows::{self, Columns, alert_columns, bar_columns, statistics_columns};
 use super::{Sqlite, commit, history, sequence};
 use crate::{
-    BarRecord, BarStore, Batch, Changes, Committed, Imported, Key, Place, Row, Sequence, SplitRecord,
+    Audience, BarRecord, BarStore, Batch, Changes, Committed, Imported, Key, Place, Row, Sequence, SplitRecord,
     Stamped, StoreError,
 };
 use async_trait::async_trait;
@@ -34,7 +34,8 @@ pub(super) const STATISTICS_AFTER: &str = concat!(
 pub(super) const ALERTS_AFTER: &str = concat!(
     "select ",
     alert_columns!(),
-    ", sequence from alerts a where (sequence, id) > (?, ?) and sequence <= ? \
+    ", sequence from alerts a indexed by alerts_by_sequence where (sequence, id) > (?, ?) and sequence <= ? \
+     and (public = 1 or (symbol = ? and metric = ? and rule = ? and start >= ?)) \
      order by sequence, id limit ?"
 );
 
@@ -177,6 +178,7 @@ impl BarStore for Sqlite {
         after: Place,
         upto: Sequence,
         limit: usize,
+        audience: Audience<'_>,
     ) -> Result<Vec<Stamped<Row>>, StoreError> {
         let commit = after.sequence.0;
         // Of a kind that comes before the place's, nothing of its commit is left.
@@ -209,10 +211,19 @@ impl BarStore for Sqlite {
             .bind(bounded(limit))
             .fetch_all(&mut *read)
             .await?;
+        // Nothing equals what is not there.
+        let own = match audience {
+            Audience::Everybody => None,
+            Audience::Subscriber(own) => own.reads_from().map(|from| (own, from)),
+        };
         let alerts = sqlx::query(ALERTS_AFTER)
             .bind(alerts.0)
             .bind(alerts.1)
             .bind(upto.0)
+            .bind(own.map(|(own, _)| own.symbol.as_str().to_owned()))
+            .bind(own.map(|(own, _)| own.metric.as_str()))
+            .bind(own.map(|(own, _)| own.rule.to_string()))
+            .bind(own.map(|(_, from)| from.index()))
             .bind(bounded(limit))
             .fetch_all(&mut *read)
             .await?;

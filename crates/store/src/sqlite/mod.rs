@@ -523,24 +523,31 @@ mod tests {
             (bars::ALERTS_AFTER, "alerts_by_sequence ((sequence,id)>(?,?) AND sequence<?)"),
             (bars::PRUNE, "bars_by_start (start<?)"),
             (alerts::ALL, "alerts_by_start (start>? AND (start,id)<(?,?))"),
-            (alerts::OF_METRIC, "alerts_by_metric (metric=? AND start>? AND (start,id)<(?,?))"),
-            (alerts::OF_SYMBOL, "alerts_by_symbol (symbol=? AND start>? AND (start,id)<(?,?))"),
-            (
-                alerts::OF_SYMBOL_METRIC,
-                "alerts_by_symbol_metric (symbol=? AND metric=? AND start>? AND (start,id)<(?,?))",
-            ),
-            (alerts::OF_RULE, "alerts_by_rule (rule=? AND start>? AND (start,id)<(?,?))"),
-            (
-                alerts::OF_RULE_METRIC,
-                "alerts_by_rule_metric (rule=? AND metric=? AND start>? AND (start,id)<(?,?))",
-            ),
-            (
-                alerts::OF_RULE_SYMBOL,
-                "alerts_by_rule_symbol (rule=? AND symbol=? AND start>? AND (start,id)<(?,?))",
-            ),
             (
                 alerts::OF_RULE_SYMBOL_METRIC,
-                "alerts_by_rule_symbol_metric (rule=? AND symbol=? AND metric=? AND start>? AND (start,id)<(?,?))",
+                "alerts_by_rule_symbol_metric (rule=? AND symbol=? AND metric=? AND start>? AND start<?)",
+            ),
+            (alerts::PUBLISH, "alerts_by_rule_symbol_metric (rule=?)"),
+            (alerts::OLD, "private_alerts_by_start (start<?)"),
+            (alerts::PUBLIC, "public_alerts_by_start (start>? AND (start,id)<(?,?))"),
+            (alerts::PUBLIC_OF_METRIC, "public_alerts_by_metric (metric=? AND start>? AND (start,id)<(?,?))"),
+            (alerts::PUBLIC_OF_SYMBOL, "public_alerts_by_symbol (symbol=? AND start>? AND (start,id)<(?,?))"),
+            (
+                alerts::PUBLIC_OF_SYMBOL_METRIC,
+                "public_alerts_by_symbol_metric (symbol=? AND metric=? AND start>? AND (start,id)<(?,?))",
+            ),
+            (alerts::PUBLIC_OF_RULE, "public_alerts_by_rule (rule=? AND start>? AND (start,id)<(?,?))"),
+            (
+                alerts::PUBLIC_OF_RULE_METRIC,
+                "public_alerts_by_rule_metric (rule=? AND metric=? AND start>? AND (start,id)<(?,?))",
+            ),
+            (
+                alerts::PUBLIC_OF_RULE_SYMBOL,
+                "public_alerts_by_rule_symbol (rule=? AND symbol=? AND start>? AND (start,id)<(?,?))",
+            ),
+            (
+                alerts::PUBLIC_OF_RULE_SYMBOL_METRIC,
+                "alerts_by_rule_symbol_metric (rule=? AND symbol=? AND metric=? AND start>? AND start<?)",
             ),
         ] {
             let plan = plan(&store, query).await;

@@ -4,7 +4,7 @@
 use super::checksum;
 use crate::{BarRecord, Sequence, SplitRecord, Stamped, StoreError};
 use jiff::Timestamp;
-use qqq_core::alert::Occurrence;
+use qqq_core::alert::{Folded, Occurrence, Visibility};
 use qqq_core::channel::{Channel, ChannelKind, Webhook};
 use qqq_core::delivery::DeliveryKind;
 use qqq_core::rule::Evidence;
@@ -35,7 +35,7 @@ macro_rules! statistics_columns {
 macro_rules! alert_columns {
     () => {
         "a.id, a.rule, a.symbol, a.metric, a.start, a.value, a.evidence, a.feed, a.revision, a.state, \
-         a.raised_at, a.occurrences"
+         a.raised_at, a.public, a.occurrences"
     };
 }
 
@@ -198,7 +198,7 @@ impl<'r> Columns<'r> {
     }
 
     pub(super) fn alert(&mut self) -> Result<Alert, StoreError> {
-        Ok(Alert {
+        let mut alert = Alert {
             id: self.parse()?,
             rule: self.parse()?,
             symbol: self.parse()?,
@@ -213,11 +213,14 @@ impl<'r> Columns<'r> {
             revision: self.take()?,
             state: self.parse()?,
             raised_at: self.time()?,
-            occurrences: {
-                let text = self.take()?;
-                read_occurrences(text).ok_or_else(|| self.corrupt("the occurrences cannot be read"))?
-            },
-        })
+            visibility: if self.take()? { Visibility::Public } else { Visibility::Private },
+            occurrences: Vec::new(),
+            folded: Folded::default(),
+        };
+        let text = self.take()?;
+        (alert.folded, alert.occurrences) =
+            read_occurrences(text).ok_or_else(|| self.corrupt("the occurrences cannot be read"))?;
+        Ok(alert)
     }
 }
 
@@ -351,10 +354,13 @@ pub(super) fn member(row: &SqliteRow) -> Result<Member, StoreError> {
     Ok(Member { id: columns.parse()?, subscription: columns.subscription()?, alert: columns.alert()? })
 }
 
-/// `1;START:VALUE,START:VALUE`: version, then minutes and values.
-pub(super) fn write_occurrences(occurrences: &[Occurrence]) -> String {
-    let mut text = String::from("1;");
-    for (index, occurrence) in occurrences.iter().enumerate() {
+/// `1;START:VALUE,START:VALUE`: version, then minutes and values. With folded ones `2;COUNT:PEAK:UNTIL;` and the same.
+pub(super) fn write_occurrences(alert: &Alert) -> String {
+    let mut text = match alert.folded {
+        Folded { count, peak, until: Some(until) } => format!("2;{count}:{peak}:{};", until.index()),
+        Folded { until: None, .. } => String::from("1;"),
+    };
+    for (index, occurrence) in alert.occurrences.iter().enumerate() {
         let comma = if index == 0 { "" } else { "," };
         // Writing to a string cannot fail.
         let _ = write!(text, "{comma}{}:{}", occurrence.start.index(), occurrence.value);
@@ -362,13 +368,29 @@ pub(super) fn write_occurrences(occurrences: &[Occurrence]) -> String {
     text
 }
 
-fn read_occurrences(text: &str) -> Option<Vec<Occurrence>> {
-    let list = text.strip_prefix("1;")?;
+fn read_occurrences(text: &str) -> Option<(Folded, Vec<Occurrence>)> {
+    let (folded, list) = match text.split_once(';')? {
+        ("1", list) => (Folded::default(), list),
+        ("2", rest) => {
+            let (folded, list) = rest.split_once(';')?;
+            (read_folded(folded)?, list)
+        }
+        _ => return None,
+    };
     let one = |pair: &str| {
         let (start, value) = pair.split_once(':')?;
         Some(Occurrence { start: minute_of(start.parse().ok()?)?, value: value.parse().ok()? })
     };
-    if list.is_empty() { Some(Vec::new()) } else { list.split(',').map(one).collect() }
+    let listed = if list.is_empty() { Some(Vec::new()) } else { list.split(',').map(one).collect() };
+    Some((folded, listed?))
+}
+
+fn read_folded(text: &str) -> Option<Folded> {
+    let mut parts = text.split(':');
+    let (count, peak, until) = (parts.next()?, parts.next()?, parts.next()?);
+    let until = minute_of(until.parse().ok()?)?;
+    let folded = Folded { count: count.parse().ok()?, peak: peak.parse().ok()?, until: Some(until) };
+    parts.next().is_none().then_some(folded)
 }
 
 /// `1;average;SUM;BARS` and the like: version, kind, numbers.
@@ -408,6 +430,7 @@ fn read_evidence(text: &str) -> Option<Evidence> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conformance::{MINUTE, alert};
     use proptest::prelude::*;
 
     fn any_evidence() -> impl Strategy<Value = Evidence> {
@@ -434,12 +457,19 @@ mod tests {
         #[test]
         fn occurrences_survive_being_written_and_read(
             pairs in prop::collection::vec((-1_000_000..100_000_000_i32, any::<i64>()), 0..70),
+            folded in prop::option::of((any::<u32>(), any::<i64>(), -1_000_000..100_000_000_i32)),
         ) {
             let occurrences: Vec<Occurrence> = pairs
                 .into_iter()
                 .map(|(start, value)| Occurrence { start: Minute::from_index(start), value })
                 .collect();
-            prop_assert_eq!(read_occurrences(&write_occurrences(&occurrences)), Some(occurrences));
+            let folded = folded.map_or_else(Folded::default, |(count, peak, until)| Folded {
+                count,
+                peak,
+                until: Some(Minute::from_index(until)),
+            });
+            let alert = Alert { occurrences: occurrences.clone(), folded, ..alert("TSLA", MINUTE) };
+            prop_assert_eq!(read_occurrences(&write_occurrences(&alert)), Some((folded, occurrences)));
         }
 
         #[test]
@@ -461,7 +491,23 @@ mod tests {
 
     #[test]
     fn what_cannot_be_occurrences_is_refused() {
-        for text in ["", "2;1:2", "1;1", "1;1:", "1;:1", "1;1:2,", "1;999999999:1", "1;1:2;3:4"] {
+        for text in [
+            "",
+            "1",
+            "3;1:2",
+            "1;1",
+            "1;1:",
+            "1;:1",
+            "1;1:2,",
+            "1;999999999:1",
+            "1;1:2;3:4",
+            "2;1:2",
+            "2;;1:2",
+            "2;1:2;1:2",
+            "2;1:2:3:4;1:2",
+            "2;-1:2:3;1:2",
+            "2;1:2:999999999;",
+        ] {
             assert_eq!(read_occurrences(text), None, "{text}");
         }
     }

@@ -127,7 +127,7 @@ impl SubscriptionStore for Sqlite {
         if found.status.has_ended() {
             return Ok(Amended::Ended(found));
         }
-        let changed = amended(&found, change, now);
+        let mut changed = amended(&found, change, now);
         let (symbol, metric) = (changed.symbol, changed.metric);
         let same = live(&mut write, &changed.channel, symbol, metric, changed.rule).await?;
         if same.is_some_and(|(id, _)| id != changed.id) {
@@ -136,11 +136,15 @@ impl SubscriptionStore for Sqlite {
         if changed == found {
             return Ok(Amended::Changed(found));
         }
+        if changed.rule != found.rule && changed.status == SubscriptionStatus::Active {
+            changed.active_from = Some(first_minute(&mut write, now).await?);
+        }
         sqlx::query(
-            "update subscriptions set rule = ?, quiet = ?, paused_until = ?, secret_generation = ?, \
+            "update subscriptions set rule = ?, active_from = ?, quiet = ?, paused_until = ?, secret_generation = ?, \
              secret_rotated_at = ? where id = ?",
         )
         .bind(changed.rule.to_string())
+        .bind(changed.active_from.map(Minute::index))
         .bind(changed.quiet.as_ref().map(|quiet| quiet.to_string()))
         .bind(changed.paused_until.map(|until| until.as_microsecond()))
         .bind(changed.secret_generation)

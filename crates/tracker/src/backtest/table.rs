@@ -38,7 +38,7 @@ pub(super) fn told(query: &BacktestQuery, report: &Report) -> String {
         text.push('\n');
     }
     for alert in &report.alerts {
-        let silenced = match alert.occurrences.len().saturating_sub(1) {
+        let silenced = match alert.count().saturating_sub(1) {
             0 => String::new(),
             1 => " 1 more bar qualified during its cool-down.".to_owned(),
             more => format!(" {more} more bars qualified during its cool-down."),

@@ -310,7 +310,7 @@ impl Default for SimSection {
 pub struct StoreConfig {
     /// `sqlite://PATH`.
     pub url: String,
-    /// How long bars are kept. Alerts are kept for good.
+    /// How long bars are kept.
     pub bars_retention: Period,
 }
 
@@ -342,6 +342,8 @@ pub struct RulesConfig {
     pub max_alert_age_after_outage: Period,
     /// Further rules, judged on every symbol: a metric and a rule, `volume time_of_day ratio=4`.
     pub also: Vec<Text<Watch>>,
+    /// How long alerts by rules of subscribers' own are kept. Those of the rules here are kept for good.
+    pub own_alerts_retention: Period,
 }
 
 impl Default for RulesConfig {
@@ -355,6 +357,7 @@ impl Default for RulesConfig {
             max_alert_age: Period::seconds(rule.max_alert_age_seconds.into()),
             max_alert_age_after_outage: Period::seconds(rule.max_alert_age_after_outage_seconds.into()),
             also: Vec::new(),
+            own_alerts_retention: Period::seconds(90 * 24 * 60 * 60),
         }
     }
 }

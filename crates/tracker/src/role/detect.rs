@@ -18,7 +18,9 @@ use qqq_core::{
 use qqq_store::{AlertQuery, BarRecord, Batch, SplitRecord, Store, StoreError};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 /// What ingest hands over: bars of counting minutes, oldest first, of one moment of the feed's clock.
@@ -51,9 +53,39 @@ const GATHER: usize = 64;
 const GATHER_BARS: usize = 50_000;
 /// Minutes that are looked back to find how long an earlier process is gone: no market is closed for longer.
 const MAX_ABSENCE: i32 = 14 * Minute::PER_DAY;
+/// A transaction ends with the minute in which it comes to hold so many bars, or changes to alerts: a sign-up waits for
+/// no more than that. The rules in force bound what a single minute can bring.
+const PIECE_BARS: usize = 10_000;
+const PIECE_ALERTS: usize = 1_000;
+/// After a transaction that others follow, the store is left alone for as long as that took, at most so long: a writer of
+/// another process only looks now and then whether it can have its turn.
+const LONGEST_BREATH: Duration = Duration::from_millis(100);
+
+/// Alerts made public in one transaction.
+const PUBLISHED_AT_ONCE: u32 = 1_000;
 
 /// Bars of earlier sessions read in one go.
 const RECALLED_AT_ONCE: usize = 20_000;
+
+/// What goes into one transaction.
+#[derive(Default)]
+struct Piece {
+    batch: Batch,
+    /// Bars too old for any window.
+    history: Vec<Bar>,
+    /// Symbols whose figures changed.
+    touched: BTreeSet<usize>,
+}
+
+impl Piece {
+    fn is_empty(&self) -> bool {
+        self.batch.bars.is_empty() && self.batch.splits.is_empty() && self.history.is_empty()
+    }
+
+    fn is_full(&self) -> bool {
+        self.batch.bars.len() + self.history.len() >= PIECE_BARS || self.batch.alerts.len() >= PIECE_ALERTS
+    }
+}
 
 /// The detector over one store.
 pub struct Detect {
@@ -101,11 +133,23 @@ impl Detect {
             splits: splits.into_iter().map(|record| record.split).collect(),
             outliers: OutlierFilter::default(),
         };
+        detect.publish_house_alerts().await.context("the house's alerts could not be published")?;
         detect.switch(feed.label).await?;
         if feed.mode == FeedMode::Live {
             detect.take_up_questions().await?;
         }
         Ok(detect)
+    }
+
+    /// What a subscriber's rule raised before the operator made it the house's is the house's too.
+    async fn publish_house_alerts(&self) -> Result<(), StoreError> {
+        for watch in &self.rules.also {
+            let rule = RuleName::Own(watch.rule);
+            while patiently(|| self.store.publish(rule, watch.metric, PUBLISHED_AT_ONCE)).await?
+                == u64::from(PUBLISHED_AT_ONCE)
+            {}
+        }
+        Ok(())
     }
 
     /// Goes on with a feed: with its bars in the store, and the alerts of all.
@@ -157,7 +201,7 @@ impl Detect {
         let Self { store, watchlist, calendar, .. } = self;
         let mut detector = Detector::new(watchlist.symbols(), feed, calendar, self.rules.spike);
         for (symbol, watch) in self.watches.in_force() {
-            detector.watch(symbol, watch);
+            detector.watch(symbol, watch, self.watches.visibility(watch));
         }
         let bars = store.recent_bars(watchlist.symbols(), Minute::PER_DAY).await?;
         let oldest = bars.iter().map(|record| record.bar.start).min();
@@ -165,7 +209,8 @@ impl Detect {
             Some(oldest) => {
                 // Everything that a bar of any symbol could still touch.
                 let since = oldest.plus(Minute::PER_DAY - detector.memory_minutes());
-                alerts(&**store, AlertQuery { since: Some(since), ..AlertQuery::default() }).await?
+                let all = AlertQuery { since: Some(since), private_too: true, ..AlertQuery::default() };
+                alerts(&**store, all).await?
             }
             None => Vec::new(),
         };
@@ -199,12 +244,13 @@ impl Detect {
         }
         for (symbol, watch) in change.added {
             let name = watchlist.symbols()[symbol];
-            let wants_more = detector.watch(symbol, watch);
+            let wants_more = detector.watch(symbol, watch, watches.visibility(watch));
             let query = AlertQuery {
                 symbol: Some(name),
                 metric: Some(watch.metric),
                 rule: Some(RuleName::Own(watch.rule)),
                 since: detector.newest(symbol).map(|newest| newest.plus(-detector.memory_minutes())),
+                private_too: true,
                 ..AlertQuery::default()
             };
             let known = alerts(&**store, query).await?;
@@ -260,9 +306,52 @@ impl Detect {
         Ok(())
     }
 
+    /// In pieces, each of them whole minutes with all that comes of them: bars, figures, alerts, deliveries. What is
+    /// not committed when the process dies comes again from the feed, and is judged as if for the first time.
     async fn take_of_one_feed(&mut self, steps: &[Step]) -> anyhow::Result<()> {
         self.follow_subscribers().await.context("the rules could not be read")?;
-        let (batch, history) = self.observe(steps);
+        let mut piece = Piece::default();
+        let mut minute = None;
+        for step in steps {
+            if !piece.is_empty() && step.splits.iter().any(|split| !self.splits.knows(split)) {
+                // It rescales what is stored, and only that.
+                self.commit(std::mem::take(&mut piece)).await?;
+            }
+            for &split in &step.splits {
+                self.apply(split, &mut piece);
+            }
+            piece.batch.feed = Some(self.status_of(step));
+            for bar in &step.bars {
+                if piece.is_full() && minute != Some(bar.start) {
+                    let begun = Instant::now();
+                    self.commit(std::mem::take(&mut piece)).await?;
+                    piece.batch.feed = Some(self.status_of(step));
+                    tokio::time::sleep(begun.elapsed().min(LONGEST_BREATH)).await;
+                }
+                minute = Some(bar.start);
+                self.observe(step, bar, &mut piece);
+            }
+            if let Some(Answered { symbols, until }) = &step.answered {
+                for symbol in symbols.iter().filter_map(|&symbol| self.watchlist.id(symbol)) {
+                    self.detector.asked(symbol, *until, step.feed.clock);
+                }
+                piece.batch.feed = Some(self.status_of(step));
+            }
+        }
+        self.commit(piece).await
+    }
+
+    /// How the feed is doing, with what it was asked for so far: what is not committed yet does not count.
+    fn status_of(&self, step: &Step) -> FeedStatus {
+        let symbols = 0..self.watchlist.symbols().len();
+        let asked_until = symbols.filter_map(|symbol| self.detector.asked_until(symbol)).max();
+        FeedStatus { asked_until, ..step.feed.clone() }
+    }
+
+    async fn commit(&mut self, piece: Piece) -> anyhow::Result<()> {
+        let Piece { mut batch, history, touched } = piece;
+        batch.statistics =
+            touched.into_iter().filter_map(|symbol| self.detector.statistics(symbol)).collect();
         let now = self.clock.now();
         // What the detector has seen must reach the store, or the process must end: it never goes on with
         // one ahead of the other.
@@ -276,49 +365,27 @@ impl Detect {
         Ok(())
     }
 
-    /// What the steps do to the store: a batch, and bars too old for any window.
-    fn observe(&mut self, steps: &[Step]) -> (Batch, Vec<Bar>) {
-        let mut batch = Batch::default();
-        let mut history = Vec::new();
-        let mut touched = BTreeSet::new();
-        for step in steps {
-            for &split in &step.splits {
-                self.apply(split, &mut batch, &mut history, &mut touched);
+    /// What a bar does to the store.
+    fn observe(&mut self, step: &Step, bar: &Bar, piece: &mut Piece) {
+        let Some(symbol) = self.watchlist.id(bar.symbol) else { return };
+        let bar = if step.split_adjusted { *bar } else { self.in_todays_units(bar) };
+        for bar in self.admitted(symbol, bar) {
+            let was_judged = self.judged_before.get(&symbol).is_some_and(|&newest| bar.start <= newest);
+            let observed = if was_judged {
+                self.detector.learn(symbol, &bar)
+            } else {
+                self.detector.observe(symbol, &bar, step.feed.clock, &mut piece.batch.alerts)
+            };
+            self.metrics.bar(observed.arrival);
+            if observed.arrival == Arrival::TooOld {
+                piece.history.push(bar);
+                continue;
             }
-            for bar in &step.bars {
-                let Some(symbol) = self.watchlist.id(bar.symbol) else { continue };
-                let bar = if step.split_adjusted { *bar } else { self.in_todays_units(bar) };
-                for bar in self.admitted(symbol, bar) {
-                    let was_judged =
-                        self.judged_before.get(&symbol).is_some_and(|&newest| bar.start <= newest);
-                    let observed = if was_judged {
-                        self.detector.learn(symbol, &bar)
-                    } else {
-                        self.detector.observe(symbol, &bar, step.feed.clock, &mut batch.alerts)
-                    };
-                    self.metrics.bar(observed.arrival);
-                    if observed.arrival == Arrival::TooOld {
-                        history.push(bar);
-                        continue;
-                    }
-                    if observed.arrival != Arrival::Unchanged {
-                        touched.insert(symbol);
-                    }
-                    batch.bars.push(BarRecord { bar, revision: observed.revision });
-                }
+            if observed.arrival != Arrival::Unchanged {
+                piece.touched.insert(symbol);
             }
-            if let Some(Answered { symbols, until }) = &step.answered {
-                for symbol in symbols.iter().filter_map(|&symbol| self.watchlist.id(symbol)) {
-                    self.detector.asked(symbol, *until, step.feed.clock);
-                }
-            }
-            let symbols = 0..self.watchlist.symbols().len();
-            let asked_until = symbols.filter_map(|symbol| self.detector.asked_until(symbol)).max();
-            batch.feed = Some(FeedStatus { asked_until, ..step.feed.clone() });
+            piece.batch.bars.push(BarRecord { bar, revision: observed.revision });
         }
-        batch.statistics =
-            touched.into_iter().filter_map(|symbol| self.detector.statistics(symbol)).collect();
-        (batch, history)
     }
 
     /// The bars to take now: the given one, after the one it confirms; or none while it is not to be believed.
@@ -337,7 +404,8 @@ impl Detect {
         taken.into_iter().flatten()
     }
 
-    fn apply(&mut self, split: Split, batch: &mut Batch, history: &mut [Bar], touched: &mut BTreeSet<usize>) {
+    /// Takes a split into a piece that holds no bars yet.
+    fn apply(&mut self, split: Split, piece: &mut Piece) {
         let Some(symbol) = self.watchlist.id(split.symbol) else { return };
         match self.splits.insert(split) {
             Ok(true) => {}
@@ -354,11 +422,8 @@ impl Detect {
         let from = self.calendar.midnight(split.ex_date);
         info!(symbol = %split.symbol, new = split.new, old = split.old, ex_date = %split.ex_date, "split: history is rescaled");
         self.detector.apply_split(symbol, &split, from);
-        // Bars of earlier steps of this batch are as old as the stored ones, which the commit rescales first.
-        let gathered = batch.bars.iter_mut().map(|record| &mut record.bar).chain(history);
-        split.rescale(gathered, &self.calendar);
-        batch.splits.push(SplitRecord { split, from });
-        touched.insert(symbol);
+        piece.batch.splits.push(SplitRecord { split, from });
+        piece.touched.insert(symbol);
     }
 
     /// A bar of a feed that tells raw prices, brought over every split since.
@@ -371,6 +436,8 @@ impl Detect {
         for change in &batch.alerts {
             let alert = change.alert();
             match change {
+                // Own rules are many, and what they raise is their subscribers' to know.
+                _ if !alert.is_public() => {}
                 AlertChange::Raised(_) => info!(
                     alert.id = %alert.id, symbol = %alert.symbol, metric = %alert.metric,
                     start = %alert.start, rule = %alert.rule, ratio = alert.ratio(), "alert raised"

@@ -15,28 +15,29 @@ use qqq_store::{Store, StoreError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long a busy store is asked again before the role fails, and the process with it.
-const BUSY_PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(100);
 /// How often a store is asked again whose disk takes nothing.
 const NO_ROOM_PAUSE: Duration = Duration::from_secs(1);
+/// How often it is told that a store is still busy.
+const TOLD_EVERY: Duration = Duration::from_secs(10);
 
-/// Asks a store again while another process holds it, and for as long as its disk takes nothing: a role that waits for
-/// room is not a broken one, and goes on by itself. The store tells readiness and the log.
+/// Asks a store again for as long as others hold it, and for as long as its disk takes nothing: a role that waits its turn
+/// or for room is not a broken one, and goes on by itself. What it was to write waits with it, and so does whoever hands it
+/// more. Of a full disk the store tells readiness and the log.
 async fn patiently<T, F, W>(mut ask: F) -> Result<T, StoreError>
 where
     F: FnMut() -> W,
     W: Future<Output = Result<T, StoreError>>,
 {
-    let mut deadline = Instant::now() + BUSY_PATIENCE;
+    let mut told: Option<Instant> = None;
     loop {
         match ask().await {
-            Err(StoreError::NoRoom(_)) => {
-                tokio::time::sleep(NO_ROOM_PAUSE).await;
-                deadline = Instant::now() + BUSY_PATIENCE;
-            }
-            Err(error) if error.is_transient() && Instant::now() < deadline => {
-                tracing::warn!(%error, "trying again");
+            Err(StoreError::NoRoom(_)) => tokio::time::sleep(NO_ROOM_PAUSE).await,
+            Err(error) if error.is_transient() => {
+                if told.is_none_or(|at| at.elapsed() >= TOLD_EVERY) {
+                    told = Some(Instant::now());
+                    tracing::warn!(%error, "trying again until it is not");
+                }
                 tokio::time::sleep(PAUSE).await;
             }
             result => return result,
@@ -48,5 +49,24 @@ where
 async fn without_room(store: &dyn Store) {
     while !matches!(store.writable().await, Err(StoreError::NoRoom(_))) {
         tokio::time::sleep(PAUSE).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_busy_store_is_waited_for_as_long_as_it_takes_and_a_broken_one_is_not() {
+        let mut asked = 0;
+        let answer = patiently(|| {
+            asked += 1;
+            let busy = asked < 36_000;
+            async move { if busy { Err(StoreError::Busy) } else { Ok(7) } }
+        });
+        assert_eq!(answer.await.unwrap(), 7);
+        assert_eq!(asked, 36_000, "an hour");
+        let broken = || async { Err::<(), _>(StoreError::Backend("no disk".to_owned())) };
+        assert!(patiently(broken).await.is_err());
     }
 }

@@ -1,5 +1,6 @@
 //! Retain: deletes what is past its time, a little at a time.
 
+use super::patiently;
 use jiff::{SignedDuration, Timestamp};
 use qqq_core::{Clock, Minute};
 use qqq_store::{Store, StoreError};
@@ -10,13 +11,24 @@ use tracing::{info, warn};
 
 /// Rows deleted in one transaction: short enough that commits hardly wait.
 const CHUNK: u32 = 5_000;
+/// Alerts deleted in one transaction: each with the deliveries that tell of it.
+const ALERT_CHUNK: u32 = 500;
 const EVERY: Duration = Duration::from_secs(60 * 60);
 const BREATH: Duration = Duration::from_millis(200);
+
+/// How long what is kept for a while only is kept, by the feed's clock.
+#[derive(Clone, Copy, Debug)]
+pub struct Retention {
+    /// Bars.
+    pub bars: Duration,
+    /// Alerts by rules of subscribers' own. The house's are kept for good.
+    pub own_alerts: Duration,
+}
 
 /// Deletes what is past its time every hour, until `stop`.
 pub async fn run(
     store: Arc<dyn Store>,
-    retention: Duration,
+    retention: Retention,
     clock: Arc<dyn Clock>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
@@ -33,24 +45,33 @@ pub async fn run(
     }
 }
 
-/// Deletes what is past its time at `now`, the wall clock. Bars age by the feed's clock: a recording of last
-/// year is not old while it plays.
+/// Deletes what is past its time at `now`, the wall clock. Bars and alerts age by the feed's clock: a recording of
+/// last year is not old while it plays.
 pub async fn once(
     store: &dyn Store,
-    retention: Duration,
+    retention: Retention,
     now: Timestamp,
     stop: &CancellationToken,
 ) -> Result<(), StoreError> {
-    let age = SignedDuration::try_from(retention).unwrap_or(SignedDuration::MAX);
     let clock = store.feed_status().await?.map(|feed| feed.clock);
-    if let Some(before) = clock.and_then(|clock| clock.checked_sub(age).ok()) {
-        let before = Minute::containing(before);
-        let bars = in_chunks(stop, || store.prune_bars(before, CHUNK)).await?;
+    let before = |age: Duration| {
+        let age = SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX);
+        clock.and_then(|clock| clock.checked_sub(age).ok()).map(Minute::containing)
+    };
+    if let Some(before) = before(retention.bars) {
+        let bars = in_chunks(stop, CHUNK, || store.prune_bars(before, CHUNK)).await?;
         if bars > 0 {
             info!(bars, "bars past their retention were deleted");
         }
     }
-    let rows = in_chunks(stop, || store.forget(now, CHUNK)).await?;
+    if let Some(before) = before(retention.own_alerts) {
+        let alerts =
+            in_chunks(stop, ALERT_CHUNK, || store.prune_private_alerts(before, ALERT_CHUNK)).await?;
+        if alerts > 0 {
+            info!(alerts, "alerts by subscribers' own rules past their retention were deleted");
+        }
+    }
+    let rows = in_chunks(stop, CHUNK, || store.forget(now, CHUNK)).await?;
     if rows > 0 {
         info!(rows, "subscriptions and deliveries past their time were deleted");
     }
@@ -58,16 +79,16 @@ pub async fn once(
 }
 
 /// Deletes chunk by chunk until one is not full. Answers how much.
-async fn in_chunks<F, W>(stop: &CancellationToken, mut delete: F) -> Result<u64, StoreError>
+async fn in_chunks<F, W>(stop: &CancellationToken, chunk: u32, mut delete: F) -> Result<u64, StoreError>
 where
     F: FnMut() -> W,
     W: Future<Output = Result<u64, StoreError>>,
 {
     let mut total = 0;
     loop {
-        let deleted = delete().await?;
+        let deleted = patiently(&mut delete).await?;
         total += deleted;
-        if deleted < u64::from(CHUNK) || stop.is_cancelled() {
+        if deleted < u64::from(chunk) || stop.is_cancelled() {
             return Ok(total);
         }
         tokio::time::sleep(BREATH).await;
@@ -104,7 +125,9 @@ mod tests {
         store.take_in(limits, now).await.unwrap();
         for (hours, known) in [(0, true), (47, true), (49, false)] {
             let later = now + SignedDuration::from_hours(hours);
-            once(&*store, Duration::from_secs(3600), later, &CancellationToken::new()).await.unwrap();
+            let hour = Duration::from_secs(3600);
+            let retention = Retention { bars: hour, own_alerts: hour };
+            once(&*store, retention, later, &CancellationToken::new()).await.unwrap();
             let found = store.subscription_of(Purpose::Manage, &sign_up.hashes.manage).await.unwrap();
             assert_eq!(found.is_some(), known, "after {hours} h");
         }

@@ -3,7 +3,7 @@
 
 use super::patiently;
 use qqq_core::detector::Watch;
-use qqq_core::{SpikeRule, Watchlist};
+use qqq_core::{SpikeRule, Visibility, Watchlist};
 use qqq_store::{Store, StoreError};
 use std::collections::HashSet;
 
@@ -44,6 +44,11 @@ impl Watches {
     /// The rules in force, by symbol.
     pub(super) fn in_force(&self) -> impl Iterator<Item = (usize, Watch)> {
         self.in_force.iter().copied()
+    }
+
+    /// Who may read the alerts of a rule: everybody, where the operator has it judged.
+    pub(super) fn visibility(&self, watch: Watch) -> Visibility {
+        if self.of_all.contains(&watch) { Visibility::Public } else { Visibility::Private }
     }
 
     /// Asks the store whether subscribers want other rules than before. Cheap where they do not.

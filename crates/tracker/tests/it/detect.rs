@@ -2,9 +2,17 @@
 
 use crate::world::{World, bar, label, minute, symbol};
 use qqq_core::calendar::Market;
-use qqq_core::{Alert, Bar, Clock, FeedInfo, FeedMode, FeedStatus, Minute, SpikeRule, Split, Statistics};
-use qqq_store::{AlertQuery, BarRecord};
+use qqq_core::detector::Watch;
+use qqq_core::rule::Rule;
+use qqq_core::subscription::SubscriptionId;
+use qqq_core::token::TokenKey;
+use qqq_core::{
+    Alert, Bar, Channel, Clock, FeedInfo, FeedMode, FeedStatus, Metric, Minute, RuleName, SpikeRule, Split,
+    Statistics,
+};
+use qqq_store::{AlertQuery, BarRecord, Sequence, SignUp, SignUpLimits};
 use qqq_tracker::role::detect::{Answered, Detect, Step, status};
+use qqq_tracker::role::watches::HouseRules;
 use std::sync::Arc;
 
 fn info(split_adjusted: bool) -> FeedInfo {
@@ -20,13 +28,17 @@ fn info(split_adjusted: bool) -> FeedInfo {
 
 async fn restore(world: &World, split_adjusted: bool) -> Detect {
     let rule = SpikeRule { min_bars: 5, cooldown_seconds: 600, ..SpikeRule::default() };
+    restore_with(world, split_adjusted, rule).await
+}
+
+async fn restore_with(world: &World, split_adjusted: bool, rules: impl Into<HouseRules>) -> Detect {
     Detect::restore(
         Arc::clone(&world.store),
         Arc::clone(&world.watchlist),
         Arc::clone(&world.calendar),
         Arc::clone(&world.clock) as Arc<dyn Clock>,
         Arc::clone(&world.metrics),
-        rule,
+        rules,
         &info(split_adjusted),
     )
     .await
@@ -76,7 +88,7 @@ async fn outcome(world: &World) -> (Vec<BarRecord>, Vec<Alert>, Vec<Statistics>)
     for &name in world.watchlist.symbols() {
         bars.extend(world.store.bars(name, everything.clone(), 1_000_000).await.unwrap());
     }
-    let query = AlertQuery { limit: 1_000_000, ..AlertQuery::default() };
+    let query = AlertQuery { limit: 1_000_000, private_too: true, ..AlertQuery::default() };
     let mut statistics = world.store.statistics().await.unwrap();
     statistics.sort_by_key(|one| one.symbol);
     (bars, world.store.alerts(query).await.unwrap(), statistics)
@@ -107,6 +119,135 @@ async fn batches_and_restarts_change_nothing() {
         assert_eq!(other.1, *alerts, "alerts of run {index}");
         assert_eq!(other.2, *statistics, "statistics of run {index}");
     }
+}
+
+/// Rules of their own that every bar of a growing volume meets.
+fn sensitive(rules: usize) -> Vec<Rule> {
+    let text = |n: usize| format!("spike ratio=1.{:06} window=5m min_bars=1 cooldown=0s", n + 1);
+    (0..rules).map(|n| text(n).parse().unwrap()).collect()
+}
+
+/// Has some receivers subscribe to each of the rules on the volume of both symbols.
+async fn subscribe_to(world: &World, rules: &[Rule], receivers: usize) {
+    let mut bytes = [0_u8; 16];
+    let earlier = minute(BASE).start();
+    for (n, (rule, name)) in rules.iter().flat_map(|rule| ["AAPL", "NVDA"].map(|name| (rule, name))).enumerate() {
+        for receiver in 0..receivers {
+            bytes[..8].copy_from_slice(&((n * receivers + receiver) as u64).to_be_bytes());
+            let id = SubscriptionId::from_random(bytes);
+            let sign_up = SignUp {
+                id,
+                channel: Channel::Email(format!("s{receiver}@example.com").parse().unwrap()),
+                symbol: symbol(name),
+                metric: Metric::Volume,
+                rule: RuleName::Own(*rule),
+                quiet: None,
+                nonce: bytes,
+                hashes: TokenKey::new([1; 32]).hashes(id, &bytes),
+                confirm: false,
+            };
+            world.store.subscribe(&sign_up, SignUpLimits::default(), earlier).await.unwrap();
+        }
+    }
+}
+
+/// Half an hour that a poll after an absence brings at once.
+fn half_an_hour() -> Step {
+    let volume = |m: i32| 1_000 + 100 * i64::from(m);
+    let bars = (1..=30).flat_map(|m| {
+        ["AAPL", "NVDA"].map(|name| bar(name, minute(BASE).plus(m), 10_000, volume(m)))
+    });
+    step(bars.collect())
+}
+
+/// One that alerts of half an hour ago are still news for.
+fn patient() -> SpikeRule {
+    SpikeRule { max_alert_age_seconds: 60 * 60, ..SpikeRule::default() }
+}
+
+#[tokio::test]
+async fn what_an_absence_brings_is_committed_in_pieces_with_other_writers_between() {
+    let world = World::new(Market::Always).await;
+    subscribe_to(&world, &sensitive(50), 1).await;
+    let mut detect = restore_with(&world, false, patient()).await;
+    let taking = tokio::spawn(async move { detect.take(&[half_an_hour()]).await });
+    let mut visits = 0;
+    while !taking.is_finished() {
+        world.store.set_note("visits", &visits.to_string()).await.unwrap();
+        visits += 1;
+    }
+    taking.await.unwrap().unwrap();
+
+    let (mut after, mut pieces, mut alerts) = (Sequence(0), 0, 0);
+    loop {
+        let changes = world.store.changes(after, 1).await.unwrap();
+        if changes.sequence == after {
+            break;
+        }
+        // A piece ends with the minute in which it is full, and a minute brings an alert of each rule.
+        assert!(changes.alerts.len() <= 1_000 + 100, "{} at once", changes.alerts.len());
+        (after, pieces, alerts) = (changes.sequence, pieces + 1, alerts + changes.alerts.len());
+    }
+    assert_eq!(alerts, 29 * 100);
+    assert!(pieces >= 3, "{pieces} pieces");
+    assert!(visits >= pieces, "{visits} writers had their turn in {pieces} pieces");
+}
+
+#[tokio::test]
+async fn whatever_a_crash_leaves_of_many_pieces_the_rest_is_found_again() {
+    let undisturbed = World::new(Market::Always).await;
+    subscribe_to(&undisturbed, &sensitive(40), 2).await;
+    restore_with(&undisturbed, false, patient()).await.take(&[half_an_hour()]).await.unwrap();
+    let expected = (outcome(&undisturbed).await, undisturbed.store.outbox().await.unwrap().pending);
+    assert_eq!((expected.0.1.len(), expected.1), (29 * 80, 2 * 29 * 80));
+    for commits in [1, 2] {
+        let world = World::new(Market::Always).await;
+        subscribe_to(&world, &sensitive(40), 2).await;
+        let mut detect = restore_with(&world, false, patient()).await;
+        let taking = tokio::spawn(async move { detect.take(&[half_an_hour()]).await });
+        while world.store.sequence().await.unwrap() < Sequence(commits) {
+            tokio::task::yield_now().await;
+        }
+        taking.abort();
+        assert!(taking.await.unwrap_err().is_cancelled(), "it was over before it was cut off");
+        let left = outcome(&world).await.1.len();
+        assert!(left > 0 && left < 29 * 80, "{left}");
+        restore_with(&world, false, patient()).await.take(&[half_an_hour()]).await.unwrap();
+        let found = (outcome(&world).await, world.store.outbox().await.unwrap().pending);
+        assert!(found == expected, "cut off after {commits} commits");
+    }
+}
+
+#[tokio::test]
+async fn alerts_by_a_rule_of_the_houses_are_public_those_before_included_and_others_are_not() {
+    let world = World::new(Market::Always).await;
+    let rules = sensitive(2);
+    subscribe_to(&world, &rules, 1).await;
+    let volume = |m: i32| 1_000 + 100 * i64::from(m);
+    let at_minute = |m: i32| step(vec![bar("AAPL", minute(BASE).plus(m), 10_000, volume(m))]);
+    let mut detect = restore_with(&world, false, patient()).await;
+    for m in 1..=3 {
+        detect.take(&[at_minute(m)]).await.unwrap();
+    }
+    let public = async || {
+        let query = AlertQuery { limit: 99, ..AlertQuery::default() };
+        let alerts = world.store.alerts(query).await.unwrap();
+        alerts.iter().map(|alert| (alert.rule, alert.start.since(minute(BASE)))).collect::<Vec<_>>()
+    };
+    assert_eq!(public().await, []);
+    assert_eq!(outcome(&world).await.1.len(), 4);
+    // The operator makes one of them the house's.
+    let also = vec![Watch { rule: rules[0], metric: Metric::Volume }];
+    let house = HouseRules { spike: patient(), also };
+    let mut detect = restore_with(&world, false, house).await;
+    detect.take(&[at_minute(4)]).await.unwrap();
+    let own = RuleName::Own(rules[0]);
+    assert_eq!(public().await, [(own, 4), (own, 3), (own, 2)]);
+    assert_eq!(outcome(&world).await.1.len(), 6);
+    // What was public stays so.
+    let mut detect = restore_with(&world, false, patient()).await;
+    detect.take(&[at_minute(5)]).await.unwrap();
+    assert_eq!(public().await, [(own, 4), (own, 3), (own, 2)]);
 }
 
 #[tokio::test]

@@ -95,7 +95,9 @@ async fn raise(world: &World, minutes: i32) {
         revision: 0,
         state: AlertState::Raised,
         raised_at: start.end(),
+        visibility: qqq_core::Visibility::Public,
         occurrences: vec![Occurrence { start, value }],
+        folded: qqq_core::alert::Folded::default(),
     };
     let batch = Batch { alerts: vec![AlertChange::Raised(alert)], ..Batch::default() };
     let committed = world.store.commit(&batch, start.end()).await.unwrap();

@@ -200,7 +200,7 @@ impl From<&Alert> for AlertOut {
             revision: alert.revision,
             state: alert.state.as_str(),
             raised_at: alert.raised_at.to_string(),
-            occurrences: alert.occurrences.len(),
+            occurrences: alert.count(),
             peak: exact(alert.metric.show(alert.peak())),
             evidence: EvidenceOut::new(alert.metric, &alert.evidence),
         }
