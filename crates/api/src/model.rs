@@ -89,7 +89,9 @@ impl Model {
     pub(crate) fn apply(&mut self, changes: &Changes) {
         self.take_bars(changes.bars.iter().map(|one| &one.row));
         self.take_figures(changes.statistics.iter().map(|one| &one.row));
-        self.take_alerts(changes.alerts.iter().map(|one| &one.row).filter(|alert| alert.is_public()).cloned());
+        self.take_alerts(
+            changes.alerts.iter().map(|one| &one.row).filter(|alert| alert.is_public()).cloned(),
+        );
         self.sequence = self.sequence.max(changes.sequence);
     }
 

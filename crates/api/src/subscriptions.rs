@@ -3,7 +3,8 @@
 use crate::Api;
 use crate::fields::{Fields, must_be_json, time_of};
 use crate::openapi::{
-    ChannelWord, MetricWord, SubscriptionStateWord, SubscriptionStatusWord, TickerText, WebhookFormatWord,
+    ChannelWord, MetricWord, MomentText, SubscriptionStateWord, SubscriptionStatusWord, TickerText,
+    WebhookFormatWord,
 };
 use crate::problem::Problem;
 use crate::query::Query;
@@ -395,7 +396,7 @@ pub(crate) async fn end(
     description = "By its rule as it is now, since it is active; newest first. Those of an own rule are nowhere else.",
     params(
         ("id" = String, Path, format = "uuid", description = "From the message that asked to confirm."),
-        ("since" = Option<String>, Query, format = DateTime, description = "Only of bars that start then or later.",
+        ("since" = Option<MomentText>, Query, description = "Only of bars that start then or later.",
             example = "2025-01-31T14:30:00Z"),
         ("limit" = Option<u16>, Query, minimum = 1, maximum = 1000, description = "Most entries of a page. Default: 100.", example = 100),
         ("cursor" = Option<String>, Query, pattern = "^(-?[0-9]{1,9}\\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})?$", description = "`next_cursor` of the page before; empty: from the beginning."),
@@ -415,7 +416,8 @@ pub(crate) async fn alerts(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let query = Query::parse(query.as_deref(), &["since", "cursor", "limit"])?;
-    let (since, after, limit) = (query.time("since")?, query.alert_cursor()?, query.limit(ALERTS_PER_PAGE)?);
+    let since = query.moment("since", &api.0.calendar)?;
+    let (after, limit) = (query.alert_cursor()?, query.limit(ALERTS_PER_PAGE)?);
     let (_, subscription) = api.held(path, &headers).await?;
     if subscription.status.has_ended() {
         return Err(ended());

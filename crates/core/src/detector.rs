@@ -344,8 +344,8 @@ impl Detector {
     ) {
         let house = self.house.map(|_| HOUSE);
         let further = self.watches(symbol).iter().filter(|(watch, _)| watch.metric == metric);
-        let further = further
-            .map(|&(watch, visibility)| Judged { name: RuleName::Own(watch.rule), visibility });
+        let further =
+            further.map(|&(watch, visibility)| Judged { name: RuleName::Own(watch.rule), visibility });
         let rules: Vec<Judged> = house.into_iter().chain(further).collect();
         for judged in rules {
             self.judge_once_more(judged, symbol, metric, start, values, clock, changes);

@@ -138,7 +138,8 @@ impl Alert {
 
     /// Counts a bar, or corrects the value it is counted with. False where nothing changed.
     fn add(&mut self, occurrence: Occurrence) -> bool {
-        if self.folded.until.is_some_and(|until| occurrence.start <= until) && occurrence.start != self.start {
+        if self.folded.until.is_some_and(|until| occurrence.start <= until) && occurrence.start != self.start
+        {
             return false;
         }
         match self.occurrences.binary_search_by_key(&occurrence.start, |known| known.start) {

@@ -1928,9 +1928,9 @@ pub async fn a_changed_rule_is_told_of_instead(store: Shared) {
             .await;
     assert_eq!((changed.id, changed.rule), (asked.id, own_rule()));
     // What the new rule has raised before, for others, is none of its business.
-    assert_eq!(changed.active_from, Some(MINUTE.plus(1)));
+    assert_eq!(changed.active_from, Some(MINUTE.plus(2)));
     for (rule, expected) in [(RuleName::House, 0), (own_rule(), 1)] {
-        let start = MINUTE.plus(1);
+        let start = MINUTE.plus(2);
         let id = AlertId::derive(rule, symbol("TSLA"), Metric::Volume, start);
         let batch = alerts_of([AlertChange::Raised(Alert { id, rule, ..alert("TSLA", start) })]);
         assert_eq!(store.commit(&batch, at(60)).await.unwrap().deliveries, expected, "{rule}");
@@ -2873,7 +2873,8 @@ pub async fn alerts_of_own_rules_are_listed_only_for_who_asks_for_them(store: Sh
         for symbol in [None, Some(symbol("TSLA"))] {
             for metric in [None, Some(Metric::Price), Some(Metric::Volume)] {
                 for private_too in [false, true] {
-                    let query = AlertQuery { rule, symbol, metric, private_too, since: None, after: None, limit: 99 };
+                    let query =
+                        AlertQuery { rule, symbol, metric, private_too, since: None, after: None, limit: 99 };
                     let expected: Vec<Alert> = all
                         .iter()
                         .filter(|one| rule.is_none_or(|rule| one.rule == rule))
@@ -2956,7 +2957,8 @@ pub async fn alerts_of_own_rules_are_pruned_in_pieces_with_what_told_of_them(sto
     while let more @ 1.. = store.prune_private_alerts(old, 2).await.unwrap() {
         pruned += more;
     }
-    let left = store.alerts(AlertQuery { private_too: true, limit: 99, ..AlertQuery::default() }).await.unwrap();
+    let left =
+        store.alerts(AlertQuery { private_too: true, limit: 99, ..AlertQuery::default() }).await.unwrap();
     let is_left = |one: &Alert| left.iter().any(|known| known.id == one.id);
     for one in &all {
         assert_eq!(is_left(one), one.start >= old || one.id == waits.id, "{}", one.start);

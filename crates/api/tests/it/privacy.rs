@@ -128,9 +128,10 @@ async fn no_public_answer_differs_by_alerts_of_own_rules() {
     // As many series, whatever their values: no label tells of a rule.
     let series = async |router: &Router| {
         let text = get(router, "/metrics").await.text().to_owned();
-        let names = text.lines().filter(|line| !line.starts_with('#')).map(|line| {
-            line.rsplit_once(' ').map_or(line, |(series, _)| series).to_owned()
-        });
+        let names = text
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .map(|line| line.rsplit_once(' ').map_or(line, |(series, _)| series).to_owned());
         names.collect::<BTreeSet<String>>()
     };
     assert_eq!(series(&ours).await, series(&theirs).await);
@@ -287,7 +288,9 @@ async fn a_subscriptions_alerts_are_listed_for_its_token() {
         let reply = list(&query, &token).await;
         assert_eq!(reply.status, StatusCode::OK, "{}", reply.text());
         let page = reply.json();
-        seen.extend(page["items"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap().to_owned()));
+        seen.extend(
+            page["items"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap().to_owned()),
+        );
         let Some(cursor) = page["next_cursor"].as_str() else { break };
         query = format!("?limit=2&cursor={cursor}");
     }

@@ -233,10 +233,7 @@ fn rule(text: &str) -> Rule {
 }
 
 fn told(alerts: &[Alert]) -> Vec<Told> {
-    alerts
-        .iter()
-        .map(|alert| (alert.start.index(), alert.value, alert.count(), alert.peak()))
-        .collect()
+    alerts.iter().map(|alert| (alert.start.index(), alert.value, alert.count(), alert.peak())).collect()
 }
 
 fn backtest(rule: Rule, metric: Metric, calendar: &Calendar, bars: &[Bar]) -> Vec<Alert> {

@@ -39,6 +39,9 @@ fn what_a_replay_tells_live_by_rules_of_every_kind_is_what_a_backtest_of_its_bar
     let mut tracker = Tracker::new();
     tracker.set("feed.provider", "replay").set("feed.replay.path", week.display());
     tracker.set("subscriptions.confirm", "false").set("server.trusted_proxies", "127.0.0.1/32");
+    // Of the house's, so that everybody may read their alerts; and subscribed to.
+    let also: Vec<String> = RULES.iter().map(|(metric, rule)| format!("\"{metric} {rule}\"")).collect();
+    tracker.set("rules.also", format!("[{}]", also.join(",")));
     tracker.start("server");
     let http = tracker.http();
     for (index, (metric, rule)) in RULES.iter().enumerate() {

@@ -3,8 +3,8 @@
 use super::rows::{self, Columns, alert_columns, bar_columns, statistics_columns};
 use super::{Sqlite, commit, history, sequence};
 use crate::{
-    Audience, BarRecord, BarStore, Batch, Changes, Committed, Imported, Key, Place, Row, Sequence, SplitRecord,
-    Stamped, StoreError,
+    Audience, BarRecord, BarStore, Batch, Changes, Committed, Imported, Key, Place, Row, Sequence,
+    SplitRecord, Stamped, StoreError,
 };
 use async_trait::async_trait;
 use jiff::Timestamp;

@@ -730,7 +730,13 @@ impl Stage {
             0 => subscriber.paused_until = Some(until),
             1 => subscriber.paused_until = None,
             2 => subscriber.generation += 1,
-            _ => subscriber.asked.rule = rule(how == 3),
+            _ => {
+                let changed = subscriber.asked.rule != rule(how == 3);
+                subscriber.asked.rule = rule(how == 3);
+                if changed && subscriber.status == SubscriptionStatus::Active {
+                    subscriber.activate(now);
+                }
+            }
         }
         if subscriber.paused_until.is_some_and(|until| now < until) {
             let paused = |one: &&mut Owed| one.to == known && one.kind != DeliveryKind::Confirmation;

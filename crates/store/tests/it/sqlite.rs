@@ -403,6 +403,77 @@ async fn rows_of_a_share_class_in_another_spelling_are_those_of_the_listed_one()
     assert_eq!(store.commit(&next, at(600)).await.unwrap().deliveries, 1);
 }
 
+/// Makes a file as it was before alerts were told apart by who may read them.
+async fn before_own_alerts(folder: &TempDir) {
+    std::fs::create_dir_all(file(folder).parent().unwrap()).unwrap();
+    let mut connection = raw(folder).await;
+    let migration = |version, what: &'static str, sql: &'static str| {
+        Migration::new(version, what.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    let migrations = Migrator::with_migrations(vec![
+        migration(1, "first schema", include_str!("../../migrations/sqlite/0001_first_schema.sql")),
+        migration(
+            2,
+            "rules and channels",
+            include_str!("../../migrations/sqlite/0002_rules_and_channels.sql"),
+        ),
+        migration(3, "share classes", include_str!("../../migrations/sqlite/0003_share_classes.sql")),
+    ]);
+    migrations.run_direct(None, &mut connection, false).await.unwrap();
+    sqlx::raw_sql(
+        "insert into subscriptions (id, channel, receiver, address, address_hash, mailbox, symbol, metric, rule, status,
+             created_at, active_from, nonce, confirm_hash, unsubscribe_hash, manage_hash)
+         values ('00000001-0000-4000-8000-000000000000', 'email', 'ada@example.com', 'ada@example.com', randomblob(32),
+             'ada@example.com', 'TSLA', 'volume', 'v1 spike ratio=4 window=60m min_bars=30 trigger=level session=all cooldown=60m',
+             'active', 0, 0, randomblob(16), randomblob(32), randomblob(32), randomblob(32));
+         insert into alerts (id, rule, symbol, metric, start, value, evidence, feed, revision, state, raised_at,
+             occurrences, sequence)
+         select printf('0000000%d-0000-5000-8000-000000000000', value), iif(value < 3, 'spike', s.rule), 'TSLA', 'volume',
+             28000000 + value, 5, '1;average;1;1', 'iex', 0, 'raised', 0, '1;' || (28000000 + value) || ':5', value
+         from json_each('[1, 2, 3, 4]'), subscriptions s;
+         insert into deliveries (id, kind, subscription, address_hash, alert, digest, state, created_at, expires_at, due_at,
+             attempts, settled_at)
+         select '00000009-0000-5000-8000-000000000000', 'digest', id, address_hash, null, null, 'sent', 0, 9, 0, 1, 1
+         from subscriptions
+         union all
+         select printf('0000000%d-0000-5000-8000-000000000000', a.sequence), 'alert', s.id, s.address_hash, a.id,
+             iif(a.sequence > 3, null, '00000009-0000-5000-8000-000000000000'), iif(a.sequence > 3, 'pending', 'bundled'), 0,
+             9000000, 0, 0, iif(a.sequence > 3, null, 1)
+         from alerts a, subscriptions s;
+         update history set sequence = 4;",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
+    connection.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_upgrade_tells_the_houses_alerts_from_those_of_own_rules_and_keeps_every_row() {
+    let folder = tempfile::tempdir().unwrap();
+    before_own_alerts(&folder).await;
+    let store = open(&url(&folder)).await.unwrap();
+    store.check().await.unwrap();
+    let starts = async |private_too| {
+        let query = AlertQuery { private_too, limit: 9, ..AlertQuery::default() };
+        let alerts = store.alerts(query).await.unwrap();
+        alerts.iter().map(|one| one.start.index() - 28_000_000).collect::<Vec<_>>()
+    };
+    assert_eq!(starts(false).await, [2, 1]);
+    assert_eq!(starts(true).await, [4, 3, 2, 1]);
+    let mut connection = raw(&folder).await;
+    assert!(sqlx::query("pragma foreign_key_check").fetch_all(&mut connection).await.unwrap().is_empty());
+    assert_eq!(count(&mut connection, "deliveries").await, 5);
+    assert_eq!(count(&mut connection, "deliveries where state = 'bundled' and digest is not null").await, 3);
+    let summary = store.outbox().await.unwrap();
+    assert_eq!((summary.pending, summary.sent, summary.bundled), (1, 1, 3), "what was counted still counts");
+    // What waits is handed out, with its alert.
+    let now = jiff::Timestamp::from_microsecond(1).unwrap();
+    let claimed = store.claim(now, now, 9, PLENTY).await.unwrap();
+    assert_eq!(claimed.len(), 1);
+    assert!(claimed[0].alert.as_ref().is_some_and(|alert| !alert.is_public()));
+}
+
 #[tokio::test]
 async fn the_file_of_a_newer_program_is_refused() {
     let (store, folder) = fresh().await;

@@ -65,8 +65,7 @@ pub async fn once(
         }
     }
     if let Some(before) = before(retention.own_alerts) {
-        let alerts =
-            in_chunks(stop, ALERT_CHUNK, || store.prune_private_alerts(before, ALERT_CHUNK)).await?;
+        let alerts = in_chunks(stop, ALERT_CHUNK, || store.prune_private_alerts(before, ALERT_CHUNK)).await?;
         if alerts > 0 {
             info!(alerts, "alerts by subscribers' own rules past their retention were deleted");
         }

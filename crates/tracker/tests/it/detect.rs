@@ -131,7 +131,9 @@ fn sensitive(rules: usize) -> Vec<Rule> {
 async fn subscribe_to(world: &World, rules: &[Rule], receivers: usize) {
     let mut bytes = [0_u8; 16];
     let earlier = minute(BASE).start();
-    for (n, (rule, name)) in rules.iter().flat_map(|rule| ["AAPL", "NVDA"].map(|name| (rule, name))).enumerate() {
+    for (n, (rule, name)) in
+        rules.iter().flat_map(|rule| ["AAPL", "NVDA"].map(|name| (rule, name))).enumerate()
+    {
         for receiver in 0..receivers {
             bytes[..8].copy_from_slice(&((n * receivers + receiver) as u64).to_be_bytes());
             let id = SubscriptionId::from_random(bytes);
@@ -154,9 +156,8 @@ async fn subscribe_to(world: &World, rules: &[Rule], receivers: usize) {
 /// Half an hour that a poll after an absence brings at once.
 fn half_an_hour() -> Step {
     let volume = |m: i32| 1_000 + 100 * i64::from(m);
-    let bars = (1..=30).flat_map(|m| {
-        ["AAPL", "NVDA"].map(|name| bar(name, minute(BASE).plus(m), 10_000, volume(m)))
-    });
+    let bars = (1..=30)
+        .flat_map(|m| ["AAPL", "NVDA"].map(|name| bar(name, minute(BASE).plus(m), 10_000, volume(m))));
     step(bars.collect())
 }
 

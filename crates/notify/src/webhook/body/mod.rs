@@ -150,11 +150,9 @@ impl Writer {
 
     fn alert_links(&self, subscription: &Subscription, alert: &Alert) -> Vec<Link> {
         // An own rule's alert wants the subscription's token: a click does not show it.
-        let evidence = alert
-            .is_public()
-            .then(|| Link { label: "Evidence".to_owned(), url: self.links.alert(alert.id) });
-        let unsubscribe =
-            Link { label: "Unsubscribe".to_owned(), url: self.links.unsubscribe(subscription) };
+        let evidence =
+            alert.is_public().then(|| Link { label: "Evidence".to_owned(), url: self.links.alert(alert.id) });
+        let unsubscribe = Link { label: "Unsubscribe".to_owned(), url: self.links.unsubscribe(subscription) };
         std::iter::once(self.page(alert.symbol.as_str())).chain(evidence).chain([unsubscribe]).collect()
     }
 
