@@ -2,11 +2,14 @@
 //! is owed to somebody.
 
 use jiff::Timestamp;
+use qqq_core::alert::Folded;
 use qqq_core::channel::Channel;
 use qqq_core::delivery::{Delivery, DeliveryId, DeliveryKind, Lease};
 use qqq_core::quiet::QuietHours;
 use qqq_core::subscription::{Subscription, SubscriptionId, SubscriptionStatus};
-use qqq_core::{Alert, AlertId, AlertState, Evidence, FeedLabel, Metric, Minute, Price, RuleName, Symbol};
+use qqq_core::{
+    Alert, AlertId, AlertState, Evidence, FeedLabel, Metric, Minute, Price, RuleName, Symbol, Visibility,
+};
 
 /// A rule of every kind, empty for the house's, with what it judges and the evidence of a bar that fired.
 const RULES: [(&str, Metric, i64, Evidence); 6] = [
@@ -105,7 +108,9 @@ fn alerts(symbol: Symbol, feed: FeedLabel, now: Minute) -> Vec<Alert> {
             revision: 0,
             state: AlertState::Raised,
             raised_at: now.end(),
+            visibility: if text.is_empty() { Visibility::Public } else { Visibility::Private },
             occurrences: Vec::new(),
+            folded: Folded::default(),
         })
     };
     RULES.into_iter().filter_map(alert).collect()
