@@ -2943,10 +2943,10 @@ pub async fn alerts_of_own_rules_are_pruned_in_pieces_with_what_told_of_them(sto
     let raised = all.iter().chain([&house]).map(|one| AlertChange::Raised(one.clone()));
     assert_eq!(store.commit(&alerts_of(raised), at(0)).await.unwrap().deliveries, 6);
     // All but one are settled.
-    for delivery in store.claim(at(1), at(30), 4, PLENTY).await.unwrap() {
+    for delivery in store.claim(at(1), at(30), Rooms::for_anybody(4), PLENTY).await.unwrap() {
         settle(&store, &delivery, Outcome::Sent, at(2)).await;
     }
-    for delivery in store.claim(at(3), at(30), 1, PLENTY).await.unwrap() {
+    for delivery in store.claim(at(3), at(30), Rooms::for_anybody(1), PLENTY).await.unwrap() {
         settle(&store, &delivery, Outcome::Failed("no".to_owned()), at(4)).await;
     }
     let old = MINUTE.plus(5);
