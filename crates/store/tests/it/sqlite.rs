@@ -469,7 +469,7 @@ async fn an_upgrade_tells_the_houses_alerts_from_those_of_own_rules_and_keeps_ev
     assert_eq!((summary.pending, summary.sent, summary.bundled), (1, 1, 3), "what was counted still counts");
     // What waits is handed out, with its alert.
     let now = jiff::Timestamp::from_microsecond(1).unwrap();
-    let claimed = store.claim(now, now, qqq_store::Rooms::for_anybody(9), PLENTY).await.unwrap();
+    let claimed = store.claim(now, now, Rooms::for_anybody(9), PLENTY).await.unwrap();
     assert_eq!(claimed.len(), 1);
     assert!(claimed[0].alert.as_ref().is_some_and(|alert| !alert.is_public()));
 }
