@@ -10,7 +10,8 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use jiff::Span;
 use jiff::civil::Date;
-use qqq_core::calendar::Session;
+use qqq_core::Calendar;
+use qqq_core::calendar::{FIRST_DAY, Session};
 use serde::Serialize;
 use std::ops::RangeInclusive;
 use utoipa::ToSchema;
@@ -42,7 +43,7 @@ pub(crate) struct TradingDayOut {
     /// First instant after post-market trading.
     #[schema(format = DateTime, example = "2025-02-01T01:00:00Z")]
     post_close: String,
-    /// Whether the regular session ends at 13:00 in New York.
+    /// Whether the regular session ends before 16:00 in New York.
     #[schema(example = false)]
     early_close: bool,
 }
@@ -69,7 +70,7 @@ impl From<Session> for TradingDayOut {
     summary = "The trading days of the calendar",
     description = "Oldest first, at most 800 days; days on which the market is shut are absent. All on one page.",
     params(
-        ("from" = Option<String>, Query, format = Date, description = "First New York date, of 1900 to 2199. Default: 30 days \
+        ("from" = Option<String>, Query, format = Date, description = "First New York date, of 1990 to 2199, or of 1900 on where every minute counts. Default: 30 days \
             before today (by the feed's clock), or before `to` where that is earlier.", example = "2025-01-27"),
         ("to" = Option<String>, Query, format = Date, description = "Last New York date, likewise. Default: 10 days after \
             today, or after `from` where that is later.", example = "2025-01-31"),
@@ -84,7 +85,7 @@ pub(crate) async fn sessions(
     let query = Query::parse(query.as_deref(), &["from", "to"])?;
     let snapshot = api.snapshot();
     let calendar = &api.0.calendar;
-    let days = range(&query, calendar.date_of(snapshot.minute))?;
+    let days = range(&query, calendar.date_of(snapshot.minute), calendar)?;
     let render = || {
         let dates = days.start().series(Span::new().days(1)).take_while(|date| date <= days.end());
         let items = dates.filter_map(|date| calendar.session_on(date)).map(TradingDayOut::from).collect();
@@ -94,10 +95,18 @@ pub(crate) async fn sessions(
     Ok(shared_or_made(&snapshot.sessions_page, usual, render, &headers))
 }
 
-/// The days that are asked for, first and last.
-fn range(query: &Query, today: Date) -> Result<RangeInclusive<Date>, Problem> {
+/// The days that are asked for, first and last. Days that the calendar does not know are not said to be without trading.
+fn range(query: &Query, today: Date, calendar: &Calendar) -> Result<RangeInclusive<Date>, Problem> {
     let (from, to) = (query.date("from")?, query.date("to")?);
-    let first = from.unwrap_or_else(|| later(to.map_or(today, |to| to.min(today)), -DAYS_BEFORE));
+    for (name, date) in [("from", from), ("to", to)] {
+        if date.is_some_and(|date| !calendar.knows(date)) {
+            return Err(invalid(name, &format!("must be {FIRST_DAY} or later: the calendar begins there")));
+        }
+    }
+    let first = from.unwrap_or_else(|| {
+        let first = later(to.map_or(today, |to| to.min(today)), -DAYS_BEFORE);
+        if calendar.knows(first) { first } else { FIRST_DAY.min(to.unwrap_or(today)) }
+    });
     let last = to.unwrap_or_else(|| later(from.map_or(today, |from| from.max(today)), DAYS_AFTER));
     if first > last {
         return Err(invalid("from", "must not be after `to`"));

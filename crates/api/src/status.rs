@@ -138,7 +138,7 @@ struct SessionOut {
     /// New York date, where that is a trading day; `null` where the market is shut all day.
     #[schema(required = true, format = Date, example = "2025-01-31")]
     date: Option<String>,
-    /// Whether the regular session of that day ends at 13:00 in New York.
+    /// Whether the regular session of that day ends before 16:00 in New York.
     early_close: bool,
     /// The next change, of the hours whose bars count: without extended hours, the regular session opens and closes.
     /// `null` where every minute counts.

@@ -1,27 +1,50 @@
-//! The trading calendar of the US equity exchanges (XNYS and XNAS keep the same one), by rule.
+//! The trading calendar of the US equity exchanges (XNYS and XNAS keep the same one), by rule, since 1990.
 //!
 //! Sources: the holiday and early-close rules published by NYSE and Nasdaq, as two independent open
-//! calendar packages encode them; the tests compare every day of 2010 - 2030. Session bounds are New York
+//! calendar packages encode them; the tests compare every day of 1990 - 2030. Session bounds are New York
 //! wall time and become UTC by the IANA zone, never by a fixed offset.
+//!
+//! The hours of a day are those that were announced for it. That trading began late, was halted or broke off on a day is
+//! not in it: such minutes have no bars.
 
 use crate::Minute;
 use jiff::civil::{Date, Time, Weekday, date, time};
 use jiff::tz::TimeZone;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
+/// The first day the calendar knows: those before were never compared with anything.
+pub const FIRST_DAY: Date = date(1990, 1, 1);
+
 /// Full days without trading that no rule foretells.
-const UNSCHEDULED: [Date; 4] = [
+const UNSCHEDULED: [Date; 11] = [
+    date(1994, 4, 27), // mourning for R. Nixon
+    date(2001, 9, 11), // the attacks on New York
+    date(2001, 9, 12),
+    date(2001, 9, 13),
+    date(2001, 9, 14),
+    date(2004, 6, 11),  // mourning for R. Reagan
+    date(2007, 1, 2),   // mourning for G. Ford
     date(2012, 10, 29), // hurricane Sandy
     date(2012, 10, 30),
     date(2018, 12, 5), // mourning for G. H. W. Bush
     date(2025, 1, 9),  // mourning for J. Carter
 ];
 
+/// Days that closed at 13:00 by announcement, beside those of the rules.
+const UNSCHEDULED_EARLY: [Date; 3] = [
+    date(1997, 12, 26),
+    date(1999, 12, 31), // before the year 2000; one of the two packages has a full day
+    date(2003, 12, 26),
+];
+
 const PRE_OPEN: Time = time(4, 0, 0, 0);
 const OPEN: Time = time(9, 30, 0, 0);
 const EARLY_CLOSE: Time = time(13, 0, 0, 0);
+/// Up to 1992.
+const EARLY_CLOSE_BEFORE_1993: Time = time(14, 0, 0, 0);
 const CLOSE: Time = time(16, 0, 0, 0);
 const POST_CLOSE: Time = time(20, 0, 0, 0);
 
@@ -70,7 +93,7 @@ pub enum Phase {
     Closed,
     /// 04:00 - 09:30 New York.
     Pre,
-    /// 09:30 - 16:00 New York, to 13:00 on early-close days.
+    /// 09:30 - 16:00 New York, to 13:00 on most days that close early.
     Regular,
     /// From the close to 20:00 New York.
     Post,
@@ -101,8 +124,61 @@ pub struct Session {
     pub close: Minute,
     /// First minute after post-market trading.
     pub post_close: Minute,
-    /// Whether the regular session ends at 13:00.
+    /// Whether the regular session ends before 16:00.
     pub early_close: bool,
+}
+
+/// A day whose regular session ends before 16:00, written `2025-07-03` (at 13:00) or `2025-07-03 14:00`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EarlyClose {
+    /// New York date.
+    pub day: Date,
+    /// New York time, whole minutes.
+    pub close: Time,
+}
+
+impl FromStr for EarlyClose {
+    type Err = InvalidEarlyClose;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (day, close) = match text.split_once(' ') {
+            None => (text, Some(EARLY_CLOSE)),
+            Some((day, close)) => (day, Time::strptime("%H:%M", close).ok()),
+        };
+        match (day.parse(), close) {
+            (Ok(day), Some(close)) => Ok(Self { day, close }),
+            _ => Err(InvalidEarlyClose::Text(text.chars().take(32).collect())),
+        }
+    }
+}
+
+impl fmt::Display for EarlyClose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.day, self.close.strftime("%H:%M"))
+    }
+}
+
+/// An early close that cannot be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidEarlyClose {
+    /// Not of its form.
+    #[error("`{0}` is not an early close: it must look like 2025-07-03 (at 13:00) or 2025-07-03 14:00")]
+    Text(String),
+    /// Where every minute counts, nothing closes.
+    #[error("`{0}`: the calendar `always` has no sessions that could close early")]
+    Always(EarlyClose),
+    /// Both a closure and an early close.
+    #[error("`{0}`: the day is also a closure; it can be one of the two")]
+    Closure(EarlyClose),
+    /// A weekend or a holiday, or before [`FIRST_DAY`].
+    #[error("`{0}`: there is no session on that day")]
+    NoSession(EarlyClose),
+    /// Not within the regular session.
+    #[error("`{0}`: the time must be after 09:30 and before 16:00")]
+    OutsideSession(EarlyClose),
+    /// One day, two times.
+    #[error("`{0}`: the day is there twice")]
+    Twice(EarlyClose),
 }
 
 /// Says of every minute whether the market is open and whether its bars count.
@@ -111,6 +187,7 @@ pub struct Calendar {
     market: Market,
     extended_hours: bool,
     extra_closures: BTreeSet<Date>,
+    extra_early_closes: BTreeMap<Date, Time>,
     zone: TimeZone,
 }
 
@@ -122,8 +199,41 @@ impl Calendar {
             market,
             extended_hours,
             extra_closures: extra_closures.into_iter().collect(),
+            extra_early_closes: BTreeMap::new(),
             zone: new_york(),
         }
+    }
+
+    /// The same with further days that close early, or at another time than the rules say.
+    pub fn with_early_closes(
+        mut self,
+        early_closes: impl IntoIterator<Item = EarlyClose>,
+    ) -> Result<Self, InvalidEarlyClose> {
+        for early in early_closes {
+            let EarlyClose { day, close } = early;
+            if self.market == Market::Always {
+                return Err(InvalidEarlyClose::Always(early));
+            }
+            if self.extra_closures.contains(&day) {
+                return Err(InvalidEarlyClose::Closure(early));
+            }
+            if self.session_on(day).is_none() {
+                return Err(InvalidEarlyClose::NoSession(early));
+            }
+            if close <= OPEN || close >= CLOSE {
+                return Err(InvalidEarlyClose::OutsideSession(early));
+            }
+            if self.extra_early_closes.insert(day, close).is_some() {
+                return Err(InvalidEarlyClose::Twice(early));
+            }
+        }
+        Ok(self)
+    }
+
+    /// Whether anything is known of a New York date: of those before [`FIRST_DAY`], only that every minute counts where
+    /// all do.
+    pub fn knows(&self, day: Date) -> bool {
+        self.market == Market::Always || day >= FIRST_DAY
     }
 
     /// Which market's calendar it is.
@@ -136,8 +246,8 @@ impl Calendar {
         self.extended_hours || self.market == Market::Always
     }
 
-    /// The session of a New York date, or `None` where the market is shut. With [`Market::Always`], the
-    /// whole day.
+    /// The session of a New York date, or `None` where the market is shut or nothing is [known](Self::knows). With
+    /// [`Market::Always`], the whole day.
     pub fn session_on(&self, day: Date) -> Option<Session> {
         if self.market == Market::Always {
             let (start, end) = (self.midnight(day), self.midnight(day.tomorrow().ok()?));
@@ -150,17 +260,17 @@ impl Calendar {
                 early_close: false,
             });
         }
-        if is_holiday(day) || self.extra_closures.contains(&day) {
+        if !self.knows(day) || is_holiday(day) || self.extra_closures.contains(&day) {
             return None;
         }
-        let early_close = closes_early(day);
+        let early_close = self.extra_early_closes.get(&day).copied().or_else(|| early_close(day));
         Some(Session {
             date: day,
             pre_open: self.minute_at(day, PRE_OPEN),
             open: self.minute_at(day, OPEN),
-            close: self.minute_at(day, if early_close { EARLY_CLOSE } else { CLOSE }),
+            close: self.minute_at(day, early_close.unwrap_or(CLOSE)),
             post_close: self.minute_at(day, POST_CLOSE),
-            early_close,
+            early_close: early_close.is_some(),
         })
     }
 
@@ -285,7 +395,7 @@ fn is_holiday(day: Date) -> bool {
         date(year, month, 1).nth_weekday_of_month(nth, weekday).is_ok_and(|found| found == day)
     };
     is_observed(day, 1, 1, false)
-        || nth(1, Weekday::Monday, 3) // Martin Luther King
+        || (year >= 1998 && nth(1, Weekday::Monday, 3)) // Martin Luther King
         || nth(2, Weekday::Monday, 3) // Presidents
         || day.checked_add(jiff::Span::new().days(2)).is_ok_and(|sunday| sunday == easter(year))
         || nth(5, Weekday::Monday, -1) // Memorial
@@ -305,13 +415,24 @@ fn is_observed(day: Date, month: i8, on: i8, friday: bool) -> bool {
         || (friday && day.weekday() == Weekday::Friday && is(day.tomorrow()))
 }
 
-/// Whether the regular session of trading day `day` ends at 13:00.
-fn closes_early(day: Date) -> bool {
-    let monday_to_thursday = !matches!(day.weekday(), Weekday::Friday | Weekday::Saturday | Weekday::Sunday);
-    let thanksgiving = date(day.year(), 11, 1).nth_weekday_of_month(4, Weekday::Thursday);
-    (day.yesterday().is_ok() && day.yesterday().ok() == thanksgiving.ok())
-        || (day.month() == 12 && day.day() == 24 && monday_to_thursday)
-        || (day.month() == 7 && day.day() == 3 && monday_to_thursday)
+/// When the regular session of trading day `day` ends, where that is before 16:00.
+fn early_close(day: Date) -> Option<Time> {
+    let (year, weekday) = (day.year(), day.weekday());
+    let monday_to_thursday = !matches!(weekday, Weekday::Friday | Weekday::Saturday | Weekday::Sunday);
+    let is = |month, on| (day.month(), day.day()) == (month, on);
+    let thanksgiving = date(year, 11, 1).nth_weekday_of_month(4, Weekday::Thursday).ok();
+    let after_thanksgiving = year >= 1992 && thanksgiving.is_some() && day.yesterday().ok() == thanksgiving;
+    let christmas_eve = is(12, 24) && monday_to_thursday;
+    // Of a Fourth of July on Thursday, up to 2012 it was the Friday after that closed early.
+    let before_independence =
+        year >= 1995 && is(7, 3) && monday_to_thursday && (year >= 2013 || weekday != Weekday::Wednesday);
+    let after_independence = (1995..2013).contains(&year) && is(7, 5) && weekday == Weekday::Friday;
+    let early = after_thanksgiving
+        || christmas_eve
+        || before_independence
+        || after_independence
+        || UNSCHEDULED_EARLY.contains(&day);
+    early.then_some(if year < 1993 { EARLY_CLOSE_BEFORE_1993 } else { EARLY_CLOSE })
 }
 
 /// Easter Sunday of a Gregorian year (the "anonymous" computus, Nature, 20 April 1876).
@@ -345,31 +466,102 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// Every weekday 2010 - 2030 that is not a full session, by the PyPI package `exchange_calendars`.
+    /// Every weekday 1990 - 2030 that is not a full session, by packages that know nothing of this one:
+    /// `testdata/xnys.py`.
     #[test]
-    fn equals_an_independent_calendar_on_every_day_of_21_years() {
-        let exceptions: std::collections::HashMap<Date, &str> =
-            include_str!("../testdata/xnys_2010_2030.csv")
-                .lines()
-                .skip(1)
-                .map(|line| line.split_once(',').unwrap())
-                .map(|(date, kind)| (day(date), kind))
-                .collect();
-        assert_eq!(exceptions.len(), 244);
+    fn equals_an_independent_calendar_on_every_day_of_41_years() {
+        let exceptions: BTreeMap<Date, &str> = include_str!("../testdata/xnys_1990_2030.csv")
+            .lines()
+            .skip(1)
+            .map(|line| line.split_once(',').unwrap())
+            .map(|(date, close)| (day(date), close))
+            .collect();
+        assert_eq!(exceptions.len(), 463);
         let calendar = xnys();
-        let mut today = day("2010-01-01");
+        let (mut today, mut sessions) = (FIRST_DAY, 0);
         while today <= day("2030-12-31") {
             let weekend = matches!(today.weekday(), Weekday::Saturday | Weekday::Sunday);
             let expected = match exceptions.get(&today) {
-                Some(&"holiday") => None,
-                Some(&"early_close") => Some(210),
-                None if weekend => None,
-                None => Some(390),
+                _ if weekend => None,
+                Some(&"") => None,
+                Some(&"13:00") => Some(210),
+                Some(&"14:00") => Some(270),
                 Some(other) => panic!("{other}"),
+                None => Some(390),
             };
             let session = calendar.session_on(today);
             assert_eq!(session.map(|session| session.close.since(session.open)), expected, "{today}");
+            assert_eq!(
+                session.is_some_and(|session| session.early_close),
+                expected.is_some_and(|it| it < 390)
+            );
+            sessions += i32::from(session.is_some());
             today = today.tomorrow().unwrap();
+        }
+        assert_eq!(sessions, 10_322);
+    }
+
+    #[test]
+    fn nothing_is_said_of_days_before_the_first_that_is_known() {
+        let before = FIRST_DAY.yesterday().unwrap();
+        let friday = day("1989-12-29");
+        for extended in [false, true] {
+            let calendar = Calendar::new(Market::Xnys, extended, []);
+            assert!(calendar.knows(FIRST_DAY) && !calendar.knows(before));
+            assert_eq!(calendar.session_on(friday), None);
+            assert!(!calendar.counts(minute("1989-12-29T15:00:00Z")));
+        }
+        let always = Calendar::new(Market::Always, false, []);
+        assert!(always.knows(friday) && always.session_on(friday).is_some());
+    }
+
+    #[test]
+    fn early_closes_can_be_configured() {
+        let early = |text: &str| text.parse::<EarlyClose>().unwrap();
+        let closes = |texts: &[&str]| {
+            Calendar::new(Market::Xnas, true, [day("2025-01-27")])
+                .with_early_closes(texts.iter().map(|text| early(text)))
+        };
+        let calendar = closes(&["2025-07-02", "2025-07-07 14:30", "2025-07-03 12:00"]).unwrap();
+        let close = |date| calendar.session_on(day(date)).map(|one| (one.close.to_string(), one.early_close));
+        for (date, at, is_early) in [
+            ("2025-07-01", "20:00", false),
+            ("2025-07-02", "17:00", true),
+            ("2025-07-03", "16:00", true), // 13:00 by rule
+            ("2025-07-07", "18:30", true),
+        ] {
+            assert_eq!(close(date), Some((format!("{date}T{at}:00Z"), is_early)), "{date}");
+        }
+        assert_eq!(calendar.phase(minute("2025-07-02T16:59:00Z")), Phase::Regular);
+        assert_eq!(calendar.phase(minute("2025-07-02T17:00:00Z")), Phase::Post);
+        assert_eq!(early("2025-07-02").to_string(), "2025-07-02 13:00");
+
+        let refused = |texts: &[&str]| closes(texts).unwrap_err().to_string();
+        for (texts, what) in [
+            (&["2025-07-04"][..], "no session"),
+            (&["2025-07-05"], "no session"),
+            (&["1989-12-29"], "no session"),
+            (&["2025-01-27"], "also a closure"),
+            (&["2025-07-02 09:30"], "after 09:30 and before 16:00"),
+            (&["2025-07-02 16:00"], "after 09:30 and before 16:00"),
+            (&["2025-07-02", "2025-07-02 14:00"], "twice"),
+        ] {
+            let error = refused(texts);
+            assert!(error.contains(what) && error.contains(&texts[0][..10]), "{error}");
+        }
+        let always = Calendar::new(Market::Always, false, []).with_early_closes([early("2025-07-02")]);
+        assert!(matches!(always, Err(InvalidEarlyClose::Always(_))));
+        for text in [
+            "",
+            "2025-07-32",
+            "2025-07-02 ",
+            "2025-07-02 25:00",
+            "2025-07-02 13:00:30",
+            "13:00",
+            "2025-07-02T13:00",
+        ] {
+            let error = text.parse::<EarlyClose>().unwrap_err().to_string();
+            assert!(error.contains("2025-07-03 14:00"), "{text}: {error}");
         }
     }
 

@@ -107,6 +107,16 @@ impl History {
 }
 
 impl Trading {
+    /// What the market does at the minute so many after the first that counts.
+    fn phase_at(&self, at: usize) -> Phase {
+        let at = at as i32;
+        match () {
+            () if at < self.regular.start.since(self.tracked.start) => Phase::Pre,
+            () if at < self.regular.end.since(self.tracked.start) => Phase::Regular,
+            () => Phase::Post,
+        }
+    }
+
     /// The first of the `sessions` days before.
     fn oldest(&self, sessions: usize) -> Date {
         let sessions = sessions.min(self.before.len());
@@ -195,18 +205,20 @@ impl Sessions {
     }
 
     /// What the same minute, counted from where a day's tracking begins, traded in the `sessions` sessions before
-    /// its own: twice the median, and how many of them had a bar there.
+    /// its own: twice the median, and how many of them had a bar there. Of a session in which that minute was of another
+    /// phase nothing is taken: on a day that closes early, the afternoon is after hours.
     pub fn median(&self, symbol: usize, minute: Minute, sessions: u8) -> Option<(i64, u16)> {
         let history = self.histories.get(&symbol)?;
         let trading = &history.of_minute(minute)?.trading;
         let at = minute.since(trading.tracked.start) as usize;
-        let oldest = trading.oldest(sessions.into());
+        let (oldest, phase) = (trading.oldest(sessions.into()), trading.phase_at(at));
         let mut volumes = [0_i64; Rule::MAX_SESSIONS as usize];
         let mut count = 0;
         let traded = history
             .days
             .iter()
             .filter(|day| (oldest..trading.date).contains(&day.trading.date))
+            .filter(|day| day.trading.phase_at(at) == phase)
             .filter_map(|day| day.volumes.get(at).copied().flatten());
         for (place, volume) in volumes.iter_mut().zip(traded) {
             *place = volume.shares();

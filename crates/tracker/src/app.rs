@@ -74,7 +74,7 @@ impl App {
                 "{former} is tracked as what it has been since it was {current}'s: {current} is not tracked"
             );
         }
-        let calendar = Arc::new(config.calendar());
+        let calendar = Arc::new(config.calendar()?);
         let store = open_store(&config).await?;
         look_through(&*store).await?;
         let tokens = key::token_key(&config, store.as_ref()).await?;

@@ -64,7 +64,7 @@ pub async fn run(
         };
     };
     let watchlist = Arc::new(config.watchlist()?);
-    let calendar = config.calendar();
+    let calendar = config.calendar()?;
     let symbols = watchlist.symbols().len();
     let provider = config.feed.provider;
     line("settings", Ok(format!("{}: {symbols} symbols, provider {provider}", sources.describe())));

@@ -27,7 +27,7 @@ const STDOUT: &str = "-";
 pub async fn run(config: &Config, args: &ExportArgs, stop: CancellationToken) -> anyhow::Result<()> {
     let format = format_of(args)?;
     let target = Target::prepare(args)?;
-    let (watchlist, calendar) = (config.watchlist()?, config.calendar());
+    let (watchlist, calendar) = (config.watchlist()?, config.calendar()?);
     let range = range_of(args, &calendar);
     // As the file is sorted.
     let symbols: BTreeSet<Symbol> = if args.symbols.is_empty() {

@@ -263,7 +263,7 @@ mod tests {
     fn open(settings: &[(&str, &str)]) -> anyhow::Result<Source> {
         let flags = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let config = load(&Sources { flags, ..Sources::default() })?;
-        let (watchlist, calendar) = (config.watchlist()?, config.calendar());
+        let (watchlist, calendar) = (config.watchlist()?, config.calendar()?);
         Source::open(
             &config,
             &watchlist,

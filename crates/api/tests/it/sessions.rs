@@ -40,6 +40,9 @@ async fn where_nothing_is_said_it_is_the_days_around_today_and_otherwise_those_a
         ("?from=2025-01-29", "2025-01-29", "2025-02-10"),
         ("?from=2026-01-05", "2026-01-05", "2026-01-15"),
         ("?from=2025-01-31&to=2025-01-31", "2025-01-31", "2025-01-31"),
+        ("?from=1990-01-01&to=1990-01-05", "1990-01-02", "1990-01-05"),
+        ("?to=1990-01-05", "1990-01-02", "1990-01-05"),
+        ("?from=2001-09-10&to=2001-09-17", "2001-09-10", "2001-09-17"),
     ] {
         let dates = dates(&world, query).await;
         assert_eq!((dates[0].as_str(), dates[dates.len() - 1].as_str()), (first, last), "{query}");
@@ -58,6 +61,8 @@ async fn ranges_that_are_too_long_or_make_no_sense_are_refused() {
         "from=2025-02-01&to=2025-01-31",
         "from=2023-01-01&to=2025-03-11",
         "from=2020-01-01",
+        "from=1989-12-31&to=1990-01-31",
+        "to=1989-12-31",
         "day=2025-01-31",
     ] {
         let reply = get(&router, &format!("/v1/sessions?{query}")).await;
@@ -67,6 +72,16 @@ async fn ranges_that_are_too_long_or_make_no_sense_are_refused() {
     assert_eq!(longest.status, StatusCode::OK, "800 days: {}", longest.text());
     let furthest = get(&router, "/v1/sessions?from=2199-12-01&to=2199-12-31").await;
     assert_eq!(furthest.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn early_closes_of_the_configuration_are_told() {
+    let mut world = World::new().await;
+    let early = ["2025-01-29 14:00".parse().unwrap()];
+    world.calendar = Calendar::new(Market::Xnas, false, []).with_early_closes(early).unwrap().into();
+    let reply = get(&world.router().await, "/v1/sessions?from=2025-01-29&to=2025-01-29").await.json();
+    let day = &reply["items"][0];
+    assert_eq!((&day["close"], &day["early_close"]), (&json!("2025-01-29T19:00:00Z"), &json!(true)));
 }
 
 #[tokio::test]

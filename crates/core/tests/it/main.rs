@@ -8,5 +8,6 @@ mod detector;
 mod oracle;
 mod outlier;
 mod rules;
+mod time_of_day;
 mod week;
 mod windows;

@@ -126,9 +126,11 @@ impl<'a> Oracle<'a> {
             }
             Condition::TimeOfDay { sessions, min_sessions, .. } => {
                 let at = t - self.day(t).start;
+                let phase = |t: i32| self.calendar.phase(Minute::from_index(t));
                 let mut earlier: Vec<i64> = self
                     .days_before(t, sessions.into())
                     .into_iter()
+                    .filter(|day| phase(day.start + at) == phase(t))
                     .filter_map(|day| {
                         self.series.contains_key(&(day.start + at)).then(|| self.value(day.start + at))
                     })

@@ -43,6 +43,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use number::Mark;
 use parquet_read::ParquetRows;
+use qqq_core::calendar::FIRST_DAY;
 use qqq_core::decimal::Excess;
 use qqq_core::watchlist::Unresolved;
 use qqq_core::{Bar, Calendar, FeedLabel, Minute, Price, Split, Symbol, Volume, Watchlist};
@@ -463,6 +464,14 @@ fn row(
     let symbol = match tracked {
         None => label,
         Some((watchlist, calendar)) => match watchlist.resolve_on(label, calendar.date_of(start)) {
+            Ok(_) if !calendar.knows(calendar.date_of(start)) => {
+                let kind = format!("before {FIRST_DAY}, where the calendar begins");
+                return Err(Refusal::of_column(
+                    Column::Start,
+                    &kind,
+                    format_args!("{start} lies before {FIRST_DAY}, where the calendar begins"),
+                ));
+            }
             Ok(symbol) => symbol,
             Err(Unresolved::NotTracked(symbol)) => return Ok(Row::NotTracked(symbol).into()),
             Err(other) => {

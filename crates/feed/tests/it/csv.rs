@@ -351,6 +351,27 @@ fn rows_of_a_former_symbol_go_to_whom_it_belonged_to_on_their_day() {
 }
 
 #[test]
+fn rows_of_days_that_the_calendar_does_not_know_are_rejected() {
+    let watchlist = Watchlist::new(["IBM".parse().unwrap()], []).unwrap();
+    let content = "symbol,start,open,high,low,close,volume\n\
+        IBM,1989-12-29T15:00:00Z,10,12,9,11,1\nIBM,1990-01-02T15:00:00Z,10,12,9,11,1\n";
+    let folder = folder();
+    let path = write(&folder, "bars.csv", content);
+    for (market, expected) in [(Market::Xnas, [false, true]), (Market::Always, [true, true])] {
+        let calendar = Calendar::new(market, false, []);
+        let rows = bar_file::open(&path, label()).unwrap().tracked_by(&watchlist, &calendar);
+        let taken = rows.map(Result::unwrap).map(|row| match row {
+            Row::Rejected(reject) => {
+                assert!(reject.reason.contains("lies before 1990-01-01"), "{}", reject.reason);
+                false
+            }
+            other => matches!(other, Row::Bar(_)),
+        });
+        assert_eq!(taken.collect::<Vec<_>>(), expected);
+    }
+}
+
+#[test]
 fn labels_are_resolved_on_the_day_of_the_bar() {
     let watchlist = Watchlist::new(["META".parse().unwrap()], []).unwrap();
     let calendar = Calendar::new(Market::Xnas, false, []);

@@ -63,7 +63,7 @@ struct Asked {
 
 impl Asked {
     fn of(config: &Config, args: &BacktestArgs) -> Result<Self, ConfigError> {
-        let (calendar, rule) = (config.calendar(), args.rule);
+        let (calendar, rule) = (config.calendar()?, args.rule);
         if let RuleName::Own(own) = rule {
             let suits_metric = args.metric.map_or(Ok(()), |metric| own.suits(metric));
             own.suits_hours(calendar.tracks_extended_hours())

@@ -405,6 +405,7 @@ mod tests {
             ("WATCHLIST__ALIASES", "{ TWTR = \"X\" }"),
             ("MARKET__EXTENDED_HOURS", "true"),
             ("MARKET__EXTRA_CLOSURES", "[\"2025-01-09\"]"),
+            ("MARKET__EXTRA_EARLY_CLOSES", "2025-07-02, 2025-07-07 14:30"),
             ("FEED__PROVIDER", "yahoo"),
             ("FEED__FALLBACK", "finnhub, iex"),
             ("RULES__RATIO", "4"),
@@ -413,6 +414,8 @@ mod tests {
         .unwrap();
         assert_eq!(config.watchlist().unwrap().symbols().len(), 2);
         assert!(config.market.extended_hours);
+        let close = config.calendar().unwrap().session_on("2025-07-07".parse().unwrap()).unwrap().close;
+        assert_eq!(close.to_string(), "2025-07-07T18:30:00Z");
         assert_eq!(config.feed.provider, ProviderName::Yahoo);
         assert_eq!(config.feed.fallback, [ProviderName::Finnhub, ProviderName::Iex]);
         assert_eq!(config.server.listen.port(), 80);
@@ -472,6 +475,17 @@ mod tests {
         says(file("[market]\ncalendar = \"NYSE\""), &["market.calendar", "NYSE", "XNYS"]);
         says(file("[watchlist]\nsymbols = [\"A B C\"]"), &["watchlist.symbols", "A B C"]);
         says(file("[watchlist]\nsymbols = []"), &["watchlist", "empty"]);
+        says(file("[market]\nextra_closures = [\"soon\"]"), &["market.extra_closures", "soon", "2025-01-09"]);
+        let early = |what: &str| file(&format!("[market]\nextra_closures = [\"2025-07-01\"]\n{what}"));
+        let early_close = |text: &str| early(&format!("extra_early_closes = [\"{text}\"]"));
+        says(early_close("noon"), &["market.extra_early_closes", "noon", "2025-07-03 14:00"]);
+        says(early_close("2025-07-04"), &["market.extra_early_closes", "2025-07-04", "no session"]);
+        says(early_close("2025-07-01"), &["market.extra_early_closes", "2025-07-01", "also a closure"]);
+        says(early_close("2025-07-02 16:00"), &["market.extra_early_closes", "16:00", "after 09:30"]);
+        says(
+            file("[market]\ncalendar = \"always\"\nextra_early_closes = [\"2025-07-02\"]"),
+            &["market.extra_early_closes", "always"],
+        );
         says(file("[feed]\nprovider = \"bloomberg\""), &["feed.provider", "bloomberg", "alpaca"]);
         let alpaca = |fallback| file(&format!("[feed]\nprovider = \"alpaca\"\nfallback = [{fallback}]"));
         says(alpaca("\"yahooo\""), &["feed.fallback", "yahooo", "`yahoo`"]);

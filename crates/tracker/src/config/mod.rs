@@ -8,7 +8,7 @@ pub use load::{ConfigError, Origin, PREFIX, Sources, load};
 pub use value::{Alias, Day, Network, Period, Secret, Text};
 
 use crate::role::watches::HouseRules;
-use qqq_core::calendar::{Calendar, Market};
+use qqq_core::calendar::{Calendar, EarlyClose, Market};
 use qqq_core::detector::Watch;
 use qqq_core::rule::Ratio;
 use qqq_core::watchlist::{DEFAULT_SYMBOLS, FormerSymbol};
@@ -77,11 +77,18 @@ pub struct MarketConfig {
     pub extended_hours: bool,
     /// Further days without trading: `["2025-01-09"]`.
     pub extra_closures: Vec<Text<Day>>,
+    /// Further days that close early: `["2025-07-02"]` at 13:00 New York, `["2025-07-02 14:00"]` then.
+    pub extra_early_closes: Vec<Text<EarlyClose>>,
 }
 
 impl Default for MarketConfig {
     fn default() -> Self {
-        Self { calendar: Text(Market::Xnas), extended_hours: false, extra_closures: Vec::new() }
+        Self {
+            calendar: Text(Market::Xnas),
+            extended_hours: false,
+            extra_closures: Vec::new(),
+            extra_early_closes: Vec::new(),
+        }
     }
 }
 
@@ -513,13 +520,12 @@ impl Config {
     }
 
     /// The trading calendar.
-    pub fn calendar(&self) -> Calendar {
+    pub fn calendar(&self) -> Result<Calendar, ConfigError> {
         let section = &self.market;
-        Calendar::new(
-            section.calendar.0,
-            section.extended_hours,
-            section.extra_closures.iter().map(|day| day.0.0),
-        )
+        let closures = section.extra_closures.iter().map(|day| day.0.0);
+        Calendar::new(section.calendar.0, section.extended_hours, closures)
+            .with_early_closes(section.extra_early_closes.iter().map(|early| early.0))
+            .map_err(|error| ConfigError::value("market.extra_early_closes", error))
     }
 
     /// The rule.
@@ -582,10 +588,11 @@ impl Config {
             return Err(ConfigError::value("rules.min_bars", allowed));
         }
         within("rules.cooldown", self.rules.cooldown, 0, SpikeRule::MAX_COOLDOWN_SECONDS.into(), "0s to 7d")?;
+        let calendar = self.calendar()?;
         for Text(watch) in &self.rules.also {
             watch
                 .rule
-                .suits_hours(self.calendar().tracks_extended_hours())
+                .suits_hours(calendar.tracks_extended_hours())
                 .map_err(|error| ConfigError::value("rules.also", format!("`{watch}`: {error}")))?;
         }
         within("rules.max_alert_age", self.rules.max_alert_age, MINUTE, DAY, "1m to 1d")?;

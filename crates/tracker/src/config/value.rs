@@ -48,6 +48,12 @@ impl Serialize for Text<Day> {
     }
 }
 
+impl Serialize for Text<qqq_core::calendar::EarlyClose> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
 impl Serialize for Text<qqq_core::calendar::Market> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.0.as_str())

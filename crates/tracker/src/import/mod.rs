@@ -64,7 +64,7 @@ pub async fn run(config: &Config, args: &ImportArgs, stop: CancellationToken) ->
         Some(label) => Labels::All(label),
         None => Labels::Own { otherwise: FeedLabel::new(UNLABELLED)? },
     };
-    let (watchlist, calendar) = (config.watchlist()?, config.calendar());
+    let (watchlist, calendar) = (config.watchlist()?, config.calendar()?);
     let now = SystemClock::new().now();
     let given = match &args.reading.splits {
         Some(path) => splits::of_file(path, &watchlist, calendar.date_of(Minute::containing(now))).await?,
