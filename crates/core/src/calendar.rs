@@ -145,8 +145,10 @@ impl FromStr for EarlyClose {
             None => (text, Some(EARLY_CLOSE)),
             Some((day, close)) => (day, Time::strptime("%H:%M", close).ok()),
         };
-        match (day.parse(), close) {
-            (Ok(day), Some(close)) => Ok(Self { day, close }),
+        // The parser of days reads times behind them too.
+        let day = (day.len() == "2025-07-03".len()).then(|| day.parse().ok()).flatten();
+        match (day, close) {
+            (Some(day), Some(close)) => Ok(Self { day, close }),
             _ => Err(InvalidEarlyClose::Text(text.chars().take(32).collect())),
         }
     }

@@ -66,10 +66,8 @@ impl Docket {
         };
         if let Some(open) = self.0.iter_mut().rev().find(|alert| cools(alert)) {
             // An alert of another feed keeps the silence; its values are of another measure.
-            if open.feed == case.feed {
-                if open.add(occurrence) {
-                    changes.push(AlertChange::Counted(open.clone()));
-                }
+            if open.feed == case.feed && open.add(occurrence) {
+                changes.push(AlertChange::Counted(open.clone()));
             }
             return false;
         }

@@ -79,9 +79,8 @@ impl Faulty {
 
     /// For calls that write.
     async fn takes(&self) -> Result<&dyn Store, StoreError> {
-        match *self.fault.borrow() {
-            Fault::NoRoom => return Err(StoreError::NoRoom("the disk is full".to_owned())),
-            _ => {}
+        if matches!(*self.fault.borrow(), Fault::NoRoom) {
+            return Err(StoreError::NoRoom("the disk is full".to_owned()));
         }
         self.ok().await
     }

@@ -6,6 +6,7 @@ use jiff::civil::{Date, Weekday, time};
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
+use qqq_core::alert::Visibility;
 use qqq_core::alert::{Alert, AlertChange, Metric};
 use qqq_core::backtest::Backtest;
 use qqq_core::calendar::{Calendar, Market};
@@ -193,13 +194,14 @@ proptest! {
         );
         bars.iter().filter(|bar| bar.start >= warm).for_each(|bar| part.take(bar));
         let of_part: Vec<&Alert> = alerts.iter().filter(|alert| alert.start >= from).collect();
-        prop_assert_eq!(part.finish().alerts.iter().collect::<Vec<_>>(), of_part);
+        let found = part.finish().alerts;
+        prop_assert_eq!(found.iter().collect::<Vec<_>>(), of_part);
 
         // Live, with a restart there.
         let symbols = [bars[0].symbol];
         let fresh = || {
             let mut detector = Detector::new(&symbols, bars[0].feed, &calendar, SpikeRule::default());
-            detector.watch(0, Watch { rule, metric: Metric::Volume });
+            detector.watch(0, Watch { rule, metric: Metric::Volume }, Visibility::Public);
             detector
         };
         let (mut detector, mut live) = (fresh(), Vec::new());
