@@ -33,7 +33,7 @@ pub struct ApiConfig {
     pub sign_up: SignUpLimits,
     /// Says why nothing would ever be sent to a webhook's address, if so.
     pub admit: Admit,
-    /// Notified after a sign-up: a confirmation mail may be owed.
+    /// Notified after a sign-up that need not be confirmed: a webhook may have to be told its secret.
     pub outbox_hint: Arc<Notify>,
     /// What people see at `/`.
     pub dashboard: Dashboard,

@@ -240,7 +240,11 @@ impl Api {
             );
             return Err(Problem::unavailable("too_many_waiting", detail, wait));
         }
-        inner.config.outbox_hint.notify_one();
+        if !inner.config.confirm {
+            inner.config.outbox_hint.notify_one();
+        }
+        // Else the worker takes it in with its next scan, within a second. At once, the request after this one would wait
+        // for that work, and its time would tell what this one's does not: whether the address was known.
         Ok(if inner.config.confirm { "pending" } else { "active" })
     }
 }
