@@ -304,7 +304,8 @@ mod tests {
     fn simulate(limits: SignUpLimits, arrivals: &[(i64, usize)], seconds: i64) -> Vec<(i64, i64)> {
         let mut waiting: VecDeque<(i64, usize)> = VecDeque::new();
         let mut arrivals = arrivals.iter().copied().peekable();
-        let (mut sent, mut served): (Vec<(Timestamp, String)>, Vec<(i64, i64)>) = (Vec::new(), Vec::new());
+        let mut sent: Vec<(Timestamp, String)> = Vec::new();
+        let mut served: Vec<(i64, i64)> = Vec::new();
         for second in (0..seconds).step_by(7) {
             while let Some(arrival) = arrivals.next_if(|(when, _)| *when <= second) {
                 waiting.push_back(arrival);

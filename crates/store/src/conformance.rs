@@ -301,7 +301,7 @@ async fn confirmed(store: &Shared, sign_up: &SignUp, now: Timestamp) -> Subscrip
 /// Subscribes and is active from `now` on, without a mail being owed.
 async fn subscribed(store: &Shared, n: u16, name: &str, now: Timestamp) -> SignUp {
     let sign_up = SignUp { confirm: false, ..sign_up(n, &format!("s{n}@example.com"), name) };
-    assert!(!ask(&store, &sign_up, UNLIMITED, now).await);
+    assert!(!ask(store, &sign_up, UNLIMITED, now).await);
     sign_up
 }
 
@@ -858,7 +858,7 @@ async fn quiet(store: &Shared) -> (Vec<SignUp>, Timestamp) {
     for (n, name) in [(1, "TSLA"), (2, "AAPL")] {
         let one =
             SignUp { confirm: false, quiet: Some(hours.clone()), ..sign_up(n, "ada@example.com", name) };
-        ask(&store, &one, UNLIMITED, at(-3600)).await;
+        ask(store, &one, UNLIMITED, at(-3600)).await;
         asked.push(one);
     }
     (asked, end)
