@@ -108,6 +108,8 @@ fn said(reply: &Reply) -> (StatusCode, String, String) {
         && let Some(object) = json.as_object_mut()
     {
         object.remove("request_id");
+        // How much was written, not what.
+        object.get_mut("store").and_then(Value::as_object_mut).map(|store| store.remove("log_bytes"));
         text = json.to_string();
     }
     (reply.status, reply.header("etag").to_owned(), text)

@@ -10,8 +10,8 @@ use std::fmt;
 use std::str::FromStr;
 use uuid::Uuid;
 
-/// The identity of a delivery, derived from what is delivered to whom. It is the `webhook-id`, and stands in the
-/// `Message-ID`: every attempt carries the same one, so a receiver can tell a repeat.
+/// The identity of a delivery, derived from what is delivered to whom. It is the `webhook-id`, and stands in
+/// the `Message-ID`: every attempt carries the same one, so a receiver can tell a repeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeliveryId(Uuid);
 

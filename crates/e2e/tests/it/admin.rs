@@ -174,8 +174,10 @@ fn subscriptions_are_listed_disabled_and_deleted_with_all_that_is_known_of_an_ad
 fn at_a_terminal_a_deletion_asks_first() {
     let Some(python) = python() else { return };
     let mut tracker = Tracker::new();
-    tracker.start("server");
+    tracker.start("run");
     sign_up(&tracker.http(), ADA);
+    let taken_in = || (subscriptions(&tracker, &[ADA]).len() == 1).then_some(());
+    wait_for("the worker to take it in", PATIENCE, taken_in);
     let store = format!("store.url=sqlite://{}", tracker.folder().join("data/qqq-tracker.db").display());
     let program = qqq_e2e::binary().display().to_string();
     for (answer, left) in [("", 1), ("no", 1), ("yes", 0)] {

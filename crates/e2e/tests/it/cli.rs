@@ -178,23 +178,27 @@ fn an_import_tells_what_became_of_every_row_and_can_be_repeated() {
     recording::write(&file, &more);
     let mut text = fs::read_to_string(&file).expect("the file");
     text += "AAPL,2025-01-27T15:00:30Z,1,1,1,1,1\nAAPL,2025-01-27T15:00:00Z,1,1,1,-1,1\nAAPL,soon\n";
-    text += "FB,2025-01-27T15:00:00Z,600.1,600.1,600.1,600.1,3\n";
+    text += "META,2025-01-27T15:00:00Z,600.1,600.1,600.1,600.1,3\n";
+    // Meta Platforms' no longer.
+    text += "FB,2025-01-27T15:01:00Z,40.1,40.1,40.1,40.1,3\n";
     fs::write(&file, text).expect("the file");
     let said = run(&tracker, &["import", "bars.csv", "--feed", "iex", "--rejects", "rejects.txt"], 0);
-    assert!(said.out.contains("27 rows read: 2 new, 1 revised, 19 unchanged, 3 rejected"), "{}", said.out);
+    assert!(said.out.contains("28 rows read: 2 new, 1 revised, 19 unchanged, 4 rejected"), "{}", said.out);
     assert!(said.out.contains("1 rows lie outside the hours that count"), "{}", said.out);
     assert!(said.out.contains("not on the watchlist (watchlist.symbols): ZZZZ 1\n"), "{}", said.out);
     let rejects = fs::read_to_string(tracker.folder().join("rejects.txt")).expect("the rejects");
     // Behind the header and 23 good rows.
-    for (line, reason) in [(25, "column start"), (26, "column close"), (27, "2 fields")] {
+    for (line, reason) in
+        [(25, "column start"), (26, "column close"), (27, "2 fields"), (29, "FB was no longer META")]
+    {
         for told in [&said.out, &rejects] {
             let found = told.lines().find(|told| told.contains(&format!("bars.csv:line {line}:")));
             assert!(found.is_some_and(|found| found.contains(reason)), "line {line}, {reason}: {told}");
         }
     }
-    assert_eq!(rejects.lines().count(), 3);
+    assert_eq!(rejects.lines().count(), 4);
 
-    // What is imported is read, former symbols by their present name.
+    // What is imported is read.
     let mut tracker = tracker;
     tracker.start("server");
     let http = tracker.http();

@@ -295,7 +295,7 @@ fn an_export_takes_the_symbols_and_the_time_that_were_asked_for() {
         row("AAPL", "2025-01-28T05:00:00Z"), // midnight in New York
         row("AAPL", "2025-01-28T14:30:00Z"),
         row("AAPL", "2025-01-29T05:00:00Z"),
-        row("FB", "2025-01-28T14:30:00Z"),
+        row("META", "2025-01-28T14:30:00Z"),
         row("MSFT", "2025-01-28T14:30:00Z"),
     ]
     .concat();

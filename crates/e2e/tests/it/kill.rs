@@ -383,8 +383,10 @@ fn sign_up_all(tracker: &mut Tracker) -> Vec<Subscription> {
     let mut subscriptions = Vec::new();
     for symbol in SYMBOLS {
         let mut subscribed = |metric: &str, n: usize| {
+            // Of two domains: one alone has not all places.
+            let domain = if n % 2 == 0 { "example.com" } else { "example.net" };
             subscriptions.push(Subscription {
-                email: format!("{metric}-{n}-of-{}@example.com", symbol.to_lowercase()),
+                email: format!("{metric}-{n}-of-{}@{domain}", symbol.to_lowercase()),
                 symbol: symbol.to_owned(),
                 metric: metric.to_owned(),
                 owed_after: Some(String::new()),

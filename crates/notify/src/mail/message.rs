@@ -3,9 +3,9 @@
 //! Headers are made by the mail library's encoders alone, and what stands in them is typed: no text of a user
 //! or a feed reaches one.
 //!
-//! Every attempt of a delivery carries the same `Message-ID` as long as it says the same, so that a receiver can drop a
-//! repeat. What it says can change between two attempts: who was asked to confirm has confirmed, an alert of a digest
-//! was taken back, a setting is another. Then it is another message (RFC 5322, section 3.6.4), and has another.
+//! Every attempt of a delivery carries the same `Message-ID`, so that a receiver can drop a repeat. A confirmation may say
+//! something else at its next attempt, as when who was asked has confirmed meanwhile: then it is another message (RFC
+//! 5322, section 3.6.4), and has another id, or whoever drops repeats would miss it.
 
 use super::{evidence, text};
 use crate::links::Links;
@@ -63,8 +63,8 @@ struct Told {
     subject: String,
     template: &'static str,
     content: minijinja::Value,
-    /// The mail it follows up: of which delivery, and what that told.
-    follows: Option<(DeliveryId, Box<Told>)>,
+    /// The mail it follows up.
+    in_reply_to: Option<String>,
     /// Where one click ends the subscription, or of a digest all of them.
     one_click: Option<String>,
 }
@@ -115,9 +115,11 @@ impl Composer {
             .to(Mailbox::new(None, recipient))
             .subject(told.subject.as_str())
             .date(self.now())
-            .message_id(Some(self.message_id(delivery.id, &said)));
-        if let Some((id, earlier)) = &told.follows {
-            let earlier = self.message_id(*id, &self.write(earlier)?);
+            .message_id(Some(match delivery.kind {
+                DeliveryKind::Confirmation => self.message_id_by_text(delivery.id, &said),
+                _ => self.message_id(delivery.id),
+            }));
+        if let Some(earlier) = told.in_reply_to {
             message = message.in_reply_to(earlier.clone()).references(earlier);
         }
         // RFC 3834: no holiday notes in answer. RFC 2919: the name a filter can go by.
@@ -157,7 +159,7 @@ impl Composer {
             subject: title("", alert, self.rule),
             template: "alert",
             content: context! { cooldown, ..self.evidence(subscription, alert) },
-            follows: None,
+            in_reply_to: None,
             one_click: Some(self.links.unsubscribe(subscription)),
         }
     }
@@ -168,7 +170,7 @@ impl Composer {
             subject: title("Retracted: ", alert, self.rule),
             template: "retraction",
             content: self.evidence(subscription, alert),
-            follows: Some((told, Box::new(self.alert(subscription, alert)))),
+            in_reply_to: Some(self.message_id(told)),
             one_click: Some(self.links.unsubscribe(subscription)),
         }
     }
@@ -190,7 +192,7 @@ impl Composer {
                 unsubscribe_all => everything.as_str(),
                 ..self.ways_out(subscription)
             },
-            follows: None,
+            in_reply_to: None,
             one_click: Some(everything),
         }
     }
@@ -242,7 +244,7 @@ impl Composer {
                 token => token.expose(),
                 ..self.ways_out(subscription)
             },
-            follows: None,
+            in_reply_to: None,
             one_click: None,
         }
     }
@@ -288,8 +290,12 @@ impl Composer {
         })
     }
 
-    /// Of the delivery, and of what it says.
-    fn message_id(&self, id: DeliveryId, said: &Said) -> String {
+    fn message_id(&self, id: DeliveryId) -> String {
+        format!("<{id}@{}>", self.sender.domain())
+    }
+
+    /// Of a mail whose text may be another at its next attempt: of the delivery, and of what the mail says.
+    fn message_id_by_text(&self, id: DeliveryId, said: &Said) -> String {
         let mut hash = Sha256::new();
         for part in [&said.subject, &said.text, &said.html] {
             hash.update(part);

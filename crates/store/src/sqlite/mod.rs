@@ -525,7 +525,7 @@ mod tests {
             (alerts::ALL, "alerts_by_start (start>? AND (start,id)<(?,?))"),
             (
                 alerts::OF_RULE_SYMBOL_METRIC,
-                "alerts_by_rule_symbol_metric (rule=? AND symbol=? AND metric=? AND start>? AND start<?)",
+                "alerts_by_rule_symbol_metric (rule=? AND symbol=? AND metric=? AND start>? AND (start,id)<(?,?))",
             ),
             (alerts::PUBLISH, "alerts_by_rule_symbol_metric (rule=?)"),
             (alerts::OLD, "private_alerts_by_start (start<?)"),
@@ -547,7 +547,7 @@ mod tests {
             ),
             (
                 alerts::PUBLIC_OF_RULE_SYMBOL_METRIC,
-                "alerts_by_rule_symbol_metric (rule=? AND symbol=? AND metric=? AND start>? AND start<?)",
+                "alerts_by_rule_symbol_metric (rule=? AND symbol=? AND metric=? AND start>? AND (start,id)<(?,?))",
             ),
         ] {
             let plan = plan(&store, query).await;
