@@ -3,7 +3,14 @@ import type { Status } from "../api/types";
 import { judgement, problemsOf } from "./words";
 
 const status = {
-  feed: { provider: "alpaca", label: "iex", mode: "live", coverage: "IEX only", problem: null, symbol_problems: [] },
+  feed: {
+    provider: "alpaca",
+    label: "iex",
+    mode: "live",
+    coverage: "IEX only",
+    problem: null,
+    symbol_problems: [],
+  },
   store: { kind: "sqlite", answers: true, writable: true, log_bytes: 0 },
   stale: null,
   problems: [],
