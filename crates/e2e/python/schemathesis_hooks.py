@@ -61,11 +61,11 @@ def before_load_schema(context, raw_schema):
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """Every request comes from a network of its own, as the proxy in front says: limits per network are tested
-    elsewhere and would hide everything behind them here. One subscription is there to be ended."""
+    """Every request comes from a network of its own and from a /48 of its own, as the proxy in front says: limits per
+    network are tested elsewhere and would hide everything behind them here. One subscription is there to be ended."""
     case.headers = case.headers or {}
     network = next(NETWORKS)
-    case.headers["x-forwarded-for"] = f"2001:db8:{network >> 16:x}:{network & 0xffff:x}::1"
+    case.headers["x-forwarded-for"] = f"2001:{0xdb8 + (network >> 16):x}:{network & 0xffff:x}::1"
 
 
 @schemathesis.auth()
