@@ -16,6 +16,7 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use qqq_core::ChannelKind;
 use qqq_core::calendar::new_york;
+use qqq_core::limits::LimitExceeded;
 use qqq_core::sentence::promise;
 use qqq_core::subscription::{Subscription, SubscriptionId, SubscriptionStatus};
 use qqq_core::token::{Purpose, Token};
@@ -119,6 +120,7 @@ pub(crate) async fn confirm_page(State(api): State<Api>, RawQuery(query): RawQue
         (status = 410, description = "The link is too old, or the subscription has ended"),
         (status = 408),
         (status = 413, description = "The body is over 16 KiB"),
+        (status = 422, description = "All of it is beyond a limit, and waits: the page says which"),
         (status = 429),
     ),
 )]
@@ -150,9 +152,12 @@ pub(crate) async fn confirm(State(api): State<Api>, RawQuery(query): RawQuery, r
         Confirmed::Ended(subscription) => return ended(&api, subscription),
         Confirmed::Expired(subscription) => return too_old(&api, subscription),
         Confirmed::AlreadyActive(subscription) => api.already_confirmed(subscription),
-        Confirmed::Settled { activated, declined } => api.settled(activated, declined),
+        Confirmed::Settled { activated, declined, refused } => api.settled(activated, declined, refused),
     };
-    api.message_page(StatusCode::OK, &message)
+    let nothing_fits = matches!(&confirmed, Confirmed::Settled { activated, refused, .. }
+        if activated.is_empty() && !refused.is_empty());
+    let status = if nothing_fits { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    api.message_page(status, &message)
 }
 
 /// `GET /v1/subscriptions/unsubscribe?token=`: asks, and changes nothing.
@@ -467,13 +472,29 @@ impl Api {
     }
 
     /// What became of a choice.
-    fn settled(&self, activated: &[Subscription], declined: &[Subscription]) -> Message {
+    fn settled(
+        &self,
+        activated: &[Subscription],
+        declined: &[Subscription],
+        refused: &[(Subscription, LimitExceeded)],
+    ) -> Message {
         let list = |of: &[Subscription]| of.iter().map(about).collect::<Vec<_>>().join(", ");
-        let dropped = match declined {
+        let mut dropped = match declined {
             [] => String::new(),
             _ => format!(" Dropped: {}.", list(declined)),
         };
+        if let [(_, limit), ..] = refused {
+            let waiting: Vec<_> = refused.iter().map(|(one, _)| one.clone()).collect();
+            let why = sentence_of(&limit.to_string());
+            dropped += &format!(
+                " No room for: {}. {why} What waits can be confirmed by the same link, within its day, once there is room.",
+                list(&waiting)
+            );
+        }
         match activated {
+            [] if !refused.is_empty() => {
+                Message::new(Tone::Bad, "There is no room for it now", dropped.trim_start())
+            }
             [] => {
                 let text =
                     format!("No alerts come of this.{dropped} To get them after all, please sign up again.");

@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use qqq_core::limits::LimitExceeded;
 use qqq_store::StoreError;
 use serde::Serialize;
 use std::time::Duration;
@@ -108,6 +109,16 @@ impl Problem {
         Self { errors, ..problem }
     }
 
+    /// More than a receiver, or all of them together, may have. `receiver` is the field that names who it is.
+    pub(crate) fn beyond(limit: LimitExceeded, receiver: &str) -> Self {
+        let field = match limit {
+            LimitExceeded::PerReceiver(_) => receiver,
+            LimitExceeded::RulesPerReceiver(_) | LimitExceeded::Rules(_) => "rule",
+        };
+        let error = FieldError { field: field.to_owned(), detail: limit.to_string() };
+        Self { code: "limit_exceeded", ..Self::unprocessable(vec![error]) }
+    }
+
     pub(crate) fn too_many(wait: Duration) -> Self {
         let seconds = whole_seconds(wait);
         let detail = format!("too many requests from your address: try again in {seconds} s");
@@ -200,6 +211,7 @@ fn whole_seconds(wait: Duration) -> u64 {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
+            StoreError::BeyondLimit(limit) => return Self::beyond(limit, "receiver"),
             StoreError::Busy => tracing::warn!("the store is busy"),
             // The store says so in the log, once: every request here would say it again.
             StoreError::NoRoom(_) => {

@@ -17,7 +17,7 @@ use qqq_core::channel::{ChannelKind, Webhook, WebhookFormat, WebhookUrl};
 use qqq_core::quiet::QuietHours;
 use qqq_core::subscription::{EmailAddress, SubscriptionId};
 use qqq_core::{Channel, Metric, RuleName, Symbol};
-use qqq_store::{SignUp, SignedUp};
+use qqq_store::{SignUp, SignedUp, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::net::IpAddr;
@@ -76,6 +76,16 @@ pub(crate) struct Wanted {
     pub(crate) symbol: Symbol,
     pub(crate) rule: RuleName,
     pub(crate) quiet: Option<QuietHours>,
+}
+
+impl Wanted {
+    /// The field that names the receiver.
+    fn receiver_field(&self) -> &'static str {
+        match self.channel {
+            Channel::Email(_) => "email",
+            Channel::Webhook(_) => "url",
+        }
+    }
 }
 
 /// `POST /subscribe`.
@@ -228,9 +238,12 @@ impl Api {
             hashes: inner.tokens.hashes(id, &nonce),
             confirm: inner.config.confirm,
         };
-        if let SignedUp::Full(full) =
-            inner.store.subscribe(&sign_up, inner.config.sign_up, inner.clock.now()).await?
-        {
+        let taken = inner.store.subscribe(&sign_up, inner.config.sign_up, inner.clock.now()).await;
+        let taken = taken.map_err(|error| match error {
+            StoreError::BeyondLimit(limit) => Problem::beyond(limit, wanted.receiver_field()),
+            other => other.into(),
+        })?;
+        if let SignedUp::Full(full) = taken {
             inner.metrics.sign_up_refused();
             tracing::warn!("a sign-up was refused: too many wait for their confirmation already");
             let wait = full.retry_after.unsigned_abs();

@@ -16,6 +16,7 @@ pub mod delivery;
 pub mod detector;
 mod docket;
 pub mod label;
+pub mod limits;
 pub mod mailbox;
 pub mod moment;
 pub mod outlier;

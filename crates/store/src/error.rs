@@ -1,5 +1,7 @@
 //! What can go wrong with a store.
 
+use qqq_core::limits::LimitExceeded;
+
 /// Why a store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -32,6 +34,9 @@ pub enum StoreError {
         /// What is wrong.
         reason: String,
     },
+    /// What was to become active is beyond a limit. Nothing was changed.
+    #[error(transparent)]
+    BeyondLimit(#[from] LimitExceeded),
     /// Somebody else held the store for too long.
     #[error("the store is busy")]
     Busy,

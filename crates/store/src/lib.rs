@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use qqq_core::channel::Channel;
 use qqq_core::delivery::places::Rooms;
 use qqq_core::delivery::{Delivery, DeliveryId, DeliveryKind, Lease, Outcome};
+use qqq_core::limits::{LimitExceeded, SubscriptionLimits};
 use qqq_core::quiet::QuietHours;
 use qqq_core::rule::Rule;
 #[cfg(doc)]
@@ -486,6 +487,8 @@ pub enum Confirmed {
         activated: Vec<Subscription>,
         /// Ended.
         declined: Vec<Subscription>,
+        /// Chosen, and beyond a limit: pending as before.
+        refused: Vec<(Subscription, LimitExceeded)>,
     },
     /// Nothing is pending, and the subscription that the link was made for is active.
     AlreadyActive(Subscription),
@@ -500,6 +503,12 @@ pub enum Confirmed {
 /// Subscriptions.
 #[async_trait]
 pub trait SubscriptionStore: Send + Sync {
+    /// Holds what becomes active from now on to limits, each checked in the transaction that would activate it: a sign-up
+    /// that need not be confirmed and a changed rule are [`StoreError::BeyondLimit`], what is confirmed is
+    /// [refused](Confirmed::Settled). One that has to be confirmed is noted down unless its rule alone is beyond a limit:
+    /// how much its receiver has already is nothing to tell a stranger.
+    fn hold_to(&self, limits: SubscriptionLimits);
+
     /// Notes a sign-up down, to be [taken in](Self::take_in), unless too much waits already ([`SignUpLimits::admit`]).
     /// Neither the answer nor the time it takes depends on what is known of the receiver. One that need not be confirmed
     /// is taken in at once.

@@ -76,6 +76,7 @@ impl App {
         }
         let calendar = Arc::new(config.calendar()?);
         let store = open_store(&config).await?;
+        store.hold_to(config.subscription_limits());
         look_through(&*store).await?;
         let tokens = key::token_key(&config, store.as_ref()).await?;
         let channels = Arc::new(Channels {

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use qqq_core::delivery::places::Rooms;
 use qqq_core::delivery::{Delivery, DeliveryId, Lease, Outcome};
+use qqq_core::limits::SubscriptionLimits;
 use qqq_core::subscription::{Subscription, SubscriptionId};
 use qqq_core::token::{Purpose, TokenHash};
 use qqq_core::{Alert, AlertId, Bar, FeedStatus, Metric, Minute, RuleName, Statistics, Symbol};
@@ -198,6 +199,10 @@ impl OutboxStore for Faulty {
 
 #[async_trait]
 impl SubscriptionStore for Faulty {
+    fn hold_to(&self, limits: SubscriptionLimits) {
+        self.inner.hold_to(limits);
+    }
+
     async fn subscribe(
         &self,
         sign_up: &SignUp,

@@ -13,6 +13,7 @@ mod description;
 mod errors;
 mod faulty;
 mod follow;
+mod limits;
 mod pages;
 mod privacy;
 mod readiness;

@@ -14,6 +14,7 @@ mod commit;
 mod files;
 mod history;
 mod housekeeping;
+mod limits;
 mod outbox;
 mod room;
 mod rows;
@@ -28,11 +29,12 @@ use libsqlite3_sys::{
     SQLITE_IOERR_FSYNC, SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_TRUNCATE, SQLITE_IOERR_WRITE, SQLITE_LOCKED,
     SQLITE_NOTADB, SQLITE_READONLY,
 };
+use qqq_core::limits::SubscriptionLimits;
 use room::Room;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 /// How long one connection waits for another one's write.
@@ -57,6 +59,7 @@ pub(crate) struct Sqlite {
     readers: SqlitePool,
     room: Room,
     broken: OnceLock<Broken>,
+    limits: RwLock<Arc<SubscriptionLimits>>,
     files: Arc<Files>,
 }
 
@@ -102,6 +105,7 @@ impl Sqlite {
             readers: reader_pool(&file, READ_LIMIT),
             room: Room::default(),
             broken: OnceLock::new(),
+            limits: RwLock::default(),
             files,
         };
         match checksum::complete(&store).await {
@@ -111,6 +115,11 @@ impl Sqlite {
             completed => completed?,
         }
         Ok(store)
+    }
+
+    /// What becomes active is held to these.
+    fn limits(&self) -> Arc<SubscriptionLimits> {
+        Arc::clone(&self.limits.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Begins a write. Waits for writes under way, here and in other processes.
@@ -504,6 +513,8 @@ mod tests {
             (housekeeping::FORGET[5].0, "suppressions_by_age (created_at<?)"),
             (outbox::CONCERNED, "subscriptions_active (symbol=? AND metric=? AND rule=? AND active_from<?)"),
             (subscriptions::WATCHED, "subscriptions_watched"),
+            (limits::HELD, "subscriptions_by_address (address=?)"),
+            (limits::IN_FORCE, "subscriptions_watched"),
             (admin::OF_ADDRESS, "subscriptions_by_address (address=? AND id>?)"),
             (admin::IN_STATE, "deliveries_by_state (state=? AND (created_at,id)<(?,?))"),
             (

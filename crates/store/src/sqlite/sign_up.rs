@@ -5,11 +5,12 @@
 
 use super::rows::{self, Columns, subscription_columns};
 use super::subscriptions::{activate, address_hash, later};
-use super::{Sqlite, outbox};
+use super::{Sqlite, limits as in_force, outbox};
 use crate::{SignUp, SignedUp, StoreError, TakenIn};
 use jiff::{SignedDuration, Timestamp};
 use qqq_core::channel::{Channel, ChannelKind};
 use qqq_core::delivery::{DeliveryId, DeliveryKind};
+use qqq_core::limits::{SubscriptionLimits, Wish};
 use qqq_core::mailbox::Destination;
 use qqq_core::signup::{LATELY, SignUpLimits, Throttle, Turn, Waiting};
 use qqq_core::subscription::{Subscription, SubscriptionId, SubscriptionStatus};
@@ -84,7 +85,9 @@ impl Sqlite {
         now: Timestamp,
     ) -> Result<SignedUp, StoreError> {
         let mut write = self.begin().await?;
-        let to = sign_up.channel.destination();
+        let (held_to, to) = (self.limits(), sign_up.channel.destination());
+        // Of the rule alone: the answer must not depend on what is known of the receiver.
+        in_force::admit_rule(&mut write, &held_to, sign_up.id, wish(sign_up)).await?;
         if is_told(sign_up) {
             let waiting = waiting(&mut write, limits, &to, now).await?;
             if let Err(full) = limits.admit(waiting, &to) {
@@ -94,7 +97,7 @@ impl Sqlite {
         if sign_up.confirm {
             note(&mut write, sign_up, &to, now).await?;
         } else {
-            take_in(&mut write, sign_up, now).await?;
+            take_in(&mut write, &held_to, sign_up, now).await?;
         }
         self.finish(write).await?;
         Ok(SignedUp::Taken)
@@ -109,11 +112,12 @@ impl Sqlite {
         if !work {
             return Ok(TakenIn::default());
         }
+        let held_to = self.limits();
         let mut write = self.begin().await?;
         let noted = sqlx::query(NOTED).bind(MOST_TAKEN_IN).fetch_all(&mut *write).await?;
         for row in &noted {
             let (place, asked_at, sign_up) = sign_up_of(row)?;
-            take_in(&mut write, &sign_up, asked_at).await?;
+            take_in(&mut write, &held_to, &sign_up, asked_at).await?;
             sqlx::query("delete from sign_ups where place = ?").bind(place).execute(&mut *write).await?;
         }
         let confirmations = send_off(&mut write, limits, now).await?;
@@ -125,6 +129,10 @@ impl Sqlite {
 /// Whether a message follows that asks to confirm, or tells what nothing else does: a webhook's secret.
 fn is_told(sign_up: &SignUp) -> bool {
     sign_up.confirm || sign_up.channel.kind() == ChannelKind::Webhook
+}
+
+fn wish(sign_up: &SignUp) -> Wish {
+    (sign_up.symbol, sign_up.metric, sign_up.rule)
 }
 
 async fn waiting(
@@ -206,6 +214,7 @@ fn sign_up_of(row: &SqliteRow) -> Result<(i64, Timestamp, SignUp), StoreError> {
 /// Makes a sign-up a subscription, where the receiver has none of the same wish, and has its message wait for its turn.
 async fn take_in(
     connection: &mut SqliteConnection,
+    held_to: &SubscriptionLimits,
     sign_up: &SignUp,
     asked_at: Timestamp,
 ) -> Result<(), StoreError> {
@@ -223,6 +232,8 @@ async fn take_in(
         .execute(&mut *connection)
         .await?;
     if !sign_up.confirm {
+        let key = sign_up.channel.key();
+        in_force::admit(connection, held_to, &key, id, wish(sign_up), false).await??;
         activate(connection, id, asked_at).await?;
     }
     if is_told(sign_up) {

@@ -2,7 +2,7 @@
 
 use super::bars::bounded;
 use super::rows::{self, Columns, subscription_columns};
-use super::{Sqlite, outbox, sign_up};
+use super::{Sqlite, limits as in_force, outbox, sign_up};
 use crate::{
     Amended, Choice, Confirmable, Confirmed, SignUp, SignUpLimits, SignedUp, StoreError, SubscriptionChange,
     SubscriptionStore, TakenIn, Watched,
@@ -10,11 +10,13 @@ use crate::{
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use qqq_core::channel::Channel;
+use qqq_core::limits::SubscriptionLimits;
 use qqq_core::subscription::{Subscription, SubscriptionId, SubscriptionStatus};
 use qqq_core::token::{Purpose, TokenHash};
 use qqq_core::{FeedMode, FeedStatus, Metric, Minute, RuleName, Symbol};
 use sha2::{Digest as _, Sha256};
 use sqlx::SqliteConnection;
+use std::sync::{Arc, PoisonError};
 
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 /// Pending subscriptions that one link shows and confirms. What is beyond waits for the next.
@@ -26,6 +28,10 @@ pub(super) const WATCHED: &str = "select distinct symbol, metric, rule from subs
 
 #[async_trait]
 impl SubscriptionStore for Sqlite {
+    fn hold_to(&self, limits: SubscriptionLimits) {
+        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(limits);
+    }
+
     async fn subscribe(
         &self,
         sign_up: &SignUp,
@@ -72,13 +78,21 @@ impl SubscriptionStore for Sqlite {
                 _ if of.status.has_ended() => Confirmed::Ended(of),
                 SubscriptionStatus::Active => Confirmed::AlreadyActive(of),
                 _ if lapsed => Confirmed::Expired(of),
-                _ => Confirmed::Settled { activated: Vec::new(), declined: Vec::new() },
+                _ => Confirmed::Settled { activated: Vec::new(), declined: Vec::new(), refused: Vec::new() },
             });
         }
-        let (mut activated, mut declined) = (Vec::new(), Vec::new());
+        let held_to = self.limits();
+        let (mut activated, mut declined, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         for one in asked {
             match choice.about(one.id) {
                 Some(true) => {
+                    let (key, wish) = (one.channel.key(), (one.symbol, one.metric, one.rule));
+                    if let Err(limit) =
+                        in_force::admit(&mut write, &held_to, &key, one.id, wish, false).await?
+                    {
+                        refused.push((one, limit));
+                        continue;
+                    }
                     let active_from = Some(activate(&mut write, one.id, now).await?);
                     activated.push(Subscription { status: SubscriptionStatus::Active, active_from, ..one });
                 }
@@ -91,7 +105,7 @@ impl SubscriptionStore for Sqlite {
         }
         sign_up::answered(&mut write, &of.channel, &activated, now).await?;
         self.finish(write).await?;
-        Ok(Confirmed::Settled { activated, declined })
+        Ok(Confirmed::Settled { activated, declined, refused })
     }
 
     async fn unsubscribe(
@@ -137,6 +151,8 @@ impl SubscriptionStore for Sqlite {
             return Ok(Amended::Changed(found));
         }
         if changed.rule != found.rule && changed.status == SubscriptionStatus::Active {
+            let (key, wish) = (changed.channel.key(), (symbol, metric, changed.rule));
+            in_force::admit(&mut write, &self.limits(), &key, changed.id, wish, true).await??;
             changed.active_from = Some(first_minute(&mut write, now).await?);
         }
         sqlx::query(

@@ -578,8 +578,9 @@ impl Stage {
                 let Some(of) = known else { return assert_eq!(confirmed, Confirmed::Unknown) };
                 let status = self.model.subscribers[of].status;
                 match (self.model.confirm(of, ticked, now), confirmed) {
-                    (Some(expected), Confirmed::Settled { activated, declined }) => {
+                    (Some(expected), Confirmed::Settled { activated, declined, refused }) => {
                         assert_eq!((activated.len(), declined.len()), expected);
+                        assert!(refused.is_empty());
                         for one in activated {
                             let known =
                                 self.model.subscribers.iter().find(|known| known.asked.id == one.id).unwrap();

@@ -10,6 +10,7 @@ pub use value::{Alias, Day, Network, Period, Secret, Text};
 use crate::role::watches::HouseRules;
 use qqq_core::calendar::{Calendar, EarlyClose, Market};
 use qqq_core::detector::Watch;
+use qqq_core::limits::SubscriptionLimits;
 use qqq_core::rule::Ratio;
 use qqq_core::watchlist::{DEFAULT_SYMBOLS, FormerSymbol};
 use qqq_core::{SpikeRule, Symbol, Watchlist};
@@ -466,11 +467,24 @@ pub struct SubscriptionsConfig {
     pub confirm: bool,
     /// Messages one receiver is sent in an hour at the most. What is more comes as one digest when there is room again.
     pub messages_per_hour: u32,
+    /// Active subscriptions of one receiver.
+    pub max_per_receiver: u32,
+    /// Different rules of its own among these.
+    pub max_rules_per_receiver: u32,
+    /// Own rules judged for all receivers together: each once for every metric of a symbol.
+    pub max_rules: u32,
 }
 
 impl Default for SubscriptionsConfig {
     fn default() -> Self {
-        Self { confirm: true, messages_per_hour: 30 }
+        let limits = SubscriptionLimits::default();
+        Self {
+            confirm: true,
+            messages_per_hour: 30,
+            max_per_receiver: limits.per_receiver,
+            max_rules_per_receiver: limits.rules_per_receiver,
+            max_rules: limits.rules,
+        }
     }
 }
 
@@ -547,6 +561,17 @@ impl Config {
         HouseRules { spike: self.rule(), also: self.rules.also.iter().map(|watch| watch.0).collect() }
     }
 
+    /// What subscribers may have in force.
+    pub fn subscription_limits(&self) -> SubscriptionLimits {
+        let section = &self.subscriptions;
+        SubscriptionLimits {
+            per_receiver: section.max_per_receiver,
+            rules_per_receiver: section.max_rules_per_receiver,
+            rules: section.max_rules,
+            house: self.house_rules().also,
+        }
+    }
+
     /// How the world reaches the server. Where only `server.listen` was set, it is where the server listens.
     pub fn public_url(&self) -> Result<Url, ConfigError> {
         let (defaults, section) = (ServerConfig::default(), &self.server);
@@ -618,6 +643,10 @@ impl Config {
         within("feed.backfill", self.feed.backfill, HOUR, 7 * DAY, "1h to 7d")?;
         within("store.bars_retention", self.store.bars_retention, 2 * DAY, 36_500 * DAY, "2d or more")?;
         within("webhooks.timeout", self.webhooks.timeout, 1, MINUTE, "1s to 1m")?;
+        if self.subscriptions.max_per_receiver == 0 {
+            let allowed = "`0` is out of range: it must be 1 or more".to_owned();
+            return Err(ConfigError::value("subscriptions.max_per_receiver", allowed));
+        }
         let messages = self.subscriptions.messages_per_hour;
         if !(1..=1_000_000).contains(&messages) {
             let allowed = format!("`{messages}` is out of range: it must be 1 to 1000000");
