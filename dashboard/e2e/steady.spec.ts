@@ -316,6 +316,64 @@ test("what is open stays open, and the page stays where it was scrolled to", asy
   await bars(page, 40, async () => expect(await focused()).toBe(name));
 });
 
+test("rows that change places do not take the page along", async ({ page, fast }) => {
+  await page.setViewportSize({ width: 1280, height: 420 });
+  await page.goto(`${fast.url}/?order=volume`);
+  const rows = page.locator("[data-symbol]");
+  const order = () => rows.evaluateAll((all) => all.map((row) => row.dataset.symbol).join(" "));
+  await expect(page.getByRole("region", { name: "Rankings" }).getByRole("link")).toHaveCount(20);
+  const scrolled = () => page.evaluate(() => scrollY);
+  const y = await rows.nth(3).evaluate((row) => row.getBoundingClientRect().top + scrollY);
+  await page.evaluate((y) => scrollTo(0, y), y);
+  const place = await scrolled();
+  expect(place).toBeGreaterThan(0);
+  const before = await order();
+  await bars(page, 15, async () => expect(await scrolled()).toBe(place));
+  expect(await order()).not.toBe(before);
+});
+
+test("rankings hold their order and the focus while somebody is there, and no longer", async ({
+  page,
+  fast,
+}) => {
+  test.setTimeout(180_000);
+  await page.goto(fast.url);
+  const rankings = page.getByRole("region", { name: "Rankings" });
+  await expect(rankings.getByRole("link")).toHaveCount(20);
+  const orders = () =>
+    rankings
+      .locator("ol")
+      .evaluateAll((lists) =>
+        lists.map((list) => [...list.querySelectorAll("a")].map((link) => link.textContent).join(" ")),
+      );
+  const focused = () => page.evaluate(() => document.activeElement?.textContent);
+
+  // Each row of a ranking moves sooner or later: its link keeps the focus, and the other one holds still with it.
+  for (const place of [0, 4, 9, 14]) {
+    await rankings.getByRole("link").nth(place).focus();
+    await expect(rankings.getByText("The order is held")).toBeVisible();
+    const name = await focused();
+    const before = await orders();
+    await bars(page, 12, async () => {
+      expect(await focused()).toBe(name);
+      expect(await orders()).toEqual(before);
+    });
+  }
+
+  // Nobody is there: what moved meanwhile shows.
+  const before = await orders();
+  await page.evaluate(() => (document.activeElement as HTMLElement).blur());
+  await expect.poll(orders).not.toEqual(before);
+  await expect(rankings.getByText("Largest first")).toBeVisible();
+
+  // A pointer holds as well; another figure has an order of its own at once.
+  await rankings.getByRole("link").nth(2).hover();
+  const pointed = await orders();
+  await bars(page, 12, async () => expect(await orders()).toEqual(pointed));
+  await rankings.getByRole("button", { name: "Absolute" }).click();
+  await expect.poll(orders).not.toEqual(pointed);
+});
+
 test("back and forward lead to where one was", async ({ page, still }) => {
   await page.setViewportSize({ width: 1280, height: 420 });
   const scrolled = () => page.evaluate(() => Math.round(scrollY));
