@@ -52,8 +52,12 @@ test("the page says that the connection is lost, and goes on by itself when the 
     await page.goto(tracker.url);
     const row = page.locator('[data-symbol="NVDA"]');
     await expect(row).toBeVisible();
+    const top = () => page.getByRole("main").evaluate((main) => main.getBoundingClientRect().top);
+    const place = await top();
     await tracker.kill();
     await expect(page.getByText("Connection lost")).toBeVisible();
+    // Nothing moves for it.
+    expect(await top()).toBe(place);
     const before = (await row.getAttribute("data-start"))!;
     await tracker.resume();
     await expect(page.getByText("Connection lost")).toBeHidden({ timeout: 30_000 });
@@ -64,6 +68,23 @@ test("the page says that the connection is lost, and goes on by itself when the 
     const { items } = (await tracker.json("/v1/alerts?limit=5")) as { items: { id: string }[] };
     await page.goto(`${tracker.url}/alerts`);
     for (const { id } of items) await expect(page.locator(`a[href="/alerts/${id}"]`).first()).toBeAttached();
+  } finally {
+    await tracker.stop();
+  }
+});
+
+test("a page that was asked for while the program was away comes when it is back", async ({ page }) => {
+  const tracker = await Tracker.start();
+  try {
+    await page.goto(tracker.url);
+    await expect(page.locator('[data-symbol="NVDA"]')).toBeVisible();
+    await tracker.kill();
+    await expect(page.getByText("Connection lost")).toBeVisible();
+    await page.getByRole("navigation").getByRole("link", { name: "Try a rule" }).click();
+    await expect(page.getByRole("heading", { name: "could not be loaded" })).toBeVisible();
+    await tracker.resume();
+    await expect(page.getByRole("slider", { name: /At least/ })).toBeVisible({ timeout: 30_000 });
+    await expect(page).toHaveURL(`${tracker.url}/rule`);
   } finally {
     await tracker.stop();
   }
