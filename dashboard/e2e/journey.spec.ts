@@ -266,7 +266,8 @@ test("nothing is asked of any other host, and nothing inline is needed", async (
   expect(said).toEqual([]);
 });
 
-test("it does not shift while it loads", async ({ page, tracker }) => {
+/** Counts what moves in the pages that are opened from now on without anybody having asked for it. */
+async function watchShifts(page: Page): Promise<() => Promise<number>> {
   await page.addInitScript(() => {
     const shifts: number[] = [];
     Object.assign(window, { shifts });
@@ -274,15 +275,39 @@ test("it does not shift while it loads", async ({ page, tracker }) => {
       for (const entry of list.getEntries()) shifts.push((entry as unknown as { value: number }).value);
     }).observe({ type: "layout-shift", buffered: true });
   });
+  return () =>
+    page.evaluate(() =>
+      (window as unknown as { shifts: number[] }).shifts.reduce((sum, value) => sum + value, 0),
+    );
+}
+
+test("what a rule would have told comes without pushing its chart down", async ({ page, still }) => {
+  const shifted = await watchShifts(page);
+  // The answer comes last, as it does of long histories.
+  const sessions = page.waitForResponse(/\/v1\/sessions/);
+  await page.route("**/v1/backtests", async (route) => {
+    await sessions;
+    await page.waitForLoadState("load");
+    await page.evaluate(
+      () => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))),
+    );
+    await route.continue();
+  });
+  await page.goto(`${still.url}/rule?symbol=NVDA`);
+  await expect(page.getByRole("heading", { level: 1 })).toContainText(/This rule would have/);
+  await expect(chart(page)).toBeVisible();
+  expect(await shifted()).toBeLessThan(0.1);
+});
+
+test("it does not shift while it loads", async ({ page, tracker }) => {
+  const shifted = await watchShifts(page);
   for (const path of ["/", "/s/NVDA", "/alerts", "/status"]) {
     const moved = async () => {
       await visit(page, tracker, path);
       await until("the page to be still", () =>
         page.evaluate(() => document.fonts.status === "loaded" && document.readyState === "complete"),
       );
-      return page.evaluate(() =>
-        (window as unknown as { shifts: number[] }).shifts.reduce((sum, value) => sum + value, 0),
-      );
+      return shifted();
     };
     // Where something unusual happens meanwhile, rows change places or a new alert stands above the others: that is no
     // shift of the page, and does not happen every time.
