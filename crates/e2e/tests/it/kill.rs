@@ -384,7 +384,7 @@ fn sign_up_all(tracker: &mut Tracker) -> Vec<Subscription> {
     for symbol in SYMBOLS {
         let mut subscribed = |metric: &str, n: usize| {
             // Of two domains: one alone has not all places.
-            let domain = if n % 2 == 0 { "example.com" } else { "example.net" };
+            let domain = if n.is_multiple_of(2) { "example.com" } else { "example.net" };
             subscriptions.push(Subscription {
                 email: format!("{metric}-{n}-of-{}@{domain}", symbol.to_lowercase()),
                 symbol: symbol.to_owned(),
