@@ -36,6 +36,7 @@ macro_rules! store_conformance {
             an_alert_and_its_retraction_reach_hundreds_once_each
             a_batch_that_cannot_be_written_leaves_no_trace
             raising_an_alert_twice_keeps_the_first
+            an_alert_is_known_by_its_minute_whatever_its_id
             counting_changes_only_the_occurrences_of_a_stored_alert
             alerts_come_back_with_any_rule_and_evidence
             an_alert_concerns_only_subscriptions_of_its_own_rule
@@ -171,7 +172,7 @@ macro_rules! store_conformance {
 /// A store under test.
 pub type Shared = Arc<dyn Store>;
 
-/// 2025-01-31T20:59:00Z: inside a session.
+/// 2025-01-31T00:59:00Z, 19:59 of the day before in New York: inside the extended hours.
 pub const MINUTE: Minute = Minute::from_index(28_971_419);
 
 /// The wall clock `seconds` after the end of [`MINUTE`].
@@ -544,6 +545,38 @@ pub async fn raising_an_alert_twice_keeps_the_first(store: Shared) {
     let committed = store.commit(&alerts_of([AlertChange::Raised(second)]), at(5)).await.unwrap();
     assert_eq!(committed, Committed { sequence: before, deliveries: 0 });
     assert_eq!(store.alert(first.id).await.unwrap(), Some(first));
+}
+
+pub async fn an_alert_is_known_by_its_minute_whatever_its_id(store: Shared) {
+    let (first, _) = one_owed(&store).await;
+    let sent = claim_one(&store, at(1)).await;
+    assert!(settle(&store, &sent, Outcome::Sent, at(2)).await);
+    // As after a symbol got another spelling: the same minute derives another id.
+    let renamed =
+        Alert { id: AlertId::derive("spike", symbol("X"), Metric::Volume, MINUTE), ..first.clone() };
+    let more = vec![Occurrence { start: MINUTE, value: 1 }, Occurrence { start: MINUTE.plus(1), value: 2 }];
+    let counted = Alert { occurrences: more.clone(), ..renamed.clone() };
+    let again = alerts_of([AlertChange::Raised(renamed.clone()), AlertChange::Counted(counted)]);
+    assert_eq!(store.commit(&again, at(5)).await.unwrap().deliveries, 0, "told twice");
+    let stored = Alert { occurrences: more, ..first.clone() };
+    assert_eq!(store.alert(first.id).await.unwrap(), Some(stored.clone()));
+    assert_eq!(store.alert(renamed.id).await.unwrap(), None);
+    let query = AlertQuery { limit: 9, ..AlertQuery::default() };
+    assert_eq!(store.alerts(query).await.unwrap(), [stored]);
+
+    let batch = alerts_of([AlertChange::Retracted(retracted(&renamed))]);
+    assert_eq!(store.commit(&batch, at(6)).await.unwrap().deliveries, 1);
+    assert_eq!(store.commit(&batch, at(7)).await.unwrap().deliveries, 0, "retracted twice");
+    let follow_up = claim_one(&store, at(8)).await;
+    assert_eq!((follow_up.kind, follow_up.subscription.id), (DeliveryKind::Retraction, sent.subscription.id));
+    assert_eq!(follow_up.alert.map(|alert| (alert.id, alert.state)), Some((first.id, AlertState::Retracted)));
+    // Retracted for good, by either id.
+    for alert in [first, renamed] {
+        assert_eq!(
+            store.commit(&alerts_of([AlertChange::Raised(alert)]), at(9)).await.unwrap().deliveries,
+            0
+        );
+    }
 }
 
 pub async fn counting_changes_only_the_occurrences_of_a_stored_alert(store: Shared) {

@@ -208,7 +208,8 @@ pub trait BarStore: Send + Sync {
     /// subscription that an alert concerns: same symbol, metric and rule, `active_from <= alert.start`, not paused.
     ///
     /// Ids are derived from inputs, so committing a batch again changes nothing and owes nothing twice.
-    /// Raising an alert that exists leaves the stored one. For a retraction: a delivery that waits is cancelled,
+    /// Raising an alert that exists leaves the stored one. An alert is known by its rule, symbol, metric and minute: what
+    /// concerns one of another id is about the stored one, as it is told and follow-ups name it. For a retraction: a delivery that waits is cancelled,
     /// and whoever may have been told gets exactly one follow-up, a delivery of kind `Retraction`, unless the
     /// subscription has ended or is paused. May have been told: whoever had an attempt, unless it was the only one and ended
     /// as [`Outcome::Failed`]. What is under way is judged by this when it ends, and what had ended before as

@@ -2,7 +2,7 @@
 
 use super::Sqlite;
 use super::bars::bounded;
-use super::rows::{self, alert_columns, write_evidence, write_occurrences};
+use super::rows::{self, Columns, alert_columns, write_evidence, write_occurrences};
 use crate::{AlertQuery, AlertStore, StoreError};
 use async_trait::async_trait;
 use qqq_core::alert::AlertState;
@@ -10,6 +10,8 @@ use qqq_core::delivery::{DeliveryId, DeliveryKind};
 use qqq_core::subscription::SubscriptionId;
 use qqq_core::{Alert, AlertId, Metric, Minute, RuleName};
 use sqlx::SqliteConnection;
+use sqlx::query::Query;
+use sqlx::sqlite::SqliteArguments;
 
 /// Alerts, newest first. Every combination of filters on what everybody may read is a text of its own and names the
 /// index that begins with what it filters by: without statistics of the table, the planner takes a shorter one.
@@ -143,7 +145,33 @@ impl AlertStore for Sqlite {
     }
 }
 
-/// Keeps a new alert; false where it is known.
+/// Follows the rule, symbol, metric and minute of a change. By them a stored alert is found, not by its id: that was derived
+/// when the symbol may have been spelled otherwise (migration 3), and whoever was told knows the alert by it.
+macro_rules! of_minute {
+    ($update:literal, $state:literal) => {
+        concat!($update, " where (rule, symbol, metric, start) = (?3, ?4, ?5, ?6) and ", $state)
+    };
+}
+
+pub(super) const COUNT: &str =
+    of_minute!("update alerts set occurrences = ?1, sequence = ?2", "occurrences <> ?1");
+pub(super) const RETRACT: &str = of_minute!(
+    "update alerts set state = 'retracted', occurrences = ?1, sequence = ?2",
+    "state = 'raised' returning id"
+);
+
+/// Binds the parameters of [`of_minute`]'s texts.
+fn change(sql: &'static str, alert: &Alert, sequence: i64) -> Query<'static, sqlx::Sqlite, SqliteArguments> {
+    sqlx::query(sql)
+        .bind(write_occurrences(alert))
+        .bind(sequence)
+        .bind(alert.rule.to_string())
+        .bind(alert.symbol.as_str().to_owned())
+        .bind(alert.metric.as_str())
+        .bind(alert.start.index())
+}
+
+/// Keeps a new alert; false where its minute has one of the same rule and metric.
 pub(super) async fn insert(
     connection: &mut SqliteConnection,
     alert: &Alert,
@@ -152,7 +180,7 @@ pub(super) async fn insert(
     let inserted = sqlx::query(
         "insert into alerts (id, rule, symbol, metric, start, value, evidence, feed, revision, \
          state, raised_at, public, occurrences, sequence) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
-         on conflict (id) do nothing",
+         on conflict do nothing",
     )
     .bind(alert.id.to_string())
     .bind(alert.rule.to_string())
@@ -179,33 +207,20 @@ pub(super) async fn count(
     alert: &Alert,
     sequence: i64,
 ) -> Result<u64, StoreError> {
-    let updated =
-        sqlx::query("update alerts set occurrences = ?1, sequence = ?2 where id = ?3 and occurrences <> ?1")
-            .bind(write_occurrences(alert))
-            .bind(sequence)
-            .bind(alert.id.to_string())
-            .execute(connection)
-            .await?;
-    Ok(updated.rows_affected())
+    Ok(change(COUNT, alert, sequence).execute(connection).await?.rows_affected())
 }
 
-/// Marks an alert as retracted; false where it was before. The evidence stays. One never stored is stored as
-/// retracted: its minute must not raise an alert later.
+/// Marks an alert as retracted, and answers the id it is stored under; `None` where it was before. The evidence stays. One
+/// never stored is stored as retracted: its minute must not raise an alert later.
 pub(super) async fn retract(
     connection: &mut SqliteConnection,
     alert: &Alert,
     sequence: i64,
-) -> Result<bool, StoreError> {
-    let updated = sqlx::query(
-        "update alerts set state = 'retracted', occurrences = ?, sequence = ? where id = ? and state = 'raised'",
-    )
-    .bind(write_occurrences(alert))
-    .bind(sequence)
-    .bind(alert.id.to_string())
-    .execute(&mut *connection)
-    .await?;
-    if updated.rows_affected() > 0 {
-        return Ok(true);
+) -> Result<Option<AlertId>, StoreError> {
+    let updated = change(RETRACT, alert, sequence).fetch_optional(&mut *connection).await?;
+    if let Some(row) = updated {
+        return Ok(Some(Columns::new(&row, "alerts").parse()?));
     }
-    insert(connection, &Alert { state: AlertState::Retracted, ..alert.clone() }, sequence).await
+    let retracted = Alert { state: AlertState::Retracted, ..alert.clone() };
+    Ok(insert(connection, &retracted, sequence).await?.then_some(alert.id))
 }

@@ -272,9 +272,9 @@ async fn write_alert(
         }
         AlertChange::Counted(alert) => effects.changed += alerts::count(connection, alert, sequence).await?,
         AlertChange::Retracted(alert) => {
-            if alerts::retract(connection, alert, sequence).await? {
+            if let Some(stored) = alerts::retract(connection, alert, sequence).await? {
                 effects.changed += 1;
-                effects.owed += outbox::take_back(connection, alert.id, now).await?;
+                effects.owed += outbox::take_back(connection, stored, now).await?;
             } else {
                 effects.changed += alerts::count(connection, alert, sequence).await?;
             }

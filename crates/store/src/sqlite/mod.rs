@@ -538,6 +538,8 @@ mod tests {
                 alerts::OF_RULE_SYMBOL_METRIC,
                 "alerts_by_rule_symbol_metric (rule=? AND symbol=? AND metric=? AND start>? AND (start,id)<(?,?))",
             ),
+            (alerts::COUNT, "alerts_by_rule_symbol_metric (rule=? AND symbol=? AND metric=? AND start=?)"),
+            (alerts::RETRACT, "alerts_by_rule_symbol_metric (rule=? AND symbol=? AND metric=? AND start=?)"),
             (alerts::PUBLISH, "alerts_by_rule_symbol_metric (rule=?)"),
             (alerts::OLD, "private_alerts_by_start (start<?)"),
             (alerts::PUBLIC, "public_alerts_by_start (start>? AND (start,id)<(?,?))"),

@@ -398,6 +398,9 @@ async fn rows_of_a_share_class_in_another_spelling_are_those_of_the_listed_one()
         assert_eq!(count(&mut connection, &old).await, 0, "{table}");
     }
     assert_eq!(count(&mut connection, "subscriptions where symbol = 'BTC-USD'").await, 1);
+    // A minute that raised an alert under the old spelling raises none again.
+    let again = alerts_of([AlertChange::Raised(alert("BRK.B", MINUTE))]);
+    assert_eq!(store.commit(&again, at(599)).await.unwrap().deliveries, 0);
     // Who had asked for both spellings is told once.
     let next = alerts_of([AlertChange::Raised(Alert { symbol: listed, ..alert("BRK.B", MINUTE.plus(9)) })]);
     assert_eq!(store.commit(&next, at(600)).await.unwrap().deliveries, 1);
