@@ -5,3 +5,4 @@
 mod model;
 mod schedule;
 mod sqlite;
+mod upgrade;
