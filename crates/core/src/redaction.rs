@@ -5,6 +5,10 @@
 const UNMISTAKABLE: usize = 16;
 /// Characters from which on a secret that is no plain word is replaced wherever it stands alone.
 const MIN_TOKEN: usize = 6;
+/// What an excerpt ends with where it was cut.
+const CUT: char = '…';
+/// Characters of a secret's beginning from which on it is taken out where it ends in such a cut.
+const MIN_PIECE: usize = 4;
 /// Parts of the names of settings, parameters and headers whose value may be a secret.
 const NAMES: [&str; 7] = ["token", "key", "secret", "pass", "user", "auth", "login"];
 
@@ -17,6 +21,8 @@ const NAMES: [&str; 7] = ["token", "key", "secret", "pass", "user", "auth", "log
 ///   neither letters nor digits;
 /// - any other (`t`, `demo`, `password`, `403`), which may be a word of the message: only as a value, that is after `=`,
 ///   after a name such as `token:` or `"api_key":`, or as the user or password of an address.
+///
+/// Where a text was cut, as `…` tells, the beginning of a secret that ends there is looked for like the whole of it.
 #[derive(Clone)]
 pub struct Redaction {
     /// The longest first: a short one may be part of a long one.
@@ -35,7 +41,8 @@ impl Redaction {
 
     /// The text without the secrets.
     pub fn redact(&self, text: &str) -> String {
-        self.secrets.iter().fold(text.to_owned(), |text, secret| self.without(&text, secret))
+        let without = |text: String, secret: &String| self.without_cut(&self.without(&text, secret), secret);
+        self.secrets.iter().fold(text.to_owned(), without)
     }
 
     fn without(&self, text: &str, secret: &str) -> String {
@@ -52,6 +59,30 @@ impl Redaction {
         kept.push_str(&text[rest..]);
         kept
     }
+
+    fn without_cut(&self, text: &str, secret: &str) -> String {
+        let mut kept = String::with_capacity(text.len());
+        let mut rest = 0;
+        for (cut, _) in text.match_indices(CUT) {
+            let piece = beginnings(secret).find(|piece| {
+                let before = text[rest..cut].strip_suffix(piece);
+                before.is_some_and(|before| gives_away(before, secret, ""))
+            });
+            if let Some(piece) = piece {
+                kept.push_str(&text[rest..cut - piece.len()]);
+                kept.push_str(self.mark);
+                rest = cut;
+            }
+        }
+        kept.push_str(&text[rest..]);
+        kept
+    }
+}
+
+/// The beginnings of a secret that tell something of it, the longest first.
+fn beginnings(secret: &str) -> impl Iterator<Item = &str> {
+    let all = secret.char_indices().rev().map(|(end, _)| &secret[..end]);
+    all.take_while(|piece| piece.chars().nth(MIN_PIECE - 1).is_some())
 }
 
 /// Says how many there are, and none of them.
@@ -133,6 +164,19 @@ mod tests {
         let redaction = Redaction::new(both, "[…]");
         assert_eq!(redaction.redact("the-secret-of-a-test-2 secret-of-a-test"), "[…] […]");
         assert!(!format!("{redaction:?}").contains("test"));
+    }
+
+    #[test]
+    fn a_secret_that_was_cut_is_taken_out_too() {
+        for (secret, text, expected) in [
+            ("PKTESTKEYID000000001", "no such key PKTESTKEYI…", "no such key [redacted]…"),
+            ("PKTESTKEYID000000001", "`PKTE…`, `PKT…`", "`[redacted]…`, `PKT…`"),
+            ("hunter2", "AUTH hunt… xhunt…", "AUTH [redacted]… xhunt…"),
+            ("demonstration", "the demons… token=demons…", "the demons… token=[redacted]…"),
+            ("ключ-к-этому-серверу", "ключ-к-эт…", "[redacted]…"),
+        ] {
+            assert_eq!(redact(secret, text), expected);
+        }
     }
 
     proptest! {

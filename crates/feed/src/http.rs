@@ -305,8 +305,12 @@ impl Caller {
         {
             body.extend_from_slice(&chunk);
         }
+        let is_cut = body.len() > MAX_ERROR_BODY;
         body.truncate(MAX_ERROR_BODY);
-        let text = String::from_utf8_lossy(&body);
+        let mut text = String::from_utf8_lossy(&body).into_owned();
+        if is_cut {
+            text.push('…');
+        }
         let (kind, words) = (self.manners.classify)(status, &text).unwrap_or_else(|| by_status(status));
         let wait = self.wait(kind, response.headers());
         let kind = match kind {
@@ -433,22 +437,31 @@ fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
     if cause.is::<reqwest::Error>() { "no reason given".to_owned() } else { excerpt(&cause.to_string()) }
 }
 
-/// At most 200 characters of a foreign text, on one line, without control or direction characters.
+/// At most 200 characters of a foreign text, on one line, without control or direction characters; `…` at the end where
+/// it was cut, and nowhere else is it.
 pub(crate) fn excerpt(text: &str) -> String {
     let unsafe_to_show = |c: char| {
         c.is_control()
             || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
     };
     let mut shown = String::new();
-    for c in text.chars().map(|c| if unsafe_to_show(c) { ' ' } else { c }).take(EXCERPT * 8) {
-        if c != ' ' || !(shown.is_empty() || shown.ends_with(' ')) {
+    let mut length = 0;
+    for c in text.chars().map(|c| if unsafe_to_show(c) { ' ' } else { c }) {
+        if c == ' ' && (shown.is_empty() || shown.ends_with(' ')) {
+            continue;
+        }
+        if length == EXCERPT && c != ' ' {
+            // Also tells whoever redacts it that the last word may be half of one.
+            shown.push('…');
+            return shown;
+        }
+        if length < EXCERPT {
             shown.push(c);
+            length += 1;
         }
     }
-    match shown.trim_end().char_indices().nth(EXCERPT) {
-        Some((end, _)) => format!("{}…", &shown[..end]),
-        None => shown.trim_end().to_owned(),
-    }
+    shown.truncate(shown.trim_end().len());
+    shown
 }
 
 #[cfg(test)]
@@ -525,6 +538,20 @@ mod tests {
         assert_eq!(counts(), (3, 2), "each once");
         assert!(caller.get(&urls, &headers, |_| Ok(())).await.is_err());
         assert_eq!(counts(), (3, 2), "then both are left alone");
+    }
+
+    /// Where the excerpt ends in the middle of a secret, and where what is between them was left out.
+    #[test]
+    fn half_a_secret_in_an_answer_that_cannot_be_read_is_no_more_told_than_a_whole_one() {
+        let redaction = redaction(["PKTESTKEYID000000001".to_owned()]);
+        for before in
+            ["x".repeat(EXCERPT - 10), "x".repeat(EXCERPT - 30), " ".repeat(990), " ".repeat(EXCERPT * 8 - 9)]
+        {
+            let body = format!("[1]{before} PKTESTKEYID000000001 is no key of {}", "y".repeat(EXCERPT));
+            let error = json::read::<Vec<u8>>("test", body.as_bytes()).expect_err("no JSON");
+            let told = redaction.redact(&error.message);
+            assert!(!told.contains("PKTE") && told.contains("[redacted]"), "{told}");
+        }
     }
 
     proptest! {

@@ -41,14 +41,14 @@ pub(crate) fn with_quoted_numbers(body: Vec<u8>) -> Vec<u8> {
 /// passing failure.
 pub(crate) fn read<'a, T: Deserialize<'a>>(provider: &str, body: &'a [u8]) -> Result<T, FeedError> {
     serde_json::from_slice(body).map_err(|error| {
-        let start = String::from_utf8_lossy(&body[..body.len().min(1000)]);
-        let (kind, what) = if start.trim_start().starts_with('<') {
+        let said = String::from_utf8_lossy(body);
+        let (kind, what) = if said.trim_start().starts_with('<') {
             (FeedErrorKind::Transient, "HTML where JSON belongs".to_owned())
         } else {
             let what = format!("something that is not the JSON expected ({})", excerpt(&error.to_string()));
             (FeedErrorKind::Unreadable, what)
         };
-        FeedError::new(kind, format!("{provider} answered {what}: {}", excerpt(&start)))
+        FeedError::new(kind, format!("{provider} answered {what}: {}", excerpt(&said)))
     })
 }
 

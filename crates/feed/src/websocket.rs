@@ -154,7 +154,7 @@ impl Line {
     }
 
     fn show(&self, error: &tungstenite::Error) -> String {
-        self.redact(&excerpt(&error.to_string()))
+        excerpt(&self.redact(&error.to_string()))
     }
 
     /// What a refusal of the WebSocket handshake means.
@@ -204,8 +204,8 @@ impl Connection<'_> {
                 Frame::Text(text) => return Ok(Some(text.into())),
                 Frame::Binary(bytes) => return Ok(Some(bytes)),
                 Frame::Close(reason) => {
-                    let reason = reason.as_ref().map(|close| excerpt(&close.reason)).unwrap_or_default();
-                    let reason = self.line.redact(&reason);
+                    let reason = reason.as_ref().map(|close| close.reason.as_str()).unwrap_or_default();
+                    let reason = excerpt(&self.line.redact(reason));
                     return Err(self.line.broken(format_args!("was closed by the server: `{reason}`")));
                 }
                 Frame::Ping(_) | Frame::Pong(_) | Frame::Frame(_) => {}

@@ -394,7 +394,7 @@ impl Smtp {
 
     /// What of the server's words may be stored and logged: no address, and no echo of the login.
     fn shown(&self, text: &str) -> String {
-        let mut text: String = text.chars().take(MAX_QUOTED * 10).collect();
+        let mut text = text.to_owned();
         if let Some(Login { user, password }) = &self.url.credentials {
             let plain = format!("\0{user}\0{password}");
             let encoded = [BASE64.encode(plain), BASE64.encode(password), BASE64.encode(user)];
@@ -657,6 +657,18 @@ mod tests {
         let shown = smtp
             .shown(&format!("5.1.1 <ada@example.com>: no\r\nsuch user; AUTH PLAIN {login} hunter2 \u{7}ü"));
         assert_eq!(shown, "5.1.1 […] no such user; AUTH PLAIN […] […] ?");
+    }
+
+    #[test]
+    fn a_long_reply_is_cut_after_the_login_was_taken_out() {
+        let url = "smtp://ops:correct-horse-battery@mail.example.com".parse().unwrap();
+        let smtp = Smtp::new(url, EhloName::LocalAddress, Deadlines::RFC_5321).unwrap();
+        for before in [MAX_QUOTED - 5, MAX_QUOTED * 10 - 5] {
+            for filling in [" ", "x"] {
+                let shown = smtp.shown(&format!("535{}correct-horse-battery", filling.repeat(before - 3)));
+                assert!(!shown.contains("corr"), "{shown}");
+            }
+        }
     }
 
     #[test]

@@ -203,18 +203,22 @@ fn root_cause(error: &reqwest::Error) -> String {
 }
 
 /// At most [`MAX_QUOTED`] printable characters of an answer, on one line. What could be an address, a path or a secret
-/// is masked: servers like to repeat what they were sent. Of a page for browsers nothing is kept.
+/// is masked: servers like to repeat what they were sent. So is the last word of one that was not read to its end: it may
+/// be a piece of such. Of a page for browsers nothing is kept.
 fn quoted(answer: &[u8]) -> String {
     const MASK: &str = "[…]";
+    let is_cut = answer.len() >= MAX_ANSWER;
     let text = String::from_utf8_lossy(answer);
     if text.trim_start().starts_with('<') {
         return "a page for browsers".to_owned();
     }
     let in_word = |c: char| c.is_alphanumeric() || "._~%/\\+=?&@-".contains(c);
     let mut shown = String::new();
-    for part in text.split_inclusive(|c| !in_word(c)) {
+    let mut parts = text.split_inclusive(|c| !in_word(c)).peekable();
+    while let Some(part) = parts.next() {
+        let is_piece = is_cut && parts.peek().is_none();
         let word = part.trim_end_matches(|c| !in_word(c));
-        let masked = word.len() >= 24 || word.contains(['/', '\\', '@', '=', '%']);
+        let masked = is_piece || word.len() >= 24 || word.contains(['/', '\\', '@', '=', '%']);
         shown.push_str(if masked { MASK } else { word });
         shown.push_str(&part[word.len()..]);
         if shown.len() > 4 * MAX_QUOTED {
@@ -275,6 +279,14 @@ mod tests {
         ] {
             assert_eq!(is_gone(format, status, body), expected, "{format} {status}");
         }
+    }
+
+    #[test]
+    fn what_may_be_half_of_a_secret_is_masked() {
+        let half = "T0123456canary";
+        let padding = "x".repeat(MAX_ANSWER - half.len() - 1);
+        assert_eq!(quoted(format!("{padding} {half}").as_bytes()), "[…] […]");
+        assert_eq!(quoted(format!("{} {half}", &padding[1..]).as_bytes()), format!("[…] {half}"));
     }
 
     proptest! {
