@@ -4,6 +4,7 @@
 use crate::bars::Row;
 use crate::openapi::{AlertStateWord, MetricWord, RankedByWord, RuleKindWord, SessionWord};
 use crate::snapshot::{Figured, Snapshot, Ticker};
+use crate::status::StandInOut;
 use qqq_core::{Alert, Bar, Evidence, Figures, Metric, Statistics, Watchlist};
 use qqq_store::BarRecord;
 use serde::Serialize;
@@ -308,6 +309,7 @@ pub(crate) struct StatusOut {
     feed: Option<String>,
     mode: Option<&'static str>,
     coverage: Option<String>,
+    stands_in_for: Option<StandInOut>,
     problem: Option<String>,
     session: &'static str,
     /// The minute of the feed's clock this was said in.
@@ -324,6 +326,7 @@ impl From<&Snapshot> for StatusOut {
             feed: feed.map(|feed| feed.label.to_string()),
             mode: feed.map(|feed| feed.mode.as_str()),
             coverage: feed.map(|feed| feed.coverage.clone()),
+            stands_in_for: feed.and_then(|feed| feed.stands_in_for.as_ref()).map(StandInOut::from),
             problem: feed.and_then(|feed| feed.problem.clone()),
             session: snapshot.phase.as_str(),
             as_of: snapshot.minute.to_string(),

@@ -11,7 +11,7 @@ use crate::snapshot::Snapshot;
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
-use qqq_core::{Calendar, FeedStatus, Minute, Phase, RuleName, SymbolProblem};
+use qqq_core::{Calendar, FeedStatus, Minute, Phase, RuleName, StandIn, SymbolProblem};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -79,11 +79,32 @@ struct FeedOut {
     /// How much of the market it sees.
     #[schema(example = "IEX only: about 2.5 % of US volume")]
     coverage: String,
+    /// For whom it stands in, where the provider that comes first has failed; else `null`.
+    #[schema(required = true)]
+    stands_in_for: Option<StandInOut>,
     /// What is wrong with it now; `null` while all is well.
     #[schema(required = true)]
     problem: Option<String>,
     /// Symbols that it does not serve as it serves the others, by symbol. That is no problem of the feed.
     symbol_problems: Vec<SymbolProblemOut>,
+}
+
+/// The feed that another one stands in for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = StandIn)]
+pub(crate) struct StandInOut {
+    /// Who failed.
+    #[schema(example = "alpaca")]
+    provider: String,
+    /// What was wrong, as far as anything was said; else `null`.
+    #[schema(required = true, example = "alpaca answered 503 Service Unavailable")]
+    reason: Option<String>,
+}
+
+impl From<&StandIn> for StandInOut {
+    fn from(first: &StandIn) -> Self {
+        Self { provider: first.provider.clone(), reason: first.reason.clone() }
+    }
 }
 
 /// What is wrong with one symbol at a feed that serves others.
@@ -122,6 +143,7 @@ impl From<&FeedStatus> for FeedOut {
             label: feed.label.to_string(),
             mode: feed.mode.as_str(),
             coverage: feed.coverage.clone(),
+            stands_in_for: feed.stands_in_for.as_ref().map(StandInOut::from),
             problem: feed.problem.clone(),
             symbol_problems: feed.symbol_problems.iter().map(SymbolProblemOut::from).collect(),
         }

@@ -48,7 +48,7 @@ pub use label::FeedLabel;
 pub use moment::Moment;
 pub use price::{Price, Volume};
 pub use rule::{Evidence, Rule, RuleName, SpikeRule};
-pub use source::{FeedInfo, FeedMode, FeedStatus, SymbolProblem};
+pub use source::{FeedInfo, FeedMode, FeedStatus, StandIn, SymbolProblem};
 pub use split::{Split, Splits};
 pub use statistics::{Figures, Statistics};
 pub use symbol::Symbol;

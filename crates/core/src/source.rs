@@ -77,6 +77,8 @@ pub struct FeedStatus {
     pub mode: FeedMode,
     /// How much of the market it sees, in words.
     pub coverage: String,
+    /// For which feed it stands in; `None` where it is the first choice.
+    pub stands_in_for: Option<StandIn>,
     /// The feed's clock at the last commit: the wall clock for live feeds.
     pub clock: Timestamp,
     /// When the feed last answered, wall clock.
@@ -88,6 +90,15 @@ pub struct FeedStatus {
     pub asked_until: Option<Minute>,
     /// Symbols that it does not serve as it serves the others, by symbol.
     pub symbol_problems: Vec<SymbolProblem>,
+}
+
+/// The feed that another one stands in for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StandIn {
+    /// The provider that failed.
+    pub provider: String,
+    /// What was wrong with it, in words that anybody may read, as far as it said anything.
+    pub reason: Option<String>,
 }
 
 /// What is wrong with one symbol at a feed that serves others.

@@ -285,6 +285,7 @@ pub fn feed_status(mode: FeedMode, clock: Timestamp) -> FeedStatus {
         label: "test".parse().unwrap(),
         mode,
         coverage: "all of it".to_owned(),
+        stands_in_for: None,
         clock,
         answered_at: Some(clock),
         problem: None,

@@ -38,6 +38,7 @@ export interface StatusEvent {
   feed: string | null;
   mode: "live" | "simulated" | "replayed" | null;
   coverage: string | null;
+  stands_in_for: Schemas["StandIn"] | null;
   problem: string | null;
   session: string;
   as_of: string;

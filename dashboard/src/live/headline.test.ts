@@ -9,6 +9,7 @@ const feed: StatusEvent = {
   feed: "iex",
   mode: "live",
   coverage: "IEX only",
+  stands_in_for: null,
   problem: null,
   session: "regular",
   as_of: "2025-01-31T19:00:00Z",

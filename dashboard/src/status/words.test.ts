@@ -8,6 +8,7 @@ const status = {
     label: "iex",
     mode: "live",
     coverage: "IEX only",
+    stands_in_for: null,
     problem: null,
     symbol_problems: [],
   },

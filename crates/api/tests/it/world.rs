@@ -289,6 +289,7 @@ pub(crate) fn feed(mode: FeedMode) -> FeedStatus {
         label: "iex".parse().unwrap(),
         mode,
         coverage: "IEX only: about 2.5 % of US volume".to_owned(),
+        stands_in_for: None,
         clock: NOW.parse().unwrap(),
         answered_at: Some(NOW.parse().unwrap()),
         problem: None,

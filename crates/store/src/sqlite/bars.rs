@@ -248,12 +248,15 @@ impl BarStore for Sqlite {
     }
 
     async fn feed_status(&self) -> Result<Option<FeedStatus>, StoreError> {
-        sqlx::query("select provider, label, mode, coverage, clock, answered_at, problem, asked_until, symbol_problems \
-             from feed_status")
-            .fetch_optional(&self.readers)
-            .await?
-            .map(|row| rows::feed_status(&row))
-            .transpose()
+        sqlx::query(
+            "select provider, label, mode, coverage, stands_in_for, stands_in_reason, clock, answered_at, \
+             problem, asked_until, symbol_problems \
+             from feed_status",
+        )
+        .fetch_optional(&self.readers)
+        .await?
+        .map(|row| rows::feed_status(&row))
+        .transpose()
     }
 
     async fn prune_bars(&self, before: Minute, limit: u32) -> Result<u64, StoreError> {

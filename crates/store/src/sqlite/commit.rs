@@ -286,20 +286,27 @@ async fn write_alert(
 async fn write_feed_status(connection: &mut SqliteConnection, status: &FeedStatus) -> Result<(), StoreError> {
     sqlx::query(
         "insert into feed_status \
-         (one, provider, label, mode, coverage, clock, answered_at, problem, asked_until, symbol_problems) \
-         values (1, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+         (one, provider, label, mode, coverage, stands_in_for, stands_in_reason, clock, answered_at, problem, asked_until, \
+          symbol_problems) \
+         values (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
          on conflict (one) do update set \
-         (provider, label, mode, coverage, clock, answered_at, problem, asked_until, symbol_problems) = \
-         (excluded.provider, excluded.label, excluded.mode, excluded.coverage, excluded.clock, \
-          excluded.answered_at, excluded.problem, excluded.asked_until, excluded.symbol_problems) \
-         where (excluded.provider, excluded.label, excluded.mode, excluded.coverage, excluded.clock, \
-          excluded.answered_at, excluded.problem, excluded.asked_until, excluded.symbol_problems) is not \
-         (provider, label, mode, coverage, clock, answered_at, problem, asked_until, symbol_problems)",
+         (provider, label, mode, coverage, stands_in_for, stands_in_reason, clock, answered_at, problem, asked_until, \
+          symbol_problems) = \
+         (excluded.provider, excluded.label, excluded.mode, excluded.coverage, excluded.stands_in_for, \
+          excluded.stands_in_reason, excluded.clock, excluded.answered_at, excluded.problem, excluded.asked_until, \
+          excluded.symbol_problems) \
+         where (excluded.provider, excluded.label, excluded.mode, excluded.coverage, excluded.stands_in_for, \
+          excluded.stands_in_reason, excluded.clock, excluded.answered_at, excluded.problem, excluded.asked_until, \
+          excluded.symbol_problems) is not \
+         (provider, label, mode, coverage, stands_in_for, stands_in_reason, clock, answered_at, problem, asked_until, \
+          symbol_problems)",
     )
     .bind(status.provider.clone())
     .bind(status.label.as_str().to_owned())
     .bind(status.mode.as_str())
     .bind(status.coverage.clone())
+    .bind(status.stands_in_for.as_ref().map(|first| first.provider.clone()))
+    .bind(status.stands_in_for.as_ref().and_then(|first| first.reason.clone()))
     .bind(status.clock.as_microsecond())
     .bind(status.answered_at.map(|at| at.as_microsecond()))
     .bind(status.problem.clone())

@@ -9,7 +9,9 @@ use qqq_core::channel::{Channel, ChannelKind, Webhook};
 use qqq_core::delivery::DeliveryKind;
 use qqq_core::rule::Evidence;
 use qqq_core::subscription::Subscription;
-use qqq_core::{Alert, Bar, FeedStatus, Figures, Minute, Price, Split, Statistics, SymbolProblem, Volume};
+use qqq_core::{
+    Alert, Bar, FeedStatus, Figures, Minute, Price, Split, StandIn, Statistics, SymbolProblem, Volume,
+};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Row as _, Type};
 use std::fmt::{Display, Write as _};
@@ -265,12 +267,18 @@ pub(super) fn feed_status(row: &SqliteRow) -> Result<FeedStatus, StoreError> {
         label: columns.parse()?,
         mode: columns.parse()?,
         coverage: columns.take()?,
+        stands_in_for: stand_in(&mut columns)?,
         clock: columns.time()?,
         answered_at: columns.maybe_time()?,
         problem: columns.take()?,
         asked_until: columns.maybe_minute()?,
         symbol_problems: columns.symbol_problems()?,
     })
+}
+
+fn stand_in(columns: &mut Columns<'_>) -> Result<Option<StandIn>, StoreError> {
+    let (provider, reason): (Option<String>, Option<String>) = (columns.take()?, columns.take()?);
+    Ok(provider.map(|provider| StandIn { provider, reason }))
 }
 
 /// Problems of symbols as one text: a line for each, `symbol since next_attempt problem`, times in microseconds since

@@ -506,6 +506,7 @@ pub fn status(
         label: info.label,
         mode: info.mode,
         coverage: info.coverage.clone(),
+        stands_in_for: None,
         clock,
         answered_at,
         problem,

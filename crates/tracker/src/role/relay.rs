@@ -7,6 +7,7 @@ use super::detect::Step;
 use super::failover::{Duty, Failover, Health, Patience};
 use super::ingest::{Ingest, Poller, QUEUE, Report};
 use crate::source::{Feed, refusal};
+use qqq_core::StandIn;
 use qqq_feed::FeedError;
 use qqq_store::Store;
 use std::task::Poll;
@@ -30,7 +31,7 @@ pub struct Relay {
     pollers: JoinSet<anyhow::Result<()>>,
     stop: CancellationToken,
     /// What readers are told while it is not the preferred feed that runs.
-    stands_in: Option<String>,
+    stands_in_for: Option<StandIn>,
 }
 
 /// A feed's place in the order.
@@ -65,7 +66,7 @@ impl Relay {
             let provider = feed.provider.info().provider;
             places.push(Place { provider, duty, steps: taken, problem: None });
         }
-        Ok(Self { ingest, failover, feeds: places, reports, pollers, stop, stands_in: None })
+        Ok(Self { ingest, failover, feeds: places, reports, pollers, stop, stands_in_for: None })
     }
 
     /// Hands on what the running feed brings, until told to stop. A refusal of every feed from its first question
@@ -115,15 +116,15 @@ impl Relay {
     fn changed(&mut self, changed: Option<usize>) {
         if let Some(running) = changed {
             let (preferred, now) = (&self.feeds[0], &self.feeds[running]);
-            let reason =
-                preferred.problem.as_ref().map(|error| format!(": {}", error.told(preferred.provider)));
-            let reason = reason.unwrap_or_default();
             if running == 0 {
                 info!(provider = now.provider, "the preferred feed runs again");
-                self.stands_in = None;
+                self.stands_in_for = None;
             } else {
-                warn!(provider = now.provider, "this feed stands in for {}{reason}", preferred.provider);
-                self.stands_in = Some(format!("stands in for {}{reason}", preferred.provider));
+                let reason =
+                    preferred.problem.as_ref().map(|error| error.told(preferred.provider).to_string());
+                let told = reason.as_deref().unwrap_or("it said nothing");
+                warn!(provider = now.provider, "this feed stands in for {}: {told}", preferred.provider);
+                self.stands_in_for = Some(StandIn { provider: preferred.provider.to_owned(), reason });
             }
             self.ingest.metrics.feed_changed(running);
         }
@@ -134,9 +135,7 @@ impl Relay {
     }
 
     async fn hand_on(&self, mut step: Step) -> Result<(), mpsc::error::SendError<Step>> {
-        if let Some(stands_in) = &self.stands_in {
-            step.feed.coverage = format!("{}; {stands_in}", step.feed.coverage);
-        }
+        step.feed.stands_in_for.clone_from(&self.stands_in_for);
         self.ingest.steps.send(step).await
     }
 

@@ -3,7 +3,7 @@
 use crate::world::{FakeProvider, MONDAY, World, at, bar, minute, symbol};
 use jiff::{SignedDuration, Timestamp};
 use qqq_core::calendar::Market;
-use qqq_core::{Bar, Minute};
+use qqq_core::{Bar, Minute, StandIn};
 use qqq_feed::{FeedError, FeedErrorKind, StreamEvent};
 use qqq_tracker::role::detect::Step;
 use qqq_tracker::role::failover::Patience;
@@ -125,7 +125,9 @@ async fn a_feed_that_fails_is_stood_in_for_and_taken_back_when_it_has_been_well_
     assert!(bars.len() as i32 >= 2 * (Minute::PER_DAY - 10), "its own day: {}", bars.len());
     let told = &of_two[0].feed;
     assert_eq!((told.provider.as_str(), &told.problem), ("two", &None), "what is told can be believed");
-    assert_eq!(told.coverage, "everything; stands in for one: one cannot be reached or fails");
+    let reason = Some("one cannot be reached or fails".to_owned());
+    assert_eq!(told.stands_in_for, Some(StandIn { provider: "one".to_owned(), reason }));
+    assert_eq!(told.coverage, "everything");
 
     // Well for some minutes, and failing again: that does not count.
     first.fail(None);
@@ -182,8 +184,8 @@ async fn a_feed_without_bars_while_the_market_is_open_has_failed() {
     assert_eq!(labels(&steps), ["one"], "five minutes of silence, and three of failing");
     let steps = running.pass(360).await;
     assert_eq!(labels(&steps), ["one", "two"]);
-    let told = &steps.last().unwrap().feed.coverage;
-    assert!(told.contains("stands in for one: no bar for"), "{told}");
+    let told = steps.last().unwrap().feed.stands_in_for.as_ref().unwrap();
+    assert!(told.provider == "one" && told.reason.as_ref().unwrap().contains("no bar for"), "{told:?}");
     running.end().await.unwrap();
 }
 
