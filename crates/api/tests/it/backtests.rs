@@ -120,7 +120,7 @@ async fn one_network_has_a_few_backtests_at_a_time_and_leaves_other_posts_alone(
         tokio::spawn(async move { post_json(&router, "/v1/backtests", r#"{"symbol":"TSLA"}"#).await.status })
     };
     let hanging = [ask(), ask()];
-    until(|| async { faulty.waiting() == 2 }).await;
+    until("the requests wait for the store", async || faulty.waiting() == 2).await;
     assert_eq!(ask().await.unwrap(), StatusCode::TOO_MANY_REQUESTS);
     hanging.iter().for_each(|request| request.abort());
     for request in hanging {

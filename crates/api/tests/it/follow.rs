@@ -33,7 +33,7 @@ async fn without_a_hint_the_scan_finds_the_news() {
     let world = World::new().await;
     let following = Following::start(world.api().await);
     let sequence = world.commit_bars(&[bar("AAPL", at("2025-01-31T19:59:00Z"), "1", 5)]).await;
-    until(|| async { following.api.sequence() >= sequence }).await;
+    until("the server has read it", async || following.api.sequence() >= sequence).await;
 }
 
 #[tokio::test]
@@ -80,9 +80,9 @@ async fn a_passing_minute_is_told() {
     let router = following.api.router();
     let aapl = || async { get(&router, "/v1/symbols/AAPL").await.json() };
     assert_eq!(aapl().await["age_seconds"], 0);
-    world.clock.set("2025-01-31T21:05:10Z");
+    world.clock.set_to("2025-01-31T21:05:10Z");
     following.hint.notify_one();
-    until(|| async { aapl().await["session"] == "post" }).await;
+    until("the session is over", async || aapl().await["session"] == "post").await;
     assert_eq!(aapl().await["age_seconds"], 65 * 60);
 }
 

@@ -115,7 +115,7 @@ async fn one_link_shows_all_that_was_asked_and_drops_what_is_unticked() {
     assert!(said.contains("Nothing was confirmed") && said.contains("Dropped: MSFT price"), "{said}");
     assert!(words(get(&router, &path).await.text()).contains("subscribed already"));
     // A day later the link shows nothing of what is asked then.
-    world.clock.set("2025-02-01T20:00:31Z");
+    world.clock.set_to("2025-02-01T20:00:31Z");
     post_json(&router, "/subscribe", late).await;
     world.claim().await;
     assert!(words(get(&router, &path).await.text()).contains("subscribed already"));
@@ -224,7 +224,7 @@ async fn a_confirmation_link_is_good_for_a_day() {
     let router = world.router().await;
     post_json(&router, "/subscribe", ADA).await;
     let (confirm, _) = world.mailed_tokens().await;
-    world.clock.set("2025-02-01T20:00:31Z");
+    world.clock.set_to("2025-02-01T20:00:31Z");
     let page = post(&router, &format!("/v1/subscriptions/confirm?token={confirm}"), FORM, "").await;
     assert_eq!(page.status, StatusCode::GONE);
     assert!(words(page.text()).contains("too old"));

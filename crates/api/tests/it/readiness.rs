@@ -49,7 +49,7 @@ async fn a_live_feed_that_falls_silent_in_the_session_makes_it_not_ready() {
         ("2025-02-03T14:33:30Z", &[]), // Monday, three and a half minutes after the open
         ("2025-02-03T14:33:31Z", &["bars"]),
     ] {
-        world.clock.set(now);
+        world.clock.set_to(now);
         assert_eq!(reasons(&world).await, expected, "{now}");
     }
     world.commit(Batch { feed: Some(feed(FeedMode::Simulated)), ..Batch::default() }).await;
@@ -154,17 +154,17 @@ async fn the_metrics_tell_how_many_mails_are_owed_and_since_when() {
         assert_eq!(post_json(&signed_up, "/subscribe", &body).await.status, StatusCode::CREATED);
     }
     world.store.take_in(world.config.sign_up, world.clock.now()).await.unwrap();
-    world.clock.set("2025-01-31T20:02:00Z");
+    world.clock.set_to("2025-01-31T20:02:00Z");
     let following = Following::start(world.api().await);
     let router = following.api.router();
-    until(|| async { figure(&router, "qqq_outbox_pending").await == Some(2.0) }).await;
+    until("two messages wait", async || figure(&router, "qqq_outbox_pending").await == Some(2.0)).await;
     assert_eq!(figure(&router, "qqq_outbox_oldest_seconds").await, Some(90.0));
     for delivery in world.claim().await {
         assert!(
             world.store.settle(delivery.id, delivery.lease, &Outcome::Sent, world.clock.now()).await.unwrap()
         );
     }
-    until(|| async { figure(&router, "qqq_outbox_pending").await == Some(0.0) }).await;
+    until("no message waits", async || figure(&router, "qqq_outbox_pending").await == Some(0.0)).await;
     assert_eq!(figure(&router, "qqq_outbox_oldest_seconds").await, Some(0.0));
 }
 
@@ -178,7 +178,7 @@ async fn what_is_owed_is_counted_now_and_then_however_often_there_is_news() {
         let sequence = world.commit_bars(&[bar("AAPL", at("2025-01-31T19:00:00Z").plus(n), "1", 5)]).await;
         following.has_seen(sequence).await;
     }
-    until(|| async { faulty.outbox_asked() > 0 }).await;
+    until("the outbox is looked at", async || faulty.outbox_asked() > 0).await;
     let most = 1 + started.elapsed().as_secs() as usize / 5;
     assert!(faulty.outbox_asked() <= most, "{} times", faulty.outbox_asked());
     following.stop().await.unwrap();

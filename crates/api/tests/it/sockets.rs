@@ -367,7 +367,7 @@ async fn connections_over_the_cap_are_turned_away_and_places_come_free() {
     for under_way in 1..=3 {
         let mut stream = server.connect().await;
         stream.write_all(ask_of(FROM_THE_STORE).as_bytes()).await.unwrap();
-        until(|| async { faulty.waiting() == under_way }).await;
+        until("the requests wait for the store", async || faulty.waiting() == under_way).await;
         held.push(stream);
     }
     let mut over = server.connect().await;
@@ -506,11 +506,11 @@ async fn stopping_closes_idle_connections_and_lets_the_answer_under_way_finish()
     faulty.set(Fault::Wait);
     let mut busy = server.connect().await;
     busy.write_all(ask_of(FROM_THE_STORE).as_bytes()).await.unwrap();
-    until(|| async { faulty.waiting() == 1 }).await;
+    until("the requests wait for the store", async || faulty.waiting() == 1).await;
     server.stop.cancel();
     assert_eq!(read_to_close(&mut silent).await, "");
     assert_eq!(read_to_close(&mut idle).await, "");
-    until(|| async { TcpStream::connect(server.address).await.is_err() }).await;
+    until("the port is closed", async || TcpStream::connect(server.address).await.is_err()).await;
     faulty.set(Fault::None);
     assert_eq!(status_of(&read_to_close(&mut busy).await), 404, "answered by the store");
     let ended = tokio::time::timeout(Duration::from_secs(5), &mut server.task).await.unwrap();
@@ -525,7 +525,7 @@ async fn stopping_does_not_wait_for_ever() {
     faulty.set(Fault::Hang);
     let mut stuck = server.connect().await;
     stuck.write_all(ask_of(FROM_THE_STORE).as_bytes()).await.unwrap();
-    until(|| async { faulty.waiting() == 1 }).await;
+    until("the requests wait for the store", async || faulty.waiting() == 1).await;
     server.stop.cancel();
     let started = Instant::now();
     let ended = tokio::time::timeout(Duration::from_secs(5), &mut server.task).await.unwrap();
@@ -552,8 +552,8 @@ async fn a_reader_that_stalls_is_given_up() {
         let text = get(&router, "/metrics").await.text().to_owned();
         text.lines().find_map(|line| line.strip_prefix("qqq_http_connections ")).unwrap().to_owned()
     };
-    until(|| async { open().await == "1" }).await;
-    until(|| async { open().await == "0" }).await;
+    until("it is open", async || open().await == "1").await;
+    until("it is closed", async || open().await == "0").await;
     assert_eq!(status_of(&server.exchange(closing_of("/healthz").as_bytes()).await), 200);
 }
 

@@ -106,7 +106,7 @@ async fn a_session_is_told_as_the_hours_that_count() {
     ] {
         let mut world = World::new().await;
         world.calendar = Calendar::new(Market::Xnas, extended, []).into();
-        world.clock.set(now);
+        world.clock.set_to(now);
         assert_eq!(status(&world.router().await).await["session"], session, "{now}");
     }
 }
@@ -118,7 +118,7 @@ async fn what_readyz_answers_503_for_is_told_with_a_200() {
     let mut told = feed(FeedMode::Live);
     told.problem = Some("the key was refused".to_owned());
     world.commit(Batch { feed: Some(told), ..Batch::default() }).await;
-    world.clock.set("2025-01-31T20:06:40Z");
+    world.clock.set_to("2025-01-31T20:06:40Z");
     let router = world.router().await;
     let status = status(&router).await;
     assert_eq!(status["stale"], json!({"seconds": 400}));
@@ -200,7 +200,7 @@ async fn failures_are_told_by_their_kind_and_name_nobody() {
     };
     sign_up(r#"{"email":"ada@secret.example","metric":"price","ticker":"NVDA"}"#).await;
     let mut owed = world.claim().await;
-    world.clock.set("2025-01-31T20:01:00Z");
+    world.clock.set_to("2025-01-31T20:01:00Z");
     let hook = r#"{"channel":"webhook","url":"https://hooks.secret.example/T0ken","metric":"price","ticker":"NVDA"}"#;
     sign_up(hook).await;
     owed.extend(world.claim().await);
@@ -213,7 +213,7 @@ async fn failures_are_told_by_their_kind_and_name_nobody() {
         async move { assert!(store.settle(id, lease, &outcome, now).await.unwrap()) }
     };
     settle(mail, Outcome::Failed(refused.to_owned())).await;
-    world.clock.set("2025-01-31T20:02:59Z");
+    world.clock.set_to("2025-01-31T20:02:59Z");
     let late = webhook.expires_at;
     settle(
         webhook,
@@ -227,7 +227,7 @@ async fn failures_are_told_by_their_kind_and_name_nobody() {
     let greeted = "the mail server mx.secret.example:25 refused RCPT TO: 504 5.5.2 <secret>: Helo command rejected; it was \
                    told `EHLO secret`, see email.helo_name";
     settle(&owed[0], Outcome::RetryAt(late, greeted.to_owned())).await;
-    world.clock.set("2025-01-31T20:04:00Z");
+    world.clock.set_to("2025-01-31T20:04:00Z");
 
     let reply = get(&world.router().await, "/v1/status").await;
     assert_eq!(

@@ -501,7 +501,7 @@ async fn a_stream_of_few_symbols_is_told_how_far_all_have_come() {
     for n in 0..3 {
         let sequence = world.commit_bars(&[bar("AAPL", at("2025-01-31T19:00:00Z").plus(n), "1", 1)]).await;
         following.has_seen(sequence).await;
-        world.clock.set(&format!("2025-01-31T20:1{n}:00Z"));
+        world.clock.set_to(&format!("2025-01-31T20:1{n}:00Z"));
         following.hint.notify_one();
         while last != sequence.0.to_string() {
             last = client.event("status").await.id.unwrap_or(last);
@@ -753,7 +753,7 @@ async fn stopping_ends_streams_at_once_with_a_last_word() {
     for _ in 0..10 {
         streams.push(connect(&server, None).await);
     }
-    until(|| async { open(&router).await == 10 }).await;
+    until("ten streams are open", async || open(&router).await == 10).await;
     let started = Instant::now();
     server.stop.cancel();
     for mut stream in streams {
@@ -776,7 +776,7 @@ async fn a_client_that_reads_nothing_is_given_up_while_others_go_on() {
     let server = Server::start(following.api.clone()).await;
     let _stalled = connect(&server, Some(4_096)).await;
     let mut reading = connect(&server, None).await;
-    until(|| async { open(&router).await == 2 }).await;
+    until("two streams are open", async || open(&router).await == 2).await;
     let mut text = Vec::new();
     let mut start = at("2025-01-31T15:00:00Z");
     let deadline = Instant::now() + Duration::from_secs(30);
@@ -808,7 +808,7 @@ async fn stopping_does_not_wait_for_a_client_that_reads_nothing() {
     let router = following.api.router();
     let mut server = Server::start(following.api.clone()).await;
     let _stalled = connect(&server, Some(4_096)).await;
-    until(|| async { open(&router).await == 1 }).await;
+    until("a stream is open", async || open(&router).await == 1).await;
     // More than both ends keep.
     for n in 0..5 {
         let start = at("2025-01-31T15:00:00Z").plus(n);
@@ -828,7 +828,7 @@ async fn a_client_that_leaves_frees_its_place() {
     let router = api.router();
     let server = Server::start(api).await;
     let stream = connect(&server, None).await;
-    until(|| async { open(&router).await == 1 }).await;
+    until("a stream is open", async || open(&router).await == 1).await;
     drop(stream);
-    until(|| async { open(&router).await == 0 }).await;
+    until("no stream is open", async || open(&router).await == 0).await;
 }

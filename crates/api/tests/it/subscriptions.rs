@@ -206,7 +206,7 @@ async fn two_subscriptions_of_one_receiver_never_have_the_same_rule() {
     let other = HOOK.replace("4.5", "6");
     subscribed(&world, &router, HOOK).await;
     // The throttle lets one confirmation through in ten minutes.
-    world.clock.set("2025-01-31T20:11:00Z");
+    world.clock.set_to("2025-01-31T20:11:00Z");
     let (path, token) = subscribed(&world, &router, &other).await;
     let rule = r#"{"rule":{"kind":"spike","ratio":4.5,"window":"30m"}}"#;
     let conflict = with_token(&router, "PATCH", &path, &token, Some(rule)).await;
@@ -245,7 +245,7 @@ async fn one_link_ends_all_subscriptions_of_a_receiver() {
     let world = World::new().await;
     let router = world.router().await;
     let (first, one) = subscribed(&world, &router, HOOK).await;
-    world.clock.set("2025-01-31T20:11:00Z");
+    world.clock.set_to("2025-01-31T20:11:00Z");
     let (second, two) = subscribed(&world, &router, &HOOK.replace("4.5", "6")).await;
     let subscription = world
         .store

@@ -4,7 +4,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::BodyExt;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use prometheus_client::registry::Registry;
 use qqq_api::{Api, ApiConfig, Dashboard};
 use qqq_core::alert::Occurrence;
@@ -19,43 +19,20 @@ use qqq_core::{
 };
 use qqq_core::{Evidence, RuleName};
 use qqq_store::{AlertChange, BarRecord, Batch, Budget, Sequence, Store};
+use qqq_testkit::SetClock;
+pub(crate) use qqq_testkit::until;
 use serde_json::Value;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
-
-/// A clock that stands where it is put.
-pub(crate) struct TestClock(Mutex<(Timestamp, Option<SignedDuration>)>);
-
-impl Clock for TestClock {
-    fn now(&self) -> Timestamp {
-        self.0.lock().unwrap().0
-    }
-
-    fn step(&self) -> Option<SignedDuration> {
-        self.0.lock().unwrap().1
-    }
-}
-
-impl TestClock {
-    pub(crate) fn set(&self, text: &str) {
-        self.0.lock().unwrap().0 = text.parse().unwrap();
-    }
-
-    /// The wall clock is this far from it.
-    pub(crate) fn doubt(&self, step: Option<SignedDuration>) {
-        self.0.lock().unwrap().1 = step;
-    }
-}
 
 /// A Friday afternoon in the middle of the regular session (15:00 New York).
 pub(crate) const NOW: &str = "2025-01-31T20:00:30Z";
 
 pub(crate) struct World {
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) clock: Arc<TestClock>,
+    pub(crate) clock: Arc<SetClock>,
     pub(crate) config: ApiConfig,
     pub(crate) calendar: Arc<Calendar>,
     pub(crate) watchlist: Arc<Watchlist>,
@@ -71,7 +48,7 @@ impl World {
         config.dashboard = dashboard();
         Self {
             store,
-            clock: Arc::new(TestClock(Mutex::new((NOW.parse().unwrap(), None)))),
+            clock: Arc::new(SetClock::at(NOW)),
             config,
             calendar: Arc::new(Calendar::new(Market::Xnas, false, [])),
             watchlist: Arc::new(Watchlist::new(DEFAULT_SYMBOLS.map(symbol), []).unwrap()),
@@ -173,7 +150,7 @@ impl Following {
 
     pub(crate) async fn has_seen(&self, sequence: Sequence) {
         self.hint.notify_one();
-        until(|| async { self.api.sequence() >= sequence }).await;
+        until("the server has read it", async || self.api.sequence() >= sequence).await;
     }
 
     /// How the following ended by itself.
@@ -191,16 +168,6 @@ impl Drop for Following {
     fn drop(&mut self) {
         self.stop.cancel();
     }
-}
-
-/// Waits until `condition` holds, at most ten seconds.
-pub(crate) async fn until<F: Future<Output = bool>>(condition: impl Fn() -> F) {
-    let wait = async {
-        while !condition().await {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), wait).await.expect("the condition never held");
 }
 
 /// An answer, read to its end.

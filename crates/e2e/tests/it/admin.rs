@@ -1,8 +1,8 @@
 //! What an operator does to subscriptions and deliveries from the command line, beside a worker that runs.
 
-use crate::python::{self, python};
 use crate::secrecy::assert_not_told;
 use qqq_e2e::{Faults, Http, SmtpSink, Tracker, wait_for};
+use qqq_testkit::python;
 use serde_json::{Value, json};
 use std::process::Stdio;
 use std::time::Duration;
@@ -172,7 +172,6 @@ fn subscriptions_are_listed_disabled_and_deleted_with_all_that_is_known_of_an_ad
 
 #[test]
 fn at_a_terminal_a_deletion_asks_first() {
-    let Some(python) = python() else { return };
     let mut tracker = Tracker::new();
     tracker.start("run");
     sign_up(&tracker.http(), ADA);
@@ -182,7 +181,7 @@ fn at_a_terminal_a_deletion_asks_first() {
     let program = qqq_e2e::binary().display().to_string();
     for (answer, left) in [("", 1), ("no", 1), ("yes", 0)] {
         let delete = ["--answer", answer, &program, "--set", &store, "admin", "delete", ADA];
-        let said = python::run(&python, "on_a_terminal.py", &delete);
+        let said = python::run("on_a_terminal.py", &delete);
         assert!(said.contains("deletes 1 subscription and 1 delivery") && said.contains("[y/N]"), "{said}");
         assert_eq!(subscriptions(&tracker, &[ADA]).len(), left, "{answer}");
     }

@@ -1,8 +1,8 @@
 //! Files of bars: out of the store and into another one, read by others, and whatever happens on the way.
 
-use crate::python::{self, python};
 use crate::recording;
 use qqq_e2e::{Tracker, wait_for, wait_until};
+use qqq_testkit::python;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -131,7 +131,6 @@ fn whatever_a_bar_can_have_goes_out_and_in_again() {
 
 #[test]
 fn polars_reads_the_parquet_with_the_right_types_times_and_values() {
-    let Some(python) = python() else { return };
     let tracker = anywhere();
     let mut files = vec![tracker.folder().join("invented.csv")];
     invent(&files[0], 2_000);
@@ -145,14 +144,13 @@ fn polars_reads_the_parquet_with_the_right_types_times_and_values() {
         let (parquet, csv) = (path("parquet"), path("csv"));
         done(&tracker, &["export", &parquet]);
         done(&tracker, &["export", &csv]);
-        let agreed = python::run(&python, "read_bars.py", &[&parquet, &csv]);
+        let agreed = python::run("read_bars.py", &[&parquet, &csv]);
         assert_eq!(agreed.trim(), bars(&content(&tracker)).to_string());
     }
 }
 
 #[test]
 fn a_data_frames_own_file_is_read_as_the_prices_it_prints() {
-    let Some(python) = python() else { return };
     let Some(week) = recording::week() else { return };
     let tracker = anywhere();
     done(&tracker, &["import", week.to_str().expect("a path")]);
@@ -161,7 +159,7 @@ fn a_data_frames_own_file_is_read_as_the_prices_it_prints() {
     fs::write(path("bars.csv"), &before).expect("a file");
     for (compression, unit) in [("zstd", "us"), ("brotli", "ns"), ("lz4", "ms"), ("uncompressed", "us")] {
         let name = format!("frame-{compression}.parquet");
-        python::run(&python, "write_bars.py", &[&path("bars.csv"), &path(&name), compression, unit]);
+        python::run("write_bars.py", &[&path("bars.csv"), &path(&name), compression, unit]);
         let mut other = tracker.beside();
         other.set("store.url", format!("sqlite://data/{compression}.db"));
         let said = failed(&other, &["import", &name]);
@@ -339,7 +337,6 @@ fn an_export_needs_nobody_to_stop_and_simulated_bars_stay_what_they_are() {
 
 #[test]
 fn long_commands_show_how_far_they_have_come_on_a_terminal_and_nowhere_else() {
-    let Some(python) = python() else { return };
     let tracker = anywhere();
     let path = |name: &str| tracker.folder().join(name).display().to_string();
     invent(&tracker.folder().join("year.csv"), 12_000);
@@ -350,7 +347,7 @@ fn long_commands_show_how_far_they_have_come_on_a_terminal_and_nowhere_else() {
         [(["import", &path("year.csv")], " left"), (["export", &path("bars.parquet")], " of 10 symbols")]
     {
         let arguments: Vec<&str> = [&program, command[0], command[1]].into_iter().chain(settings).collect();
-        let said = python::run(&python, "on_a_terminal.py", &arguments);
+        let said = python::run("on_a_terminal.py", &arguments);
         assert!(said.contains(shown), "{command:?}: {said}");
     }
     let output = tracker.output(&[&["import", "year.csv"], &settings[..]].concat(), PATIENCE);

@@ -1,13 +1,13 @@
 //! Mails through a mail server and a mail parser that are not ours: aiosmtpd, and Python's `email`.
 
 use crate::dashboard;
-use crate::python::{self, python, script};
 use crate::recording;
 use crate::secrecy::assert_not_told;
 use qqq_e2e::{Http, SmtpSink, Tracker, wait_for};
+use qqq_testkit::python::{self, python, script};
 use serde_json::{Value, json};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ const FROM: &str = "QQQ \"Spikes\" Tracker <alerts@qqq.example.org>";
 
 #[test]
 fn a_subscribers_mails_are_sound_from_confirmation_to_unsubscribing() {
-    let Some(server) = MailServer::start(&[]) else { return };
+    let server = MailServer::start(&[]);
     let mut tracker = market();
     tracker.set("email.smtp_url", server.url(PASSWORD_IN_URL));
     tracker.start("run");
@@ -33,7 +33,7 @@ fn a_subscribers_mails_are_sound_from_confirmation_to_unsubscribing() {
     sign_up(&http);
 
     let confirmation = server.wait_for_mail(1);
-    confirmation.is_sound(&server);
+    confirmation.is_sound();
     assert_eq!(confirmation.header("Subject"), "Please confirm: alerts on META volume");
     assert_eq!(confirmation.header("List-Unsubscribe"), "", "nothing to unsubscribe from");
     assert_figures_agree(&confirmation);
@@ -47,7 +47,7 @@ fn a_subscribers_mails_are_sound_from_confirmation_to_unsubscribing() {
     assert_eq!(http.post_form(&confirm, "").status, 200);
 
     let mail = server.wait_for_mail(2);
-    mail.is_sound(&server);
+    mail.is_sound();
     let evidence = http.get(&mail.link(&http, "/v1/alerts/")).json();
     assert_eq!(evidence["symbol"], "META");
     let ratio = format!("{:.1}", evidence["ratio"].as_f64().expect("a ratio"));
@@ -96,13 +96,13 @@ fn a_subscribers_mails_are_sound_from_confirmation_to_unsubscribing() {
 
 #[test]
 fn without_starttls_nothing_is_sent_and_nothing_is_lost() {
-    let Some(plain) = MailServer::start(&["--no-tls"]) else { return };
+    let plain = MailServer::start(&["--no-tls"]);
     nothing_is_sent_until_mended(&plain, &plain.url(PASSWORD_IN_URL), "STARTTLS");
 }
 
 #[test]
 fn to_a_server_of_an_unknown_authority_nothing_is_sent_and_nothing_is_lost() {
-    let Some(server) = MailServer::start(&[]) else { return };
+    let server = MailServer::start(&[]);
     let url = server.url(PASSWORD_IN_URL);
     let trusting_others = url.split("&ca=").next().expect("an address");
     nothing_is_sent_until_mended(&server, trusting_others, "certificate");
@@ -110,7 +110,7 @@ fn to_a_server_of_an_unknown_authority_nothing_is_sent_and_nothing_is_lost() {
 
 #[test]
 fn with_a_wrong_password_nothing_is_sent_and_nothing_is_lost() {
-    let Some(server) = MailServer::start(&[]) else { return };
+    let server = MailServer::start(&[]);
     nothing_is_sent_until_mended(&server, &server.url("Zu%20geheim%2Fgeraten"), "535");
 }
 
@@ -132,7 +132,7 @@ fn a_server_that_wants_a_qualified_name_in_ehlo_gets_one() {
 #[test]
 fn a_refused_name_fails_the_check_is_told_and_loses_nothing() {
     // Refuses whatever is said, at once.
-    let Some(server) = MailServer::start(&["--no-tls", "--refuse-ehlo", "[198.51.100.3]"]) else { return };
+    let server = MailServer::start(&["--no-tls", "--refuse-ehlo", "[198.51.100.3]"]);
     let mut tracker = market();
     let url = server.url(PASSWORD_IN_URL).replace("tls=required", "tls=none");
     tracker.set("email.smtp_url", &url).set("email.helo_name", "[198.51.100.3]");
@@ -159,7 +159,7 @@ fn a_refused_name_fails_the_check_is_told_and_loses_nothing() {
 
 #[test]
 fn the_check_sends_a_mail_of_every_kind_where_it_is_asked_to() {
-    let Some(server) = MailServer::start(&[]) else { return };
+    let server = MailServer::start(&[]);
     let mut tracker = market();
     tracker.set("email.smtp_url", server.url(PASSWORD_IN_URL));
     let checked = tracker.output(&["check", "--mail-to", READER], PATIENCE);
@@ -168,7 +168,7 @@ fn the_check_sends_a_mail_of_every_kind_where_it_is_asked_to() {
     assert!(!said.contains(READER), "{said}");
     let mails: Vec<Parsed> = (1..=server.count()).map(|number| server.wait_for_mail(number)).collect();
     for mail in &mails {
-        mail.is_sound(&server);
+        mail.is_sound();
     }
     for subject in
         ["Please confirm: ", "You are subscribed: ", "[simulated] Retracted: ", "alerts that waited"]
@@ -179,7 +179,7 @@ fn the_check_sends_a_mail_of_every_kind_where_it_is_asked_to() {
 
 #[test]
 fn lines_that_begin_with_a_dot_arrive_whole() {
-    let Some(server) = MailServer::start(&[]) else { return };
+    let server = MailServer::start(&[]);
     let mut tracker = market();
     // Longer than a line of the HTML part's encoding can be: wherever that breaks it, a line begins with a dot.
     let dots = ".".repeat(200);
@@ -204,7 +204,7 @@ fn lines_that_begin_with_a_dot_arrive_whole() {
 /// secret; the mail arrives once the setting is mended.
 #[track_caller]
 fn nothing_is_sent_until_mended(server: &MailServer, wrong: &str, reason: &str) {
-    let Some(sound) = MailServer::start(&[]) else { return };
+    let sound = MailServer::start(&[]);
     let mut tracker = market();
     tracker.set("email.smtp_url", wrong);
     tracker.start("run");
@@ -290,30 +290,28 @@ fn assert_figures_agree(mail: &Parsed) {
 
 /// A mail server of its own process. Ends when dropped.
 struct MailServer {
-    python: PathBuf,
     folder: tempfile::TempDir,
     port: u16,
     process: Child,
 }
 
 impl MailServer {
-    /// Starts one that knows [`USER`] and [`PASSWORD`]. `None` where there is no Python to run it.
-    fn start(options: &[&str]) -> Option<Self> {
-        let python = python()?;
+    /// Starts one that knows [`USER`] and [`PASSWORD`].
+    fn start(options: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut command = Command::new(&python);
+        let mut command = Command::new(python());
         command.arg(script("mail_server.py")).arg(folder.path()).args(options);
         command.args(["--user", USER, "--password", PASSWORD]).stdin(Stdio::piped());
         command.stderr(fs::File::create(folder.path().join("log")).expect("a file"));
         let process = command.spawn().expect("python runs");
-        let mut server = Self { python, folder, port: 0, process };
+        let mut server = Self { folder, port: 0, process };
         server.port = wait_for("the mail server", PATIENCE, || {
             let ended = server.process.try_wait().expect("a child");
             let said = || fs::read_to_string(server.folder.path().join("log"));
             assert!(ended.is_none(), "the mail server ended: {:?}", said());
             fs::read_to_string(server.folder.path().join("ready")).ok()?.parse().ok()
         });
-        Some(server)
+        server
     }
 
     fn url(&self, password: &str) -> String {
@@ -337,7 +335,7 @@ impl MailServer {
     #[track_caller]
     fn wait_for_mail(&self, number: usize) -> Parsed {
         let path = wait_for("a mail", PATIENCE, || self.mails().into_iter().nth(number - 1));
-        let facts = python::run(&self.python, "read_mail.py", &[path.to_str().expect("a path")]);
+        let facts = python::run("read_mail.py", &[path.to_str().expect("a path")]);
         let envelope = fs::read(path.with_extension("json")).expect("the envelope");
         let json = |bytes: &[u8]| serde_json::from_slice(bytes).expect("JSON");
         Parsed { facts: json(facts.as_bytes()), envelope: json(&envelope) }
@@ -417,7 +415,7 @@ impl Parsed {
 
     /// What every mail of ours must be.
     #[track_caller]
-    fn is_sound(&self, server: &MailServer) {
+    fn is_sound(&self) {
         assert_eq!(self.facts["defects"], json!([]));
         assert_eq!(self.facts["bare_line_ends"], 0, "a line does not end with CRLF");
         assert_eq!(self.facts["not_ascii"], 0, "the server did not offer 8BITMIME");
@@ -434,7 +432,7 @@ impl Parsed {
         assert_eq!((&self.envelope["tls"], &self.envelope["authenticated"]), (&json!(true), &json!(true)));
         // The reader's own clock and ours are one.
         let date = self.facts["date"].as_str().expect("a date");
-        let now = python_now(&server.python);
+        let now = python_now();
         assert!(date <= now.as_str() && date >= "2025", "Date {date}, now {now}");
         let id = self.header("Message-ID");
         assert!(id.starts_with('<') && id.ends_with("@qqq.example.org>"), "{id}");
@@ -452,8 +450,8 @@ impl Parsed {
 
 /// Now, as the parser writes dates.
 #[track_caller]
-fn python_now(python: &Path) -> String {
+fn python_now() -> String {
     let program = "import datetime; print(datetime.datetime.now(datetime.timezone.utc).isoformat())";
-    let output = Command::new(python).args(["-c", program]).output().expect("python runs");
+    let output = Command::new(python()).args(["-c", program]).output().expect("python runs");
     String::from_utf8(output.stdout).expect("UTF-8")
 }

@@ -20,7 +20,6 @@ mod mail;
 mod outage;
 mod places;
 mod provider;
-mod python;
 mod recording;
 mod replay;
 mod secrecy;

@@ -1,9 +1,9 @@
 //! Whole recordings through the program, held to an independent computation of the same figures and alerts in
 //! exact arithmetic: `python/oracle.py`.
 
-use crate::python::{self, python};
 use crate::recording::{self, Row};
 use qqq_e2e::{Tracker, wait_for};
+use qqq_testkit::python;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -36,12 +36,11 @@ const DEFAULT: Setting = Setting { calendar: "regular", cooldown_seconds: 3600 }
 
 #[test]
 fn an_invented_recording_gives_the_figures_and_alerts_of_exact_arithmetic() {
-    let Some(python) = python() else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("invented.csv");
     recording::write(&file, &recording::hostile(1));
     for setting in [LITERAL, DEFAULT] {
-        let oracle = Oracle::compute(&python, &file, &INVENTED, setting);
+        let oracle = Oracle::compute(&file, &INVENTED, setting);
         let alerts = oracle.alerts();
         for metric in METRICS {
             let of_metric = alerts.iter().filter(|alert| alert["metric"] == metric).count();
@@ -60,10 +59,9 @@ fn an_invented_recording_gives_the_figures_and_alerts_of_exact_arithmetic() {
 
 #[test]
 fn a_real_week_gives_the_figures_and_alerts_of_exact_arithmetic() {
-    let Some(python) = python() else { return };
     let Some(file) = recording::week() else { return };
     for setting in [LITERAL, DEFAULT] {
-        let oracle = Oracle::compute(&python, &file, &WEEK, setting);
+        let oracle = Oracle::compute(&file, &WEEK, setting);
         let mut tracker = replaying(&file, &WEEK, setting);
         tracker.start("run");
         oracle.wait_for_the_end(&mut tracker);
@@ -75,13 +73,12 @@ fn a_real_week_gives_the_figures_and_alerts_of_exact_arithmetic() {
 
 #[test]
 fn a_replay_that_is_ended_and_killed_on_the_way_ends_as_one_that_was_not() {
-    let Some(python) = python() else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("invented.csv");
     let rows = recording::hostile(2);
     recording::write(&file, &rows);
     for setting in [LITERAL, DEFAULT] {
-        let oracle = Oracle::compute(&python, &file, &INVENTED, setting);
+        let oracle = Oracle::compute(&file, &INVENTED, setting);
         let mut tracker = replaying(&file, &INVENTED, setting);
         tracker.set("feed.replay.speed", "30000x");
         // Each start plays the recording from its beginning, over what the store already holds.
@@ -101,7 +98,6 @@ fn a_replay_that_is_ended_and_killed_on_the_way_ends_as_one_that_was_not() {
 
 #[test]
 fn the_order_of_rows_and_rows_given_twice_change_nothing() {
-    let Some(python) = python() else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let mut rows = recording::hostile(3);
     let (in_order, shuffled) = (folder.path().join("in_order.csv"), folder.path().join("shuffled.csv"));
@@ -112,7 +108,7 @@ fn the_order_of_rows_and_rows_given_twice_change_nothing() {
     random.shuffle(&mut rows);
     recording::write(&shuffled, &rows);
 
-    let oracle = Oracle::compute(&python, &in_order, &INVENTED, LITERAL);
+    let oracle = Oracle::compute(&in_order, &INVENTED, LITERAL);
     let mut tracker = replaying(&shuffled, &INVENTED, LITERAL);
     tracker.start("run");
     oracle.wait_for_the_end(&mut tracker);
@@ -121,7 +117,6 @@ fn the_order_of_rows_and_rows_given_twice_change_nothing() {
 
 #[test]
 fn figures_are_those_of_the_last_revision_of_every_bar() {
-    let Some(python) = python() else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("revised.csv");
     let last = recording::hostile(4);
@@ -136,7 +131,7 @@ fn figures_are_those_of_the_last_revision_of_every_bar() {
     recording::write(&file, &rows);
 
     // The oracle, too, takes the last row of a minute.
-    let oracle = Oracle::compute(&python, &file, &INVENTED, LITERAL);
+    let oracle = Oracle::compute(&file, &INVENTED, LITERAL);
     let mut tracker = replaying(&file, &INVENTED, LITERAL);
     tracker.start("run");
     oracle.wait_for_the_end(&mut tracker);
@@ -182,7 +177,7 @@ struct Oracle {
 
 impl Oracle {
     #[track_caller]
-    fn compute(python: &Path, file: &Path, symbols: &[&'static str], setting: Setting) -> Self {
+    fn compute(file: &Path, symbols: &[&'static str], setting: Setting) -> Self {
         let file: PathBuf = file.to_owned();
         let arguments = [
             file.to_str().expect("a path"),
@@ -193,7 +188,7 @@ impl Oracle {
             "--cooldown",
             &setting.cooldown_seconds.to_string(),
         ];
-        let answer = python::run(python, "oracle.py", &arguments);
+        let answer = python::run("oracle.py", &arguments);
         Self { answer: serde_json::from_str(&answer).expect("JSON"), symbols: symbols.to_vec() }
     }
 

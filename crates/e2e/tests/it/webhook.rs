@@ -1,10 +1,10 @@
 //! The whole way of a webhook, from the sign-up to a receiver that says it is gone; and of alerts that have to wait: for
 //! room in a receiver's budget, and for the end of the quiet hours.
 
-use crate::python::{self, python};
 use crate::secrecy::assert_not_told;
 use jiff::{SignedDuration, Timestamp};
 use qqq_e2e::{Http, HttpSink, Mail, Received, Response, Tracker, wait_for};
+use qqq_testkit::python;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -368,9 +368,8 @@ fn assert_hears_nothing_more(hook: &HttpSink, control: &HttpSink) {
 fn assert_signed(request: &Received, secrets: &[&str]) {
     let signatures = request.headers["webhook-signature"].split(' ');
     assert_eq!(signatures.count(), secrets.len(), "a signature by each secret");
-    let Some(python) = python() else { return };
     let input = json!({ "secrets": secrets, "headers": request.headers, "body": request.body });
-    let answer = python::run_on(&python, "verify_webhook.py", &input.to_string());
+    let answer = python::run_on("verify_webhook.py", &[], &input.to_string());
     let answer: Value = serde_json::from_str(&answer).expect("JSON");
     assert_eq!(answer["verified"], json!(vec![true; secrets.len()]));
     assert_eq!(answer["forged"], 0);

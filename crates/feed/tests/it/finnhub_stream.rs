@@ -8,8 +8,9 @@ use jiff::{SignedDuration, Timestamp};
 use qqq_core::Clock;
 use qqq_feed::finnhub::Pace;
 use qqq_feed::{FeedErrorKind, Finnhub, FinnhubConfig, Provider, StreamEvent};
+use qqq_testkit::SetClock;
 use serde_json::{Value, json};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -27,25 +28,6 @@ const QUICK: Pace = Pace {
     max_pause: Duration::from_millis(40),
     slow_pause: Duration::from_millis(400),
 };
-
-/// A clock that stands until it is set.
-struct Set(Mutex<Timestamp>);
-
-impl Set {
-    fn at(text: &str) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(text.parse().expect("a time"))))
-    }
-
-    fn set(&self, text: &str) {
-        *self.0.lock().expect("no panic before") = text.parse().expect("a time");
-    }
-}
-
-impl Clock for Set {
-    fn now(&self) -> Timestamp {
-        *self.0.lock().expect("no panic before")
-    }
-}
 
 fn stream(url: &Url, clock: Arc<dyn Clock>, pace: Pace, of: &str) -> mpsc::Receiver<StreamEvent> {
     let mut stream_url = url.clone();
@@ -81,7 +63,7 @@ async fn subscribed(peer: &mut Peer, count: usize) -> Vec<Value> {
 
 #[tokio::test]
 async fn it_subscribes_each_symbol_and_makes_bars_of_whole_minutes_and_again_when_trades_come_late() {
-    let clock = Set::at("2025-01-31T15:00:30Z");
+    let clock = Arc::new(SetClock::at("2025-01-31T15:00:30Z"));
     let (heard, mut subscriptions) = mpsc::channel(1);
     let (go, late) = tokio::sync::watch::channel(());
     let url = serve(move |_, mut peer| {
@@ -108,7 +90,7 @@ async fn it_subscribes_each_symbol_and_makes_bars_of_whole_minutes_and_again_whe
         subscriptions.recv().await.expect("subscriptions"),
         [json!({"type": "subscribe", "symbol": "AAPL"}), json!({"type": "subscribe", "symbol": "MSFT"})]
     );
-    clock.set("2025-01-31T15:02:30Z");
+    clock.set_to("2025-01-31T15:02:30Z");
     let mut shown = Vec::new();
     for _ in 0..2 {
         let StreamEvent::Bar(bar) = next(&mut events).await else { panic!("a bar") };
@@ -130,7 +112,7 @@ async fn it_subscribes_each_symbol_and_makes_bars_of_whole_minutes_and_again_whe
     );
 
     go.send_replace(());
-    clock.set("2025-01-31T15:03:30Z");
+    clock.set_to("2025-01-31T15:03:30Z");
     let StreamEvent::Bar(again) = next(&mut events).await else { panic!("a bar") };
     assert_eq!(
         (again.start.to_string(), again.high.to_string(), again.volume.shares()),
@@ -145,7 +127,7 @@ async fn drain(peer: &mut Peer) {
 
 #[tokio::test]
 async fn a_minute_the_connection_was_lost_in_has_no_bar() {
-    let clock = Set::at("2025-01-31T15:00:30Z");
+    let clock = Arc::new(SetClock::at("2025-01-31T15:00:30Z"));
     let url = serve(move |number, mut peer| async move {
         subscribed(&mut peer, 1).await;
         let second = ["15:01:10", "15:01:20", "15:02:10"][number.min(2)];
@@ -160,19 +142,19 @@ async fn a_minute_the_connection_was_lost_in_has_no_bar() {
     .await;
     let mut events = stream(&url, clock.clone(), QUICK, "AAPL");
     assert_eq!(next(&mut events).await, StreamEvent::Connected);
-    clock.set("2025-01-31T15:01:30Z");
+    clock.set_to("2025-01-31T15:01:30Z");
     for _ in 0..2 {
         assert!(matches!(next(&mut events).await, StreamEvent::Disconnected(_)));
         assert_eq!(next(&mut events).await, StreamEvent::Connected);
     }
-    clock.set("2025-01-31T15:04:30Z");
+    clock.set_to("2025-01-31T15:04:30Z");
     let StreamEvent::Bar(bar) = next(&mut events).await else { panic!("a bar") };
     assert_eq!((bar.start.to_string(), bar.volume.shares()), ("2025-01-31T15:02:00Z".to_owned(), 100));
 }
 
 #[tokio::test]
 async fn no_bar_is_handed_out_while_the_connection_may_be_dead() {
-    let clock = Set::at("2025-01-31T15:00:30Z");
+    let clock = Arc::new(SetClock::at("2025-01-31T15:00:30Z"));
     let url = serve(move |number, mut peer| async move {
         subscribed(&mut peer, 1).await;
         peer.say(trades(&[trade("AAPL", "2025-01-31T15:01:10Z", 101.5, 100)])).await;
@@ -194,7 +176,7 @@ async fn no_bar_is_handed_out_while_the_connection_may_be_dead() {
 
 #[tokio::test]
 async fn garbage_and_complaints_are_told_and_the_stream_goes_on() {
-    let clock = Set::at("2025-01-31T15:00:30Z");
+    let clock = Arc::new(SetClock::at("2025-01-31T15:00:30Z"));
     let garbage = ["", "nonsense", "{}", "[1]", "<html>", "null", r#"{"type":5}"#];
     let url = serve(move |_, mut peer| async move {
         subscribed(&mut peer, 1).await;
@@ -222,7 +204,7 @@ async fn garbage_and_complaints_are_told_and_the_stream_goes_on() {
         let event = next(&mut events).await;
         assert!(matches!(event, StreamEvent::Rejected(_)), "{number}: {event:?}");
     }
-    clock.set("2025-01-31T15:02:30Z");
+    clock.set_to("2025-01-31T15:02:30Z");
     assert!(matches!(next(&mut events).await, StreamEvent::Bar(_)));
 }
 
@@ -299,7 +281,7 @@ async fn a_connection_that_another_one_of_the_same_key_ends_comes_back_ever_more
 #[tokio::test]
 async fn a_minute_whose_trades_wait_to_be_read_is_handed_out_whole() {
     const TRADES: i64 = 400;
-    let clock = Set::at("2025-01-31T15:00:30Z");
+    let clock = Arc::new(SetClock::at("2025-01-31T15:00:30Z"));
     let (go, late) = tokio::sync::watch::channel(());
     let url = serve(move |_, mut peer| {
         let mut late = late.clone();
@@ -318,7 +300,7 @@ async fn a_minute_whose_trades_wait_to_be_read_is_handed_out_whole() {
     let mut events = stream(&url, clock.clone(), QUICK, "AAPL");
     assert_eq!(next(&mut events).await, StreamEvent::Connected);
     // The minute is long over when its first trade is read.
-    clock.set("2025-01-31T15:02:30Z");
+    clock.set_to("2025-01-31T15:02:30Z");
     go.send_replace(());
     let StreamEvent::Bar(bar) = next(&mut events).await else { panic!("a bar") };
     assert_eq!(bar.volume.shares(), TRADES);

@@ -1,9 +1,9 @@
 //! What the tests take as given: symbols, times, clocks, configurations.
 
-use jiff::Timestamp;
 use proptest::prelude::*;
 use qqq_core::{Bar, Clock, FeedLabel, Minute, Price, Symbol, Volume};
 use qqq_feed::{Alpaca, AlpacaConfig, Iex, IexConfig, Yahoo, YahooConfig};
+use qqq_testkit::SetClock;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,16 +27,8 @@ pub(crate) fn half_hour() -> Range<Minute> {
 }
 
 /// A clock that stands at 2025-01-31, 10:30 New York.
-pub(crate) struct At(pub(crate) Timestamp);
-
-impl Clock for At {
-    fn now(&self) -> Timestamp {
-        self.0
-    }
-}
-
 pub(crate) fn clock() -> Arc<dyn Clock> {
-    Arc::new(At(half_hour().end.start()))
+    Arc::new(SetClock::new(half_hour().end.start()))
 }
 
 /// Longer than any answer takes on a busy machine.

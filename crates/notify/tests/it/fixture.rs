@@ -6,8 +6,9 @@ use qqq_core::delivery::{Delivery, DeliveryId, DeliveryKind, Lease};
 use qqq_core::rule::Evidence;
 use qqq_core::subscription::{Subscription, SubscriptionId, SubscriptionStatus};
 use qqq_core::token::{TokenKey, WebhookSecret};
-use qqq_core::{Alert, AlertId, AlertState, Clock, Metric, Minute, RuleName, SpikeRule};
+use qqq_core::{Alert, AlertId, AlertState, Metric, Minute, RuleName, SpikeRule};
 use qqq_notify::{Mail, MailConfig, Webhooks, WebhooksConfig};
+use qqq_testkit::SetClock;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -15,14 +16,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 pub(crate) const ADDRESS: &str = "ada@example.com";
-
-struct Fixed(Timestamp);
-
-impl Clock for Fixed {
-    fn now(&self) -> Timestamp {
-        self.0
-    }
-}
 
 pub(crate) fn config() -> MailConfig {
     MailConfig {
@@ -41,7 +34,7 @@ pub(crate) fn key() -> TokenKey {
 
 pub(crate) fn mail(config: MailConfig) -> Mail {
     let now = "2025-01-27T18:58:03Z".parse().unwrap();
-    Mail::new(config, key(), Arc::new(Fixed(now))).unwrap()
+    Mail::new(config, key(), Arc::new(SetClock::new(now))).unwrap()
 }
 
 pub(crate) fn alert() -> Alert {
@@ -187,7 +180,7 @@ pub(crate) fn webhooks_at(allow_networks: &[&str], now: Timestamp) -> Webhooks {
         public_url: config().public_url,
         rule: SpikeRule::default(),
     };
-    Webhooks::new(config, key(), Arc::new(Fixed(now))).unwrap()
+    Webhooks::new(config, key(), Arc::new(SetClock::new(now))).unwrap()
 }
 
 pub(crate) fn url_of(url: &str) -> WebhookUrl {

@@ -2,10 +2,10 @@
 //! is ever dialled. A canary on loopback counts who comes.
 
 use crate::fixture::{Names, alert_delivery, by_webhook, url_of, webhooks};
-use crate::python::{self, python};
 use crate::sink::{Sink, status};
 use qqq_core::channel::WebhookFormat::Standard;
 use qqq_notify::{Deliver as _, DeliveryError, Webhooks};
+use qqq_testkit::python;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use std::fmt::Write as _;
@@ -305,7 +305,6 @@ async fn a_name_without_an_address_is_asked_for_again_later() {
 /// Whatever Python's standard library does not take for global, neither do we; and what we refuse beyond that is named.
 #[test]
 fn addresses_are_judged_as_python_judges_them_or_more_strictly() {
-    let Some(python) = python() else { return };
     let mut seed = 0x2545_f491_4f6c_dd1d_u64;
     let mut random = || {
         seed ^= seed << 13;
@@ -343,7 +342,7 @@ fn addresses_are_judged_as_python_judges_them_or_more_strictly() {
     for address in &addresses {
         writeln!(input, "{address}").unwrap();
     }
-    let judged = python::run(&python, "is_global.py", input);
+    let judged = python::run_on("is_global.py", &[], &input);
     let judged: Vec<bool> = judged.lines().map(|line| line == "1").collect();
     assert_eq!(judged.len(), addresses.len());
 

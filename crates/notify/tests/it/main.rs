@@ -9,7 +9,6 @@ mod folder;
 mod guard;
 mod message;
 mod parsed;
-mod python;
 mod server;
 mod sink;
 mod smtp;

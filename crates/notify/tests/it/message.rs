@@ -5,7 +5,6 @@ use crate::fixture::{
     subscription, telling,
 };
 use crate::parsed::Parsed;
-use crate::python::{self, python};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use proptest::prelude::*;
@@ -16,6 +15,7 @@ use qqq_core::subscription::{EmailAddress, SubscriptionStatus};
 use qqq_core::token::Purpose;
 use qqq_core::{Alert, Metric, Minute, RuleName, SpikeRule};
 use qqq_notify::{DeliveryError, Mail, MailConfig};
+use qqq_testkit::python;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -372,7 +372,6 @@ fn the_longest_digest_is_not_cut_off_by_mail_programs() {
 
 #[test]
 fn another_languages_parser_reads_every_kind_of_mail_as_it_was_meant() {
-    let Some(python) = python() else { return };
     let told = alerts_of_every_kind();
     let mut deliveries: Vec<_> =
         told.iter().map(|alert| telling(DeliveryKind::Alert, alert.clone())).collect();
@@ -385,7 +384,8 @@ fn another_languages_parser_reads_every_kind_of_mail_as_it_was_meant() {
     for (file, mail) in files.iter().zip(&mails) {
         std::fs::write(file, mail).unwrap();
     }
-    let read = python::run_on(&python, "read_mail.py", &files, String::new());
+    let read =
+        python::run("read_mail.py", &files.iter().map(|file| file.to_str().unwrap()).collect::<Vec<_>>());
     assert_eq!(read.lines().count(), mails.len());
     for (raw, read) in mails.iter().zip(read.lines()) {
         let ours = Parsed::new(raw);

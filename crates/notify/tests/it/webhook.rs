@@ -4,7 +4,6 @@ use crate::fixture::{
     Names, alert, alert_delivery, alerts_of_every_kind, by_webhook, confirmation, digest, key, many, secrets,
     telling, webhooks, webhooks_at,
 };
-use crate::python::{self, python};
 use crate::sink::{Answer, Request, Sink, saying, status};
 use jiff::{SignedDuration, Timestamp};
 use qqq_core::channel::WebhookFormat::{self, Discord, Ntfy, Slack, Standard};
@@ -13,6 +12,7 @@ use qqq_core::subscription::SubscriptionStatus::{Active, Pending, Unsubscribed};
 use qqq_core::token::Purpose;
 use qqq_core::{Alert, AlertState, SpikeRule, sentence};
 use qqq_notify::{Deliver as _, DeliveryError, Webhooks, WebhooksConfig};
+use qqq_testkit::python;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -346,7 +346,6 @@ async fn every_attempt_carries_the_same_id_and_body_and_its_own_time() {
 
 #[tokio::test]
 async fn the_official_library_of_another_language_verifies_what_is_sent() {
-    let Some(python) = python() else { return };
     // It holds requests to the wall clock.
     let now = Timestamp::UNIX_EPOCH + std::time::UNIX_EPOCH.elapsed().unwrap();
     let webhooks = webhooks_at(&LOCAL, now);
@@ -362,7 +361,7 @@ async fn the_official_library_of_another_language_verifies_what_is_sent() {
             let told: Vec<_> = secrets([2, 1, 0, 3]).iter().map(|secret| secret.expose()).collect();
             let request = json!({"secrets": told, "headers": headers, "body": body}).to_string();
             let answer: Value =
-                serde_json::from_str(&python::run(&python, "verify_webhook.py", request)).unwrap();
+                serde_json::from_str(&python::run_on("verify_webhook.py", &[], &request)).unwrap();
             assert_eq!(answer["verified"], json!([true, true, false, false]), "{format}");
             assert_eq!(answer["forged"], 0, "{format}");
             assert!(answer["tried"].as_u64().unwrap() > 300, "{format}");

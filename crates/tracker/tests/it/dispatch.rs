@@ -12,6 +12,7 @@ use qqq_core::token::{Purpose, TokenKey};
 use qqq_core::{Clock, Evidence, RuleName, SpikeRule};
 use qqq_notify::{Deliver, DeliveryError, Mail, MailConfig};
 use qqq_store::{Batch, Budget, DeliveryQuery, DeliveryState, OutboxSummary, SignUp, SignUpLimits};
+use qqq_testkit::until;
 use qqq_tracker::role::dispatch::Dispatch;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -113,15 +114,6 @@ fn dispatch(world: &World, channel: &Arc<Channel>) -> Dispatch {
         Arc::clone(&world.metrics),
         UNLIMITED,
     )
-}
-
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let waiting = async {
-        while !holds().await {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), waiting).await.unwrap_or_else(|_| panic!("never: {what}"));
 }
 
 async fn summary(world: &World) -> OutboxSummary {

@@ -10,6 +10,7 @@ use qqq_core::{
 };
 use qqq_feed::{FeedError, FeedErrorKind, Fetched, Provider, StreamEvent};
 use qqq_store::Store;
+use qqq_testkit::SetClock;
 use qqq_tracker::metrics::Metrics;
 use qqq_tracker::role::detect::Step;
 use qqq_tracker::role::ingest::Ingest;
@@ -51,20 +52,6 @@ pub(crate) fn bar(name: &str, start: Minute, cents: i64, volume: i64) -> Bar {
         vwap: None,
         trades: None,
         feed: label(),
-    }
-}
-
-pub(crate) struct SetClock(Mutex<Timestamp>);
-
-impl SetClock {
-    pub(crate) fn set(&self, now: Timestamp) {
-        *self.0.lock().unwrap() = now;
-    }
-}
-
-impl Clock for SetClock {
-    fn now(&self) -> Timestamp {
-        *self.0.lock().unwrap()
     }
 }
 
@@ -220,7 +207,7 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("test.db").display());
         Self {
-            clock: Arc::new(SetClock(Mutex::new(at(MONDAY)))),
+            clock: Arc::new(SetClock::new(at(MONDAY))),
             watchlist: Arc::new(Watchlist::new([symbol("AAPL"), symbol("NVDA")], []).unwrap()),
             calendar: Arc::new(Calendar::new(market, false, [])),
             metrics: Arc::new(Metrics::register(&mut Registry::default())),
