@@ -36,6 +36,7 @@ fn crates_use_only_what_the_architecture_allows() {
         ("qqq-notify", &["qqq-core"]),
         ("qqq-api", &["qqq-core", "qqq-store"]),
         ("qqq-tracker", &["qqq-api", "qqq-core", "qqq-feed", "qqq-notify", "qqq-store"]),
+        ("qqq-testkit", &["qqq-core"]),
         ("qqq-e2e", &[]),
         ("qqq-bench", &[]),
     ]);
