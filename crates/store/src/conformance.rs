@@ -20,7 +20,7 @@ use qqq_core::limits::LimitExceeded;
 use qqq_core::rule::Evidence;
 use qqq_core::subscription::SubscriptionStatus;
 use qqq_core::token::TokenKey;
-use qqq_core::{FeedMode, Figures, Price, SymbolProblem, Visibility, Volume};
+use qqq_core::{FeedMode, Figures, Price, StandIn, SymbolProblem, Visibility, Volume};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -525,10 +525,9 @@ pub async fn an_alert_and_its_retraction_reach_hundreds_once_each(store: Shared)
 pub async fn a_batch_that_cannot_be_written_leaves_no_trace(store: Shared) {
     let (_, sign_up) = one_owed(&store).await;
     let before = everything(&store).await;
-    // Another id for a known (rule, symbol, metric, start): nothing this program makes, so the store refuses.
+    // A known id for another minute: nothing this program makes, so the store refuses.
     let mut batch = full_batch();
-    let mut twin = alert("TSLA", MINUTE);
-    twin.id = AlertId::derive("another", twin.symbol, twin.metric, twin.start);
+    let twin = Alert { id: alert("TSLA", MINUTE).id, ..alert("TSLA", MINUTE.plus(8)) };
     batch.alerts = vec![AlertChange::Raised(alert("TSLA", MINUTE.plus(9))), AlertChange::Raised(twin)];
     let error = store.commit(&batch, at(1)).await.unwrap_err();
     assert!(!error.is_transient(), "{error}");
@@ -2965,6 +2964,8 @@ pub async fn the_feeds_state_comes_back_and_is_no_reason_to_render(store: Shared
     status.answered_at = None;
     status.problem = Some("429 from the provider; next try at 21:05".to_owned());
     status.asked_until = Some(Minute::containing(at(0)));
+    let reason = Some("alpaca answered 503".to_owned());
+    status.stands_in_for = Some(StandIn { provider: "alpaca".to_owned(), reason });
     let problem = |name: &str, problem: &str, next_attempt| SymbolProblem {
         symbol: name.parse().unwrap(),
         problem: problem.to_owned(),

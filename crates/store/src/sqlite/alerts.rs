@@ -180,7 +180,7 @@ pub(super) async fn insert(
     let inserted = sqlx::query(
         "insert into alerts (id, rule, symbol, metric, start, value, evidence, feed, revision, \
          state, raised_at, public, occurrences, sequence) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
-         on conflict do nothing",
+         on conflict (rule, symbol, metric, start) do nothing",
     )
     .bind(alert.id.to_string())
     .bind(alert.rule.to_string())
