@@ -30,7 +30,7 @@ async fn everything_that_makes_the_answers_credible_is_told_at_once() {
         json!({
             "version": env!("CARGO_PKG_VERSION"), "as_of": "2025-01-31T20:00:00Z", "sequence": sequence.0,
             "feed": {"provider": "test", "label": "iex", "mode": "live",
-                     "coverage": "IEX only: about 2.5 % of US volume", "problem": null, "symbol_problems": []},
+                     "coverage": "IEX only: about 2.5 % of US volume", "stands_in_for": null, "problem": null, "symbol_problems": []},
             "session": {"phase": "regular", "date": "2025-01-31", "early_close": false,
                         "next": {"phase": "closed", "at": "2025-01-31T21:00:00Z"}},
             "newest_bar": {"start": "2025-01-31T19:57:00Z", "age_seconds": 120},

@@ -427,7 +427,7 @@ async fn events_have_the_shapes_of_the_other_answers() {
     assert_eq!(
         heard.json(),
         json!({"sequence": 2, "provider": "test", "feed": "iex", "mode": "live",
-            "coverage": "IEX only: about 2.5 % of US volume", "problem": null, "session": "regular",
+            "coverage": "IEX only: about 2.5 % of US volume", "stands_in_for": null, "problem": null, "session": "regular",
             "as_of": "2025-01-31T20:00:00Z", "age_seconds": 0})
     );
 }

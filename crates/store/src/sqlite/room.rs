@@ -1,4 +1,4 @@
-//! Whether the disk takes writes, as the latest one found.
+//! Whether the disk takes writes, as the latest ones found.
 
 use crate::StoreError;
 use std::sync::{Mutex, PoisonError};
@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 
 /// For so long, what the latest write found is believed.
 const BELIEVED: Duration = Duration::from_secs(10);
+/// A write that is taken this soon after one was refused is a small one that found the last of the room: what was
+/// refused is tried again every second, and is refused again.
+const SETTLED: Duration = Duration::from_secs(3);
 /// How often it is said again that there is no room.
 const SAID_EVERY: Duration = Duration::from_secs(60);
 
@@ -22,33 +25,47 @@ struct Found {
 struct Refused {
     reason: String,
     since: Instant,
+    latest: Instant,
     said: Instant,
 }
 
 impl Room {
-    /// A write was made durable. True where the one before was refused.
+    /// A write was made durable. True where there is room again after others were refused.
     pub(super) fn taken(&self) -> bool {
+        self.taken_at(Instant::now())
+    }
+
+    fn taken_at(&self, now: Instant) -> bool {
         let mut found = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        found.asked = Some(Instant::now());
+        if found.refused.as_ref().is_some_and(|refused| now.duration_since(refused.latest) < SETTLED) {
+            return false;
+        }
+        found.asked = Some(now);
         let refused = found.refused.take();
         if let Some(refused) = &refused {
-            tracing::info!(seconds = refused.since.elapsed().as_secs(), "the disk takes writes again");
+            let seconds = now.duration_since(refused.since).as_secs();
+            tracing::info!(seconds, "the disk takes writes again");
         }
         refused.is_some()
     }
 
     /// A write was refused. Said once, and then once in a while: whoever waits asks again and again.
     pub(super) fn refused(&self, reason: &str) {
+        self.refused_at(reason, Instant::now());
+    }
+
+    fn refused_at(&self, reason: &str, now: Instant) {
         let mut found = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
         found.asked = Some(now);
         let is_news = match &mut found.refused {
             None => {
-                found.refused = Some(Refused { reason: reason.to_owned(), since: now, said: now });
+                found.refused =
+                    Some(Refused { reason: reason.to_owned(), since: now, latest: now, said: now });
                 true
             }
             Some(refused) => {
                 refused.reason = reason.to_owned();
+                refused.latest = now;
                 let is_due = now.duration_since(refused.said) >= SAID_EVERY;
                 if is_due {
                     refused.said = now;
@@ -80,5 +97,27 @@ impl Room {
 impl Found {
     fn verdict(&self) -> Result<(), StoreError> {
         self.refused.as_ref().map_or(Ok(()), |refused| Err(StoreError::NoRoom(refused.reason.clone())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_write_among_refused_ones_does_not_mean_that_there_is_room() {
+        let room = Room::default();
+        let begun = Instant::now();
+        let at = |tenths: u64| begun + Duration::from_millis(100 * tenths);
+        // The large one is tried every second, small ones between.
+        for second in 0..5 {
+            room.refused_at("the disk is full", at(10 * second));
+            assert!(!room.taken_at(at(10 * second + 4)));
+            assert!(matches!(room.known(), Err(StoreError::NoRoom(_))));
+        }
+        assert!(!room.taken_at(at(60)), "the large one may just have been tried");
+        assert!(room.taken_at(at(71)));
+        assert!(room.known().is_ok());
+        assert!(!room.taken_at(at(72)), "told once");
     }
 }
