@@ -13,16 +13,13 @@ use axum::extract::{Request, State};
 use axum::http::header;
 use axum::response::Response;
 use prometheus_client::metrics::gauge::Gauge;
-use qqq_core::backtest::{Backtest, Day, Report};
-use qqq_core::{Bar, Calendar, Metric, Minute, Moment, RuleName, SpikeRule, Symbol};
-use qqq_store::{Store, StoreError};
+use qqq_core::backtest::{Day, Report};
+use qqq_core::{Calendar, Metric, Minute, Moment, Symbol};
+use qqq_engine::backtest::{BacktestQuery, backtest, metrics_of};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::ops::Range;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::task::JoinSet;
 use utoipa::ToSchema;
 
 /// The fields of a request.
@@ -37,12 +34,6 @@ const USUAL_DAYS: i32 = 30;
 const MOST_ALERTS: usize = 1_000;
 /// Days told as the quietest and the loudest.
 const EXTREMES: usize = 5;
-/// Symbols read and judged at once.
-const AT_ONCE: usize = 4;
-/// Bars read from the store in one go.
-const PAGE: usize = 50_000;
-/// Bars judged before others have their turn.
-const BREATH: usize = 2_000;
 /// Backtests that run at the same time; others wait their turn, a little.
 const RUNNING: usize = 2;
 const TURN: Duration = Duration::from_secs(5);
@@ -74,124 +65,6 @@ impl Turns {
             Ok(Ok(turn)) => Ok((seat, turn)),
             _ => Err(busy()),
         }
-    }
-}
-
-/// Which rule to test on what.
-#[derive(Clone, Debug)]
-pub struct BacktestQuery {
-    /// The rule.
-    pub rule: RuleName,
-    /// What a tracker's own rule says.
-    pub house: SpikeRule,
-    /// Of these symbols.
-    pub symbols: Vec<Symbol>,
-    /// Of these metrics.
-    pub metrics: Vec<Metric>,
-    /// Bars that start in this range.
-    pub range: Range<Minute>,
-    /// Alerts told one by one, at the most; the figures count all.
-    pub most: usize,
-}
-
-impl BacktestQuery {
-    /// Since when bars are to be known, so that what the rule looks at is there at the beginning of the range.
-    pub fn reach(&self, calendar: &Calendar) -> Minute {
-        Backtest::warm_up(&self.rule.rule(self.house), calendar, self.range.start)
-    }
-}
-
-/// The metrics a rule goes with.
-pub fn metrics_of(rule: RuleName) -> Vec<Metric> {
-    let suits = |metric: &Metric| match rule {
-        RuleName::House => true,
-        RuleName::Own(rule) => rule.suits(*metric).is_ok(),
-    };
-    Metric::ALL.into_iter().filter(suits).collect()
-}
-
-/// Tests a rule on the bars of a store. Reads some symbols side by side, a page at a time.
-pub async fn backtest(
-    store: &Arc<dyn Store>,
-    calendar: &Arc<Calendar>,
-    query: &BacktestQuery,
-) -> Result<Report, StoreError> {
-    let mut report = Report::keeping(query.most);
-    let mut running = JoinSet::new();
-    let mut symbols = query.symbols.iter();
-    loop {
-        while running.len() < AT_ONCE
-            && let Some(&symbol) = symbols.next()
-        {
-            let (store, calendar, query) = (Arc::clone(store), Arc::clone(calendar), query.clone());
-            running.spawn(async move { of_symbol(&*store, &calendar, &query, symbol).await });
-        }
-        match running.join_next().await {
-            None => return Ok(report),
-            Some(Ok(found)) => report.merge(found?),
-            Some(Err(panic)) => return Err(StoreError::Backend(format!("a backtest failed: {panic}"))),
-        }
-    }
-}
-
-async fn of_symbol(
-    store: &dyn Store,
-    calendar: &Calendar,
-    query: &BacktestQuery,
-    symbol: Symbol,
-) -> Result<Report, StoreError> {
-    let mut test = SymbolBacktest::new(query, symbol, calendar);
-    let mut next = query.reach(calendar);
-    loop {
-        let page = store.history(symbol, next..query.range.end, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        next = last.start.plus(1);
-        for bars in page.chunks(BREATH) {
-            test.take(bars);
-            // Judging takes a while: others may want the thread.
-            tokio::task::yield_now().await;
-        }
-        if page.len() < PAGE {
-            break;
-        }
-    }
-    Ok(test.finish())
-}
-
-/// A backtest of one symbol, over bars from wherever they come.
-pub struct SymbolBacktest {
-    of_metrics: Vec<Backtest>,
-    most: usize,
-}
-
-impl SymbolBacktest {
-    /// Tests all metrics of the query.
-    pub fn new(query: &BacktestQuery, symbol: Symbol, calendar: &Calendar) -> Self {
-        let from = query.range.start;
-        let of_metric = |&metric: &Metric| {
-            Backtest::new(query.rule, query.house, symbol, metric, calendar, from).keeping(query.most)
-        };
-        Self { of_metrics: query.metrics.iter().map(of_metric).collect(), most: query.most }
-    }
-
-    /// Takes the next bars: of the symbol, oldest first, from the query's [reach](BacktestQuery::reach) to its end.
-    pub fn take(&mut self, bars: &[Bar]) {
-        for test in &mut self.of_metrics {
-            bars.iter().for_each(|bar| test.take(bar));
-        }
-    }
-
-    /// What came of it.
-    pub fn finish(self) -> Report {
-        let mut report = Report::keeping(self.most);
-        for test in self.of_metrics {
-            let found = test.finish();
-            // Bars are those of the symbol, whatever number of metrics was looked at.
-            let bars = found.bars;
-            report.merge(found);
-            report.bars = bars;
-        }
-        report
     }
 }
 
@@ -290,7 +163,7 @@ impl BacktestOut {
     pub fn new(query: &BacktestQuery, report: &Report) -> Self {
         let told = |days: Vec<Day>| days.into_iter().map(DayOut::from).collect();
         Self {
-            summary: summary(report),
+            summary: report.summary(),
             rule: RuleOut(query.rule.rule(query.house)),
             rule_text: query.rule.to_string(),
             symbols: query.symbols.iter().map(Symbol::to_string).collect(),
@@ -309,27 +182,6 @@ impl BacktestOut {
             truncated: report.messages > report.alerts.len() as u64,
         }
     }
-}
-
-/// `would have told 14 times in 5 sessions, 2 to 4 a day`.
-pub fn summary(report: &Report) -> String {
-    let times = match report.messages {
-        0 => "would have told nothing".to_owned(),
-        1 => "would have told once".to_owned(),
-        many => format!("would have told {many} times"),
-    };
-    let sessions = match report.days.len() {
-        0 => return "no bars to look at".to_owned(),
-        1 => "1 session".to_owned(),
-        many => format!("{many} sessions"),
-    };
-    let counts = || report.days.iter().map(|day| day.alerts);
-    let range = match (counts().min().unwrap_or(0), counts().max().unwrap_or(0)) {
-        (_, 0) => String::new(),
-        (least, most) if least == most => format!(", {most} a day"),
-        (least, most) => format!(", {least} to {most} a day"),
-    };
-    format!("{times} in {sessions}{range}")
 }
 
 /// `POST /v1/backtests`.
@@ -465,7 +317,7 @@ mod tests {
             report.days = days;
             report
         };
-        assert_eq!(summary(&report(vec![])), "no bars to look at");
-        assert_eq!(summary(&report(vec![day("2025-01-27", 0)])), "would have told nothing in 1 session");
+        assert_eq!(report(vec![]).summary(), "no bars to look at");
+        assert_eq!(report(vec![day("2025-01-27", 0)]).summary(), "would have told nothing in 1 session");
     }
 }

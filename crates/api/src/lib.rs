@@ -45,7 +45,7 @@ mod subscribe;
 mod subscriptions;
 mod v1;
 
-pub use backtests::{BacktestOut, BacktestQuery, SymbolBacktest, backtest, metrics_of, summary};
+pub use backtests::BacktestOut;
 pub use client::Rate;
 pub use config::{Admit, ApiConfig, Cors, InvalidOrigin, Limits, Origin, StreamLimits};
 pub use dashboard::Dashboard;

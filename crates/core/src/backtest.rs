@@ -59,6 +59,27 @@ impl Report {
         Self { messages: 0, qualifying_bars: 0, alerts: Vec::new(), most, days: Vec::new(), bars: 0 }
     }
 
+    /// `would have told 14 times in 5 sessions, 2 to 4 a day`.
+    pub fn summary(&self) -> String {
+        let times = match self.messages {
+            0 => "would have told nothing".to_owned(),
+            1 => "would have told once".to_owned(),
+            many => format!("would have told {many} times"),
+        };
+        let sessions = match self.days.len() {
+            0 => return "no bars to look at".to_owned(),
+            1 => "1 session".to_owned(),
+            many => format!("{many} sessions"),
+        };
+        let counts = || self.days.iter().map(|day| day.alerts);
+        let range = match (counts().min().unwrap_or(0), counts().max().unwrap_or(0)) {
+            (_, 0) => String::new(),
+            (least, most) if least == most => format!(", {most} a day"),
+            (least, most) => format!(", {least} to {most} a day"),
+        };
+        format!("{times} in {sessions}{range}")
+    }
+
     /// Alerts in an average session. `None` without any.
     pub fn alerts_per_session(&self) -> Option<f64> {
         (!self.days.is_empty()).then(|| self.messages as f64 / self.days.len() as f64)

@@ -6,14 +6,7 @@
 //! meanwhile, and readiness tells.
 
 use crate::config::{Config, ConfigError, ProviderName};
-use crate::metrics::Metrics;
-use crate::role::detect::Detect;
-use crate::role::dispatch::Dispatch;
-use crate::role::failover::Patience;
-use crate::role::ingest::{Ingest, Poller, QUEUE};
-use crate::role::relay::Relay;
-use crate::role::retain::{self, Retention};
-use crate::source::{Feed, Source};
+use crate::source::Source;
 use crate::{descriptors, key, splits, summary};
 use anyhow::{Context as _, bail};
 use jiff::SignedDuration;
@@ -21,8 +14,16 @@ use prometheus_client::registry::Registry;
 use qqq_api::{Api, ApiConfig, Cors, Limits, StreamLimits};
 use qqq_core::watchlist::FormerSymbol;
 use qqq_core::{Calendar, Clock, FeedMode, Watchlist};
+use qqq_engine::detect::{self, Detect};
+use qqq_engine::dispatch::Dispatch;
+use qqq_engine::failover::FailoverTimeouts;
+use qqq_engine::feed::{Feed, keep_apart};
+use qqq_engine::ingest::{Ingest, Poller, QUEUE};
+use qqq_engine::metrics::Metrics;
+use qqq_engine::relay::Relay;
+use qqq_engine::retain::{self, Retention};
 use qqq_notify::{Channels, Deliver, Mail, MailConfig, Webhooks, WebhooksConfig};
-use qqq_store::{Budget, Sequence, Store, StoreError, WorkerLock};
+use qqq_store::{Budget, Store, StoreError, WorkerLock};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -226,7 +227,7 @@ impl App {
         .await
     }
 
-    fn ingest(&self, steps: mpsc::Sender<crate::role::detect::Step>) -> Ingest {
+    fn ingest(&self, steps: mpsc::Sender<detect::Step>) -> Ingest {
         Ingest {
             watchlist: Arc::clone(&self.watchlist),
             calendar: Arc::clone(&self.calendar),
@@ -265,7 +266,7 @@ impl App {
             }
             Source::Feeds(feeds) => {
                 let section = &self.config.feed;
-                let patience = Patience {
+                let patience = FailoverTimeouts {
                     after: SignedDuration::try_from(section.failover_after.duration())?,
                     back: SignedDuration::try_from(section.failback_after.duration())?,
                 };
@@ -448,23 +449,6 @@ async fn look_through(store: &dyn Store) -> anyhow::Result<()> {
         Err(error) if error.is_transient() => Ok(()),
         Err(error @ StoreError::Corrupt { .. }) => Err(anyhow::Error::from(error).context(RESTORE)),
         Err(error) => Err(error.into()),
-    }
-}
-
-/// Holds a store to one kind of bars, simulated or real, from the first that come into it.
-pub async fn keep_apart(store: &dyn Store, url: &str, simulated: bool) -> anyhow::Result<()> {
-    const NOTE: &str = "bars";
-    let wanted = if simulated { "simulated" } else { "real" };
-    let known = store.note(NOTE).await?;
-    // A store that nothing was committed to is still anybody's, whoever tried before.
-    let is_empty = store.sequence().await? == Sequence::default();
-    match known.as_deref() {
-        Some(known) if known == wanted => Ok(()),
-        Some(known) if !is_empty => bail!(
-            "{url} holds {known} bars, and these would be {wanted} ones: the two are never mixed. \
-             Set store.url to another file, for example sqlite://data/{wanted}.db"
-        ),
-        _ => Ok(store.set_note(NOTE, wanted).await?),
     }
 }
 

@@ -2,13 +2,14 @@
 
 use crate::app::{RESTORE, mail_config, open_store, webhooks_config};
 use crate::config::{Config, Sources};
-use crate::role::schedule::RE_ASK;
-use crate::source::{Feed, Source, refusal};
+use crate::source::Source;
 use crate::{descriptors, key};
 use jiff::Timestamp;
 use qqq_core::subscription::EmailAddress;
 use qqq_core::token::TokenKey;
 use qqq_core::{Calendar, Clock, Minute, Splits, Symbol};
+use qqq_engine::feed::Feed;
+use qqq_engine::schedule::RE_ASK;
 use qqq_feed::{FeedError, FeedErrorKind, Provider};
 use qqq_notify::{Deliver as _, Mail, MailFault, Webhooks};
 use qqq_store::StoreError;
@@ -193,26 +194,27 @@ async fn feeds(
         Source::Feeds(feeds) => feeds,
     };
     let mut checked = Vec::new();
-    for Feed { provider, .. } in feeds {
+    for feed in feeds {
+        let provider = &feed.provider;
         let info = provider.info();
-        checked.push(match answers(&*provider, &symbols).await {
-            Ok(said) => match unserved(&*provider, &symbols, now).await {
+        checked.push(match answers(&**provider, &symbols).await {
+            Ok(said) => match unserved(&**provider, &symbols, now).await {
                 Ok(None) => Ok(format!("{said}; {}", info.coverage)),
                 Ok(Some(unserved)) => Err(Failure::new(
                     anyhow::anyhow!("{said}, but does not serve these symbols: {unserved}"),
                     "spell them as the provider does in watchlist.symbols, or take them out; the others are served",
                 )),
-                Err(error) => Err(feed_failure(info.provider, error, first)),
+                Err(error) => Err(feed_failure(&feed, error, first)),
             },
-            Err(error) => Err(feed_failure(info.provider, error, first)),
+            Err(error) => Err(feed_failure(&feed, error, first)),
         });
     }
     Ok(checked)
 }
 
-fn feed_failure(provider: &str, error: FeedError, asked: Symbol) -> Failure {
-    let remedy = remedy(provider, &error, asked);
-    let what = if error.is_final() { refusal(provider, &error) } else { error.into() };
+fn feed_failure(feed: &Feed, error: FeedError, asked: Symbol) -> Failure {
+    let remedy = remedy(feed.provider.info().provider, &error, asked);
+    let what = if error.is_final() { feed.refusal(&error) } else { error.into() };
     Failure::new(what, remedy)
 }
 

@@ -3,10 +3,11 @@
 use crate::config::{Config, ConfigError, ProviderName, parse_url};
 use jiff::Timestamp;
 use qqq_core::{Calendar, Clock, FeedInfo, FeedLabel, Minute, Splits, Watchlist};
+use qqq_engine::feed::Feed;
 use qqq_feed::bar_file::{ReadOptions, Units};
 use qqq_feed::{
-    Alpaca, AlpacaConfig, FeedError, FeedErrorKind, Finnhub, FinnhubConfig, Iex, IexConfig, Provider, Replay,
-    ReplaySpeed, Sim, SimConfig, Tape, Yahoo, YahooConfig,
+    Alpaca, AlpacaConfig, FeedError, Finnhub, FinnhubConfig, Iex, IexConfig, Provider, Replay, ReplaySpeed,
+    Sim, SimConfig, Tape, Yahoo, YahooConfig,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,21 +25,6 @@ pub enum Source {
     Tape(Box<dyn Tape>),
     /// Are asked: the first, and those that stand in for it, in their order. Never empty.
     Feeds(Vec<Feed>),
-}
-
-/// A provider that is asked.
-#[derive(Clone)]
-pub struct Feed {
-    /// Whom to ask.
-    pub provider: Arc<dyn Provider>,
-    /// Whether to stream beside the polls.
-    pub stream: bool,
-}
-
-impl Feed {
-    fn new(provider: impl Provider + 'static, stream: bool) -> Self {
-        Self { provider: Arc::new(provider), stream }
-    }
 }
 
 impl Source {
@@ -123,6 +109,10 @@ fn replay_options(config: &Config, label: FeedLabel, splits: Splits) -> Result<R
     Ok(ReadOptions { labels: label.into(), zone, columns, units })
 }
 
+fn asked(provider: impl Provider + 'static, stream: bool, key_settings: &'static str) -> Feed {
+    Feed { provider: Arc::new(provider), stream, key_settings }
+}
+
 /// Sets up one provider.
 fn open_feed(
     name: ProviderName,
@@ -158,7 +148,11 @@ fn open_feed(
                 timeout: REQUEST_TIMEOUT,
                 stream: section.stream,
             };
-            Ok(Feed::new(settled("feed.alpaca", Alpaca::new(alpaca, clock))?, section.stream))
+            Ok(asked(
+                settled("feed.alpaca", Alpaca::new(alpaca, clock))?,
+                section.stream,
+                "feed.alpaca.key_id and feed.alpaca.secret_key",
+            ))
         }
         ProviderName::Finnhub => {
             let section = &feed.finnhub;
@@ -181,7 +175,7 @@ fn open_feed(
                 max_symbols: most,
                 timeout: REQUEST_TIMEOUT,
             };
-            Ok(Feed::new(settled("feed.finnhub", Finnhub::new(finnhub, clock))?, true))
+            Ok(asked(settled("feed.finnhub", Finnhub::new(finnhub, clock))?, true, "feed.finnhub.token"))
         }
         ProviderName::Yahoo => {
             let yahoo = YahooConfig {
@@ -189,7 +183,7 @@ fn open_feed(
                 requests_per_minute: feed.yahoo.requests_per_minute,
                 timeout: REQUEST_TIMEOUT,
             };
-            Ok(Feed::new(settled("feed.yahoo", Yahoo::new(yahoo, clock))?, false))
+            Ok(asked(settled("feed.yahoo", Yahoo::new(yahoo, clock))?, false, ""))
         }
         ProviderName::Iex => {
             if feed.iex.base_url.is_empty() {
@@ -203,20 +197,9 @@ fn open_feed(
                 requests_per_minute: feed.iex.requests_per_minute,
                 timeout: REQUEST_TIMEOUT,
             };
-            Ok(Feed::new(settled("feed.iex", Iex::new(iex, clock))?, false))
+            Ok(asked(settled("feed.iex", Iex::new(iex, clock))?, false, "feed.iex.token"))
         }
     }
-}
-
-/// A provider's refusal for the operator: one of the key names the settings that hold it.
-pub fn refusal(provider: &str, error: &FeedError) -> anyhow::Error {
-    let settings = match (error.kind, provider) {
-        (FeedErrorKind::Auth, "alpaca") => " (see feed.alpaca.key_id and feed.alpaca.secret_key)",
-        (FeedErrorKind::Auth, "finnhub") => " (see feed.finnhub.token)",
-        (FeedErrorKind::Auth, "iex") => " (see feed.iex.token)",
-        _ => "",
-    };
-    anyhow::anyhow!("{provider} refused: {error}{settings}")
 }
 
 /// A feed that cannot be set up is a setting that cannot be used.

@@ -1,11 +1,11 @@
 //! A backtest for people: the sentence, the figures, then the alerts.
 
 use indicatif::HumanCount;
-use qqq_api::{BacktestQuery, summary};
 use qqq_core::backtest::{Day, Report};
 use qqq_core::calendar::new_york;
 use qqq_core::sentence::sentence;
 use qqq_core::{Minute, Symbol};
+use qqq_engine::backtest::BacktestQuery;
 use std::fmt::Write as _;
 
 /// Days told as the quietest and the loudest, as in the answer of the API.
@@ -16,7 +16,7 @@ pub(super) fn told(query: &BacktestQuery, report: &Report) -> String {
     let rule = query.rule.rule(query.house);
     let symbols: Vec<&str> = query.symbols.iter().map(Symbol::as_str).collect();
     let metrics: Vec<&str> = query.metrics.iter().map(|metric| metric.as_str()).collect();
-    let mut text = format!("{}\n\n", summary(report));
+    let mut text = format!("{}\n\n", report.summary());
     let mut line = |name: &str, what: &str| _ = writeln!(text, "{name:<10}{what}");
     line("rule", &rule.to_string());
     line("symbols", &symbols.join(", "));

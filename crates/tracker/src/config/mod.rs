@@ -7,13 +7,13 @@ mod value;
 pub use load::{ConfigError, Origin, PREFIX, Sources, load};
 pub use value::{Alias, Day, Network, Period, Secret, Text};
 
-use crate::role::watches::HouseRules;
 use qqq_core::calendar::{Calendar, EarlyClose, Market};
 use qqq_core::detector::Watch;
 use qqq_core::limits::SubscriptionLimits;
 use qqq_core::rule::Ratio;
 use qqq_core::watchlist::{DEFAULT_SYMBOLS, FormerSymbol};
 use qqq_core::{SpikeRule, Symbol, Watchlist};
+use qqq_engine::active_rules::HouseRules;
 use qqq_feed::FinnhubConfig;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

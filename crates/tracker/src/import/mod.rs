@@ -9,7 +9,7 @@
 
 mod report;
 
-use crate::app::{keep_apart, open_store};
+use crate::app::open_store;
 use crate::cli::ImportArgs;
 use crate::clock::SystemClock;
 use crate::config::Config;
@@ -19,6 +19,7 @@ use anyhow::{Context as _, bail};
 use indicatif::ProgressBar;
 use jiff::Timestamp;
 use qqq_core::{Bar, Calendar, Clock as _, FeedLabel, Minute, Split, Symbol, Watchlist};
+use qqq_engine::feed::keep_apart;
 use qqq_feed::FeedError;
 use qqq_feed::bar_file::{self, Labels, ReadOptions, RejectedRow, Row, Source};
 use qqq_store::{Batch, SplitRecord, Store};

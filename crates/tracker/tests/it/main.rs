@@ -1,11 +1,5 @@
-//! The roles over a real store, with a provider and a clock of the test's own; and what holds for the
-//! workspace as a whole.
+//! What holds for the workspace as a whole.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod detect;
-mod dispatch;
 mod edges;
-mod ingest;
-mod relay;
-mod world;

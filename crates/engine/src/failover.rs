@@ -23,18 +23,18 @@ pub enum Health {
 
 /// What a feed shall do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Duty {
+pub enum FeedRole {
     /// Nothing.
     Idle,
     /// Say now and then whether it is well.
     Standby,
     /// Bring bars.
-    OnAir,
+    Active,
 }
 
 /// How long to wait before feeds are changed.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct FailoverTimeouts {
     /// How long the running feed must fail.
     pub after: SignedDuration,
     /// How long a feed before it must be well.
@@ -42,13 +42,13 @@ pub struct Patience {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Standing {
+struct FeedHealth {
     /// The latest health, and since when it is that. A refusal after a failure does not begin anew.
     health: Option<(Health, Timestamp)>,
     was_well: bool,
 }
 
-impl Standing {
+impl FeedHealth {
     fn is_well(&self) -> bool {
         matches!(self.health, Some((Health::Well, _)))
     }
@@ -57,15 +57,15 @@ impl Standing {
 /// The feeds in order of preference, and which of them runs.
 #[derive(Debug)]
 pub struct Failover {
-    patience: Patience,
-    feeds: Vec<Standing>,
+    patience: FailoverTimeouts,
+    feeds: Vec<FeedHealth>,
     running: usize,
 }
 
 impl Failover {
     /// Of so many feeds, the first runs.
-    pub fn new(feeds: usize, patience: Patience) -> Self {
-        Self { patience, feeds: vec![Standing::default(); feeds], running: 0 }
+    pub fn new(feeds: usize, patience: FailoverTimeouts) -> Self {
+        Self { patience, feeds: vec![FeedHealth::default(); feeds], running: 0 }
     }
 
     /// The feed that runs.
@@ -75,14 +75,14 @@ impl Failover {
 
     /// What a feed shall do. Those before the running one are tried, so that they can come back; those behind it
     /// only while it is not well.
-    pub fn duty(&self, feed: usize) -> Duty {
+    pub fn duty(&self, feed: usize) -> FeedRole {
         let in_trouble =
             self.feeds.get(self.running).is_some_and(|one| one.health.is_some() && !one.is_well());
         match feed.cmp(&self.running) {
-            std::cmp::Ordering::Equal => Duty::OnAir,
-            std::cmp::Ordering::Less => Duty::Standby,
-            std::cmp::Ordering::Greater if in_trouble => Duty::Standby,
-            std::cmp::Ordering::Greater => Duty::Idle,
+            std::cmp::Ordering::Equal => FeedRole::Active,
+            std::cmp::Ordering::Less => FeedRole::Standby,
+            std::cmp::Ordering::Greater if in_trouble => FeedRole::Standby,
+            std::cmp::Ordering::Greater => FeedRole::Idle,
         }
     }
 
@@ -99,7 +99,7 @@ impl Failover {
         let changed = self.decide(now);
         // Who is not tried any more is not known any more.
         for feed in 0..self.feeds.len() {
-            if self.duty(feed) == Duty::Idle {
+            if self.duty(feed) == FeedRole::Idle {
                 self.feeds[feed].health = None;
             }
         }
@@ -144,30 +144,30 @@ mod tests {
     use super::*;
     use Health::{Failing, Refused, Well};
 
-    const PATIENCE: Patience =
-        Patience { after: SignedDuration::from_mins(3), back: SignedDuration::from_mins(10) };
+    const PATIENCE: FailoverTimeouts =
+        FailoverTimeouts { after: SignedDuration::from_mins(3), back: SignedDuration::from_mins(10) };
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(1_738_000_000 + seconds).unwrap()
     }
 
-    fn duties(failover: &Failover) -> Vec<Duty> {
+    fn duties(failover: &Failover) -> Vec<FeedRole> {
         (0..failover.feeds.len()).map(|feed| failover.duty(feed)).collect()
     }
 
     #[test]
     fn a_feed_that_fails_long_enough_hands_over_to_the_first_that_is_well() {
         let mut failover = Failover::new(3, PATIENCE);
-        assert_eq!(duties(&failover), [Duty::OnAir, Duty::Idle, Duty::Idle]);
+        assert_eq!(duties(&failover), [FeedRole::Active, FeedRole::Idle, FeedRole::Idle]);
         assert_eq!(failover.report(0, Well, at(0)), None);
         assert_eq!(failover.report(0, Failing, at(60)), None);
-        assert_eq!(duties(&failover), [Duty::OnAir, Duty::Standby, Duty::Standby]);
+        assert_eq!(duties(&failover), [FeedRole::Active, FeedRole::Standby, FeedRole::Standby]);
         assert_eq!(failover.report(2, Well, at(61)), None);
         assert_eq!(failover.report(1, Failing, at(61)), None);
         assert_eq!(failover.report(0, Failing, at(120)), None);
         assert_eq!(failover.decide(at(239)), None);
         assert_eq!(failover.decide(at(240)), Some(2), "three minutes after the first failure");
-        assert_eq!(duties(&failover), [Duty::Standby, Duty::Standby, Duty::OnAir]);
+        assert_eq!(duties(&failover), [FeedRole::Standby, FeedRole::Standby, FeedRole::Active]);
         assert_eq!(failover.report(1, Well, at(241)), None);
         assert_eq!(failover.report(2, Failing, at(300)), None);
         assert_eq!(failover.report(2, Failing, at(480)), Some(1), "the first in order that is well");
@@ -179,7 +179,7 @@ mod tests {
         failover.report(0, Failing, at(0));
         failover.report(1, Well, at(1));
         assert_eq!(failover.report(0, Well, at(179)), None);
-        assert_eq!(duties(&failover), [Duty::OnAir, Duty::Idle]);
+        assert_eq!(duties(&failover), [FeedRole::Active, FeedRole::Idle]);
         failover.report(0, Failing, at(200));
         assert_eq!(failover.decide(at(10_000)), None, "what was known of the other one is old");
         assert_eq!(failover.report(1, Well, at(10_001)), Some(1));
@@ -209,7 +209,7 @@ mod tests {
         assert_eq!(failover.report(0, Well, at(800)), None);
         assert_eq!(failover.decide(at(1399)), None);
         assert_eq!(failover.decide(at(1400)), Some(0));
-        assert_eq!(duties(&failover), [Duty::OnAir, Duty::Idle]);
+        assert_eq!(duties(&failover), [FeedRole::Active, FeedRole::Idle]);
     }
 
     #[test]

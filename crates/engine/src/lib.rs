@@ -1,15 +1,27 @@
-//! The roles of a process: `ingest` and `detect` bring bars into the store, `dispatch` sends what is owed,
-//! `serve` answers readers, `retain` forgets old bars.
+//! What the program does, against the traits of feeds, store and channels alone: so it is tested without a binary, a
+//! socket or a configuration.
+//!
+//! ```text
+//! ingest    asks one feed for bars, by polls and by stream         schedule, symbol_troubles
+//! relay     picks the feed that runs, of several                   failover
+//! detect    judges bars and commits what comes of them             active_rules
+//! dispatch  sends what is enqueued
+//! retain    deletes what is past its time
+//! backtest  tells what a rule would have told, of stored bars
+//! ```
 
+pub mod active_rules;
+pub mod backtest;
 pub mod detect;
 pub mod dispatch;
 pub mod failover;
+pub mod feed;
 pub mod ingest;
+pub mod metrics;
 pub mod relay;
 pub mod retain;
 pub mod schedule;
 pub mod symbol_troubles;
-pub mod watches;
 
 use qqq_store::{Store, StoreError};
 use std::time::Duration;
@@ -24,7 +36,7 @@ const TOLD_EVERY: Duration = Duration::from_secs(10);
 /// Asks a store again for as long as others hold it, and for as long as its disk takes nothing: a role that waits its turn
 /// or for room is not a broken one, and goes on by itself. What it was to write waits with it, and so does whoever hands it
 /// more. Of a full disk the store tells readiness and the log.
-async fn patiently<T, F, W>(mut ask: F) -> Result<T, StoreError>
+async fn retry_while_busy<T, F, W>(mut ask: F) -> Result<T, StoreError>
 where
     F: FnMut() -> W,
     W: Future<Output = Result<T, StoreError>>,
@@ -59,7 +71,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_busy_store_is_waited_for_as_long_as_it_takes_and_a_broken_one_is_not() {
         let mut asked = 0;
-        let answer = patiently(|| {
+        let answer = retry_while_busy(|| {
             asked += 1;
             let busy = asked < 36_000;
             async move { if busy { Err(StoreError::Busy) } else { Ok(7) } }
@@ -67,6 +79,6 @@ mod tests {
         assert_eq!(answer.await.unwrap(), 7);
         assert_eq!(asked, 36_000, "an hour");
         let broken = || async { Err::<(), _>(StoreError::Backend("no disk".to_owned())) };
-        assert!(patiently(broken).await.is_err());
+        assert!(retry_while_busy(broken).await.is_err());
     }
 }

@@ -3,10 +3,10 @@
 //! Every feed has a poller of its own. What they hand on comes here; only what the running one says goes on to
 //! detect, so bars of two feeds never take turns.
 
-use super::detect::Step;
-use super::failover::{Duty, Failover, Health, Patience};
-use super::ingest::{Ingest, Poller, QUEUE, Report};
-use crate::source::{Feed, refusal};
+use crate::detect::Step;
+use crate::failover::{Failover, FailoverTimeouts, FeedRole, Health};
+use crate::feed::Feed;
+use crate::ingest::{Ingest, Poller, QUEUE, Report};
 use qqq_core::StandIn;
 use qqq_feed::FeedError;
 use qqq_store::Store;
@@ -36,11 +36,17 @@ pub struct Relay {
 
 /// A feed's place in the order.
 struct Place {
-    provider: &'static str,
-    duty: watch::Sender<Duty>,
+    feed: Feed,
+    duty: watch::Sender<FeedRole>,
     steps: mpsc::Receiver<Step>,
     /// What it last failed with.
     problem: Option<FeedError>,
+}
+
+impl Place {
+    fn provider(&self) -> &'static str {
+        self.feed.provider.info().provider
+    }
 }
 
 impl Relay {
@@ -48,7 +54,7 @@ impl Relay {
     pub async fn start(
         ingest: Ingest,
         feeds: &[Feed],
-        patience: Patience,
+        patience: FailoverTimeouts,
         store: &dyn Store,
         (poll_interval, backfill): (Duration, Duration),
         stop: CancellationToken,
@@ -63,8 +69,7 @@ impl Relay {
             let (duty, told) = watch::channel(failover.duty(number));
             let (stream, report, stop) = (feed.stream, report.clone(), stop.clone());
             pollers.spawn(poller.run(stream, told, (number, report), stop));
-            let provider = feed.provider.info().provider;
-            places.push(Place { provider, duty, steps: taken, problem: None });
+            places.push(Place { feed: feed.clone(), duty, steps: taken, problem: None });
         }
         Ok(Self { ingest, failover, feeds: places, reports, pollers, stop, stands_in_for: None })
     }
@@ -117,14 +122,14 @@ impl Relay {
         if let Some(running) = changed {
             let (preferred, now) = (&self.feeds[0], &self.feeds[running]);
             if running == 0 {
-                info!(provider = now.provider, "the preferred feed runs again");
+                info!(provider = now.provider(), "the preferred feed runs again");
                 self.stands_in_for = None;
             } else {
                 let reason =
-                    preferred.problem.as_ref().map(|error| error.told(preferred.provider).to_string());
+                    preferred.problem.as_ref().map(|error| error.told(preferred.provider()).to_string());
                 let told = reason.as_deref().unwrap_or("it said nothing");
-                warn!(provider = now.provider, "this feed stands in for {}: {told}", preferred.provider);
-                self.stands_in_for = Some(StandIn { provider: preferred.provider.to_owned(), reason });
+                warn!(provider = now.provider(), "this feed stands in for {}: {told}", preferred.provider());
+                self.stands_in_for = Some(StandIn { provider: preferred.provider().to_owned(), reason });
             }
             self.ingest.metrics.feed_changed(running);
         }
@@ -141,7 +146,7 @@ impl Relay {
 
     /// What every feed refused with.
     fn refusals(&self) -> anyhow::Error {
-        let refused = |place: &Place| Some(refusal(place.provider, place.problem.as_ref()?).to_string());
+        let refused = |place: &Place| Some(place.feed.refusal(place.problem.as_ref()?).to_string());
         anyhow::anyhow!(self.feeds.iter().filter_map(refused).collect::<Vec<_>>().join("; "))
     }
 }

@@ -1,6 +1,6 @@
 //! Retain: deletes what is past its time, a little at a time.
 
-use super::patiently;
+use crate::retry_while_busy;
 use jiff::{SignedDuration, Timestamp};
 use qqq_core::{Clock, Minute};
 use qqq_store::{Store, StoreError};
@@ -85,7 +85,7 @@ where
 {
     let mut total = 0;
     loop {
-        let deleted = patiently(&mut delete).await?;
+        let deleted = retry_while_busy(&mut delete).await?;
         total += deleted;
         if deleted < u64::from(chunk) || stop.is_cancelled() {
             return Ok(total);

@@ -1,7 +1,7 @@
 //! Which rules are judged beside the house rule: the operator's on every symbol, and those that subscribers ask for,
 //! each on its own.
 
-use super::patiently;
+use crate::retry_while_busy;
 use qqq_core::detector::Watch;
 use qqq_core::{SpikeRule, Visibility, Watchlist};
 use qqq_store::{Store, StoreError};
@@ -23,7 +23,7 @@ impl From<SpikeRule> for HouseRules {
 }
 
 /// The further rules in force, by symbol.
-pub(super) struct Watches {
+pub(super) struct ActiveRules {
     of_all: Vec<Watch>,
     version: Option<u64>,
     in_force: HashSet<(usize, Watch)>,
@@ -36,7 +36,7 @@ pub(super) struct Change {
     pub(super) removed: Vec<(usize, Watch)>,
 }
 
-impl Watches {
+impl ActiveRules {
     pub(super) fn new(of_all: Vec<Watch>) -> Self {
         Self { of_all, version: None, in_force: HashSet::new() }
     }
@@ -57,10 +57,10 @@ impl Watches {
         store: &dyn Store,
         watchlist: &Watchlist,
     ) -> Result<Change, StoreError> {
-        if self.version.is_some() && self.version == Some(patiently(|| store.watch_version()).await?) {
+        if self.version.is_some() && self.version == Some(retry_while_busy(|| store.watch_version()).await?) {
             return Ok(Change::default());
         }
-        let watched = patiently(|| store.watched()).await?;
+        let watched = retry_while_busy(|| store.watched()).await?;
         let of_all = (0..watchlist.symbols().len())
             .flat_map(|symbol| self.of_all.iter().map(move |&watch| (symbol, watch)));
         let of_subscribers = watched

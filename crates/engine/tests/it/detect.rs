@@ -3,6 +3,7 @@
 use crate::world::{World, bar, label, minute, symbol};
 use qqq_core::calendar::Market;
 use qqq_core::detector::Watch;
+use qqq_core::limits::SubscriptionLimits;
 use qqq_core::rule::Rule;
 use qqq_core::subscription::SubscriptionId;
 use qqq_core::token::TokenKey;
@@ -10,9 +11,9 @@ use qqq_core::{
     Alert, Bar, Channel, Clock, FeedInfo, FeedMode, FeedStatus, Metric, Minute, RuleName, SpikeRule, Split,
     Statistics,
 };
+use qqq_engine::active_rules::HouseRules;
+use qqq_engine::detect::{Answered, Detect, Step, status};
 use qqq_store::{AlertQuery, BarRecord, Sequence, SignUp, SignUpLimits};
-use qqq_tracker::role::detect::{Answered, Detect, Step, status};
-use qqq_tracker::role::watches::HouseRules;
 use std::sync::Arc;
 
 fn info(split_adjusted: bool) -> FeedInfo {
@@ -129,6 +130,10 @@ fn sensitive(rules: usize) -> Vec<Rule> {
 
 /// Has some receivers subscribe to each of the rules on the volume of both symbols.
 async fn subscribe_to(world: &World, rules: &[Rule], receivers: usize) {
+    let most = u32::MAX;
+    let unlimited =
+        SubscriptionLimits { per_receiver: most, rules_per_receiver: most, rules: most, house: vec![] };
+    world.store.hold_to(unlimited);
     let mut bytes = [0_u8; 16];
     let earlier = minute(BASE).start();
     for (n, (rule, name)) in
@@ -455,7 +460,7 @@ async fn a_split_told_with_other_terms_later_is_not_applied_again() {
 async fn simulated_and_real_bars_are_kept_apart() {
     let world = World::new(Market::Always).await;
     let keep =
-        async |simulated| qqq_tracker::app::keep_apart(&*world.store, "sqlite://x.db", simulated).await;
+        async |simulated| qqq_engine::feed::keep_apart(&*world.store, "sqlite://x.db", simulated).await;
     keep(false).await.unwrap();
     keep(true).await.expect("nothing is in the store: whoever tried before left no trace");
     let bars = vec![bar("AAPL", minute(BASE), 10_000, 10)];

@@ -4,8 +4,8 @@
 //! Nothing is sent while a transaction is open. A kick is a hint, the scan is the truth: a lost kick costs
 //! seconds.
 
-use super::{patiently, without_room};
 use crate::metrics::Metrics;
+use crate::{retry_while_busy, without_room};
 use jiff::{SignedDuration, Timestamp};
 use qqq_core::delivery::places::{PlaceLimits, Places, Rooms};
 use qqq_core::delivery::{Delivery, DeliveryId, Lease, Outcome, retry_at, webhook_retry_at};
@@ -183,7 +183,7 @@ impl Dispatch {
 
     /// What an earlier worker left unfinished is due again: this process is the only one.
     async fn take_over(&self) -> Result<(), StoreError> {
-        let released = patiently(|| self.store.release_leases()).await?;
+        let released = retry_while_busy(|| self.store.release_leases()).await?;
         if released > 0 {
             info!(deliveries = released, "deliveries of an earlier run are taken up again");
         }
@@ -193,7 +193,7 @@ impl Dispatch {
     /// Takes in the sign-ups that came, and has the messages that ask to confirm come to be owed in their turn.
     async fn take_in(&self) -> Result<(), StoreError> {
         loop {
-            let taken = patiently(|| self.store.take_in(self.sign_up, self.clock.now())).await?;
+            let taken = retry_while_busy(|| self.store.take_in(self.sign_up, self.clock.now())).await?;
             self.metrics.taken_in(taken);
             if !taken.more {
                 return Ok(());
@@ -228,7 +228,8 @@ impl Dispatch {
             return Ok(Vec::new());
         }
         let until = later(self.clock.now(), LEASE);
-        let mut claimed = patiently(|| self.store.claim(due, until, rooms.clone(), self.budget)).await?;
+        let mut claimed =
+            retry_while_busy(|| self.store.claim(due, until, rooms.clone(), self.budget)).await?;
         claimed.retain(|delivery| under_way.begin(delivery));
         Ok(claimed)
     }
@@ -292,7 +293,7 @@ impl Dispatch {
     ) -> Result<bool, StoreError> {
         let mut under_way = self.under_way.lock().await;
         let Some(lease) = under_way.end(id, tried) else { return Ok(false) };
-        patiently(|| self.store.settle(id, lease, outcome, now)).await
+        retry_while_busy(|| self.store.settle(id, lease, outcome, now)).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! Symbols that a provider does not serve while it serves others: remembered, so that each is asked for once an hour and
 //! told of once. Pure, time comes in as data.
 
-use super::schedule::SYMBOL_RETRY;
+use crate::schedule::SYMBOL_RETRY;
 use jiff::{SignedDuration, Timestamp};
 use qqq_core::{Symbol, SymbolProblem};
 use qqq_feed::{FeedError, FeedErrorKind};

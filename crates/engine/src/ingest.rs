@@ -6,11 +6,11 @@
 //!
 //! A provider that only streams is not asked: it is well while its stream stands, and what that missed stays missing.
 
-use super::detect::{Answered, Step, status};
-use super::failover::Duty;
-use super::schedule;
-use super::symbol_troubles::SymbolTroubles;
+use crate::detect::{Answered, Step, status};
+use crate::failover::FeedRole;
 use crate::metrics::Metrics;
+use crate::schedule;
+use crate::symbol_troubles::SymbolTroubles;
 use jiff::{SignedDuration, Timestamp};
 use qqq_core::watchlist::Unresolved;
 use qqq_core::{Bar, Calendar, Clock, FeedInfo, Minute, Split, Symbol, Watchlist};
@@ -266,7 +266,7 @@ impl Poller {
     pub async fn run(
         mut self,
         stream: bool,
-        mut duty: watch::Receiver<Duty>,
+        mut duty: watch::Receiver<FeedRole>,
         report: (usize, mpsc::Sender<(usize, Report)>),
         stop: CancellationToken,
     ) -> anyhow::Result<()> {
@@ -289,21 +289,21 @@ impl Poller {
     /// was doing is done again, or not wanted any more.
     async fn serve(
         &mut self,
-        duty: Duty,
+        duty: FeedRole,
         stream: bool,
         events: &mut Option<mpsc::Receiver<StreamEvent>>,
         report: &(usize, mpsc::Sender<(usize, Report)>),
     ) {
-        self.on_air = duty == Duty::OnAir;
+        self.on_air = duty == FeedRole::Active;
         match duty {
-            Duty::Idle => {
+            FeedRole::Idle => {
                 self.is_behind = true;
                 *events = None;
                 return std::future::pending().await;
             }
-            Duty::Standby => self.is_behind = true,
-            Duty::OnAir if self.is_behind => self.start_over(),
-            Duty::OnAir => {}
+            FeedRole::Standby => self.is_behind = true,
+            FeedRole::Active if self.is_behind => self.start_over(),
+            FeedRole::Active => {}
         }
         let only_streams = !self.provider.has_history();
         if only_streams {

@@ -4,12 +4,12 @@ use crate::world::{FakeProvider, MONDAY, World, at, bar, minute, symbol};
 use jiff::{SignedDuration, Timestamp};
 use qqq_core::calendar::Market;
 use qqq_core::{Bar, Minute, StandIn};
+use qqq_engine::detect::Step;
+use qqq_engine::failover::FailoverTimeouts;
+use qqq_engine::feed::Feed;
+use qqq_engine::relay::Relay;
+use qqq_engine::schedule::RE_ASK;
 use qqq_feed::{FeedError, FeedErrorKind, StreamEvent};
-use qqq_tracker::role::detect::Step;
-use qqq_tracker::role::failover::Patience;
-use qqq_tracker::role::relay::Relay;
-use qqq_tracker::role::schedule::RE_ASK;
-use qqq_tracker::source::Feed;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 const INTERVAL: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
-const PATIENCE: Patience =
-    Patience { after: SignedDuration::from_mins(3), back: SignedDuration::from_mins(10) };
+const PATIENCE: FailoverTimeouts =
+    FailoverTimeouts { after: SignedDuration::from_mins(3), back: SignedDuration::from_mins(10) };
 
 fn transient() -> FeedError {
     FeedError::new(FeedErrorKind::Transient, "503 Service Unavailable")
@@ -48,8 +48,10 @@ impl Running {
         let world = World::new(market).await;
         world.clock.set(at(now));
         let (ingest, steps) = world.ingest();
-        let feeds: Vec<Feed> =
-            feeds.iter().map(|&feed| Feed { provider: Arc::clone(feed) as _, stream: true }).collect();
+        let feeds: Vec<Feed> = feeds
+            .iter()
+            .map(|&feed| Feed { provider: Arc::clone(feed) as _, stream: true, key_settings: "" })
+            .collect();
         let stop = CancellationToken::new();
         let polls = (INTERVAL, DAY);
         let relay = Relay::start(ingest, &feeds, PATIENCE, &*world.store, polls, stop.clone()).await.unwrap();

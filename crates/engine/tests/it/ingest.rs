@@ -5,12 +5,12 @@ use jiff::SignedDuration;
 use qqq_core::calendar::Market;
 use qqq_core::watchlist::FormerSymbol;
 use qqq_core::{Bar, Minute, Split, Watchlist};
+use qqq_engine::detect::Step;
+use qqq_engine::failover::FeedRole;
+use qqq_engine::ingest::Poller;
+use qqq_engine::schedule::RE_ASK;
 use qqq_feed::{FeedError, FeedErrorKind, StreamEvent};
 use qqq_store::{BarRecord, Batch};
-use qqq_tracker::role::detect::Step;
-use qqq_tracker::role::failover::Duty;
-use qqq_tracker::role::ingest::Poller;
-use qqq_tracker::role::schedule::RE_ASK;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -28,7 +28,7 @@ async fn poller(world: &World, provider: &Arc<FakeProvider>) -> (Poller, mpsc::R
 
 /// Runs a poller that is on air for good, and whose reports nobody reads.
 fn alone(poller: Poller, stream: bool, stop: &CancellationToken) -> JoinHandle<anyhow::Result<()>> {
-    let (duty, told) = watch::channel(Duty::OnAir);
+    let (duty, told) = watch::channel(FeedRole::Active);
     let (report, _) = mpsc::channel(1);
     let running = poller.run(stream, told, (0, report), stop.clone());
     tokio::spawn(async move {
@@ -478,7 +478,7 @@ async fn a_refused_symbol_is_named_and_asked_for_once_an_hour_and_the_others_at_
 
 /// Where a symbol that was never answered for takes up, on Monday.
 fn at_first(world: &World) -> Minute {
-    qqq_tracker::role::schedule::take_up(None, at("2025-01-27T15:00:30Z"), Minute::PER_DAY, &world.calendar)
+    qqq_engine::schedule::take_up(None, at("2025-01-27T15:00:30Z"), Minute::PER_DAY, &world.calendar)
 }
 
 fn taken_last(steps: &mut mpsc::Receiver<Step>) -> Step {

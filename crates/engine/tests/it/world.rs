@@ -8,12 +8,12 @@ use qqq_core::calendar::Market;
 use qqq_core::{
     Bar, Calendar, Clock, FeedInfo, FeedLabel, FeedMode, Minute, Price, Split, Symbol, Volume, Watchlist,
 };
+use qqq_engine::detect::Step;
+use qqq_engine::ingest::Ingest;
+use qqq_engine::metrics::Metrics;
 use qqq_feed::{FeedError, FeedErrorKind, Fetched, Provider, StreamEvent};
 use qqq_store::Store;
 use qqq_testkit::SetClock;
-use qqq_tracker::metrics::Metrics;
-use qqq_tracker::role::detect::Step;
-use qqq_tracker::role::ingest::Ingest;
 use std::ops::{Range, RangeInclusive};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

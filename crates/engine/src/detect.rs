@@ -4,9 +4,9 @@
 //! of that feed. A minute is judged by one feed only: up to the newest bar of another one, bars fill the windows and
 //! raise, count and retract nothing.
 
-use super::watches::{HouseRules, Watches};
-use super::{PAUSE, patiently, without_room};
+use crate::active_rules::{ActiveRules, HouseRules};
 use crate::metrics::Metrics;
+use crate::{PAUSE, retry_while_busy, without_room};
 use anyhow::Context as _;
 use jiff::Timestamp;
 use qqq_core::outlier::{Admission, OutlierFilter};
@@ -95,7 +95,7 @@ pub struct Detect {
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
     rules: HouseRules,
-    watches: Watches,
+    watches: ActiveRules,
     feed: FeedLabel,
     detector: Detector,
     /// By symbol, the newest minute that another feed was judged by.
@@ -126,7 +126,7 @@ impl Detect {
             calendar,
             clock,
             metrics,
-            watches: Watches::new(rules.also.clone()),
+            watches: ActiveRules::new(rules.also.clone()),
             rules,
             feed: feed.label,
             judged_before: HashMap::new(),
@@ -145,7 +145,7 @@ impl Detect {
     async fn publish_house_alerts(&self) -> Result<(), StoreError> {
         for watch in &self.rules.also {
             let rule = RuleName::Own(watch.rule);
-            while patiently(|| self.store.publish(rule, watch.metric, PUBLISHED_AT_ONCE)).await?
+            while retry_while_busy(|| self.store.publish(rule, watch.metric, PUBLISHED_AT_ONCE)).await?
                 == u64::from(PUBLISHED_AT_ONCE)
             {}
         }
@@ -155,7 +155,7 @@ impl Detect {
     /// Goes on with a feed: with its bars in the store, and the alerts of all.
     async fn switch(&mut self, feed: FeedLabel) -> anyhow::Result<()> {
         self.watches.ask(&*self.store, &self.watchlist).await.context("the rules could not be read")?;
-        let rebuilt = patiently(|| self.rebuilt(feed)).await;
+        let rebuilt = retry_while_busy(|| self.rebuilt(feed)).await;
         let (mut detector, judged_before) = rebuilt.context("the windows could not be rebuilt")?;
         for symbol in 0..self.watchlist.symbols().len() {
             // Which feed was asked does not matter: what none could be asked for was hidden.
@@ -172,8 +172,9 @@ impl Detect {
     /// Goes on where an earlier process stopped asking: what came to be since then was hidden by our own silence. After a
     /// longer one than an outage may last, and of symbols that nothing is known of, everything is history.
     async fn take_up_questions(&mut self) -> anyhow::Result<()> {
-        let status =
-            patiently(|| self.store.feed_status()).await.context("the feed's state could not be read")?;
+        let status = retry_while_busy(|| self.store.feed_status())
+            .await
+            .context("the feed's state could not be read")?;
         let now = self.clock.now();
         let longest = i64::from(self.rules.spike.max_alert_age_after_outage_seconds);
         // Nights and weekends hide nothing.
@@ -356,10 +357,10 @@ impl Detect {
         // What the detector has seen must reach the store, or the process must end: it never goes on with
         // one ahead of the other.
         let failed = "a step could not be committed";
-        let committed = patiently(|| self.store.commit(&batch, now)).await.context(failed)?;
+        let committed = retry_while_busy(|| self.store.commit(&batch, now)).await.context(failed)?;
         // After the commit: it may have rescaled history, and these bars are in the new units already.
         if !history.is_empty() {
-            patiently(|| self.store.import(&history)).await.context(failed)?;
+            retry_while_busy(|| self.store.import(&history)).await.context(failed)?;
         }
         self.report(&batch, committed.deliveries);
         Ok(())
@@ -464,7 +465,7 @@ async fn alerts(store: &dyn Store, query: AlertQuery) -> Result<Vec<Alert>, Stor
     let mut query = AlertQuery { limit: 1_000, ..query };
     let mut alerts = Vec::new();
     loop {
-        let page = patiently(|| store.alerts(query)).await?;
+        let page = retry_while_busy(|| store.alerts(query)).await?;
         query.after = page.last().map(|alert| (alert.start, alert.id));
         let full = page.len() == query.limit;
         alerts.extend(page);
@@ -485,7 +486,7 @@ async fn recall(
         return Ok(());
     };
     loop {
-        let page = patiently(|| store.history(name, from..newest.plus(1), RECALLED_AT_ONCE)).await?;
+        let page = retry_while_busy(|| store.history(name, from..newest.plus(1), RECALLED_AT_ONCE)).await?;
         detector.recall(symbol, &page);
         match page.last() {
             Some(last) if page.len() == RECALLED_AT_ONCE => from = last.start.plus(1),

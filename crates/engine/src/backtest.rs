@@ -1,0 +1,133 @@
+//! What a rule would have told, of the bars of a store, by the very code that runs live.
+
+use qqq_core::backtest::{Backtest, Report};
+use qqq_core::{Bar, Calendar, Metric, Minute, RuleName, SpikeRule, Symbol};
+use qqq_store::{Store, StoreError};
+use std::ops::Range;
+use std::sync::Arc;
+use tokio::task::JoinSet;
+
+/// Symbols read and judged at once.
+const AT_ONCE: usize = 4;
+/// Bars read from the store in one go.
+const PAGE: usize = 50_000;
+/// Bars judged before others have their turn.
+const BREATH: usize = 2_000;
+
+/// Which rule to test on what.
+#[derive(Clone, Debug)]
+pub struct BacktestQuery {
+    /// The rule.
+    pub rule: RuleName,
+    /// What a tracker's own rule says.
+    pub house: SpikeRule,
+    /// Of these symbols.
+    pub symbols: Vec<Symbol>,
+    /// Of these metrics.
+    pub metrics: Vec<Metric>,
+    /// Bars that start in this range.
+    pub range: Range<Minute>,
+    /// Alerts told one by one, at the most; the figures count all.
+    pub most: usize,
+}
+
+impl BacktestQuery {
+    /// Since when bars are to be known, so that what the rule looks at is there at the beginning of the range.
+    pub fn reach(&self, calendar: &Calendar) -> Minute {
+        Backtest::warm_up(&self.rule.rule(self.house), calendar, self.range.start)
+    }
+}
+
+/// The metrics a rule goes with.
+pub fn metrics_of(rule: RuleName) -> Vec<Metric> {
+    let suits = |metric: &Metric| match rule {
+        RuleName::House => true,
+        RuleName::Own(rule) => rule.suits(*metric).is_ok(),
+    };
+    Metric::ALL.into_iter().filter(suits).collect()
+}
+
+/// Tests a rule on the bars of a store. Reads some symbols side by side, a page at a time.
+pub async fn backtest(
+    store: &Arc<dyn Store>,
+    calendar: &Arc<Calendar>,
+    query: &BacktestQuery,
+) -> Result<Report, StoreError> {
+    let mut report = Report::keeping(query.most);
+    let mut running = JoinSet::new();
+    let mut symbols = query.symbols.iter();
+    loop {
+        while running.len() < AT_ONCE
+            && let Some(&symbol) = symbols.next()
+        {
+            let (store, calendar, query) = (Arc::clone(store), Arc::clone(calendar), query.clone());
+            running.spawn(async move { of_symbol(&*store, &calendar, &query, symbol).await });
+        }
+        match running.join_next().await {
+            None => return Ok(report),
+            Some(Ok(found)) => report.merge(found?),
+            Some(Err(panic)) => return Err(StoreError::Backend(format!("a backtest failed: {panic}"))),
+        }
+    }
+}
+
+async fn of_symbol(
+    store: &dyn Store,
+    calendar: &Calendar,
+    query: &BacktestQuery,
+    symbol: Symbol,
+) -> Result<Report, StoreError> {
+    let mut test = SymbolBacktest::new(query, symbol, calendar);
+    let mut next = query.reach(calendar);
+    loop {
+        let page = store.history(symbol, next..query.range.end, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        next = last.start.plus(1);
+        for bars in page.chunks(BREATH) {
+            test.take(bars);
+            // Judging takes a while: others may want the thread.
+            tokio::task::yield_now().await;
+        }
+        if page.len() < PAGE {
+            break;
+        }
+    }
+    Ok(test.finish())
+}
+
+/// A backtest of one symbol, over bars from wherever they come.
+pub struct SymbolBacktest {
+    of_metrics: Vec<Backtest>,
+    most: usize,
+}
+
+impl SymbolBacktest {
+    /// Tests all metrics of the query.
+    pub fn new(query: &BacktestQuery, symbol: Symbol, calendar: &Calendar) -> Self {
+        let from = query.range.start;
+        let of_metric = |&metric: &Metric| {
+            Backtest::new(query.rule, query.house, symbol, metric, calendar, from).keeping(query.most)
+        };
+        Self { of_metrics: query.metrics.iter().map(of_metric).collect(), most: query.most }
+    }
+
+    /// Takes the next bars: of the symbol, oldest first, from the query's [reach](BacktestQuery::reach) to its end.
+    pub fn take(&mut self, bars: &[Bar]) {
+        for test in &mut self.of_metrics {
+            bars.iter().for_each(|bar| test.take(bar));
+        }
+    }
+
+    /// What came of it.
+    pub fn finish(self) -> Report {
+        let mut report = Report::keeping(self.most);
+        for test in self.of_metrics {
+            let found = test.finish();
+            // Bars are those of the symbol, whatever number of metrics was looked at.
+            let bars = found.bars;
+            report.merge(found);
+            report.bars = bars;
+        }
+        report
+    }
+}
