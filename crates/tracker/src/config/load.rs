@@ -508,6 +508,7 @@ mod tests {
             &["rules.max_alert_age", "15m", "17m old"],
         );
         says(file("[feed]\npoll_interval = \"30m\""), &["rules.max_alert_age", "15m", "30m old"]);
+        says(file("[rules]\nown_alerts_retention = \"1h\""), &["rules.own_alerts_retention", "1d or more"]);
         says(file("[subscriptions]\nmax_per_receiver = 0"), &["subscriptions.max_per_receiver", "1 or more"]);
         says(file("[server]\nlisten = \"here\""), &["server.listen", "`here`", "127.0.0.1:8080"]);
         says(
