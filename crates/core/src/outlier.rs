@@ -22,6 +22,7 @@ const UNHEARD_OF: i64 = 1_000_000_000;
 #[derive(Debug, Default)]
 pub struct OutlierFilter {
     quarantined: HashMap<usize, Bar>,
+    is_changed: bool,
 }
 
 /// What becomes of a bar.
@@ -40,18 +41,34 @@ impl OutlierFilter {
     /// Judges a bar of symbol `symbol` by the windows it is to enter.
     pub fn admit(&mut self, symbol: usize, bar: &Bar, windows: &Windows) -> Admission {
         let before = self.quarantined.remove(&symbol);
+        self.is_changed |= before.is_some();
         let Some(metric) = outlier(symbol, bar, windows) else { return Admission::Taken { confirmed: None } };
         let confirmed = before.filter(|before| before.start != bar.start && are_alike(before, bar));
         if confirmed.is_some() {
             return Admission::Taken { confirmed };
         }
         self.quarantined.insert(symbol, *bar);
+        self.is_changed = true;
         Admission::Quarantined(metric)
     }
 
     /// Forgets what waits: other windows are filled now.
     pub fn clear(&mut self) {
+        self.is_changed |= !self.quarantined.is_empty();
         self.quarantined.clear();
+    }
+
+    /// Has a bar wait that waited when it was kept.
+    pub fn restore(&mut self, symbol: usize, bar: Bar) {
+        self.quarantined.insert(symbol, bar);
+    }
+
+    /// What waits, by symbol and so each once, where that is not what it was when this was asked last.
+    pub fn changed(&mut self) -> Option<Vec<Bar>> {
+        let mut waiting: Vec<Bar> =
+            std::mem::take(&mut self.is_changed).then(|| self.quarantined.values().copied().collect())?;
+        waiting.sort_unstable_by_key(|bar| bar.symbol);
+        Some(waiting)
     }
 }
 

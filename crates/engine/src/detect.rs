@@ -71,19 +71,18 @@ const RECALLED_AT_ONCE: usize = 20_000;
 #[derive(Default)]
 struct Piece {
     batch: Batch,
-    /// Bars too old for any window.
-    history: Vec<Bar>,
     /// Symbols whose figures changed.
     touched: BTreeSet<usize>,
 }
 
 impl Piece {
     fn is_empty(&self) -> bool {
-        self.batch.bars.is_empty() && self.batch.splits.is_empty() && self.history.is_empty()
+        self.batch.bars.is_empty() && self.batch.splits.is_empty() && self.batch.history.is_empty()
     }
 
     fn is_full(&self) -> bool {
-        self.batch.bars.len() + self.history.len() >= PIECE_BARS || self.batch.alerts.len() >= PIECE_ALERTS
+        self.batch.bars.len() + self.batch.history.len() >= PIECE_BARS
+            || self.batch.alerts.len() >= PIECE_ALERTS
     }
 }
 
@@ -135,6 +134,11 @@ impl Detect {
         };
         detect.publish_house_alerts().await.context("the house's alerts could not be published")?;
         detect.switch(feed.label).await?;
+        for bar in detect.store.quarantined().await?.into_iter().filter(|bar| bar.feed == feed.label) {
+            if let Some(symbol) = detect.watchlist.id(bar.symbol) {
+                detect.outliers.restore(symbol, bar);
+            }
+        }
         if feed.mode == FeedMode::Live {
             detect.take_up_questions().await?;
         }
@@ -350,7 +354,8 @@ impl Detect {
     }
 
     async fn commit(&mut self, piece: Piece) -> anyhow::Result<()> {
-        let Piece { mut batch, history, touched } = piece;
+        let Piece { mut batch, touched } = piece;
+        batch.quarantined = self.outliers.changed();
         batch.statistics =
             touched.into_iter().filter_map(|symbol| self.detector.statistics(symbol)).collect();
         let now = self.clock.now();
@@ -358,10 +363,6 @@ impl Detect {
         // one ahead of the other.
         let failed = "a step could not be committed";
         let committed = retry_while_busy(|| self.store.commit(&batch, now)).await.context(failed)?;
-        // After the commit: it may have rescaled history, and these bars are in the new units already.
-        if !history.is_empty() {
-            retry_while_busy(|| self.store.import(&history)).await.context(failed)?;
-        }
         self.report(&batch, committed.deliveries);
         Ok(())
     }
@@ -379,7 +380,7 @@ impl Detect {
             };
             self.metrics.bar(observed.arrival);
             if observed.arrival == Arrival::TooOld {
-                piece.history.push(bar);
+                piece.batch.history.push(bar);
                 continue;
             }
             if observed.arrival != Arrival::Unchanged {

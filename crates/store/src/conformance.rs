@@ -136,6 +136,8 @@ macro_rules! store_conformance {
             imports_tell_new_revised_and_unchanged
             statistics_come_back_bit_for_bit
             splits_rescale_older_bars_once
+            what_waits_to_be_confirmed_comes_back_and_is_seen_by_no_reader
+            bars_from_before_all_windows_are_part_of_the_commit
             pruning_deletes_the_oldest_bars_in_pieces
             changes_are_complete_and_in_order
             changes_come_in_whole_commits
@@ -359,12 +361,15 @@ async fn outbox(store: &Shared) -> (u64, u64, u64, u64, u64) {
     (summary.pending, summary.sent, summary.failed, summary.expired, summary.cancelled)
 }
 
-async fn everything(store: &Shared) -> (Changes, OutboxSummary, Vec<SplitRecord>, Option<FeedStatus>) {
+type Everything = (Changes, OutboxSummary, Vec<SplitRecord>, Option<FeedStatus>, Vec<Bar>);
+
+async fn everything(store: &Shared) -> Everything {
     (
         store.changes(Sequence(0), usize::MAX).await.unwrap(),
         store.outbox().await.unwrap(),
         store.splits().await.unwrap(),
         store.feed_status().await.unwrap(),
+        store.quarantined().await.unwrap(),
     )
 }
 
@@ -403,6 +408,8 @@ fn full_batch() -> Batch {
             bar("NVDA", MINUTE.plus(-1), 1002),
             bar("AAPL", MINUTE, 1003),
         ],
+        history: vec![bar("AAPL", MINUTE.plus(-9_000), 999).bar],
+        quarantined: Some(vec![bar("TSLA", MINUTE.plus(2), 900_000).bar]),
         statistics: vec![statistics_of("TSLA", MINUTE, 0.1), statistics_of("AAPL", MINUTE, 0.7)],
         alerts: vec![
             AlertChange::Raised(spike),
@@ -2796,6 +2803,38 @@ pub async fn splits_rescale_older_bars_once(store: Shared) {
     assert_eq!(store.splits().await.unwrap(), [record]);
 }
 
+pub async fn what_waits_to_be_confirmed_comes_back_and_is_seen_by_no_reader(store: Shared) {
+    let waiting = |names: &[&str]| {
+        let bars = names.iter().map(|name| bar(name, MINUTE, 600_000).bar).collect();
+        Batch { quarantined: Some(bars), ..Batch::default() }
+    };
+    let names = async || {
+        let waiting = store.quarantined().await.unwrap();
+        waiting.iter().map(|bar| bar.symbol.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(store.commit(&waiting(&["TSLA", "AAPL"]), at(0)).await.unwrap().sequence, Sequence(0));
+    assert_eq!(store.quarantined().await.unwrap()[1], bar("TSLA", MINUTE, 600_000).bar);
+    assert_eq!(names().await, ["AAPL", "TSLA"]);
+    // A step that says nothing of them leaves them.
+    store.commit(&bars_of([bar("TSLA", MINUTE.plus(1), 100)]), at(60)).await.unwrap();
+    assert_eq!(names().await, ["AAPL", "TSLA"]);
+    assert_eq!(store.changes(Sequence(0), 99).await.unwrap().bars.len(), 1);
+    store.commit(&waiting(&["NVDA"]), at(60)).await.unwrap();
+    assert_eq!(names().await, ["NVDA"]);
+    store.commit(&waiting(&[]), at(60)).await.unwrap();
+    assert!(names().await.is_empty());
+}
+
+pub async fn bars_from_before_all_windows_are_part_of_the_commit(store: Shared) {
+    let old = |cents| vec![bar("TSLA", MINUTE.plus(-9_000), cents).bar];
+    let batch = |cents| Batch { history: old(cents), ..bars_of([bar("TSLA", MINUTE, 100)]) };
+    let first = store.commit(&batch(500), at(0)).await.unwrap().sequence;
+    assert_eq!(store.commit(&batch(500), at(1)).await.unwrap().sequence, first, "a bar known already");
+    let second = store.commit(&batch(501), at(2)).await.unwrap().sequence;
+    let changed = rows_of(store.changes(first, 99).await.unwrap().bars);
+    assert_eq!((second, changed), (Sequence(first.0 + 1), vec![BarRecord { bar: old(501)[0], revision: 1 }]));
+}
+
 pub async fn pruning_deletes_the_oldest_bars_in_pieces(store: Shared) {
     let bars = (0..10).flat_map(|n| [bar("TSLA", MINUTE.plus(n), 100), bar("AAPL", MINUTE.plus(n), 100)]);
     store.commit(&bars_of(bars), at(0)).await.unwrap();
@@ -2821,7 +2860,8 @@ pub async fn changes_are_complete_and_in_order(store: Shared) {
     store.commit(&full_batch(), at(0)).await.unwrap();
     let all = store.changes(Sequence(0), 100).await.unwrap();
     assert_eq!(all.sequence, Sequence(1));
-    let mut expected = full_batch().bars;
+    let Batch { bars: mut expected, history, .. } = full_batch();
+    expected.extend(history.into_iter().map(|bar| BarRecord { bar, revision: 0 }));
     expected.sort_by_key(|record| (record.bar.start, record.bar.symbol));
     assert_eq!(rows_of(all.bars), expected);
     assert_eq!(all.statistics.len(), 2);

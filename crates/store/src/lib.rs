@@ -79,6 +79,10 @@ pub struct Batch {
     pub splits: Vec<SplitRecord>,
     /// New and revised bars. A bar equal to the stored one changes nothing.
     pub bars: Vec<BarRecord>,
+    /// Bars from before all windows, in today's units: written as [`import`](BarStore::import) writes them.
+    pub history: Vec<Bar>,
+    /// The bars that wait to be confirmed, each of another symbol; replace those that waited. `None`: as before.
+    pub quarantined: Option<Vec<Bar>>,
     /// Figures of the symbols whose newest bar or window changed; replace the stored ones.
     pub statistics: Vec<Statistics>,
     /// Alerts, in the order they happened.
@@ -242,6 +246,9 @@ pub trait BarStore: Send + Sync {
 
     /// The stored figures of every symbol.
     async fn statistics(&self) -> Result<Vec<Statistics>, StoreError>;
+
+    /// The bars that wait to be confirmed, by symbol. No reader sees them.
+    async fn quarantined(&self) -> Result<Vec<Bar>, StoreError>;
 
     /// The splits applied so far.
     async fn splits(&self) -> Result<Vec<SplitRecord>, StoreError>;

@@ -117,6 +117,9 @@ impl BarStore for Faulty {
     async fn statistics(&self) -> Result<Vec<Statistics>, StoreError> {
         self.ok().await?.statistics().await
     }
+    async fn quarantined(&self) -> Result<Vec<Bar>, StoreError> {
+        self.ok().await?.quarantined().await
+    }
     async fn splits(&self) -> Result<Vec<SplitRecord>, StoreError> {
         self.ok().await?.splits().await
     }

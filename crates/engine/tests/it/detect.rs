@@ -320,8 +320,9 @@ async fn an_absurd_price_waits_for_a_second_bar() {
     let (bars, alerts, _) = outcome(&world).await;
     assert_eq!((bars.len(), alerts.len()), (71, 0));
 
-    // No phantom: the next bar confirms it, and both are taken.
+    // No phantom: the next bar confirms it, and both are taken, though another process takes the second.
     detect.take(&[step(vec![bar("AAPL", at(72), 600_000, 1_000)])]).await.unwrap();
+    let mut detect = restore(&world, false).await;
     detect.take(&[step(vec![bar("AAPL", at(73), 610_000, 1_000)])]).await.unwrap();
     let (bars, alerts, _) = outcome(&world).await;
     assert_eq!((bars.len(), alerts.len()), (73, 1));

@@ -128,6 +128,13 @@ impl BarStore for Sqlite {
             .collect()
     }
 
+    async fn quarantined(&self) -> Result<Vec<Bar>, StoreError> {
+        let rows = sqlx::query(concat!("select ", bar_columns!(), " from quarantined_bars order by symbol"))
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter().map(|row| rows::bar(row).map(|record| record.bar)).collect()
+    }
+
     async fn splits(&self) -> Result<Vec<SplitRecord>, StoreError> {
         sqlx::query("select symbol, ex_date, new, old, from_start from splits order by ex_date, symbol")
             .fetch_all(&self.readers)

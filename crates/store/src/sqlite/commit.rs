@@ -37,6 +37,11 @@ pub(super) async fn write(
         effects.changed += apply_split(connection, split, sequence).await?;
     }
     effects.changed += write_bars(connection, &batch.bars, sequence).await?;
+    let imported = import_bars(connection, &batch.history, sequence).await?;
+    effects.changed += imported.new + imported.revised;
+    if let Some(quarantined) = &batch.quarantined {
+        quarantine(connection, quarantined, sequence).await?;
+    }
     effects.changed += write_statistics(connection, &batch.statistics, sequence).await?;
     if let Some(status) = &batch.feed {
         // Before the alerts: it may decide whom they concern.
@@ -145,6 +150,24 @@ pub(super) async fn import_bars(
         imported.unchanged += (piece.len() - written.len()) as u64;
     }
     Ok(imported)
+}
+
+static QUARANTINE_BAR: LazyLock<Bulk> = LazyLock::new(|| {
+    Bulk::new(concat!("insert into quarantined_bars (", bar_columns!(), ", sequence) values"), 13, "")
+});
+
+/// Has these bars wait to be confirmed, in place of those that waited. No reader sees them.
+async fn quarantine(
+    connection: &mut SqliteConnection,
+    bars: &[Bar],
+    sequence: i64,
+) -> Result<(), StoreError> {
+    sqlx::query("delete from quarantined_bars").execute(&mut *connection).await?;
+    for (sql, piece) in QUARANTINE_BAR.pieces(bars) {
+        let query = piece.iter().fold(sqlx::query(sql), |query, bar| bind_bar(query, bar, 0, sequence));
+        query.execute(&mut *connection).await?;
+    }
+    Ok(())
 }
 
 /// Records a split and brings older bars into its units. One already known changes nothing: applying it twice
