@@ -4,8 +4,8 @@
 # make bench  the benchmarks of bench/README.md
 # make dist   the program as it is released: target/dist/qqq-tracker
 #
-# Needed: Rust by rustup, a C compiler, Python 3. What else is missing is taken from PyPI into target/, or is Debian's and installed
-# from there; what neither brings is named, with the command that does: tools/.
+# Needed: Rust by rustup, a C compiler, Python 3. What else is missing is taken from PyPI into target/, or installed
+# from Debian or Ubuntu; what neither brings is named, with the command that does (tools/).
 
 CARGO ?= cargo
 NPM ?= npm
@@ -26,7 +26,8 @@ DASHBOARD_SOURCES := $(shell find dashboard/src dashboard/public -type f ! -name
 	docs/openapi.json crates/api/assets/style.css
 NODE_MODULES := dashboard/node_modules/.installed
 
-.PHONY: run build dist rust node browser faketime test check fmt clippy doc deny dashboard-check bench bench-dashboard clean
+.PHONY: run build dist rust node browser faketime test check fmt clippy doc deny dashboard-check
+.PHONY: bench bench-dashboard clean
 
 run: build
 	$(PROGRAM) run
