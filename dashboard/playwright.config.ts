@@ -1,6 +1,6 @@
 import { defineConfig } from "@playwright/test";
 
-// Debian's Chromium and the built program: `make test` installs the one and builds the other.
+// A browser and the built program: `make test` finds or installs the one and builds the other.
 export default defineConfig({
   testDir: "e2e",
   fullyParallel: false,
