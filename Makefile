@@ -13,7 +13,7 @@ PYTHON ?= python3
 VENV := target/venv
 DENY := target/tools/bin/cargo-deny
 DENY_VERSION := 0.20.2
-# Built in a third of the time a release takes (Cargo.toml says how), for the machine it is built on.
+# Built with about half the compiling that an optimized one takes: Cargo.toml says how.
 PROGRAM := target/quick/qqq-tracker
 
 export PYTHON
