@@ -8,7 +8,7 @@ use crate::metrics::Metrics;
 use crate::{retry_while_busy, without_room};
 use jiff::{SignedDuration, Timestamp};
 use qqq_core::delivery::places::{PlaceLimits, Places, Rooms};
-use qqq_core::delivery::{Delivery, DeliveryId, Lease, Outcome, retry_at, webhook_retry_at};
+use qqq_core::delivery::{Delivery, DeliveryId, Failure, Lease, Outcome, retry_at, webhook_retry_at};
 use qqq_core::{ChannelKind, Clock};
 use qqq_notify::{Deliver, DeliveryError};
 use qqq_store::{Budget, SignUpLimits, Store, StoreError};
@@ -246,23 +246,23 @@ impl Dispatch {
             }
         };
         let now = self.clock.now();
-        let tried = !matches!(result, Err(DeliveryError::Paused(..)));
+        let tried = !matches!(result, Err(DeliveryError::NotTried(..)));
         let outcome = outcome(&delivery, result, now);
         let settled = self.settle(delivery.id, &outcome, now, tried).await?;
         self.metrics.delivery(delivery.kind, &outcome);
         let (id, kind, attempt) = (delivery.id, delivery.kind, delivery.attempt);
         match outcome {
             Outcome::Sent => debug!(delivery.id = %id, %kind, attempt, "sent"),
-            Outcome::RetryAt(at, reason) if !tried => {
+            Outcome::NotTried(at, reason) => {
                 debug!(delivery.id = %id, %kind, attempt, next = %at, reason, "put off");
             }
-            Outcome::RetryAt(at, reason) => {
+            Outcome::RetryAt(at, Failure { reason, .. }) => {
                 warn!(delivery.id = %id, %kind, attempt, next = %at, reason, "not accepted; trying again later");
             }
-            Outcome::Failed(reason) => {
+            Outcome::Failed(Failure { reason, .. }) => {
                 warn!(delivery.id = %id, %kind, attempt, reason, "refused for good");
             }
-            Outcome::Gone(reason) => {
+            Outcome::Gone(Failure { reason, .. }) => {
                 warn!(delivery.id = %id, %kind, attempt, reason, "the receiver is gone; its subscription ends");
             }
         }
@@ -307,18 +307,18 @@ fn outcome(delivery: &Delivery, result: Result<(), DeliveryError>, now: Timestam
     let end = |wait: Duration| later(now, SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX));
     match result {
         Ok(()) => Outcome::Sent,
-        Err(DeliveryError::Retry(reason)) => {
-            Outcome::RetryAt(retry_at(delivery.id, delivery.attempt, now), reason)
+        Err(DeliveryError::Retry(failure)) => {
+            Outcome::RetryAt(retry_at(delivery.id, delivery.attempt, now), failure)
         }
-        Err(DeliveryError::RetryAfter(reason, wait)) => {
-            Outcome::RetryAt(retry_at(delivery.id, delivery.attempt, end(wait)), reason)
+        Err(DeliveryError::RetryAfter(failure, wait)) => {
+            Outcome::RetryAt(retry_at(delivery.id, delivery.attempt, end(wait)), failure)
         }
-        // Nobody was asked, so nobody has failed: the schedule stays at its beginning.
-        Err(DeliveryError::Paused(reason, wait)) => {
-            Outcome::RetryAt(retry_at(delivery.id, 1, end(wait)), reason)
+        // Nobody was asked, so nobody has failed: the attempt is given back, and the schedule stays where it was.
+        Err(DeliveryError::NotTried(reason, wait)) => {
+            Outcome::NotTried(retry_at(delivery.id, 1, end(wait)), reason)
         }
-        Err(DeliveryError::GiveUp(reason)) => Outcome::Failed(reason),
-        Err(DeliveryError::Gone(reason)) => Outcome::Gone(reason),
+        Err(DeliveryError::GiveUp(failure)) => Outcome::Failed(failure),
+        Err(DeliveryError::Gone(failure)) => Outcome::Gone(failure),
     }
 }
 

@@ -149,6 +149,7 @@ impl Metrics {
         let outcome = match outcome {
             Outcome::Sent => "sent",
             Outcome::RetryAt(..) => "retry",
+            Outcome::NotTried(..) => "not_tried",
             Outcome::Failed(_) | Outcome::Gone(_) => "failed",
         };
         self.attempts.get_or_create(&AttemptLabel { kind: kind.as_str(), outcome }).inc();

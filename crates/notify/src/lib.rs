@@ -16,7 +16,7 @@ pub use mail::{Deadlines, Mail, MailConfig, MailFault, MailTrouble};
 pub use webhook::{Refusal, Webhooks, WebhooksConfig};
 
 use async_trait::async_trait;
-use qqq_core::delivery::Delivery;
+use qqq_core::delivery::{Delivery, Failure};
 use std::time::Duration;
 
 /// A way to reach a subscriber.
@@ -33,19 +33,31 @@ pub trait Deliver: Send + Sync {
 pub enum DeliveryError {
     /// Not now: try again later.
     #[error("{0}")]
-    Retry(String),
+    Retry(Failure),
     /// Not now, and the receiver wants to be left alone for so long.
     #[error("{0}")]
-    RetryAfter(String, Duration),
-    /// Not tried: the receiver kept failing, and is left alone for so long.
+    RetryAfter(Failure, Duration),
+    /// Nobody was asked, and nobody is for so long: the receiver kept failing and is left alone, or the disk is full.
     #[error("{0}")]
-    Paused(String, Duration),
+    NotTried(String, Duration),
     /// Never: the receiver refused for good.
     #[error("{0}")]
-    GiveUp(String),
+    GiveUp(Failure),
     /// Never, nor anything else: the receiver says that it is no more.
     #[error("{0}")]
-    Gone(String),
+    Gone(Failure),
+}
+
+impl DeliveryError {
+    /// Not now, for want of something of ours: no kind of failure tells more.
+    fn retry(reason: impl Into<String>) -> Self {
+        Self::Retry(Failure::other(reason))
+    }
+
+    /// Never, for there is nothing that could be sent.
+    fn give_up(reason: impl Into<String>) -> Self {
+        Self::GiveUp(Failure::other(reason))
+    }
 }
 
 /// A setting that cannot be used: which, why, and what is allowed. Never shows a password.

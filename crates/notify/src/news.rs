@@ -21,7 +21,7 @@ impl<'a> News<'a> {
     /// The news of a delivery, or [`DeliveryError::GiveUp`] where there is nothing to tell: an ended subscription,
     /// an alert that is missing.
     pub(crate) fn of(delivery: &'a Delivery) -> Result<Self, DeliveryError> {
-        let nothing = |why: &str| Err(DeliveryError::GiveUp(why.to_owned()));
+        let nothing = |why: &str| Err(DeliveryError::give_up(why));
         match (delivery.kind, delivery.subscription.status, &delivery.alert) {
             (_, status, _) if status.has_ended() => nothing("the subscription has ended"),
             (DeliveryKind::Confirmation, _, _) => Ok(Self::Confirmation),

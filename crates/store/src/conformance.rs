@@ -14,6 +14,7 @@ use crate::*;
 use jiff::SignedDuration;
 use qqq_core::alert::{AlertState, Folded, Occurrence};
 use qqq_core::channel::{Webhook, WebhookFormat};
+use qqq_core::delivery::Failure;
 use qqq_core::delivery::places::{HostLimits, PlaceLimits, Places, Room};
 use qqq_core::detector::Watch;
 use qqq_core::limits::LimitExceeded;
@@ -68,6 +69,12 @@ macro_rules! store_conformance {
             a_claim_hands_out_nothing_of_an_ended_subscription
             a_delivery_under_way_when_its_subscription_ends_may_still_settle
             a_retraction_cancels_what_was_never_attempted
+            what_was_not_tried_gives_its_attempt_back
+            what_was_not_tried_expires_in_time
+            a_retraction_does_not_follow_what_was_not_tried
+            a_retraction_does_not_follow_a_digest_that_was_not_tried
+            what_was_not_tried_keeps_the_reason_of_its_failure
+            failures_of_every_kind_come_back
             a_retraction_follows_what_was_sent
             a_retraction_follows_what_was_under_way_once_it_is_sent
             a_retraction_does_not_follow_what_failed
@@ -710,9 +717,11 @@ pub async fn after_its_lease_a_delivery_is_claimed_anew_and_the_old_holder_settl
     let new = claim_one(&store, at(31)).await;
     assert_eq!((new.id, new.attempt), (old.id, 2));
     assert_ne!(new.lease, old.lease);
-    for outcome in
-        [Outcome::Sent, Outcome::Failed("no".to_owned()), Outcome::RetryAt(at(40), "later".to_owned())]
-    {
+    for outcome in [
+        Outcome::Sent,
+        Outcome::Failed(Failure::other("no")),
+        Outcome::RetryAt(at(40), Failure::other("later")),
+    ] {
         assert!(!settle(&store, &old, outcome, at(32)).await);
         assert!(!store.renew(old.id, old.lease, at(90)).await.unwrap());
     }
@@ -742,10 +751,12 @@ pub async fn renewing_keeps_others_away_and_only_the_holder_can(store: Shared) {
 pub async fn what_is_settled_stays_settled(store: Shared) {
     one_owed(&store).await;
     let delivery = claim_one(&store, at(1)).await;
-    assert!(settle(&store, &delivery, Outcome::Failed("550 no such user".to_owned()), at(2)).await);
-    for outcome in
-        [Outcome::Sent, Outcome::Failed("no".to_owned()), Outcome::RetryAt(at(40), "later".to_owned())]
-    {
+    assert!(settle(&store, &delivery, Outcome::Failed(Failure::other("550 no such user")), at(2)).await);
+    for outcome in [
+        Outcome::Sent,
+        Outcome::Failed(Failure::other("no")),
+        Outcome::RetryAt(at(40), Failure::other("later")),
+    ] {
         assert!(!settle(&store, &delivery, outcome, at(3)).await);
     }
     assert!(!store.renew(delivery.id, delivery.lease, at(90)).await.unwrap());
@@ -757,7 +768,7 @@ pub async fn what_is_settled_stays_settled(store: Shared) {
 pub async fn a_delivery_that_was_refused_for_now_is_due_again_and_then_sent(store: Shared) {
     one_owed(&store).await;
     let first = claim_one(&store, at(1)).await;
-    assert!(settle(&store, &first, Outcome::RetryAt(at(60), "451 busy".to_owned()), at(2)).await);
+    assert!(settle(&store, &first, Outcome::RetryAt(at(60), Failure::other("451 busy")), at(2)).await);
     // The lease is used up with it.
     assert!(!settle(&store, &first, Outcome::Sent, at(3)).await);
     assert!(!store.renew(first.id, first.lease, at(90)).await.unwrap());
@@ -772,7 +783,7 @@ pub async fn a_delivery_that_was_refused_for_now_is_due_again_and_then_sent(stor
 pub async fn a_retry_past_its_expiry_is_expired(store: Shared) {
     one_owed(&store).await;
     let delivery = claim_one(&store, at(1)).await;
-    let retry = Outcome::RetryAt(delivery.expires_at, "451 busy".to_owned());
+    let retry = Outcome::RetryAt(delivery.expires_at, Failure::other("451 busy"));
     assert!(settle(&store, &delivery, retry, at(2)).await);
     assert_eq!(outbox(&store).await, (0, 0, 0, 1, 0));
     assert!(claim_all(&store, at(20_000)).await.is_empty());
@@ -811,7 +822,7 @@ pub async fn one_dead_receiver_does_not_block_the_others(store: Shared) {
     assert!(store.claim(at(3), at(33), Rooms::for_anybody(16), PLENTY).await.unwrap().is_empty());
     // One that ends makes room for one; and those that never end, when their leases run out.
     let one = claimed.iter().find(|one| one.subscription.id == dead.id).unwrap();
-    assert!(settle(&store, one, Outcome::RetryAt(at(10), "timed out".to_owned()), at(4)).await);
+    assert!(settle(&store, one, Outcome::RetryAt(at(10), Failure::other("timed out")), at(4)).await);
     assert_eq!(store.claim(at(5), at(35), Rooms::for_anybody(16), PLENTY).await.unwrap().len(), 1);
     store.commit(&alerts_of([AlertChange::Raised(alert("AAPL", MINUTE.plus(1)))]), at(6)).await.unwrap();
     assert_eq!(store.claim(at(7), at(37), Rooms::for_anybody(16), PLENTY).await.unwrap().len(), 2);
@@ -1031,7 +1042,9 @@ async fn one_digest(store: &Shared) -> (Delivery, Vec<Alert>, Vec<SignUp>, Times
 
 pub async fn a_digest_that_was_refused_for_now_tells_only_what_still_stands(store: Shared) {
     let (digest, alerts, _, end) = one_digest(&store).await;
-    assert!(settle(&store, &digest, Outcome::RetryAt(after(end, 60), "451".to_owned()), after(end, 1)).await);
+    assert!(
+        settle(&store, &digest, Outcome::RetryAt(after(end, 60), Failure::other("451")), after(end, 1)).await
+    );
     assert_eq!(retract(&store, &alerts[0], after(end, 2)).await, 1, "it may have arrived");
     let again = claim_all(&store, after(end, 60)).await;
     let [follow_up, again] = &again[..] else { panic!("{again:?}") };
@@ -1055,13 +1068,15 @@ pub async fn a_retraction_follows_a_digest_that_may_have_arrived(store: Shared) 
     assert!(claim_all(&store, next).await.is_empty());
     let digest =
         claim_all(&store, after(end, DAY)).await.into_iter().find(|one| !one.digest.is_empty()).unwrap();
-    assert!(settle(&store, &digest, Outcome::Failed("550".to_owned()), after(end, DAY)).await);
+    assert!(settle(&store, &digest, Outcome::Failed(Failure::other("550")), after(end, DAY)).await);
     assert_eq!(retract(&store, &refused[0], after(end, DAY + 1)).await, 0);
 }
 
 pub async fn a_digest_of_which_nothing_is_left_is_cancelled(store: Shared) {
     let (digest, alerts, _, end) = one_digest(&store).await;
-    assert!(settle(&store, &digest, Outcome::RetryAt(after(end, 60), "451".to_owned()), after(end, 1)).await);
+    assert!(
+        settle(&store, &digest, Outcome::RetryAt(after(end, 60), Failure::other("451")), after(end, 1)).await
+    );
     for alert in &alerts {
         assert_eq!(retract(&store, alert, after(end, 2)).await, 1);
     }
@@ -1076,14 +1091,16 @@ pub async fn a_digest_outlives_its_first_subscription(store: Shared) {
     let (digest, alerts, asked, end) = one_digest(&store).await;
     let (first, other): (Vec<&SignUp>, Vec<&SignUp>) =
         asked.iter().partition(|one| one.id == digest.subscription.id);
-    assert!(settle(&store, &digest, Outcome::RetryAt(after(end, 60), "451".to_owned()), after(end, 1)).await);
+    assert!(
+        settle(&store, &digest, Outcome::RetryAt(after(end, 60), Failure::other("451")), after(end, 1)).await
+    );
     store.unsubscribe(&first[0].hashes.unsubscribe, false, after(end, 2)).await.unwrap();
     let again = claim_one(&store, after(end, 60)).await;
     assert_eq!((again.id, again.subscription.id), (digest.id, other[0].id));
     let expected: Vec<Alert> = alerts.into_iter().filter(|one| one.symbol == other[0].symbol).collect();
     assert_eq!(again.digest, expected);
     // Gone: all that it tells of.
-    assert!(settle(&store, &again, Outcome::Gone("410".to_owned()), after(end, 61)).await);
+    assert!(settle(&store, &again, Outcome::Gone(Failure::other("410")), after(end, 61)).await);
     assert_eq!(status(&store, other[0]).await, Some(SubscriptionStatus::Disabled));
     assert_eq!(status(&store, first[0]).await, Some(SubscriptionStatus::Unsubscribed));
 }
@@ -1106,7 +1123,8 @@ pub async fn what_was_tried_is_put_off_alone(store: Shared) {
     let tried = raise(&store, "TSLA", 1300, after(begin, -60)).await;
     let first = claim_one(&store, after(begin, -60)).await;
     assert!(
-        settle(&store, &first, Outcome::RetryAt(after(begin, 60), "451".to_owned()), after(begin, -30)).await
+        settle(&store, &first, Outcome::RetryAt(after(begin, 60), Failure::other("451")), after(begin, -30))
+            .await
     );
     raise(&store, "TSLA", 1301, begin).await;
     raise(&store, "AAPL", 1301, begin).await;
@@ -1139,7 +1157,7 @@ pub async fn a_claim_hands_out_nothing_of_an_ended_subscription(store: Shared) {
     let delivery = claim_one(&store, at(1)).await;
     store.unsubscribe(&sign_up.hashes.unsubscribe, false, at(2)).await.unwrap().unwrap();
     assert_eq!(outbox(&store).await, (1, 0, 0, 0, 0));
-    assert!(settle(&store, &delivery, Outcome::RetryAt(at(5), "451".to_owned()), at(3)).await);
+    assert!(settle(&store, &delivery, Outcome::RetryAt(at(5), Failure::other("451")), at(3)).await);
     assert!(claim_all(&store, at(6)).await.is_empty());
     assert_eq!(outbox(&store).await, (0, 0, 0, 0, 1));
 }
@@ -1157,6 +1175,113 @@ pub async fn a_retraction_cancels_what_was_never_attempted(store: Shared) {
     assert_eq!(retract(&store, &alert, at(1)).await, 0);
     assert!(claim_all(&store, at(2)).await.is_empty());
     assert_eq!(outbox(&store).await, (0, 0, 0, 0, 1));
+}
+
+/// Claims what is due and says that nobody was asked.
+async fn left_alone(store: &Shared, until: i64, now: i64) -> Delivery {
+    let delivery = claim_one(store, at(now)).await;
+    let outcome = Outcome::NotTried(at(until), "it is left alone".to_owned());
+    assert!(settle(store, &delivery, outcome.clone(), at(now)).await);
+    assert!(!settle(store, &delivery, outcome, at(now)).await, "once");
+    delivery
+}
+
+pub async fn what_was_not_tried_gives_its_attempt_back(store: Shared) {
+    let (_, _) = one_owed(&store).await;
+    let first = left_alone(&store, 30, 1).await;
+    for n in 1..5 {
+        assert!(claim_all(&store, at(30 * n - 1)).await.is_empty());
+        let again = left_alone(&store, 30 * (n + 1), 30 * n).await;
+        assert_eq!((again.id, again.attempt), (first.id, 1));
+    }
+    let tried = claim_one(&store, at(150)).await;
+    assert_eq!((tried.id, tried.attempt), (first.id, 1));
+    assert!(!settle(&store, &first, Outcome::Sent, at(151)).await, "an earlier claim");
+    assert!(settle(&store, &tried, Outcome::RetryAt(at(160), Failure::other("451")), at(151)).await);
+    let again = left_alone(&store, 170, 160).await;
+    assert_eq!(again.attempt, 2);
+    assert_eq!(claim_one(&store, at(170)).await.attempt, 2);
+}
+
+pub async fn what_was_not_tried_expires_in_time(store: Shared) {
+    let (_, _) = one_owed(&store).await;
+    left_alone(&store, DeliveryKind::Alert.lifetime_seconds(), 1).await;
+    assert_eq!(outbox(&store).await, (0, 0, 0, 1, 0));
+}
+
+pub async fn a_retraction_does_not_follow_what_was_not_tried(store: Shared) {
+    // Retracted while it waits again, and while it is under way.
+    let (first, _) = one_owed(&store).await;
+    left_alone(&store, 30, 1).await;
+    assert_eq!(retract(&store, &first, at(2)).await, 0);
+    let second = raise(&store, "TSLA", 1, at(3)).await;
+    let under_way = claim_one(&store, at(3)).await;
+    assert_eq!(retract(&store, &second, at(4)).await, 0);
+    let not_tried = Outcome::NotTried(at(30), "it is left alone".to_owned());
+    assert!(settle(&store, &under_way, not_tried.clone(), at(5)).await);
+    assert!(claim_all(&store, at(100)).await.is_empty());
+    assert_eq!(outbox(&store).await, (0, 0, 0, 0, 2));
+    // What was tried before may have been told.
+    let third = raise(&store, "TSLA", 2, at(200)).await;
+    let tried = claim_one(&store, at(200)).await;
+    assert!(settle(&store, &tried, Outcome::RetryAt(at(210), Failure::other("timed out")), at(201)).await);
+    let under_way = claim_one(&store, at(210)).await;
+    assert_eq!(retract(&store, &third, at(211)).await, 0);
+    assert!(settle(&store, &under_way, not_tried, at(212)).await);
+    followed_up(&store, &third, 213).await;
+}
+
+pub async fn a_retraction_does_not_follow_a_digest_that_was_not_tried(store: Shared) {
+    let (digest, alerts, _, end) = one_digest(&store).await;
+    let not_tried = Outcome::NotTried(after(end, 60), "it is left alone".to_owned());
+    assert!(settle(&store, &digest, not_tried.clone(), after(end, 1)).await);
+    assert_eq!(retract(&store, &alerts[0], after(end, 2)).await, 0);
+    let again = claim_one(&store, after(end, 60)).await;
+    assert_eq!((again.id, again.attempt, again.digest.len()), (digest.id, 1, alerts.len() - 1));
+    assert_eq!(retract(&store, &alerts[1], after(end, 61)).await, 0);
+    assert!(settle(&store, &again, not_tried, after(end, 62)).await);
+    for alert in &alerts[2..] {
+        assert_eq!(retract(&store, alert, after(end, 63)).await, 0);
+    }
+    assert!(claim_all(&store, after(end, 1000)).await.is_empty());
+}
+
+pub async fn what_was_not_tried_keeps_the_reason_of_its_failure(store: Shared) {
+    let (_, _) = one_owed(&store).await;
+    left_alone(&store, 30, 1).await;
+    let query = DeliveryQuery { state: DeliveryState::Pending, address: None, after: None, limit: 9 };
+    let stands = async || {
+        let one = store.deliveries(&query).await.unwrap().remove(0);
+        (one.attempts, one.reason.unwrap(), one.failure)
+    };
+    assert_eq!(stands().await, (0, "it is left alone".to_owned(), None));
+    let tried = claim_one(&store, at(30)).await;
+    let refused = Failure::new(FailureKind::Refused(Some(503)), "it answered 503");
+    assert!(settle(&store, &tried, Outcome::RetryAt(at(40), refused.clone()), at(31)).await);
+    left_alone(&store, 50, 40).await;
+    assert_eq!(stands().await, (1, refused.reason.clone(), Some(refused.kind)));
+    left_alone(&store, DAY, 50).await;
+    let query = DeliveryQuery { state: DeliveryState::Expired, address: None, after: None, limit: 9 };
+    let expired = store.deliveries(&query).await.unwrap().remove(0);
+    assert_eq!((expired.reason, expired.failure), (Some(refused.reason), Some(refused.kind)));
+}
+
+pub async fn failures_of_every_kind_come_back(store: Shared) {
+    use FailureKind::*;
+    subscribed(&store, 1, "TSLA", at(-3600)).await;
+    let kinds =
+        [Refused(Some(550)), Refused(None), GreetingRefused, Unreachable, TimedOut, BrokeOff, Blocked, Other];
+    for (n, kind) in (0..).zip(kinds) {
+        raise(&store, "TSLA", n, at(i64::from(n))).await;
+        let claimed = claim_one(&store, at(i64::from(n))).await;
+        // Not three refusals in a row.
+        let outcome = Outcome::RetryAt(claimed.expires_at, Failure::new(kind, "said"));
+        assert!(settle(&store, &claimed, outcome, at(i64::from(n))).await);
+    }
+    let query = DeliveryQuery { state: DeliveryState::Expired, address: None, after: None, limit: 9 };
+    let listed = store.deliveries(&query).await.unwrap();
+    let listed: Vec<_> = listed.into_iter().rev().map(|one| one.failure.unwrap()).collect();
+    assert_eq!(listed, kinds);
 }
 
 pub async fn a_retraction_follows_what_was_sent(store: Shared) {
@@ -1190,7 +1315,7 @@ pub async fn a_retraction_follows_what_was_under_way_once_it_is_sent(store: Shar
 pub async fn a_retraction_does_not_follow_what_failed(store: Shared) {
     let (alert, _) = one_owed(&store).await;
     let told = claim_one(&store, at(1)).await;
-    assert!(settle(&store, &told, Outcome::Failed("550".to_owned()), at(2)).await);
+    assert!(settle(&store, &told, Outcome::Failed(Failure::other("550")), at(2)).await);
     assert_eq!(retract(&store, &alert, at(3)).await, 0);
     assert!(claim_all(&store, at(4)).await.is_empty());
     assert_eq!(outbox(&store).await, (0, 0, 1, 0, 0));
@@ -1225,7 +1350,7 @@ pub async fn a_retraction_follows_an_attempt_with_an_unknown_end(store: Shared) 
 async fn second_attempt(store: &Shared, answered: bool) -> Delivery {
     let first = claim_one(store, at(1)).await;
     if answered {
-        let timed_out = Outcome::RetryAt(at(31), "timed out".to_owned());
+        let timed_out = Outcome::RetryAt(at(31), Failure::other("timed out"));
         assert!(settle(store, &first, timed_out, at(2)).await);
     }
     let second = claim_one(store, at(31)).await;
@@ -1253,7 +1378,7 @@ pub async fn a_retraction_follows_an_attempt_before_one_that_failed(store: Share
         store.commit(&alerts_of([AlertChange::Raised(raised.clone())]), at(0)).await.unwrap();
         let second = second_attempt(&store, answered).await;
         assert_eq!(retract(&store, &raised, at(32)).await, 0, "it is under way");
-        assert!(settle(&store, &second, Outcome::Failed("550".to_owned()), at(33)).await);
+        assert!(settle(&store, &second, Outcome::Failed(Failure::other("550")), at(33)).await);
         followed_up(&store, &raised, 34).await;
     }
     assert_eq!(outbox(&store).await, (0, 2, 2, 0, 0));
@@ -1262,7 +1387,7 @@ pub async fn a_retraction_follows_an_attempt_before_one_that_failed(store: Share
 pub async fn a_retraction_follows_what_ended_after_more_than_one_attempt(store: Shared) {
     let (raised, _) = one_owed(&store).await;
     let second = second_attempt(&store, true).await;
-    assert!(settle(&store, &second, Outcome::Failed("550".to_owned()), at(32)).await);
+    assert!(settle(&store, &second, Outcome::Failed(Failure::other("550")), at(32)).await);
     assert_eq!(retract(&store, &raised, at(33)).await, 1);
     followed_up(&store, &raised, 34).await;
     assert_eq!(outbox(&store).await, (0, 1, 1, 0, 0));
@@ -1277,7 +1402,7 @@ pub async fn a_retraction_follows_what_expired_after_an_attempt(store: Shared) {
         store.commit(&alerts_of([AlertChange::Raised((*raised).clone())]), at(0)).await.unwrap();
         let first = claim_one(&store, at(lifetime - 40)).await;
         if raised.id == answered.id {
-            let retry = Outcome::RetryAt(first.expires_at, "timed out".to_owned());
+            let retry = Outcome::RetryAt(first.expires_at, Failure::other("timed out"));
             assert!(settle(&store, &first, retry, at(lifetime - 39)).await);
         }
     }
@@ -1299,7 +1424,7 @@ pub async fn a_retraction_ends_the_retries_of_what_it_retracts(store: Shared) {
     let (first, _) = one_owed(&store).await;
     let second = alert("TSLA", MINUTE.plus(1));
     store.commit(&alerts_of([AlertChange::Raised(second.clone())]), at(0)).await.unwrap();
-    let refused = |at| Outcome::RetryAt(at, "timed out".to_owned());
+    let refused = |at| Outcome::RetryAt(at, Failure::other("timed out"));
     let claimed = claim_all(&store, at(1)).await;
     assert_eq!(claimed.len(), 2);
     // One waits for its retry when the retraction comes, the other is under way.
@@ -1737,7 +1862,7 @@ async fn answered(store: &Shared, n: i32, outcome: Outcome, now: Timestamp) -> b
 }
 
 pub async fn three_refusals_in_a_row_suppress_an_address_for_a_month(store: Shared) {
-    let refused = || Outcome::Failed("550 no such user".to_owned());
+    let refused = || Outcome::Failed(Failure::other("550 no such user"));
     // Of all its subscriptions together, whatever was sent: the third is a confirmation.
     let limits = SignUpLimits::default();
     let asked = SignUp { confirm: false, ..sign_up(1, "Ada@example.com", "TSLA") };
@@ -1750,7 +1875,7 @@ pub async fn three_refusals_in_a_row_suppress_an_address_for_a_month(store: Shar
     let [waiting, mail] = &mails[..] else { panic!("{mails:?}") };
     let (waiting, mail) =
         if mail.kind == DeliveryKind::Confirmation { (waiting, mail) } else { (mail, waiting) };
-    assert!(settle(&store, waiting, Outcome::RetryAt(at(90), "451".to_owned()), at(81)).await);
+    assert!(settle(&store, waiting, Outcome::RetryAt(at(90), Failure::other("451")), at(81)).await);
     assert!(settle(&store, mail, refused(), at(82)).await);
 
     // What is owed already is cancelled, and nothing more comes to be owed.
@@ -1772,13 +1897,13 @@ pub async fn three_refusals_in_a_row_suppress_an_address_for_a_month(store: Shar
 
 pub async fn only_refusals_in_a_row_suppress_an_address(store: Shared) {
     subscribed(&store, 1, "TSLA", at(-3600)).await;
-    let refused = || Outcome::Failed("550".to_owned());
+    let refused = || Outcome::Failed(Failure::other("550"));
     let outcomes = [refused(), refused(), Outcome::Sent, refused(), refused(), Outcome::Sent, refused()];
     for (n, outcome) in (0..).zip(outcomes) {
         assert!(answered(&store, n, outcome, at(60 * i64::from(n))).await, "number {n}");
     }
     // What expired says nothing of the address, neither for it nor against it.
-    let expired = Outcome::RetryAt(Timestamp::MAX, "451".to_owned());
+    let expired = Outcome::RetryAt(Timestamp::MAX, Failure::other("451"));
     for n in 7..12 {
         assert!(answered(&store, n, expired.clone(), at(60 * i64::from(n))).await, "number {n}");
     }
@@ -1811,11 +1936,11 @@ pub async fn a_receiver_that_is_gone_ends_its_subscription_only(store: Shared) {
         .filter(|one| one.kind == DeliveryKind::Alert && one.subscription.id == gone.id)
         .collect();
     let [first, second] = &of_gone[..] else { panic!("{of_gone:?}") };
-    assert!(settle(&store, first, Outcome::Gone("410".to_owned()), at(2)).await);
+    assert!(settle(&store, first, Outcome::Gone(Failure::other("410")), at(2)).await);
     assert_eq!(status(&store, &gone).await, Some(SubscriptionStatus::Disabled));
     assert_eq!(status(&store, &stays).await, Some(SubscriptionStatus::Active));
     // What was under way ends by itself; nothing more is owed or handed out.
-    assert!(settle(&store, second, Outcome::RetryAt(at(5), "503".to_owned()), at(3)).await);
+    assert!(settle(&store, second, Outcome::RetryAt(at(5), Failure::other("503")), at(3)).await);
     let next = ["TSLA", "AAPL"].map(|name| AlertChange::Raised(alert(name, MINUTE.plus(2))));
     assert_eq!(store.commit(&alerts_of(next), at(4)).await.unwrap().deliveries, 1);
     assert!(claim_all(&store, at(100)).await.iter().all(|one| one.subscription.id == stays.id));
@@ -1836,10 +1961,10 @@ pub async fn a_receiver_that_is_gone_ends_its_subscription_only(store: Shared) {
 pub async fn a_retraction_does_not_follow_to_a_receiver_that_is_gone(store: Shared) {
     let (raised, _) = one_owed(&store).await;
     let first = claim_one(&store, at(1)).await;
-    assert!(settle(&store, &first, Outcome::RetryAt(at(10), "503".to_owned()), at(2)).await);
+    assert!(settle(&store, &first, Outcome::RetryAt(at(10), Failure::other("503")), at(2)).await);
     let second = claim_one(&store, at(10)).await;
     assert_eq!(retract(&store, &raised, at(11)).await, 0);
-    assert!(settle(&store, &second, Outcome::Gone("410".to_owned()), at(12)).await);
+    assert!(settle(&store, &second, Outcome::Gone(Failure::other("410")), at(12)).await);
     assert!(claim_all(&store, at(100)).await.is_empty());
     assert_eq!(outbox(&store).await, (0, 0, 1, 0, 0));
 }
@@ -1880,7 +2005,7 @@ pub async fn a_webhook_is_tried_for_a_day(store: Shared) {
     store.commit(&alerts_of([AlertChange::Raised(alert("TSLA", MINUTE))]), at(0)).await.unwrap();
     let told = claim_all(&store, at(22 * 3600)).await.into_iter().find(|one| one.alert.is_some()).unwrap();
     assert_eq!(told.expires_at, at(DAY));
-    assert!(settle(&store, &told, Outcome::RetryAt(at(DAY), "503".to_owned()), at(23 * 3600)).await);
+    assert!(settle(&store, &told, Outcome::RetryAt(at(DAY), Failure::other("503")), at(23 * 3600)).await);
     assert_eq!(store.outbox().await.unwrap().expired, 1);
 }
 
@@ -2061,7 +2186,7 @@ pub async fn a_pause_leaves_the_confirmation_and_what_is_under_way(store: Shared
     store.commit(&alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus(1)))]), at(7)).await.unwrap();
     let refused = claim_one(&store, at(8)).await;
     amend(&store, &owed, pause(Some(at(600))), at(9)).await;
-    assert!(settle(&store, &refused, Outcome::RetryAt(at(20), "451".to_owned()), at(10)).await);
+    assert!(settle(&store, &refused, Outcome::RetryAt(at(20), Failure::other("451")), at(10)).await);
     assert!(claim_all(&store, at(21)).await.is_empty(), "it is not tried again");
     assert_eq!(store.outbox().await.unwrap().cancelled, 1);
 }
@@ -2392,7 +2517,7 @@ pub async fn erasing_a_recipient_leaves_nothing_of_it(store: Shared) {
     ask(&store, &ada, UNLIMITED, at(-3600)).await;
     let other = subscribed(&store, 2, "AAPL", at(-3600)).await;
     for n in 0..3 {
-        assert!(answered(&store, n, Outcome::Failed("550".to_owned()), at(60 * i64::from(n))).await);
+        assert!(answered(&store, n, Outcome::Failed(Failure::other("550")), at(60 * i64::from(n))).await);
     }
     assert!(!answered(&store, 3, Outcome::Sent, at(180)).await, "suppressed");
     let waiting = alerts_of([AlertChange::Raised(alert("AAPL", MINUTE))]);
@@ -2417,7 +2542,7 @@ pub async fn deliveries_are_listed_newest_first_with_their_reasons(store: Shared
     let bob = SignUp { confirm: false, ..sign_up(2, "https://example.com/hook", "AAPL") };
     ask(&store, &bob, UNLIMITED, at(-3600)).await;
     let message = claim_one(&store, at(-3599)).await;
-    settle(&store, &message, Outcome::Failed("404 for the webhook".to_owned()), at(-3598)).await;
+    settle(&store, &message, Outcome::Failed(Failure::other("404 for the webhook")), at(-3598)).await;
     for n in 0..6 {
         // Two at a time, so that some are of the same moment.
         let batch = ["TSLA", "AAPL"].map(|name| AlertChange::Raised(alert(name, MINUTE.plus(n))));
@@ -2427,7 +2552,7 @@ pub async fn deliveries_are_listed_newest_first_with_their_reasons(store: Shared
     while let Some(delivery) = claimed.pop() {
         let outcome = match delivery.subscription.id == ada.id {
             true => Outcome::Sent,
-            false => Outcome::RetryAt(Timestamp::MAX, "503 for the webhook".to_owned()),
+            false => Outcome::RetryAt(Timestamp::MAX, Failure::other("503 for the webhook")),
         };
         settle(&store, &delivery, outcome, at(11)).await;
         claimed.extend(claim_all(&store, at(11)).await);
@@ -2467,10 +2592,10 @@ pub async fn deliveries_are_listed_newest_first_with_their_reasons(store: Shared
 pub async fn what_failed_or_expired_is_owed_again_and_nothing_else(store: Shared) {
     subscribed(&store, 1, "TSLA", at(-3600)).await;
     let outcomes = [
-        Outcome::Failed("550".to_owned()),
-        Outcome::RetryAt(Timestamp::MAX, "451".to_owned()),
+        Outcome::Failed(Failure::other("550")),
+        Outcome::RetryAt(Timestamp::MAX, Failure::other("451")),
         Outcome::Sent,
-        Outcome::RetryAt(at(90_000), "451".to_owned()),
+        Outcome::RetryAt(at(90_000), Failure::other("451")),
     ];
     let mut ids = Vec::new();
     for (n, outcome) in (0..).zip(outcomes) {
@@ -2478,7 +2603,7 @@ pub async fn what_failed_or_expired_is_owed_again_and_nothing_else(store: Shared
         store.commit(&alerts_of([AlertChange::Raised(raised.clone())]), at(0)).await.unwrap();
         let delivery = claim_one(&store, at(1)).await;
         // The last one waits for its retraction to cancel it.
-        let outcome = if n == 3 { Outcome::RetryAt(at(60), "451".to_owned()) } else { outcome };
+        let outcome = if n == 3 { Outcome::RetryAt(at(60), Failure::other("451")) } else { outcome };
         settle(&store, &delivery, outcome, at(2)).await;
         if n == 3 {
             assert_eq!(
@@ -2520,13 +2645,13 @@ pub async fn what_failed_or_expired_is_owed_again_and_nothing_else(store: Shared
 pub async fn nothing_is_owed_again_to_what_has_ended(store: Shared) {
     let (_, ended) = one_owed(&store).await;
     let delivery = claim_one(&store, at(1)).await;
-    settle(&store, &delivery, Outcome::Failed("550".to_owned()), at(2)).await;
+    settle(&store, &delivery, Outcome::Failed(Failure::other("550")), at(2)).await;
     store.unsubscribe(&ended.hashes.unsubscribe, false, at(3)).await.unwrap();
     assert_eq!(store.replay(delivery.id, at(4)).await.unwrap(), Replayed::Ended);
     let gone = SignUp { confirm: false, ..sign_up(2, "https://example.com/hook", "TSLA") };
     ask(&store, &gone, UNLIMITED, at(5)).await;
     let delivery = claim_one(&store, at(6)).await;
-    settle(&store, &delivery, Outcome::Gone("410".to_owned()), at(7)).await;
+    settle(&store, &delivery, Outcome::Gone(Failure::other("410")), at(7)).await;
     assert_eq!(store.replay(delivery.id, at(8)).await.unwrap(), Replayed::Ended);
     assert_eq!(outbox(&store).await, (0, 0, 2, 0, 0));
 }
@@ -3214,7 +3339,7 @@ pub async fn alerts_of_own_rules_are_pruned_in_pieces_with_what_told_of_them(sto
         settle(&store, &delivery, Outcome::Sent, at(2)).await;
     }
     for delivery in store.claim(at(3), at(30), Rooms::for_anybody(1), PLENTY).await.unwrap() {
-        settle(&store, &delivery, Outcome::Failed("no".to_owned()), at(4)).await;
+        settle(&store, &delivery, Outcome::Failed(Failure::other("no")), at(4)).await;
     }
     let old = MINUTE.plus(5);
     let waits = claim_one(&store, at(5)).await.alert.unwrap();

@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use qqq_core::channel::Channel;
 use qqq_core::delivery::places::Rooms;
-use qqq_core::delivery::{Delivery, DeliveryId, DeliveryKind, Lease, Outcome};
+use qqq_core::delivery::{Delivery, DeliveryId, DeliveryKind, FailureKind, Lease, Outcome};
 use qqq_core::limits::{LimitExceeded, SubscriptionLimits};
 use qqq_core::quiet::QuietHours;
 use qqq_core::rule::Rule;
@@ -215,8 +215,8 @@ pub trait BarStore: Send + Sync {
     /// Raising an alert that exists leaves the stored one. An alert is known by its rule, symbol, metric and minute: what
     /// concerns one of another id is about the stored one, as it is told and follow-ups name it. For a retraction: a delivery that waits is cancelled,
     /// and whoever may have been told gets exactly one follow-up, a delivery of kind `Retraction`, unless the
-    /// subscription has ended or is paused. May have been told: whoever had an attempt, unless it was the only one and ended
-    /// as [`Outcome::Failed`]. What is under way is judged by this when it ends, and what had ended before as
+    /// subscription has ended or is paused. May have been told: whoever had an attempt that was tried, unless it was the only
+    /// one and ended as [`Outcome::Failed`]. What is under way is judged by this when it ends, and what had ended before as
     /// well, however it had. `now` is the wall clock.
     async fn commit(&self, batch: &Batch, now: Timestamp) -> Result<Committed, StoreError>;
 
@@ -389,7 +389,8 @@ pub trait OutboxStore: Send + Sync {
     /// is owed already. False, and nothing changed, where a later claim exists or the delivery is settled. A retry past
     /// the delivery's expiry settles it as expired. Of a retracted alert, there is no retry, and whoever may have been
     /// told is owed the follow-up ([`BarStore::commit`]). [`Outcome::Gone`] is a failure that also disables the
-    /// subscription, or all that a digest tells of, and cancels what is owed to them.
+    /// subscription, or all that a digest tells of, and cancels what is owed to them. [`Outcome::NotTried`] gives the
+    /// attempt back, and leaves the reason of an earlier failure.
     async fn settle(
         &self,
         id: DeliveryId,
@@ -738,6 +739,8 @@ pub struct DeliveryRecord {
     pub settled_at: Option<Timestamp>,
     /// Why it stands there, as far as there is anything to say.
     pub reason: Option<String>,
+    /// Of what kind the last failure was, where it stands there for one.
+    pub failure: Option<FailureKind>,
     /// The digest it went into.
     pub digest: Option<DeliveryId>,
 }

@@ -5,7 +5,7 @@ use crate::world::*;
 use axum::Router;
 use axum::http::StatusCode;
 use qqq_core::calendar::Market;
-use qqq_core::delivery::Outcome;
+use qqq_core::delivery::{Failure, FailureKind, Outcome};
 use qqq_core::{Calendar, Clock, FeedMode, SymbolProblem};
 use qqq_store::Batch;
 use serde_json::{Value, json};
@@ -212,12 +212,18 @@ async fn failures_are_told_by_their_kind_and_name_nobody() {
             (Arc::clone(&world.store), world.clock.now(), (delivery.id, delivery.lease));
         async move { assert!(store.settle(id, lease, &outcome, now).await.unwrap()) }
     };
-    settle(mail, Outcome::Failed(refused.to_owned())).await;
+    settle(mail, Outcome::Failed(Failure::new(FailureKind::Refused(Some(550)), refused))).await;
     world.clock.set_to("2025-01-31T20:02:59Z");
     let late = webhook.expires_at;
     settle(
         webhook,
-        Outcome::RetryAt(late, "hooks.secret.example answered 503: ada@secret.example".to_owned()),
+        Outcome::RetryAt(
+            late,
+            Failure::new(
+                FailureKind::Refused(Some(503)),
+                "hooks.secret.example answered 503: ada@secret.example",
+            ),
+        ),
     )
     .await;
     sign_up(r#"{"email":"zoe@secret.example","metric":"price","ticker":"NVDA"}"#).await;
@@ -226,7 +232,7 @@ async fn failures_are_told_by_their_kind_and_name_nobody() {
     let owed = world.claim().await;
     let greeted = "the mail server mx.secret.example:25 refused RCPT TO: 504 5.5.2 <secret>: Helo command rejected; it was \
                    told `EHLO secret`, see email.helo_name";
-    settle(&owed[0], Outcome::RetryAt(late, greeted.to_owned())).await;
+    settle(&owed[0], Outcome::RetryAt(late, Failure::new(FailureKind::GreetingRefused, greeted))).await;
     world.clock.set_to("2025-01-31T20:04:00Z");
 
     let reply = get(&world.router().await, "/v1/status").await;

@@ -1,6 +1,9 @@
 //! Deliveries: one message owed to one subscription, tried until it is settled.
 
+mod failure;
 pub mod places;
+
+pub use failure::{Failure, FailureKind, InvalidFailureKind};
 
 use crate::Alert;
 use crate::alert::{AlertId, NAMESPACE};
@@ -124,7 +127,7 @@ pub struct Delivery {
     pub alert: Option<Alert>,
     /// What a digest brings together, oldest first, without what was retracted meanwhile; empty for all else.
     pub digest: Vec<Alert>,
-    /// Which attempt this is, from 1.
+    /// Which attempt this is, from 1. Those that were [not tried](Outcome::NotTried) do not count.
     pub attempt: u32,
     /// When the delivery came to be owed, wall clock.
     pub created_at: Timestamp,
@@ -144,11 +147,14 @@ pub enum Outcome {
     /// The receiver accepted it.
     Sent,
     /// Not now: try again at this time, unless it expires before.
-    RetryAt(Timestamp, String),
+    RetryAt(Timestamp, Failure),
+    /// Nobody was asked, for this reason: the attempt is given back, and may be made at this time, unless the delivery
+    /// expires before.
+    NotTried(Timestamp, String),
     /// Never: the receiver refused for good.
-    Failed(String),
+    Failed(Failure),
     /// Never, nor anything else: the receiver is gone. Ends the subscription.
-    Gone(String),
+    Gone(Failure),
 }
 
 /// Seconds to wait after the n-th failed attempt of a mail, before jitter. The last one repeats until expiry.

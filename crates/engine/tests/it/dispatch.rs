@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use qqq_core::alert::{Alert, AlertChange, AlertId, AlertState, Metric, Occurrence};
 use qqq_core::calendar::Market;
 use qqq_core::channel::{Channel as Receiver, Webhook, WebhookFormat};
-use qqq_core::delivery::Delivery;
+use qqq_core::delivery::{Delivery, Failure};
 use qqq_core::subscription::{SubscriptionId, SubscriptionStatus};
 use qqq_core::token::{Purpose, TokenKey};
 use qqq_core::{Clock, Evidence, RuleName, SpikeRule};
@@ -153,8 +153,10 @@ async fn a_lease_that_ran_out_while_sending_is_not_sent_twice() {
 async fn a_refusal_for_now_is_tried_again_and_one_for_good_is_not() {
     let world = one_owed().await;
     let channel = Channel::new(10);
-    *channel.answers.lock().unwrap() =
-        vec![Err(DeliveryError::GiveUp("550".to_owned())), Err(DeliveryError::Retry("451".to_owned()))];
+    *channel.answers.lock().unwrap() = vec![
+        Err(DeliveryError::GiveUp(Failure::other("550"))),
+        Err(DeliveryError::Retry(Failure::other("451"))),
+    ];
     let (dispatch, stop) = (dispatch(&world, &channel), CancellationToken::new());
     assert_eq!(dispatch.run_once(&stop).await.unwrap(), 1);
     assert_eq!(dispatch.run_once(&stop).await.unwrap(), 0, "not before its time");
@@ -169,9 +171,10 @@ async fn a_refusal_for_now_is_tried_again_and_one_for_good_is_not() {
 async fn who_asks_to_be_left_alone_is_left_alone_for_so_long_at_least() {
     let world = one_owed().await;
     let channel = Channel::new(10);
-    let busy = |seconds| Err(DeliveryError::RetryAfter("429".to_owned(), Duration::from_secs(seconds)));
+    let busy = |seconds| Err(DeliveryError::RetryAfter(Failure::other("429"), Duration::from_secs(seconds)));
     // The answers are taken from the end. The schedule adds 5 s, then 15 s, within a fifth.
-    *channel.answers.lock().unwrap() = vec![Err(DeliveryError::Gone("410".to_owned())), busy(0), busy(600)];
+    *channel.answers.lock().unwrap() =
+        vec![Err(DeliveryError::Gone(Failure::other("410"))), busy(0), busy(600)];
     let (dispatch, stop) = (dispatch(&world, &channel), CancellationToken::new());
     let start = world.clock.now();
     for (after, attempts) in [(0, 1), (603, 0), (606, 1), (617, 0), (624, 1), (100_000, 0)] {
@@ -186,19 +189,18 @@ async fn a_webhook_that_is_paused_comes_back_soon_after_and_one_that_is_gone_end
     let url = "https://example.com/hook".parse().unwrap();
     let world = owed_to(Receiver::Webhook(Webhook { url, format: WebhookFormat::Standard })).await;
     let channel = Channel::new(10);
-    let paused = |seconds| Err(DeliveryError::Paused("left alone".to_owned(), Duration::from_secs(seconds)));
-    // From the end: the schedule of webhooks says 2 min after the third attempt, within a fifth.
+    let paused =
+        |seconds| Err(DeliveryError::NotTried("left alone".to_owned(), Duration::from_secs(seconds)));
+    // From the end: who was not asked has not failed, so the first failure waits 5 s, within a fifth.
     *channel.answers.lock().unwrap() = vec![
-        Err(DeliveryError::Gone("410".to_owned())),
-        Err(DeliveryError::Retry("500".to_owned())),
+        Err(DeliveryError::Gone(Failure::other("410"))),
+        Err(DeliveryError::Retry(Failure::other("500"))),
         paused(900),
         paused(30),
     ];
     let (dispatch, stop) = (dispatch(&world, &channel), CancellationToken::new());
     let start = world.clock.now();
-    for (after, attempts) in
-        [(0, 1), (33, 0), (36, 1), (939, 0), (943, 1), (1_038, 0), (1_088, 1), (9_999, 0)]
-    {
+    for (after, attempts) in [(0, 1), (33, 0), (36, 1), (939, 0), (943, 1), (946, 0), (950, 1), (9_999, 0)] {
         world.clock.set(start + SignedDuration::from_secs(after));
         assert_eq!(dispatch.run_once(&stop).await.unwrap(), attempts, "after {after} s");
     }

@@ -67,8 +67,8 @@ impl Folder {
                 ErrorKind::StorageFull
                 | ErrorKind::QuotaExceeded
                 | ErrorKind::FileTooLarge
-                | ErrorKind::ReadOnlyFilesystem => DeliveryError::Paused(reason, NO_ROOM_PAUSE),
-                _ => DeliveryError::Retry(reason),
+                | ErrorKind::ReadOnlyFilesystem => DeliveryError::NotTried(reason, NO_ROOM_PAUSE),
+                _ => DeliveryError::retry(reason),
             }
         })
     }

@@ -99,14 +99,14 @@ impl Composer {
             News::Digest(alerts) => self.digest(&delivery.subscription, alerts),
         };
         let Channel::Email(address) = &delivery.subscription.channel else {
-            return Err(DeliveryError::GiveUp("the subscription is not one by mail".to_owned()));
+            return Err(DeliveryError::give_up("the subscription is not one by mail"));
         };
         let recipient: Address = address
             .expose()
             .parse()
-            .map_err(|_| DeliveryError::GiveUp("the subscriber's address cannot be written to".to_owned()))?;
+            .map_err(|_| DeliveryError::give_up("the subscriber's address cannot be written to"))?;
         let envelope = Envelope::new(Some(self.from.email.clone()), vec![recipient.clone()])
-            .map_err(|error| DeliveryError::GiveUp(error.to_string()))?;
+            .map_err(|error| DeliveryError::give_up(error.to_string()))?;
 
         let said = self.write(&told)?;
         let mut message = Message::builder()
@@ -141,7 +141,7 @@ impl Composer {
             .singlepart(SinglePart::html(said.html));
         message
             .multipart(parts)
-            .map_err(|error| DeliveryError::Retry(format!("the mail cannot be made: {error}")))
+            .map_err(|error| DeliveryError::retry(format!("the mail cannot be made: {error}")))
     }
 
     fn alert(&self, subscription: &Subscription, alert: &Alert) -> Told {
@@ -314,7 +314,7 @@ impl Composer {
         let rendered =
             self.templates.get_template(&format!("{name}.{form}")).and_then(|it| it.render(content));
         let rendered =
-            rendered.map_err(|error| DeliveryError::Retry(format!("the mail cannot be made: {error}")))?;
+            rendered.map_err(|error| DeliveryError::retry(format!("the mail cannot be made: {error}")))?;
         // A bare CR or LF, or another control, could end a message early for a lenient server.
         Ok(rendered.chars().filter(|character| *character == '\n' || !character.is_control()).collect())
     }

@@ -78,8 +78,8 @@ pub struct MailTrouble {
     pub fault: MailFault,
 }
 
-impl From<smtp::Failure> for MailTrouble {
-    fn from(failure: smtp::Failure) -> Self {
+impl From<smtp::FailedStep> for MailTrouble {
+    fn from(failure: smtp::FailedStep) -> Self {
         Self { what: failure.what, fault: failure.fault }
     }
 }

@@ -20,6 +20,7 @@ use lettre::transport::smtp::commands::{Data, Ehlo, Mail, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, MailParameter};
 use lettre::transport::smtp::response::{Code, Response};
 use lettre::{Address, Message};
+use qqq_core::delivery::{Failure, FailureKind};
 use qqq_core::redaction::Redaction;
 use std::error::Error as _;
 use std::fmt;
@@ -184,16 +185,17 @@ pub enum MailFault {
 }
 
 /// A failed step.
-pub(crate) struct Failure {
+pub(crate) struct FailedStep {
     pub(crate) what: String,
     pub(crate) fault: MailFault,
+    kind: FailureKind,
     /// Whether trying again is in vain.
     is_final: bool,
     /// After an answer the server still listens, and QUIT is due.
     answered: bool,
 }
 
-impl Failure {
+impl FailedStep {
     /// Tells what was said in EHLO where that is at fault.
     fn having_said(mut self, hello: &ClientId) -> Self {
         if self.fault == MailFault::Hello {
@@ -203,9 +205,10 @@ impl Failure {
     }
 }
 
-impl From<Failure> for DeliveryError {
-    fn from(failure: Failure) -> Self {
-        if failure.is_final { Self::GiveUp(failure.what) } else { Self::Retry(failure.what) }
+impl From<FailedStep> for DeliveryError {
+    fn from(failed: FailedStep) -> Self {
+        let failure = Failure::new(failed.kind, failed.what);
+        if failed.is_final { Self::GiveUp(failure) } else { Self::Retry(failure) }
     }
 }
 
@@ -225,7 +228,7 @@ impl Smtp {
     }
 
     /// Hands one message over. `Ok` once the server took responsibility for it.
-    pub(crate) async fn send(&self, message: &Message) -> Result<(), Failure> {
+    pub(crate) async fn send(&self, message: &Message) -> Result<(), FailedStep> {
         let mut session = self.greet().await?;
         let sent = session.send(message).await;
         session.end(sent).await
@@ -236,7 +239,7 @@ impl Smtp {
     /// operator.
     ///
     /// A refusal of that mailbox itself is told and is no failure: nobody has to receive mail to send some.
-    pub(crate) async fn check(&self, sender: &Address, size: usize) -> Result<String, Failure> {
+    pub(crate) async fn check(&self, sender: &Address, size: usize) -> Result<String, FailedStep> {
         let mut session = self.greet().await?;
         let rehearsed = session.rehearse(sender, size).await;
         let hello = session.hello.to_string();
@@ -260,7 +263,7 @@ impl Smtp {
     }
 
     /// Connects and introduces itself.
-    async fn greet(&self) -> Result<Session<'_>, Failure> {
+    async fn greet(&self) -> Result<Session<'_>, FailedStep> {
         let (hello, greeted) = match (self.url.security, &self.tls) {
             (Security::Implicit, Some(tls)) => {
                 let addresses = self.within(Step::Connect, self.deadlines.connect, self.addresses()).await?;
@@ -318,11 +321,12 @@ impl Smtp {
         step: Step,
         limit: Duration,
         work: impl Future<Output = io::Result<T>>,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, FailedStep> {
         match timeout(limit, work).await {
             Ok(Ok(done)) => Ok(done),
             Ok(Err(error)) => {
-                Err(self.retry(MailFault::Server, format!("cannot be reached: {error}"), false))
+                let said = format!("cannot be reached: {error}");
+                Err(self.retry(MailFault::Server, FailureKind::Unreachable, said, false))
             }
             Err(_) => Err(self.timed_out(step, limit)),
         }
@@ -334,7 +338,7 @@ impl Smtp {
         step: Step,
         limit: Duration,
         work: impl Future<Output = Result<T, lettre::transport::smtp::Error>>,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, FailedStep> {
         match timeout(limit, work).await {
             Ok(Ok(done)) => Ok(done),
             Ok(Err(error)) => Err(self.failed(step, &error)),
@@ -342,31 +346,32 @@ impl Smtp {
         }
     }
 
-    fn expect(&self, step: Step, response: &Response, fits: fn(u16) -> bool) -> Result<(), Failure> {
+    fn expect(&self, step: Step, response: &Response, fits: fn(u16) -> bool) -> Result<(), FailedStep> {
         let code = u16::from(response.code());
         if fits(code) {
             return Ok(());
         }
         let said = format!("answered {step} with {code}, which is no answer to it");
-        Err(self.retry(MailFault::Server, said, true))
+        Err(self.retry(MailFault::Server, FailureKind::refused(code), said, true))
     }
 
-    fn timed_out(&self, step: Step, limit: Duration) -> Failure {
+    fn timed_out(&self, step: Step, limit: Duration) -> FailedStep {
         let after = if step == Step::Message { "; the message may have been accepted" } else { "" };
-        self.retry(MailFault::Server, format!("did not answer {step} within {limit:?}{after}"), false)
+        let said = format!("did not answer {step} within {limit:?}{after}");
+        self.retry(MailFault::Server, FailureKind::TimedOut, said, false)
     }
 
-    fn failed(&self, step: Step, error: &lettre::transport::smtp::Error) -> Failure {
+    fn failed(&self, step: Step, error: &lettre::transport::smtp::Error) -> FailedStep {
         if let Some(code) = error.status() {
             return self.refused(step, code, error);
         }
         let cause = self.shown(&root_cause(error));
         let after = if step == Step::Message { "; the message may have been accepted" } else { "" };
         let fault = if step == Step::Login { MailFault::Login } else { MailFault::Server };
-        self.retry(fault, format!("broke off at {step}: {cause}{after}"), false)
+        self.retry(fault, FailureKind::BrokeOff, format!("broke off at {step}: {cause}{after}"), false)
     }
 
-    fn refused(&self, step: Step, code: Code, error: &lettre::transport::smtp::Error) -> Failure {
+    fn refused(&self, step: Step, code: Code, error: &lettre::transport::smtp::Error) -> FailedStep {
         let code = u16::from(code);
         // Greeting and EHLO are one to the library. These alone can be a greeting (RFC 5321, section 4.3.2).
         let step = match (step, code) {
@@ -384,12 +389,16 @@ impl Smtp {
         };
         let said = format!("refused {step}: {code} {}{hint}", self.shown(&reply));
         let is_final = code >= 500 && fault == MailFault::Message && step.is_refused_for_good(code, subject);
-        Failure { is_final, ..self.retry(fault, said, true) }
+        let kind = match fault {
+            MailFault::Hello => FailureKind::GreetingRefused,
+            _ => FailureKind::refused(code),
+        };
+        FailedStep { is_final, ..self.retry(fault, kind, said, true) }
     }
 
-    fn retry(&self, fault: MailFault, what: String, answered: bool) -> Failure {
+    fn retry(&self, fault: MailFault, kind: FailureKind, what: String, answered: bool) -> FailedStep {
         let what = format!("the mail server {} {what}", self.url.address());
-        Failure { what, fault, is_final: false, answered }
+        FailedStep { what, fault, kind, is_final: false, answered }
     }
 
     /// What of the server's words may be stored and logged: no address, and no echo of the login.
@@ -417,7 +426,7 @@ struct Session<'s> {
 const COMPLETED: fn(u16) -> bool = |code| code / 100 == 2;
 
 impl Session<'_> {
-    async fn send(&mut self, message: &Message) -> Result<(), Failure> {
+    async fn send(&mut self, message: &Message) -> Result<(), FailedStep> {
         self.encrypt().await?;
         self.log_in().await?;
         let (envelope, smtp) = (message.envelope(), self.smtp);
@@ -436,7 +445,7 @@ impl Session<'_> {
     }
 
     /// As [`send`](Self::send), up to the content. Answers how the server refused the sender's own mailbox, if it did.
-    async fn rehearse(&mut self, sender: &Address, size: usize) -> Result<Option<String>, Failure> {
+    async fn rehearse(&mut self, sender: &Address, size: usize) -> Result<Option<String>, FailedStep> {
         self.encrypt().await?;
         let limits_size = self.limits_size().await?;
         self.log_in().await?;
@@ -447,7 +456,7 @@ impl Session<'_> {
         }
     }
 
-    async fn encrypt(&mut self) -> Result<(), Failure> {
+    async fn encrypt(&mut self) -> Result<(), FailedStep> {
         let (smtp, offered) = (self.smtp, self.connection.can_starttls());
         match (smtp.url.security, &smtp.tls) {
             (Security::Required | Security::Opportunistic, Some(tls)) if offered => {
@@ -456,6 +465,7 @@ impl Session<'_> {
             }
             (Security::Required, _) => Err(smtp.retry(
                 MailFault::Server,
+                FailureKind::Other,
                 "offers no STARTTLS, which email.smtp_url requires; nothing was sent".to_owned(),
                 true,
             )),
@@ -463,12 +473,13 @@ impl Session<'_> {
         }
     }
 
-    async fn log_in(&mut self) -> Result<(), Failure> {
+    async fn log_in(&mut self) -> Result<(), FailedStep> {
         let smtp = self.smtp;
         let Some(Login { user, password }) = &smtp.url.credentials else { return Ok(()) };
         if !self.connection.is_encrypted() && smtp.url.security != Security::Clear {
             return Err(smtp.retry(
                 MailFault::Server,
+                FailureKind::Other,
                 "offers no STARTTLS, and a password is not sent in clear text unless email.smtp_url says \
                  tls=none; nothing was sent"
                     .to_owned(),
@@ -482,7 +493,7 @@ impl Session<'_> {
     }
 
     /// Whether the server says how large a message may be (RFC 1870). The library keeps that answer to itself.
-    async fn limits_size(&mut self) -> Result<bool, Failure> {
+    async fn limits_size(&mut self) -> Result<bool, FailedStep> {
         let again = self.connection.command(Ehlo::new(self.hello.clone()));
         let response = self.smtp.step(Step::Hello, self.smtp.deadlines.greeting, again).await?;
         let mut keywords = response.message().filter_map(|line| line.split_whitespace().next());
@@ -490,7 +501,7 @@ impl Session<'_> {
     }
 
     /// MAIL FROM, with the size of the message where that is asked about.
-    async fn sender(&mut self, sender: Option<&Address>, size: Option<usize>) -> Result<(), Failure> {
+    async fn sender(&mut self, sender: Option<&Address>, size: Option<usize>) -> Result<(), FailedStep> {
         let parameters = size.map(MailParameter::Size).into_iter().collect();
         let command = self.connection.command(Mail::new(sender.cloned(), parameters));
         let response = self.smtp.step(Step::Sender, self.smtp.deadlines.command, command).await?;
@@ -498,14 +509,14 @@ impl Session<'_> {
     }
 
     /// RCPT TO.
-    async fn recipient(&mut self, recipient: &Address) -> Result<(), Failure> {
+    async fn recipient(&mut self, recipient: &Address) -> Result<(), FailedStep> {
         let command = self.connection.command(Rcpt::new(recipient.clone(), vec![]));
         let response = self.smtp.step(Step::Recipient, self.smtp.deadlines.command, command).await?;
         self.smtp.expect(Step::Recipient, &response, COMPLETED)
     }
 
     /// Says QUIT to a server that still listens. What was done is done by now, whatever it answers.
-    async fn end<T>(&mut self, done: Result<T, Failure>) -> Result<T, Failure> {
+    async fn end<T>(&mut self, done: Result<T, FailedStep>) -> Result<T, FailedStep> {
         if done.as_ref().err().is_none_or(|failure| failure.answered) {
             let _ = timeout(self.smtp.deadlines.quit, self.connection.quit()).await;
         }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use qqq_core::Clock;
 use qqq_core::channel::{Webhook, WebhookFormat, WebhookUrl};
+use qqq_core::delivery::{Failure, FailureKind};
 use reqwest::dns::Resolve;
 use reqwest::header::{DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode};
@@ -55,7 +56,7 @@ impl Courier {
         webhook: &Webhook,
         headers: HeaderMap,
         body: Vec<u8>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), FailedRequest> {
         let url = &webhook.url;
         let reach = self.guard.admit(url).map_err(|refusal| refused(url, refusal))?;
         let client = self.client(reach).await?;
@@ -67,14 +68,14 @@ impl Courier {
         Err(self.failure(webhook, response).await)
     }
 
-    async fn client(&self, reach: Reach) -> Result<&Client, Failure> {
+    async fn client(&self, reach: Reach) -> Result<&Client, FailedRequest> {
         let client = match reach {
             Reach::Public => &self.public,
             Reach::Allowed(_) => &self.allowed,
         };
         client.get_or_try_init(async || self.build(reach)).await.map_err(|error| {
             let reason = format!("the web client cannot be set up: {}", root_cause(&error));
-            DeliveryError::Retry(reason).into()
+            DeliveryError::retry(reason).into()
         })
     }
 
@@ -99,7 +100,7 @@ impl Courier {
 
     /// What an answer other than success means. All but "gone" may pass: a receiver is down for an update, its
     /// proxy answers 404 or 403 for it meanwhile, and the alert must not be lost to that.
-    async fn failure(&self, webhook: &Webhook, mut response: Response) -> Failure {
+    async fn failure(&self, webhook: &Webhook, mut response: Response) -> FailedRequest {
         let status = response.status();
         let wait = self.wait(response.headers());
         let redirect = status.is_redirection() && response.headers().contains_key(LOCATION);
@@ -115,10 +116,11 @@ impl Courier {
             (host, "") => format!("{host} answered {status}"),
             (host, said) => format!("{host} answered {status}: {said}"),
         };
+        let failure = Failure::new(FailureKind::refused(status.as_u16()), reason);
         let error = match wait {
-            _ if is_gone(webhook.format, status, &body) => DeliveryError::Gone(reason),
-            Some(wait) => DeliveryError::RetryAfter(reason, wait),
-            None => DeliveryError::Retry(reason),
+            _ if is_gone(webhook.format, status, &body) => DeliveryError::Gone(failure),
+            Some(wait) => DeliveryError::RetryAfter(failure, wait),
+            None => DeliveryError::Retry(failure),
         };
         error.into()
     }
@@ -142,13 +144,13 @@ impl Courier {
 
 /// A request that did not succeed.
 #[derive(Debug)]
-pub(crate) struct Failure {
+pub(crate) struct FailedRequest {
     pub(crate) error: DeliveryError,
     /// Whether no connection came about: the host is down, for whatever is sent there.
     pub(crate) unreachable: bool,
 }
 
-impl From<DeliveryError> for Failure {
+impl From<DeliveryError> for FailedRequest {
     fn from(error: DeliveryError) -> Self {
         Self { error, unreachable: false }
     }
@@ -168,24 +170,25 @@ fn is_gone(format: WebhookFormat, status: StatusCode, body: &[u8]) -> bool {
     }
 }
 
-fn refused(url: &WebhookUrl, refusal: Refusal) -> Failure {
-    DeliveryError::GiveUp(format!("a webhook at {} is not sent: {refusal}", url.host())).into()
+fn refused(url: &WebhookUrl, refusal: Refusal) -> FailedRequest {
+    let reason = format!("a webhook at {} is not sent: {refusal}", url.host());
+    DeliveryError::GiveUp(Failure::new(FailureKind::Blocked, reason)).into()
 }
 
 /// What it means when no answer came.
-fn unanswered(url: &WebhookUrl, error: &reqwest::Error) -> Failure {
+fn unanswered(url: &WebhookUrl, error: &reqwest::Error) -> FailedRequest {
     if let Some(refusal) = causes(error).find_map(|cause| cause.downcast_ref::<Refusal>()) {
         return refused(url, *refusal);
     }
     let host = url.host();
-    let reason = if error.is_timeout() {
-        format!("{host} did not answer in time")
+    let failure = if error.is_timeout() {
+        Failure::new(FailureKind::TimedOut, format!("{host} did not answer in time"))
     } else if error.is_connect() {
-        format!("{host} cannot be reached: {}", root_cause(error))
+        Failure::new(FailureKind::Unreachable, format!("{host} cannot be reached: {}", root_cause(error)))
     } else {
-        format!("{host} broke off: {}", root_cause(error))
+        Failure::new(FailureKind::BrokeOff, format!("{host} broke off: {}", root_cause(error)))
     };
-    Failure { error: DeliveryError::Retry(reason), unreachable: error.is_connect() }
+    FailedRequest { error: DeliveryError::Retry(failure), unreachable: error.is_connect() }
 }
 
 fn causes<'a>(

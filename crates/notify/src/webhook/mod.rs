@@ -12,7 +12,7 @@ use crate::links::Links;
 use crate::{Deliver, DeliveryError, InvalidConfig, sample};
 use async_trait::async_trait;
 use body::{Body, Writer};
-use client::{Courier, Failure};
+use client::{Courier, FailedRequest};
 use guard::Guard;
 use ipnet::IpNet;
 use pause::Pauses;
@@ -89,7 +89,7 @@ impl Webhooks {
             pauses.pass(key, self.courier.timeout, Instant::now()).map_err(|wait| {
                 let seconds = wait.as_secs_f64().ceil();
                 let reason = format!("{} keeps failing, and is left alone for {seconds} s", url.host());
-                DeliveryError::Paused(reason, wait)
+                DeliveryError::NotTried(reason, wait)
             })?;
         }
         Ok(())
@@ -97,10 +97,10 @@ impl Webhooks {
 
     /// Learns from how a request ended. A host's troubles are those of all who are there. What an endpoint answers is
     /// its own: anybody can sign up with another's host and a path that fails.
-    fn learn(&self, url: &WebhookUrl, result: &Result<(), Failure>) {
+    fn learn(&self, url: &WebhookUrl, result: &Result<(), FailedRequest>) {
         let mut pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
         let (host, endpoint, now) = (origin(url), url.expose(), Instant::now());
-        if let Err(Failure { unreachable: true, .. }) = result {
+        if let Err(FailedRequest { unreachable: true, .. }) = result {
             pauses.failed(&host, now);
             return;
         }
@@ -110,7 +110,7 @@ impl Webhooks {
             Err(DeliveryError::RetryAfter(_, wait)) => pauses.asked(endpoint, *wait, now),
             Ok(()) | Err(DeliveryError::GiveUp(_) | DeliveryError::Gone(_)) => pauses.succeeded(endpoint),
             // Said of who was not asked.
-            Err(DeliveryError::Paused(..)) => {}
+            Err(DeliveryError::NotTried(..)) => {}
         }
     }
 
@@ -128,7 +128,7 @@ impl Webhooks {
         // Never asked for anything.
         let url: WebhookUrl = "https://example.com/hook"
             .parse()
-            .map_err(|error: InvalidWebhookUrl| DeliveryError::GiveUp(error.to_string()))?;
+            .map_err(|error: InvalidWebhookUrl| DeliveryError::give_up(error.to_string()))?;
         for format in WebhookFormat::ALL {
             let webhook = Webhook { url: url.clone(), format };
             for sample in sample::deliveries(&Channel::Webhook(webhook.clone()), self.clock.now()) {
@@ -152,7 +152,7 @@ impl Webhooks {
             ("webhook-signature", signatures),
         ] {
             let value = HeaderValue::from_str(&value).map_err(|error| {
-                DeliveryError::Retry(format!("the request cannot be made: {name}: {error}"))
+                DeliveryError::retry(format!("the request cannot be made: {name}: {error}"))
             })?;
             body.headers.insert(HeaderName::from_static(name), value);
         }
@@ -175,7 +175,7 @@ impl Deliver for Webhooks {
     /// with the secrets in force.
     async fn deliver(&self, delivery: &Delivery) -> Result<(), DeliveryError> {
         let Channel::Webhook(webhook) = &delivery.subscription.channel else {
-            return Err(DeliveryError::GiveUp("the subscription is not one by webhook".to_owned()));
+            return Err(DeliveryError::give_up("the subscription is not one by webhook"));
         };
         let Body { headers, bytes } = self.request(webhook, delivery)?;
         self.pass(&webhook.url)?;

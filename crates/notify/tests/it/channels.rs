@@ -27,7 +27,7 @@ async fn a_delivery_goes_over_the_channel_of_its_subscription() {
 async fn a_channel_gives_up_what_is_anothers() {
     let hook = by_webhook("https://example.com/canary", Standard, alert_delivery());
     let refused = |result| match result {
-        Err(DeliveryError::GiveUp(why)) => why,
+        Err(DeliveryError::GiveUp(failure)) => failure.reason,
         other => panic!("not given up: {other:?}"),
     };
     let send = async |channel: &dyn Deliver, delivery: Delivery| channel.deliver(&delivery).await;

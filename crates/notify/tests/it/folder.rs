@@ -1,7 +1,7 @@
 //! Mails as files.
 
 use crate::fixture::{alert_delivery, config, confirmation, mail};
-use qqq_core::delivery::Lease;
+use qqq_core::delivery::{Failure, Lease};
 use qqq_core::subscription::SubscriptionStatus;
 use qqq_notify::{Deliver, DeliveryError, MailConfig, MailFault};
 use std::os::unix::fs::PermissionsExt;
@@ -61,7 +61,9 @@ async fn a_folder_that_cannot_be_written_is_tried_again_and_named() {
     std::fs::write(&taken, "a file").unwrap();
     let mail = mail(into(&taken));
 
-    let Err(DeliveryError::Retry(why)) = mail.deliver(&alert_delivery()).await else { panic!("delivered") };
+    let Err(DeliveryError::Retry(Failure { reason: why, .. })) = mail.deliver(&alert_delivery()).await else {
+        panic!("delivered")
+    };
     let trouble = mail.check().await.unwrap_err();
     assert_eq!(trouble.fault, MailFault::Folder);
     assert!(why.contains("taken") && trouble.what == why, "{why}, {trouble}");

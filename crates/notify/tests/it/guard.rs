@@ -4,6 +4,7 @@
 use crate::fixture::{Names, alert_delivery, by_webhook, url_of, webhooks};
 use crate::sink::{Sink, status};
 use qqq_core::channel::WebhookFormat::Standard;
+use qqq_core::delivery::{Failure, FailureKind};
 use qqq_notify::{Deliver as _, DeliveryError, Webhooks};
 use qqq_testkit::python;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -135,8 +136,11 @@ async fn attempt(webhooks: &Webhooks, url: &str) -> Result<(), DeliveryError> {
 
 #[track_caller]
 fn assert_refused(result: &Result<(), DeliveryError>, url: &str) {
-    let Err(DeliveryError::GiveUp(why)) = result else { panic!("{url}: {result:?}") };
+    let Err(DeliveryError::GiveUp(Failure { kind, reason: why })) = result else {
+        panic!("{url}: {result:?}")
+    };
     assert!(why.contains("webhooks.allow_networks"), "{url}: {why}");
+    assert_eq!(*kind, FailureKind::Blocked, "{url}");
 }
 
 #[tokio::test]
@@ -245,7 +249,9 @@ async fn a_redirect_leads_nowhere() {
             // Not even to where a request of its own might go.
             let webhooks = webhooks(&["127.0.0.0/8", "::1/128"]);
             let result = attempt(&webhooks, &format!("http://{}/hook", receiver.address)).await;
-            let Err(DeliveryError::Retry(why)) = result else { panic!("{code}: {result:?}") };
+            let Err(DeliveryError::Retry(Failure { reason: why, .. })) = result else {
+                panic!("{code}: {result:?}")
+            };
             assert!(why.contains("redirects are not followed"), "{why}");
             assert_eq!(receiver.connections().await, 1);
         }
@@ -298,7 +304,7 @@ async fn the_public_internet_takes_https_on_ports_of_its_own() {
 async fn a_name_without_an_address_is_asked_for_again_later() {
     let webhooks = webhooks(&[]).with_names(Names::saying(&[""]));
     let result = attempt(&webhooks, "https://hook.example/").await;
-    let Err(DeliveryError::Retry(why)) = result else { panic!("{result:?}") };
+    let Err(DeliveryError::Retry(Failure { reason: why, .. })) = result else { panic!("{result:?}") };
     assert!(why.starts_with("hook.example cannot be reached"), "{why}");
 }
 
@@ -412,7 +418,7 @@ async fn a_certificate_nobody_vouches_for_gets_nothing() {
     let receiver = Sink::start_tls(tls).await;
     let webhooks = webhooks(&["127.0.0.0/8"]).with_names(Names::saying(&["127.0.0.1"]));
     let result = attempt(&webhooks, &format!("https://hook.example:{}/", receiver.port())).await;
-    let Err(DeliveryError::Retry(why)) = result else { panic!("{result:?}") };
+    let Err(DeliveryError::Retry(Failure { reason: why, .. })) = result else { panic!("{result:?}") };
     assert!(why.contains("certificate"), "{why}");
     assert!(receiver.requests().is_empty());
 }
@@ -439,7 +445,7 @@ fn authority() -> (String, TlsAcceptor) {
 async fn a_refusal_tells_nothing_of_the_network_behind_a_name() {
     let webhooks = webhooks(&[]).with_names(Names::saying(&["10.77.88.99"]));
     let result = attempt(&webhooks, "https://wiki.internal/token-canary?k=canary").await;
-    let Err(DeliveryError::GiveUp(why)) = result else { panic!("{result:?}") };
+    let Err(DeliveryError::GiveUp(Failure { reason: why, .. })) = result else { panic!("{result:?}") };
     assert_eq!(
         why,
         "a webhook at wiki.internal is not sent: its host is not on the public internet but in a private network, and \

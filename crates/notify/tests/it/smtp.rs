@@ -5,7 +5,7 @@ use crate::fixture::{
 };
 use crate::parsed::Parsed;
 use crate::server::{Act, At, Heard, Server, Tls, say};
-use qqq_core::delivery::{Delivery, DeliveryKind};
+use qqq_core::delivery::{Delivery, DeliveryKind, FailureKind};
 use qqq_core::subscription::SubscriptionStatus;
 use qqq_notify::{Deadlines, Deliver, DeliveryError, Mail, MailConfig, MailFault, MailTrouble};
 use std::path::PathBuf;
@@ -45,14 +45,14 @@ async fn attempt(script: impl IntoIterator<Item = (At, Act)>) -> (Result<(), Del
 
 fn retried(result: Result<(), DeliveryError>) -> String {
     match result {
-        Err(DeliveryError::Retry(why)) => why,
+        Err(DeliveryError::Retry(failure)) => failure.reason,
         other => panic!("not to be tried again: {other:?}"),
     }
 }
 
 fn given_up(result: Result<(), DeliveryError>) -> String {
     match result {
-        Err(DeliveryError::GiveUp(why)) => why,
+        Err(DeliveryError::GiveUp(failure)) => failure.reason,
         other => panic!("not given up: {other:?}"),
     }
 }
@@ -105,6 +105,30 @@ async fn an_answer_of_never_ends_only_what_it_is_about() {
         let why = retried(result);
         assert!(why.contains("554 5.7.1 go away"), "{at:?}: {why}");
         assert!(!heard.verbs().contains(&"MAIL"), "{at:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_failure_says_of_what_kind_it_is() {
+    for (at, act, expected) in [
+        (At::Rcpt, say("550 5.1.1 no such user, who did not answer"), FailureKind::Refused(Some(550))),
+        (At::Greeting, say("421 4.3.2 shutting down"), FailureKind::Refused(Some(421))),
+        (At::Mail, say("354 go"), FailureKind::Refused(Some(354))),
+        (At::Data, say("250 2.0.0 done"), FailureKind::Refused(None)),
+        (At::Rcpt, say("504 5.5.2 <x>: Helo command rejected"), FailureKind::GreetingRefused),
+        (At::Ehlo, say("550 not from there"), FailureKind::GreetingRefused),
+        (At::Mail, Act::Stall, FailureKind::TimedOut),
+        (At::Dot, Act::Drop, FailureKind::BrokeOff),
+    ] {
+        let server = Server::start([(at, act)], Tls::None).await;
+        let mail = to(&server, "smtp", LOGIN, "?tls=none")
+            .with_deadlines(Deadlines { command: Duration::from_millis(400), ..Deadlines::RFC_5321 });
+        match mail.deliver(&alert_delivery()).await {
+            Err(DeliveryError::Retry(failure) | DeliveryError::GiveUp(failure)) => {
+                assert_eq!(failure.kind, expected, "{at:?}: {failure}");
+            }
+            other => panic!("{at:?}: {other:?}"),
+        }
     }
 }
 

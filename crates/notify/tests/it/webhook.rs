@@ -7,7 +7,7 @@ use crate::fixture::{
 use crate::sink::{Answer, Request, Sink, saying, status};
 use jiff::{SignedDuration, Timestamp};
 use qqq_core::channel::WebhookFormat::{self, Discord, Ntfy, Slack, Standard};
-use qqq_core::delivery::{Delivery, DeliveryKind};
+use qqq_core::delivery::{Delivery, DeliveryKind, Failure, FailureKind};
 use qqq_core::subscription::SubscriptionStatus::{Active, Pending, Unsubscribed};
 use qqq_core::token::Purpose;
 use qqq_core::{Alert, AlertState, SpikeRule, sentence};
@@ -419,13 +419,42 @@ async fn an_answer_decides_what_becomes_of_a_delivery() {
         let result = attempt(&webhooks(&LOCAL), &format!("http://{}/", sink.address), format).await;
         let as_expected = match (&result, expected) {
             (Ok(()), Expected::Sent) => true,
-            (Err(DeliveryError::Retry(why)), Retry) => why.starts_with("127.0.0.1 "),
+            (Err(DeliveryError::Retry(Failure { reason: why, .. })), Retry) => why.starts_with("127.0.0.1 "),
             (Err(DeliveryError::RetryAfter(_, wait)), RetryAfter(seconds)) => wait.as_secs() == seconds,
-            (Err(DeliveryError::Gone(why)), Gone) => why.starts_with("127.0.0.1 answered "),
+            (Err(DeliveryError::Gone(Failure { reason: why, .. })), Gone) => {
+                why.starts_with("127.0.0.1 answered ")
+            }
             _ => false,
         };
         assert!(as_expected, "{answer:?} led to {result:?}");
         assert_eq!(sink.connections().await, 1, "{answer:?}: one attempt, one request");
+    }
+}
+
+#[tokio::test]
+async fn a_failure_says_of_what_kind_it_is() {
+    let (_held, nobody) = port_of_nobody();
+    let mut told = vec![(nobody, FailureKind::Unreachable)];
+    let mut sinks = Vec::new();
+    for (answer, kind) in [
+        (saying("503 Service Unavailable", "it did not answer in time"), FailureKind::Refused(Some(503))),
+        (status("410 Gone", ""), FailureKind::Refused(Some(410))),
+        (status("429 Too Many Requests", "retry-after: 7\r\n"), FailureKind::Refused(Some(429))),
+        (status("999 Nonsense", ""), FailureKind::Refused(None)),
+        (Answer::Stall, FailureKind::TimedOut),
+        (Answer::Drop, FailureKind::BrokeOff),
+    ] {
+        let sink = Sink::start([answer]).await;
+        told.push((sink.address, kind));
+        sinks.push(sink);
+    }
+    for (address, expected) in told {
+        let failure = match attempt(&impatient(), &format!("http://{address}/"), Standard).await {
+            Err(DeliveryError::Retry(failure) | DeliveryError::RetryAfter(failure, _)) => failure,
+            Err(DeliveryError::Gone(failure)) => failure,
+            other => panic!("{expected:?}: {other:?}"),
+        };
+        assert_eq!(failure.kind, expected, "{failure}");
     }
 }
 
@@ -436,7 +465,7 @@ async fn an_answer_is_repeated_short_and_without_our_secrets() {
     let sink = Sink::start([saying("500 Internal Server Error", &words)]).await;
     let result =
         attempt(&webhooks(&LOCAL), &format!("http://{}/canary?k=canary", sink.address), Standard).await;
-    let Err(DeliveryError::Retry(why)) = result else { panic!("{result:?}") };
+    let Err(DeliveryError::Retry(Failure { reason: why, .. })) = result else { panic!("{result:?}") };
     assert!(why.starts_with("127.0.0.1 answered 500 Internal Server Error: Cannot POST […] "), "{why}");
     assert!(!why.contains("canary") && !why.contains("token"), "{why}");
     assert!(why.chars().count() < 320, "{why}");
@@ -450,7 +479,9 @@ async fn a_url_is_in_no_reason() {
     for (scheme, address) in [("http", nobody), ("https", nobody), ("https", plain)] {
         let url = format!("{scheme}://hook.example:{}/canary?k=canary", address.port());
         let result = attempt(&webhooks, &url, Standard).await;
-        let Err(DeliveryError::Retry(why)) = result else { panic!("{url}: {result:?}") };
+        let Err(DeliveryError::Retry(Failure { reason: why, .. })) = result else {
+            panic!("{url}: {result:?}")
+        };
         assert!(why.starts_with("hook.example ") && !why.contains("canary"), "{why}");
     }
 }
@@ -499,13 +530,13 @@ async fn an_endpoint_that_is_dead_is_left_alone_and_holds_up_nobody_else() {
     let url = format!("http://{}/hook", dead.address);
     for _ in 0..3 {
         let result = attempt(&webhooks, &url, Standard).await;
-        let Err(DeliveryError::Retry(why)) = result else { panic!("{result:?}") };
+        let Err(DeliveryError::Retry(Failure { reason: why, .. })) = result else { panic!("{result:?}") };
         assert_eq!(why, "127.0.0.1 did not answer in time");
     }
     let begun = Instant::now();
     for _ in 0..1_000 {
         let result = attempt(&webhooks, &url, Standard).await;
-        let Err(DeliveryError::Paused(why, wait)) = result else { panic!("{result:?}") };
+        let Err(DeliveryError::NotTried(why, wait)) = result else { panic!("{result:?}") };
         assert!(why.contains("left alone") && wait <= Duration::from_secs(30), "{why}");
     }
     assert!(begun.elapsed() < Duration::from_secs(20), "each has waited for the time-out");
@@ -521,7 +552,7 @@ async fn an_endpoint_that_asks_to_be_left_alone_is_left_alone() {
     assert!(matches!(result, Err(DeliveryError::RetryAfter(_, _))), "{result:?}");
     for _ in 0..5 {
         let result = attempt(&webhooks, &url, Standard).await;
-        assert!(matches!(result, Err(DeliveryError::Paused(_, _))), "{result:?}");
+        assert!(matches!(result, Err(DeliveryError::NotTried(_, _))), "{result:?}");
     }
     assert_eq!(sink.connections().await, 1);
 }
@@ -535,7 +566,7 @@ async fn a_host_that_is_down_is_left_alone_whatever_is_sent_there() {
         assert!(matches!(result, Err(DeliveryError::Retry(_))), "{result:?}");
     }
     let result = attempt(&webhooks, &format!("http://{nobody}/other"), Standard).await;
-    assert!(matches!(result, Err(DeliveryError::Paused(_, _))), "{result:?}");
+    assert!(matches!(result, Err(DeliveryError::NotTried(_, _))), "{result:?}");
 }
 
 /// Or else whoever knows a host could have its subscribers left alone.
@@ -549,7 +580,7 @@ async fn an_endpoint_that_fails_leaves_others_of_its_host_in_peace() {
         assert!(matches!(result, Err(DeliveryError::Retry(_))), "{result:?}");
     }
     let result = attempt(&webhooks, &format!("{url}?key=wrong"), Standard).await;
-    assert!(matches!(result, Err(DeliveryError::Paused(_, _))), "{result:?}");
+    assert!(matches!(result, Err(DeliveryError::NotTried(_, _))), "{result:?}");
     for _ in 0..3 {
         assert_eq!(attempt(&webhooks, &format!("{url}?key=right"), Standard).await, Ok(()));
     }

@@ -27,7 +27,7 @@ pub(super) const OF_ADDRESS: &str = concat!(
 macro_rules! newest_first {
     ($index:literal, $filters:literal) => {
         concat!(
-            "select d.id, d.kind, d.state, d.alert, d.created_at, d.expires_at, d.attempts, d.settled_at, d.reason, \
+            "select d.id, d.kind, d.state, d.alert, d.created_at, d.expires_at, d.attempts, d.settled_at, d.reason, d.failure, \
              d.digest, ",
             subscription_columns!(),
             " from deliveries d indexed by ",
@@ -124,7 +124,8 @@ impl AdminStore for Sqlite {
             return Ok(Replayed::Ended);
         }
         sqlx::query(
-            "update deliveries set state = 'pending', due_at = ?1, expires_at = ?2, settled_at = null, reason = null \
+            "update deliveries set state = 'pending', due_at = ?1, expires_at = ?2, settled_at = null, reason = null, \
+             failure = null \
              where id = ?3",
         )
         .bind(now.as_microsecond())
@@ -149,6 +150,7 @@ fn record(row: &SqliteRow) -> Result<DeliveryRecord, StoreError> {
         attempts: columns.take()?,
         settled_at: columns.maybe_time()?,
         reason: columns.take()?,
+        failure: columns.maybe()?,
         digest: columns.maybe()?,
         subscription: columns.subscription()?,
     })

@@ -4,7 +4,7 @@
 //! digest. What had an attempt is never brought together with others: its receiver may know it already, by its id.
 
 use super::bars::bounded;
-use super::outbox::{self, PAUSED, RETRACTED, suppressed_since};
+use super::outbox::{self, PAUSED, RETRACTED, Why, suppressed_since};
 use super::rows::{self, Candidate, Columns, Member, alert_columns, subscription_columns};
 use super::subscriptions::later;
 use crate::{Budget, StoreError};
@@ -36,7 +36,7 @@ const INACTIVE: &str = "the subscription is not active";
 /// those listed, or those alone. The inner query reads the index alone and passes quickly over the queue of who has none.
 /// The planner would rather read and sort all that is pending.
 pub(super) const CANDIDATES: &str = concat!(
-    "select d.id, d.kind, d.attempts, d.created_at, d.expires_at, d.held, d.lease_until is not null, d.host, d.address_hash, \
+    "select d.id, d.kind, d.attempts, d.claims, d.created_at, d.expires_at, d.held, d.lease_until is not null, d.host, d.address_hash, \
      exists (select 1 from suppressions x where x.address_hash = d.address_hash and x.created_at > ?1), ",
     subscription_columns!(),
     ", a.id is not null, ",
@@ -249,12 +249,13 @@ impl Claim<'_> {
         }
     }
 
-    /// A digest that was tried before. It tells of what still stands, to who still listens.
+    /// A digest that was claimed before. It tells of what still stands, to who still listens.
     async fn take_digest(&mut self, candidate: Candidate) -> Result<Next, StoreError> {
         let bundled = self.members(sqlx::query(BUNDLED).bind(candidate.id.to_string())).await?;
         let (standing, retracted): (Vec<Member>, Vec<Member>) =
             bundled.into_iter().partition(|member| member.alert.state == AlertState::Raised);
-        for member in retracted {
+        // Whom nobody tried to tell knows nothing.
+        for member in retracted.iter().filter(|_| candidate.attempts > 0) {
             outbox::owe_retraction(self.connection, member.alert.id, member.subscription.id, self.now)
                 .await?;
         }
@@ -282,13 +283,14 @@ impl Claim<'_> {
     }
 
     async fn cancel(&mut self, id: DeliveryId, why: &'static str) -> Result<Next, StoreError> {
-        outbox::end(self.connection, id, "cancelled", Some(why), self.now).await?;
+        outbox::end(self.connection, id, "cancelled", Some(Why::words(why)), self.now).await?;
         self.settled += 1;
         Ok(Next::GoOn)
     }
 
     async fn expire(&mut self, id: DeliveryId) -> Result<Next, StoreError> {
-        outbox::end(self.connection, id, "expired", Some("not accepted in time"), self.now).await?;
+        outbox::end(self.connection, id, "expired", Some(Why::words("not accepted in time")), self.now)
+            .await?;
         self.settled += 1;
         Ok(Next::GoOn)
     }
@@ -344,6 +346,7 @@ impl Claim<'_> {
             id,
             kind: DeliveryKind::Digest,
             attempts: 0,
+            claims: 0,
             created_at: self.now,
             expires_at: later(self.now, lifetime),
             held: false,
@@ -394,11 +397,12 @@ impl Claim<'_> {
         candidate: Candidate,
         digest: Vec<qqq_core::Alert>,
     ) -> Result<Next, StoreError> {
-        let attempt = candidate.attempts + 1;
+        let (attempt, claims) = (candidate.attempts + 1, candidate.claims + 1);
         sqlx::query(
-            "update deliveries set attempts = ?, held = 0, lease_until = ?, subscription = ? where id = ?",
+            "update deliveries set attempts = ?, claims = ?, held = 0, lease_until = ?, subscription = ? where id = ?",
         )
         .bind(attempt)
+        .bind(claims)
         .bind(self.lease_until.as_microsecond())
         .bind(candidate.subscription.id.to_string())
         .bind(candidate.id.to_string())
@@ -419,7 +423,7 @@ impl Claim<'_> {
             attempt,
             created_at: candidate.created_at,
             expires_at: candidate.expires_at,
-            lease: Lease(i64::from(attempt)),
+            lease: Lease(claims),
         });
         Ok(Next::GoOn)
     }

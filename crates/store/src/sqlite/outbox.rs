@@ -1,7 +1,7 @@
 //! What is owed, and its way to an end: `pending` until it is `sent`, `failed`, `expired`, `cancelled` or `bundled`.
 //!
 //! A delivery under way has `lease_until`. The number of its claims is the lease: whoever claims later holds a
-//! higher one, and only the highest may settle.
+//! higher one, and only the highest may settle. `attempts` counts those of them that were tried, as far as is known.
 
 use super::bulk::Bulk;
 use super::rows::Columns;
@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use qqq_core::channel::{Channel, ChannelKind};
 use qqq_core::delivery::places::Rooms;
-use qqq_core::delivery::{Delivery, DeliveryId, DeliveryKind, Lease, Outcome};
+use qqq_core::delivery::{Delivery, DeliveryId, DeliveryKind, Failure, FailureKind, Lease, Outcome};
 use qqq_core::subscription::{SubscriptionId, SubscriptionStatus};
 use qqq_core::{Alert, AlertId};
 use sqlx::SqliteConnection;
@@ -68,7 +68,7 @@ impl OutboxStore for Sqlite {
     async fn renew(&self, id: DeliveryId, lease: Lease, lease_until: Timestamp) -> Result<bool, StoreError> {
         let mut write = self.begin().await?;
         let renewed = sqlx::query(
-            "update deliveries set lease_until = ? where id = ? and attempts = ? and lease_until is not null",
+            "update deliveries set lease_until = ? where id = ? and claims = ? and lease_until is not null",
         )
         .bind(lease_until.as_microsecond())
         .bind(id.to_string())
@@ -89,17 +89,33 @@ impl OutboxStore for Sqlite {
         let mut write = self.begin().await?;
         let Some(attempt) = under_way(&mut write, id, lease).await? else { return Ok(false) };
         let void = !attempt.tells.is_empty() && attempt.tells.iter().all(|one| one.retracted);
+        let mut tried = attempt.attempts;
+        if let Outcome::NotTried(..) = outcome {
+            tried -= 1;
+            give_back(&mut write, id).await?;
+        }
+        // What failed before says more than why nobody was asked now.
+        let before = |why: &str| match attempt.failure {
+            Some(kind) => Why { kind: Some(kind), reason: attempt.reason.clone().unwrap_or_default() },
+            None => Why::words(why),
+        };
         match outcome {
             Outcome::Sent => end(&mut write, id, "sent", None, now).await?,
-            Outcome::Failed(reason) | Outcome::Gone(reason) => {
-                end(&mut write, id, "failed", Some(reason), now).await?;
+            Outcome::Failed(failure) | Outcome::Gone(failure) => {
+                end(&mut write, id, "failed", Some(failure.into()), now).await?;
                 suppress_where_refused(&mut write, attempt.address_hash, now).await?;
             }
-            Outcome::RetryAt(..) if void => end(&mut write, id, "cancelled", Some(RETRACTED), now).await?,
-            Outcome::RetryAt(at, reason) if *at >= attempt.expires_at => {
-                end(&mut write, id, "expired", Some(reason), now).await?;
+            Outcome::RetryAt(..) | Outcome::NotTried(..) if void => {
+                end(&mut write, id, "cancelled", Some(Why::words(RETRACTED)), now).await?;
             }
-            Outcome::RetryAt(at, reason) => put_off(&mut write, id, *at, reason).await?,
+            Outcome::RetryAt(at, failure) if *at >= attempt.expires_at => {
+                end(&mut write, id, "expired", Some(failure.into()), now).await?;
+            }
+            Outcome::NotTried(at, why) if *at >= attempt.expires_at => {
+                end(&mut write, id, "expired", Some(before(why)), now).await?;
+            }
+            Outcome::RetryAt(at, failure) => put_off(&mut write, id, *at, failure.into()).await?,
+            Outcome::NotTried(at, why) => put_off(&mut write, id, *at, before(why)).await?,
         }
         if matches!(outcome, Outcome::Gone(_)) {
             let told = attempt.tells.iter().map(|one| one.to);
@@ -107,9 +123,9 @@ impl OutboxStore for Sqlite {
                 subscriptions::end(&mut write, subscription, SubscriptionStatus::Disabled, now).await?;
             }
         }
-        // Who was refused for good at the only attempt knows nothing; who was not, may.
+        // Who was refused for good at the only attempt knows nothing, nor does who was never asked; who else, may.
         let refused = matches!(outcome, Outcome::Failed(_) | Outcome::Gone(_));
-        if !refused || attempt.attempts > 1 {
+        if tried > u32::from(refused) {
             for one in attempt.tells.iter().filter(|one| one.retracted) {
                 owe_retraction(&mut write, one.alert, one.to, now).await?;
             }
@@ -157,6 +173,8 @@ struct Attempt {
     address_hash: Vec<u8>,
     attempts: u32,
     expires_at: Timestamp,
+    reason: Option<String>,
+    failure: Option<FailureKind>,
     /// The alerts it tells of as news: one, or those of a digest; none where it is of another kind.
     tells: Vec<Told>,
 }
@@ -173,8 +191,8 @@ async fn under_way(
     lease: Lease,
 ) -> Result<Option<Attempt>, StoreError> {
     let row = sqlx::query(
-        "select subscription, address_hash, attempts, expires_at from deliveries \
-         where id = ? and attempts = ? and lease_until is not null",
+        "select subscription, address_hash, attempts, expires_at, reason, failure from deliveries \
+         where id = ? and claims = ? and lease_until is not null",
     )
     .bind(id.to_string())
     .bind(lease.0)
@@ -201,8 +219,38 @@ async fn under_way(
         address_hash: columns.take()?,
         attempts: columns.take()?,
         expires_at: columns.time()?,
+        reason: columns.take()?,
+        failure: columns.maybe()?,
         tells: told.collect::<Result<_, StoreError>>()?,
     }))
+}
+
+/// Why a delivery stands where it does.
+pub(super) struct Why {
+    kind: Option<FailureKind>,
+    reason: String,
+}
+
+impl Why {
+    /// No failure of an attempt.
+    pub(super) fn words(reason: &str) -> Self {
+        Self { kind: None, reason: reason.to_owned() }
+    }
+}
+
+impl From<&Failure> for Why {
+    fn from(failure: &Failure) -> Self {
+        Self { kind: Some(failure.kind), reason: failure.reason.clone() }
+    }
+}
+
+/// Takes back that an attempt was made.
+async fn give_back(connection: &mut SqliteConnection, id: DeliveryId) -> Result<(), StoreError> {
+    sqlx::query("update deliveries set attempts = attempts - 1, lease_until = null where id = ?")
+        .bind(id.to_string())
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// Settles a delivery for good.
@@ -210,15 +258,17 @@ pub(super) async fn end(
     connection: &mut SqliteConnection,
     id: DeliveryId,
     state: &'static str,
-    reason: Option<&str>,
+    why: Option<Why>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     sqlx::query(
-        "update deliveries set state = ?, held = 0, lease_until = null, settled_at = ?, reason = ? where id = ?",
+        "update deliveries set state = ?, held = 0, lease_until = null, settled_at = ?, reason = ?, failure = ? \
+         where id = ?",
     )
     .bind(state)
     .bind(now.as_microsecond())
-    .bind(reason.map(shortened))
+    .bind(why.as_ref().map(|why| shortened(&why.reason)))
+    .bind(why.and_then(|why| why.kind).map(|kind| kind.to_string()))
     .bind(id.to_string())
     .execute(connection)
     .await?;
@@ -249,11 +299,12 @@ async fn put_off(
     connection: &mut SqliteConnection,
     id: DeliveryId,
     until: Timestamp,
-    reason: &str,
+    why: Why,
 ) -> Result<(), StoreError> {
-    sqlx::query("update deliveries set due_at = ?, lease_until = null, reason = ? where id = ?")
+    sqlx::query("update deliveries set due_at = ?, lease_until = null, reason = ?, failure = ? where id = ?")
         .bind(until.as_microsecond())
-        .bind(shortened(reason))
+        .bind(shortened(&why.reason))
+        .bind(why.kind.map(|kind| kind.to_string()))
         .bind(id.to_string())
         .execute(connection)
         .await?;

@@ -16,7 +16,7 @@ const _: () = assert!(SQLITE_VERSION_NUMBER >= 3_051_003, "the bundled SQLite ca
 const APPLICATION_ID: i64 = 0x5151_5154;
 
 /// (version, what it does, its SQL). A released one is never edited: add another.
-const MIGRATIONS: [(i64, &str, &str); 10] = [
+const MIGRATIONS: [(i64, &str, &str); 11] = [
     (1, "first schema", include_str!("../../migrations/sqlite/0001_first_schema.sql")),
     (2, "rules and channels", include_str!("../../migrations/sqlite/0002_rules_and_channels.sql")),
     (3, "share classes", include_str!("../../migrations/sqlite/0003_share_classes.sql")),
@@ -26,7 +26,8 @@ const MIGRATIONS: [(i64, &str, &str); 10] = [
     (7, "places by channel and host", include_str!("../../migrations/sqlite/0007_places.sql")),
     (8, "own alerts", include_str!("../../migrations/sqlite/0008_own_alerts.sql")),
     (9, "stands in for", include_str!("../../migrations/sqlite/0009_stands_in_for.sql")),
-    (10, "quarantined bars", include_str!("../../migrations/sqlite/0010_quarantined_bars.sql")),
+    (10, "kinds of failures", include_str!("../../migrations/sqlite/0010_failures.sql")),
+    (11, "quarantined bars", include_str!("../../migrations/sqlite/0011_quarantined_bars.sql")),
 ];
 
 /// Connects once, checks the library and the file, migrates, and answers SQLite's version.

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use qqq_core::channel::Channel;
 use qqq_core::delivery::places::Rooms;
-use qqq_core::delivery::{Delivery, DeliveryId, DeliveryKind, Outcome};
+use qqq_core::delivery::{Delivery, DeliveryId, DeliveryKind, Failure, Outcome};
 use qqq_core::signup::{Throttle, Turn};
 use qqq_core::subscription::SubscriptionStatus;
 use qqq_core::token::Purpose;
@@ -68,7 +68,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(symbol, own, minutes)| Step::Raise { symbol, own, minutes }),
         2 => which.clone().prop_map(|which| Step::Retract { which }),
         4 => Just(Step::Claim),
-        4 => (which.clone(), 0..7_usize).prop_map(|(which, how)| Step::Settle { which, how }),
+        4 => (which.clone(), 0..9_usize).prop_map(|(which, how)| Step::Settle { which, how }),
         1 => which.prop_map(|which| Step::Renew { which }),
         1 => Just(Step::Release),
         4 => prop::sample::select(vec![0, 1, 29, 30, 31, 60, 599, 600, 3600, 14_400, 86_399])
@@ -113,6 +113,8 @@ struct Owed {
     expires: Timestamp,
     due: Timestamp,
     lease: Option<Timestamp>,
+    /// How often it was handed out: what tells its claims apart.
+    claims: i64,
     attempts: u32,
 }
 
@@ -154,6 +156,7 @@ impl Model {
             expires,
             due: now,
             lease: None,
+            claims: 0,
             attempts: 0,
         };
         self.owed.insert(id, owed);
@@ -454,6 +457,7 @@ impl Model {
                 one.end(State::Expired);
             } else {
                 one.attempts += 1;
+                one.claims += 1;
                 one.lease = Some(until);
                 handed.insert(id, one.attempts);
             }
@@ -463,16 +467,21 @@ impl Model {
 
     fn settle(&mut self, claim: &Delivery, outcome: &Outcome, now: Timestamp) -> bool {
         let one = self.owed.get_mut(&claim.id).unwrap();
-        if one.state != State::Pending || one.attempts != claim.attempt || one.lease.is_none() {
+        if one.state != State::Pending || one.claims != claim.lease.0 || one.lease.is_none() {
             return false;
         }
         let gone = one.kind == DeliveryKind::Alert && !self.alerts[&one.of.unwrap()];
+        if matches!(outcome, Outcome::NotTried(..)) {
+            one.attempts -= 1;
+        }
         match outcome {
             Outcome::Sent => one.end(State::Sent),
             Outcome::Failed(_) | Outcome::Gone(_) => one.end(State::Failed),
-            Outcome::RetryAt(..) if gone => one.end(State::Cancelled),
-            Outcome::RetryAt(at, _) if *at >= one.expires => one.end(State::Expired),
-            Outcome::RetryAt(at, _) => (one.due, one.lease) = (*at, None),
+            Outcome::RetryAt(..) | Outcome::NotTried(..) if gone => one.end(State::Cancelled),
+            Outcome::RetryAt(at, _) | Outcome::NotTried(at, _) if *at >= one.expires => {
+                one.end(State::Expired);
+            }
+            Outcome::RetryAt(at, _) | Outcome::NotTried(at, _) => (one.due, one.lease) = (*at, None),
         }
         let (to, attempts) = (one.to, one.attempts);
         let refused = matches!(outcome, Outcome::Failed(_) | Outcome::Gone(_));
@@ -482,7 +491,7 @@ impl Model {
         if matches!(outcome, Outcome::Gone(_)) {
             self.end(to, SubscriptionStatus::Disabled, now);
         }
-        if gone && (attempts > 1 || !refused) {
+        if gone && attempts > u32::from(refused) {
             self.follow_up(claim.id, now);
         }
         true
@@ -666,13 +675,16 @@ impl Stage {
             }
             Step::Settle { which, how } => {
                 let Some(claim) = pick(&self.claims, which) else { return };
-                let retry =
-                    |seconds| Outcome::RetryAt(now + SignedDuration::from_secs(seconds), "later".to_owned());
+                let retry = |seconds| {
+                    Outcome::RetryAt(now + SignedDuration::from_secs(seconds), Failure::other("later"))
+                };
                 let outcome = match how {
                     0 | 1 => Outcome::Sent,
-                    2 | 3 => Outcome::Failed("never".to_owned()),
-                    4 => Outcome::Gone("410".to_owned()),
+                    2 | 3 => Outcome::Failed(Failure::other("never")),
+                    4 => Outcome::Gone(Failure::other("410")),
                     5 => retry(60),
+                    7 => Outcome::NotTried(now + SignedDuration::from_secs(60), "left alone".to_owned()),
+                    8 => Outcome::NotTried(now + SignedDuration::from_secs(14_400), "left alone".to_owned()),
                     _ => retry(14_400),
                 };
                 let settled = self.store.settle(claim.id, claim.lease, &outcome, now).await.unwrap();
@@ -682,7 +694,7 @@ impl Stage {
                 let Some(claim) = pick(&self.claims, which) else { return };
                 let renewed = self.store.renew(claim.id, claim.lease, lease_until).await.unwrap();
                 let one = self.model.owed.get_mut(&claim.id).unwrap();
-                let holds = one.lease.is_some() && one.attempts == claim.attempt;
+                let holds = one.lease.is_some() && one.claims == claim.lease.0;
                 assert_eq!(renewed, holds);
                 if holds {
                     one.lease = Some(lease_until);

@@ -5,7 +5,7 @@ use crate::sqlite::fresh;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use qqq_core::delivery::places::Rooms;
-use qqq_core::delivery::{Delivery, DeliveryId, DeliveryKind, Outcome};
+use qqq_core::delivery::{Delivery, DeliveryId, DeliveryKind, Failure, Outcome};
 use qqq_core::{Alert, AlertId};
 use qqq_store::conformance::{MINUTE, UNLIMITED, alert, alerts_of, at, retracted, sign_up};
 use qqq_store::{
@@ -104,7 +104,7 @@ impl Stage {
             self.nobody_is_disturbed(delivery).await;
             let outcome = match outcome {
                 0 | 1 => Outcome::Sent,
-                2 => Outcome::RetryAt(now + SignedDuration::from_secs(300), "later".to_owned()),
+                2 => Outcome::RetryAt(now + SignedDuration::from_secs(300), Failure::other("later")),
                 _ => continue,
             };
             assert!(self.store.settle(delivery.id, delivery.lease, &outcome, now).await.unwrap());

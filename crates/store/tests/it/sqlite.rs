@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use qqq_core::alert::AlertState;
 use qqq_core::channel::{Channel, ChannelKind};
 use qqq_core::delivery::places::{Room, Rooms};
-use qqq_core::delivery::{DeliveryId, DeliveryKind, Outcome};
+use qqq_core::delivery::{DeliveryId, DeliveryKind, Failure, Outcome};
 use qqq_core::subscription::SubscriptionStatus;
 use qqq_core::token::{Purpose, TokenHash};
 use qqq_core::{Alert, FeedMode, Minute, Price, RuleName, Symbol};
@@ -234,6 +234,54 @@ async fn deliveries_of_earlier_schemas_learn_their_hosts() {
     }
     let one = |places| Rooms { mail: Room::for_anybody(0), webhooks: Room::for_anybody(places) };
     assert_eq!(store.claim(at(1), at(30), one(9), PLENTY).await.unwrap().len(), 3);
+}
+
+/// What kind of failure it was once stood in its words alone.
+#[tokio::test]
+async fn failures_of_earlier_schemas_learn_their_kinds() {
+    let folder = tempfile::tempdir().unwrap();
+    of_the_first_schema(&folder).await;
+    let mut connection = raw(&folder).await;
+    let told = [
+        ("the mail server mx:25 refused RCPT TO: 550 5.1.1 Relay answered 200", Some("refused:550")),
+        ("the mail server mx:25 answered EHLO with 250, which is no answer to it", Some("refused")),
+        (
+            "h refused RCPT TO: 504 5.5.2 <x>; it was told `EHLO x`, see email.helo_name",
+            Some("greeting_refused"),
+        ),
+        ("hooks.example answered 503 Service Unavailable: it did not answer", Some("refused:503")),
+        ("hooks.example answered 999 Nonsense", Some("refused")),
+        ("hooks.example cannot be reached: connection refused by x", Some("unreachable")),
+        ("hooks.example did not answer in time", Some("timed_out")),
+        ("hooks.example broke off: reset", Some("broke_off")),
+        ("a webhook at hooks.example is not sent: 10.0.0.1 answered 500", Some("blocked")),
+        ("the subscriber's address cannot be written to", Some("other")),
+        ("hooks.example keeps failing, and is left alone for 30 s", None),
+    ];
+    for (n, (reason, _)) in told.iter().enumerate() {
+        sqlx::query(
+            "insert into deliveries (id, kind, subscription, state, created_at, expires_at, due_at, attempts, reason) \
+             select ?, 'confirmation', id, 'pending', ?, ?, 0, 7, ? from subscriptions limit 1",
+        )
+        .bind(DeliveryId::of_confirmation(sign_up(9, "x@example.com", "TSLA").id, n as u32).to_string())
+        .bind(i64::MAX - n as i64)
+        .bind(i64::MAX)
+        .bind(*reason)
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    }
+    connection.close().await.unwrap();
+
+    let _store = open(&url(&folder)).await.unwrap();
+    let kept: Vec<(String, Option<String>, i64, i64)> = sqlx::query_as(
+        "select reason, failure, attempts, claims from deliveries where attempts = 7 order by created_at desc",
+    )
+    .fetch_all(&mut raw(&folder).await)
+    .await
+    .unwrap();
+    let expected = told.map(|(reason, kind)| (reason.to_owned(), kind.map(str::to_owned), 7, 7));
+    assert_eq!(kept, expected);
 }
 
 fn manage_token(n: u8) -> TokenHash {
@@ -709,7 +757,7 @@ async fn a_suppressed_address_is_kept_as_a_hash_and_forgotten_when_it_lapses() {
         let raised = alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus(n)))]);
         store.commit(&raised, at(0)).await.unwrap();
         let claimed = store.claim(at(1), at(30), Rooms::for_anybody(9), PLENTY).await.unwrap();
-        let refused = Outcome::Failed("550 5.1.1 ada@example.com".to_owned());
+        let refused = Outcome::Failed(Failure::other("550 5.1.1 ada@example.com"));
         assert!(store.settle(claimed[0].id, claimed[0].lease, &refused, at(2)).await.unwrap());
     }
     let mut connection = raw(&folder).await;

@@ -28,7 +28,7 @@ pub(crate) struct Body {
 impl Body {
     fn json(value: &impl Serialize) -> Result<Self, DeliveryError> {
         let bytes = serde_json::to_vec(value)
-            .map_err(|error| DeliveryError::Retry(format!("the message cannot be made: {error}")))?;
+            .map_err(|error| DeliveryError::retry(format!("the message cannot be made: {error}")))?;
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         Ok(Self { headers, bytes })

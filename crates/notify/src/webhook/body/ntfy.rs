@@ -35,7 +35,7 @@ pub(super) fn message(note: &Note, id: DeliveryId) -> Result<Body, DeliveryError
         ("x-sequence-id", &id.to_string()),
     ] {
         let value = HeaderValue::from_str(value)
-            .map_err(|error| DeliveryError::Retry(format!("the message cannot be made: {name}: {error}")))?;
+            .map_err(|error| DeliveryError::retry(format!("the message cannot be made: {name}: {error}")))?;
         headers.insert(HeaderName::from_static(name), value);
     }
     Ok(Body { headers, bytes: format!("{text}\n\n{links}").into_bytes() })

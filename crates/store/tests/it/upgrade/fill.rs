@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use qqq_core::alert::{Folded, Occurrence};
 use qqq_core::channel::{Channel, Webhook, WebhookFormat};
 use qqq_core::delivery::places::Rooms;
-use qqq_core::delivery::{Delivery, Outcome};
+use qqq_core::delivery::{Delivery, Failure, Outcome};
 use qqq_core::rule::Evidence;
 use qqq_core::{
     Alert, AlertId, FeedMode, FeedStatus, Figures, Metric, Price, RuleName, Split, Statistics, SymbolProblem,
@@ -218,14 +218,14 @@ async fn fill(store: &dyn Store) {
     let counted = Alert { occurrences: more, folded, ..told };
     store.commit(&alerts_of([AlertChange::Counted(counted)]), at(4)).await.unwrap();
     let failing = |one: &Delivery, to: &str| match to {
-        GONE => Some(Outcome::Gone("410 Gone".to_owned())),
-        REFUSING => Some(Outcome::Failed("550 5.1.1 no such user".to_owned())),
-        "later@example.com" => Some(Outcome::RetryAt(at(LEFT_AT + 600), "451 greylisted".to_owned())),
-        "down@example.com" => Some(Outcome::RetryAt(Timestamp::MAX, "421 down".to_owned())),
+        GONE => Some(Outcome::Gone(Failure::other("410 Gone"))),
+        REFUSING => Some(Outcome::Failed(Failure::other("550 5.1.1 no such user"))),
+        "later@example.com" => Some(Outcome::RetryAt(at(LEFT_AT + 600), Failure::other("451 greylisted"))),
+        "down@example.com" => Some(Outcome::RetryAt(Timestamp::MAX, Failure::other("421 down"))),
         "slow@example.com" => None,
         "confirmed@example.com" => Some(Outcome::Sent),
         _ if one.alert.as_ref().is_some_and(|alert| !alert.is_public()) => {
-            Some(Outcome::RetryAt(at(LEFT_AT), "503".to_owned()))
+            Some(Outcome::RetryAt(at(LEFT_AT), Failure::other("503")))
         }
         _ => Some(Outcome::Sent),
     };
@@ -241,7 +241,7 @@ async fn fill(store: &dyn Store) {
     // Some are told of the retraction, for the others it still waits.
     deliver(store, 103, |one, to| match to {
         HOOK => Some(Outcome::Sent),
-        _ => failing(one, to).and(Some(Outcome::RetryAt(at(LEFT_AT + 60), "451".to_owned()))),
+        _ => failing(one, to).and(Some(Outcome::RetryAt(at(LEFT_AT + 60), Failure::other("451")))),
     })
     .await;
     // What quiet hours held comes as a digest; what others hold waits on.
