@@ -23,6 +23,7 @@ pub mod outlier;
 pub mod price;
 pub mod quiet;
 pub mod redaction;
+pub mod retention;
 pub mod rule;
 pub mod sentence;
 pub mod sessions;

@@ -23,6 +23,7 @@ use qqq_core::subscription::SubscriptionStatus;
 use qqq_core::token::TokenKey;
 use qqq_core::{FeedMode, Figures, Price, StandIn, SymbolProblem, Visibility, Volume};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::Duration;
 
 /// Makes one test of every rule, each with a store of its own. The argument is a function without parameters

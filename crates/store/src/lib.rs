@@ -11,6 +11,7 @@ mod sqlite;
 
 pub use error::StoreError;
 pub use qqq_core::alert::AlertChange;
+pub use qqq_core::delivery::{Budget, DeliveryState, InvalidDeliveryState};
 pub use qqq_core::signup::{Full, SignUpLimits};
 
 use async_trait::async_trait;
@@ -26,9 +27,7 @@ use qqq_core::signup::Throttle;
 use qqq_core::subscription::{Subscription, SubscriptionId};
 use qqq_core::token::{Purpose, TokenHash, TokenHashes};
 use qqq_core::{Alert, AlertId, Bar, FeedStatus, Metric, Minute, RuleName, Split, Statistics, Symbol};
-use std::fmt;
 use std::ops::Range;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -348,16 +347,6 @@ pub struct OutboxSummary {
     pub oldest_pending: Option<Timestamp>,
 }
 
-/// How many messages a recipient (by its [`key`](Channel::key)) may be sent: alerts and digests that were sent within
-/// the last `per_seconds` or are under way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Budget {
-    /// So many; 0 counts as 1.
-    pub messages: u32,
-    /// In so many seconds.
-    pub per_seconds: i64,
-}
-
 /// Owed deliveries: claimed by lease, settled with the proof of the latest claim.
 #[async_trait]
 pub trait OutboxStore: Send + Sync {
@@ -643,65 +632,6 @@ pub enum Selection {
     /// All of a recipient: a [`Channel::key`].
     Of(String),
 }
-
-/// Where a delivery stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum DeliveryState {
-    /// Waiting for its time or under way.
-    Pending,
-    /// Accepted by the receiver.
-    Sent,
-    /// Refused for good.
-    Failed,
-    /// Not accepted while it was worth sending.
-    Expired,
-    /// Taken back.
-    Cancelled,
-    /// Told in a digest.
-    Bundled,
-}
-
-impl DeliveryState {
-    /// All, in the order they are listed.
-    pub const ALL: [Self; 6] =
-        [Self::Pending, Self::Sent, Self::Failed, Self::Expired, Self::Cancelled, Self::Bundled];
-
-    /// `pending`, `sent`, `failed`, `expired`, `cancelled` or `bundled`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Sent => "sent",
-            Self::Failed => "failed",
-            Self::Expired => "expired",
-            Self::Cancelled => "cancelled",
-            Self::Bundled => "bundled",
-        }
-    }
-}
-
-impl fmt::Display for DeliveryState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for DeliveryState {
-    type Err = InvalidDeliveryState;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|state| state.as_str() == text)
-            .ok_or_else(|| InvalidDeliveryState(text.chars().take(32).collect()))
-    }
-}
-
-/// A text that names no state of a delivery.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{0}` is not a delivery's state: it must be `pending`, `sent`, `failed`, `expired`, `cancelled` or `bundled`"
-)]
-pub struct InvalidDeliveryState(pub String);
 
 /// Which deliveries to list, newest first.
 #[derive(Clone, Debug)]

@@ -1,9 +1,34 @@
-//! Deliveries: one message owed to one subscription, tried until it is settled.
+//! Deliveries: one message owed to one subscription, tried until it is settled, and the policy that decides what becomes
+//! of them.
+//!
+//! The policy is functions over what a backend loaded, answered with [`Transition`]s for it to apply in the same
+//! transaction: [`plan`] for what is due ([`Claim`] goes through it), [`settle`] for the end of an attempt, [`take_back`]
+//! for a retraction.
 
+mod claim;
 mod failure;
+mod limits;
+#[cfg(test)]
+mod model;
 pub mod places;
+mod plan;
+mod recipient;
+#[cfg(test)]
+mod samples;
+mod settle;
+mod state;
+mod transition;
 
+pub use claim::{Claim, Planned, Wanted};
 pub use failure::{Failure, FailureKind, InvalidFailureKind};
+pub use limits::{
+    Budget, MOST_BUNDLED, MOST_UNDER_WAY, REFUSALS, SUPPRESSED_FOR, expiry, later, lifetime, suppressed_since,
+};
+pub use plan::{ClaimParams, DueDelivery, Member, Needs, needs, plan};
+pub use recipient::{Recipient, RecipientState};
+pub use settle::{Answer, Attempt, Carried, Listener, Told, settle, take_back};
+pub use state::{DeliveryState, InvalidDeliveryState};
+pub use transition::{CancelWaiting, Reason, Transition, WaitingOf, Why, cancel_at_end, cancel_at_pause};
 
 use crate::Alert;
 use crate::alert::{AlertId, NAMESPACE};

@@ -1,9 +1,9 @@
 //! What an operator looks at and mends.
 
+use super::Sqlite;
 use super::bars::bounded;
 use super::rows::{self, Columns, subscription_columns};
-use super::subscriptions::{end, end_all, hash_of, later};
-use super::{Sqlite, outbox};
+use super::subscriptions::{end, end_all, hash_of};
 use crate::{
     AdminStore, DeliveryQuery, DeliveryRecord, DeliveryState, Replayed, Selection, StoreError,
     SubscriptionQuery,
@@ -11,7 +11,7 @@ use crate::{
 use async_trait::async_trait;
 use jiff::Timestamp;
 use qqq_core::channel::ChannelKind;
-use qqq_core::delivery::{DeliveryId, DeliveryKind};
+use qqq_core::delivery::{DeliveryId, DeliveryKind, expiry};
 use qqq_core::subscription::{Subscription, SubscriptionStatus};
 use sqlx::sqlite::SqliteRow;
 
@@ -117,7 +117,7 @@ impl AdminStore for Sqlite {
         let mut columns = Columns::new(&row, "deliveries");
         let state: DeliveryState = columns.parse()?;
         let (kind, channel): (DeliveryKind, ChannelKind) = (columns.parse()?, columns.parse()?);
-        if !matches!(state, DeliveryState::Failed | DeliveryState::Expired) {
+        if !state.may_be_replayed() {
             return Ok(Replayed::Refused(state));
         }
         if columns.take()? {
@@ -129,7 +129,7 @@ impl AdminStore for Sqlite {
              where id = ?3",
         )
         .bind(now.as_microsecond())
-        .bind(later(now, outbox::lifetime(kind, channel)).as_microsecond())
+        .bind(expiry(kind, channel, now).as_microsecond())
         .bind(id.to_string())
         .execute(&mut *write)
         .await?;

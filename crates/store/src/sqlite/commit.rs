@@ -297,7 +297,7 @@ async fn write_alert(
         AlertChange::Retracted(alert) => {
             if let Some(stored) = alerts::retract(connection, alert, sequence).await? {
                 effects.changed += 1;
-                effects.owed += outbox::take_back(connection, stored, now).await?;
+                effects.owed += outbox::retract(connection, stored, now).await?;
             } else {
                 effects.changed += alerts::count(connection, alert, sequence).await?;
             }

@@ -1,52 +1,49 @@
 //! The worker's lock, notes, what is forgotten, checks, and the end.
 
 use super::subscriptions::later;
-use super::{Failure, Sqlite, failure, interrupted_after, options, outbox};
+use super::{Failure, Sqlite, failure, interrupted_after, options};
 use crate::{Housekeeping, StoreError, WorkerLock};
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
+use qqq_core::delivery::SUPPRESSED_FOR;
+use qqq_core::retention;
 use sqlx::{ConnectOptions as _, Connection as _};
 use std::time::Duration;
 
-const fn days(count: i64) -> SignedDuration {
-    SignedDuration::from_hours(24 * count)
-}
-
 /// What is deleted, with the age it has then. Deliveries go before their subscriptions: while there are more
-/// than may be deleted at once, it is not the subscriptions' turn. The throttles count the confirmations of the
-/// last day; the youngest ones that are deleted are two days old. A sign-up whose message still waits for its turn keeps.
+/// than may be deleted at once, it is not the subscriptions' turn. A sign-up whose message still waits for its turn keeps.
 pub(super) const FORGET: [(&str, SignedDuration); 6] = [
     (
         "delete from deliveries where id in \
          (select id from deliveries where state <> 'pending' and settled_at < ? order by settled_at limit ?)",
-        days(90),
+        retention::SETTLED_DELIVERIES,
     ),
     (
         "delete from deliveries where id in (select d.id from subscriptions s \
          join deliveries d on d.subscription = s.id where s.status = 'pending' and s.confirm_by < ? \
          and not exists (select 1 from confirmations_waiting w where w.address = s.address) limit ?)",
-        days(1),
+        retention::UNCONFIRMED,
     ),
     (
         "delete from subscriptions where id in \
          (select id from subscriptions s where status = 'pending' and confirm_by < ? \
          and not exists (select 1 from confirmations_waiting w where w.address = s.address) limit ?)",
-        days(1),
+        retention::UNCONFIRMED,
     ),
     (
         "delete from deliveries where id in (select d.id from subscriptions s \
          join deliveries d on d.subscription = s.id where s.ended_at < ? limit ?)",
-        days(30),
+        retention::ENDED,
     ),
     (
         "delete from subscriptions where id in \
          (select id from subscriptions where ended_at < ? limit ?)",
-        days(30),
+        retention::ENDED,
     ),
     (
         "delete from suppressions where address_hash in \
          (select address_hash from suppressions where created_at <= ? limit ?)",
-        outbox::SUPPRESSED_FOR,
+        SUPPRESSED_FOR,
     ),
 ];
 

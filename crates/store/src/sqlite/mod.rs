@@ -6,6 +6,7 @@
 
 mod admin;
 mod alerts;
+mod apply;
 mod bars;
 mod bulk;
 mod checksum;
@@ -499,12 +500,12 @@ mod tests {
             (claim::CANDIDATES, "deliveries_under_way"),
             (claim::LEDGER, "deliveries_under_way (address_hash=? AND lease_until>?)"),
             (claim::LEDGER, "deliveries_answered (address_hash=? AND settled_at>?)"),
-            (claim::HOLD, "deliveries_by_recipient (address_hash=? AND state=?)"),
-            (claim::HELD, "deliveries_by_recipient (address_hash=? AND state=?)"),
+            (apply::DEFER, "deliveries_by_recipient (address_hash=? AND state=?)"),
+            (claim::DEFERRED, "deliveries_by_recipient (address_hash=? AND state=?)"),
             (claim::BUNDLED, "deliveries_by_digest (digest=?)"),
             (outbox::RELEASE, "deliveries_due"),
             (outbox::SUMMARY, "deliveries_by_state (state=?)"),
-            (outbox::SUPPRESS, "deliveries_answered (address_hash=?)"),
+            (outbox::ANSWERED, "deliveries_answered (address_hash=?)"),
             (housekeeping::FORGET[0].0, "deliveries_settled (settled_at<?)"),
             (housekeeping::FORGET[1].0, "subscriptions_pending (confirm_by<?)"),
             (housekeeping::FORGET[2].0, "subscriptions_pending (confirm_by<?)"),

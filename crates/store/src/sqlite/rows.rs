@@ -6,7 +6,7 @@ use crate::{BarRecord, Sequence, SplitRecord, Stamped, StoreError};
 use jiff::Timestamp;
 use qqq_core::alert::{Folded, Occurrence, Visibility};
 use qqq_core::channel::{Channel, ChannelKind, Webhook};
-use qqq_core::delivery::DeliveryKind;
+use qqq_core::delivery::{DueDelivery, Member, Recipient};
 use qqq_core::rule::Evidence;
 use qqq_core::subscription::Subscription;
 use qqq_core::{
@@ -314,49 +314,23 @@ pub(super) fn subscription(row: &SqliteRow) -> Result<Subscription, StoreError> 
     Columns::new(row, "subscriptions").subscription()
 }
 
-/// A delivery that could be handed out, with all that decides whether it is.
-pub(super) struct Candidate {
-    pub(super) id: qqq_core::delivery::DeliveryId,
-    pub(super) kind: DeliveryKind,
-    pub(super) attempts: u32,
-    pub(super) claims: i64,
-    pub(super) created_at: Timestamp,
-    pub(super) expires_at: Timestamp,
-    pub(super) held: bool,
-    /// It was under way, and its lease ran out.
-    pub(super) lapsed: bool,
-    /// Whose place it takes.
-    pub(super) host: String,
-    pub(super) address_hash: Vec<u8>,
-    pub(super) suppressed: bool,
-    pub(super) subscription: Subscription,
-    pub(super) alert: Option<Alert>,
-}
-
-pub(super) fn candidate(row: &SqliteRow) -> Result<Candidate, StoreError> {
+pub(super) fn due_delivery(row: &SqliteRow) -> Result<DueDelivery, StoreError> {
     let mut columns = Columns::new(row, "deliveries");
-    Ok(Candidate {
+    Ok(DueDelivery {
         id: columns.parse()?,
         kind: columns.parse()?,
         attempts: columns.take()?,
         claims: columns.take()?,
         created_at: columns.time()?,
         expires_at: columns.time()?,
-        held: columns.take()?,
+        deferred: columns.take()?,
         lapsed: columns.take()?,
         host: columns.take()?,
-        address_hash: columns.take()?,
-        suppressed: columns.take()?,
+        recipient: Recipient(columns.bytes()?),
+        suppressed_at: columns.maybe_time()?,
         subscription: columns.subscription()?,
         alert: if columns.take()? { Some(columns.alert()?) } else { None },
     })
-}
-
-/// An alert that is to be told together with others.
-pub(super) struct Member {
-    pub(super) id: qqq_core::delivery::DeliveryId,
-    pub(super) subscription: Subscription,
-    pub(super) alert: Alert,
 }
 
 pub(super) fn member(row: &SqliteRow) -> Result<Member, StoreError> {

@@ -9,7 +9,7 @@ use super::{Sqlite, limits as in_force, outbox};
 use crate::{SignUp, SignedUp, StoreError, TakenIn};
 use jiff::{SignedDuration, Timestamp};
 use qqq_core::channel::{Channel, ChannelKind};
-use qqq_core::delivery::{DeliveryId, DeliveryKind};
+use qqq_core::delivery::{DeliveryId, DeliveryKind, suppressed_since};
 use qqq_core::limits::{SubscriptionLimits, Wish};
 use qqq_core::mailbox::Destination;
 use qqq_core::signup::{LATELY, SignUpLimits, Throttle, Turn, Waiting};
@@ -262,7 +262,7 @@ async fn wait(
     .bind(asked_at.as_microsecond())
     .bind(by_mail)
     .bind(address_hash(&sign_up.channel))
-    .bind(outbox::suppressed_since(asked_at))
+    .bind(suppressed_since(asked_at).as_microsecond())
     .execute(connection)
     .await?;
     Ok(())

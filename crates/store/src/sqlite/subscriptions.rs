@@ -242,7 +242,7 @@ pub(super) async fn end(
             .execute(&mut *connection)
             .await?;
     if ended.rows_affected() > 0 {
-        outbox::cancel_owed(connection, id, status.as_str(), now).await?;
+        outbox::cancel_owed(connection, id, status, now).await?;
     }
     Ok(ended.rows_affected())
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod model;
+mod policy;
 mod schedule;
 mod sqlite;
 mod upgrade;
