@@ -11,6 +11,7 @@ pub mod bar;
 pub mod calendar;
 pub mod channel;
 pub mod clock;
+pub mod confirmation;
 pub mod decimal;
 pub mod delivery;
 pub mod detector;

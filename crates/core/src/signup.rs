@@ -4,6 +4,7 @@
 //! the limits hold back waits and goes out when there is room; where too much waits already, a sign-up is refused and
 //! told so. Nothing that was taken is dropped.
 
+use crate::delivery::later;
 use crate::mailbox::Destination;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::HashMap;
@@ -18,7 +19,7 @@ const HOURS_WAITING: u32 = 100;
 const TAKEN_LATELY: u64 = 20;
 
 /// The time in which sign-ups count as "lately".
-pub const LATELY: SignedDuration = SignedDuration::from_secs(10);
+const LATELY: SignedDuration = SignedDuration::from_secs(10);
 
 /// How long a refused client is to wait for a place, at least.
 const WAIT_FOR_A_PLACE: SignedDuration = SignedDuration::from_secs(60);
@@ -85,8 +86,15 @@ pub struct Waiting {
     pub all: u64,
     /// Of the same domain.
     pub of_domain: u64,
-    /// Of these, what was taken within [`LATELY`].
+    /// Of these, what was taken [lately](Self::since).
     pub lately: u64,
+}
+
+impl Waiting {
+    /// What was taken after this moment was taken lately.
+    pub fn since(now: Timestamp) -> Timestamp {
+        later(now, -LATELY)
+    }
 }
 
 /// There is no place for one more.
@@ -129,6 +137,16 @@ impl Throttle {
             throttle.by_domain.entry(domain).or_default().push(at);
         }
         throttle
+    }
+
+    /// Since when [`new`](Self::new) has to be told of messages.
+    pub fn since(now: Timestamp) -> Timestamp {
+        later(now, -HOUR)
+    }
+
+    /// Since when [`turn`](Self::turn) has to be told of messages to the same mailbox.
+    pub fn mailbox_since(now: Timestamp) -> Timestamp {
+        later(now, -DAY)
     }
 
     /// Whether anything may go out at all.
@@ -202,12 +220,6 @@ fn free_at(per_hour: u32, sent: &[Timestamp], now: Timestamp) -> Timestamp {
 fn nth_last(sorted: &[Timestamp], n: u32) -> Option<Timestamp> {
     let at = sorted.len().checked_sub(n.max(1) as usize)?;
     sorted.get(at).copied()
-}
-
-/// `at` moved by `by`, held to the times there are.
-fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
-    let edge = if by.is_negative() { Timestamp::MIN } else { Timestamp::MAX };
-    at.checked_add(by).unwrap_or(edge)
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use crate::channel::Channel;
 use crate::quiet::QuietHours;
-use crate::{Alert, Metric, Minute, RuleName, Symbol};
-use jiff::Timestamp;
+use crate::{Alert, FeedMode, Metric, Minute, RuleName, Symbol};
+use jiff::{SignedDuration, Timestamp};
 use std::fmt;
 use std::str::FromStr;
 use uuid::Uuid;
@@ -200,6 +200,22 @@ impl Subscription {
     }
 }
 
+/// From which minute on a subscription is told of bars that becomes active at `now`: the first whose bar is not known yet.
+/// `feed`: the feed heard of last, and its clock, which is the end of its newest bar.
+pub fn first_minute(feed: Option<(FeedMode, Timestamp)>, now: Timestamp) -> Minute {
+    let by_its_clock = feed.and_then(|(mode, clock)| first_minute_of_tape(mode, clock));
+    by_its_clock.or_else(|| Minute::starting(now)).unwrap_or_else(|| {
+        let next = now.checked_add(SignedDuration::from_mins(1)).unwrap_or(Timestamp::MAX);
+        Minute::containing(next)
+    })
+}
+
+/// From which minute on a feed is told of that has a time of its own, which may be years away; `None` for a live one. By it
+/// begin those, too, who came before any feed was heard of.
+pub fn first_minute_of_tape(mode: FeedMode, clock: Timestamp) -> Option<Minute> {
+    (mode != FeedMode::Live).then(|| Minute::containing(clock))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -255,6 +271,22 @@ mod tests {
         let long = format!("a@{}.com", vec!["b".repeat(60); 5].join("."));
         assert!(long_local.parse::<EmailAddress>().is_err());
         assert!(long.parse::<EmailAddress>().is_err());
+    }
+
+    #[test]
+    fn a_subscription_begins_with_the_first_bar_that_is_not_known_yet() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let clock = at("2020-06-01T14:31:00Z");
+        for (feed, now, expected) in [
+            (None, "2025-01-31T20:59:00Z", "2025-01-31T20:59:00Z"),
+            (None, "2025-01-31T20:59:00.000001Z", "2025-01-31T21:00:00Z"),
+            (Some(FeedMode::Live), "2025-01-31T20:59:59Z", "2025-01-31T21:00:00Z"),
+            (Some(FeedMode::Simulated), "2025-01-31T20:59:59Z", "2020-06-01T14:31:00Z"),
+            (Some(FeedMode::Replayed), "2025-01-31T20:59:59Z", "2020-06-01T14:31:00Z"),
+        ] {
+            let first = first_minute(feed.map(|mode| (mode, clock)), at(now));
+            assert_eq!(first.start(), at(expected), "{feed:?} {now}");
+        }
     }
 
     #[test]

@@ -24,7 +24,7 @@ use qqq_core::quiet::QuietHours;
 use qqq_core::rule::Rule;
 #[cfg(doc)]
 use qqq_core::signup::Throttle;
-use qqq_core::subscription::{Subscription, SubscriptionId};
+use qqq_core::subscription::{Subscription, SubscriptionId, SubscriptionStatus};
 use qqq_core::token::{Purpose, TokenHash, TokenHashes};
 use qqq_core::{Alert, AlertId, Bar, FeedStatus, Metric, Minute, RuleName, Split, Statistics, Symbol};
 use std::ops::Range;
@@ -451,6 +451,18 @@ pub struct Confirmable {
     pub asked: Vec<Subscription>,
 }
 
+impl Confirmable {
+    /// What there is to answer where nothing is asked.
+    pub(crate) fn without_anything_asked(self) -> Confirmed {
+        match self.of.status {
+            status if status.has_ended() => Confirmed::Ended(self.of),
+            SubscriptionStatus::Active => Confirmed::AlreadyActive(self.of),
+            _ if self.lapsed => Confirmed::Expired(self.of),
+            _ => Confirmed::Settled { activated: Vec::new(), declined: Vec::new(), refused: Vec::new() },
+        }
+    }
+}
+
 /// What of all that is pending is to be confirmed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Choice {
@@ -589,6 +601,35 @@ pub struct SubscriptionChange {
     pub paused_until: Option<Option<Timestamp>>,
     /// Replaces the secret that signs its webhooks by that of the next generation.
     pub rotate_secret: bool,
+}
+
+impl SubscriptionChange {
+    /// A subscription as it is after the change, but for where a new rule has it begin. Times are kept in microseconds.
+    pub fn applied_to(&self, before: &Subscription, now: Timestamp) -> Subscription {
+        let mut after = before.clone();
+        if let Some(rule) = self.rule {
+            after.rule = rule;
+        }
+        if let Some(quiet) = &self.quiet {
+            after.quiet.clone_from(quiet);
+        }
+        if let Some(until) = self.paused_until {
+            after.paused_until = until.map(as_kept);
+        }
+        if self.rotate_secret {
+            after.secret_generation += 1;
+            after.secret_rotated_at = Some(as_kept(now));
+        }
+        after
+    }
+}
+
+/// A time as it is read back: whole microseconds, but for the last moment there is.
+fn as_kept(at: Timestamp) -> Timestamp {
+    match Timestamp::from_microsecond(at.as_microsecond()) {
+        Ok(whole) if at.as_microsecond() < Timestamp::MAX.as_microsecond() => whole,
+        _ => Timestamp::MAX,
+    }
 }
 
 /// What became of a change.

@@ -1,11 +1,10 @@
 //! The worker's lock, notes, what is forgotten, checks, and the end.
 
-use super::subscriptions::later;
 use super::{Failure, Sqlite, failure, interrupted_after, options};
 use crate::{Housekeeping, StoreError, WorkerLock};
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use qqq_core::delivery::SUPPRESSED_FOR;
+use qqq_core::delivery::{SUPPRESSED_FOR, later};
 use qqq_core::retention;
 use sqlx::{ConnectOptions as _, Connection as _};
 use std::time::Duration;

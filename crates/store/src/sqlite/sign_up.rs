@@ -4,25 +4,20 @@
 //! who subscribes. All else happens later, in transactions of the worker.
 
 use super::rows::{self, Columns, subscription_columns};
-use super::subscriptions::{activate, address_hash, later};
+use super::subscriptions::{activate, address_hash};
 use super::{Sqlite, limits as in_force, outbox};
 use crate::{SignUp, SignedUp, StoreError, TakenIn};
-use jiff::{SignedDuration, Timestamp};
-use qqq_core::channel::{Channel, ChannelKind};
+use jiff::Timestamp;
+use qqq_core::channel::Channel;
+use qqq_core::confirmation::{self, confirm_by, has_secret_to_hear, is_about_all};
 use qqq_core::delivery::{DeliveryId, DeliveryKind, suppressed_since};
 use qqq_core::limits::{SubscriptionLimits, Wish};
 use qqq_core::mailbox::Destination;
-use qqq_core::signup::{LATELY, SignUpLimits, Throttle, Turn, Waiting};
+use qqq_core::signup::{SignUpLimits, Throttle, Turn, Waiting};
 use qqq_core::subscription::{Subscription, SubscriptionId, SubscriptionStatus};
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 use std::collections::VecDeque;
-
-const HOUR: SignedDuration = SignedDuration::from_hours(1);
-const DAY: SignedDuration = SignedDuration::from_hours(24);
-
-/// How long a confirmation link works.
-const CONFIRM_WITHIN: SignedDuration = DAY;
 
 /// Sign-ups taken in by one transaction.
 const MOST_TAKEN_IN: i64 = 200;
@@ -126,9 +121,8 @@ impl Sqlite {
     }
 }
 
-/// Whether a message follows that asks to confirm, or tells what nothing else does: a webhook's secret.
 fn is_told(sign_up: &SignUp) -> bool {
-    sign_up.confirm || sign_up.channel.kind() == ChannelKind::Webhook
+    confirmation::is_told(sign_up.confirm, sign_up.channel.kind())
 }
 
 fn wish(sign_up: &SignUp) -> Wish {
@@ -144,7 +138,7 @@ async fn waiting(
     let row = sqlx::query(WAITING)
         .bind(limits.most_waiting())
         .bind(to.domain.clone())
-        .bind(later(now, -LATELY).as_microsecond())
+        .bind(Waiting::since(now).as_microsecond())
         .fetch_one(connection)
         .await?;
     let mut columns = Columns::new(&row, "confirmations_waiting");
@@ -227,7 +221,7 @@ async fn take_in(
         }
     };
     sqlx::query("update subscriptions set asked = asked + 1, confirm_by = max(confirm_by, ?) where id = ?")
-        .bind(later(asked_at, CONFIRM_WITHIN).as_microsecond())
+        .bind(confirm_by(asked_at).as_microsecond())
         .bind(id.to_string())
         .execute(&mut *connection)
         .await?;
@@ -249,7 +243,7 @@ async fn wait(
     id: SubscriptionId,
     asked_at: Timestamp,
 ) -> Result<(), StoreError> {
-    let by_mail = sign_up.channel.kind() == ChannelKind::Email;
+    let for_all = is_about_all(sign_up.channel.kind());
     sqlx::query(
         "insert into confirmations_waiting (subscription, address, domain, asked_at, not_before) \
          select ?1, ?2, ?3, ?4, ?4 where not exists (select 1 from confirmations_waiting \
@@ -260,7 +254,7 @@ async fn wait(
     .bind(sign_up.channel.key())
     .bind(sign_up.channel.destination().domain)
     .bind(asked_at.as_microsecond())
-    .bind(by_mail)
+    .bind(for_all)
     .bind(address_hash(&sign_up.channel))
     .bind(suppressed_since(asked_at).as_microsecond())
     .execute(connection)
@@ -301,7 +295,7 @@ async fn insert(
     .bind(sign_up.rule.to_string())
     .bind(sign_up.quiet.as_ref().map(|quiet| quiet.to_string()))
     .bind(asked_at.as_microsecond())
-    .bind(later(asked_at, CONFIRM_WITHIN).as_microsecond())
+    .bind(confirm_by(asked_at).as_microsecond())
     .bind(sign_up.nonce.to_vec())
     .bind(sign_up.hashes.confirm.as_bytes().to_vec())
     .bind(sign_up.hashes.unsubscribe.as_bytes().to_vec())
@@ -362,7 +356,8 @@ async fn sent_lately(
     connection: &mut SqliteConnection,
     now: Timestamp,
 ) -> Result<Vec<(Timestamp, String)>, StoreError> {
-    let rows = sqlx::query(SENT_SINCE).bind(later(now, -HOUR).as_microsecond()).fetch_all(connection).await?;
+    let rows =
+        sqlx::query(SENT_SINCE).bind(Throttle::since(now).as_microsecond()).fetch_all(connection).await?;
     rows.iter()
         .map(|row| {
             let mut columns = Columns::new(row, "deliveries");
@@ -378,7 +373,7 @@ async fn sent_to(
 ) -> Result<Vec<Timestamp>, StoreError> {
     let rows = sqlx::query(SENT_TO)
         .bind(to.mailbox.clone())
-        .bind(later(now, -DAY).as_microsecond())
+        .bind(Throttle::mailbox_since(now).as_microsecond())
         .fetch_all(connection)
         .await?;
     rows.iter().map(|row| Columns::new(row, "deliveries").time()).collect()
@@ -407,7 +402,8 @@ async fn subject(
     connection: &mut SqliteConnection,
     waiting: &InLine,
 ) -> Result<Option<Subscription>, StoreError> {
-    if waiting.subscription.channel.kind() == ChannelKind::Email {
+    let Subscription { channel, status, .. } = &waiting.subscription;
+    if is_about_all(channel.kind()) {
         let row = sqlx::query(PENDING_OF)
             .bind(waiting.address.clone())
             .bind(waiting.asked_at.as_microsecond())
@@ -416,12 +412,8 @@ async fn subject(
             .await?;
         return row.map(|row| rows::subscription(&row)).transpose();
     }
-    let told = match waiting.subscription.status {
-        SubscriptionStatus::Pending => false,
-        SubscriptionStatus::Active => waiting.confirmations > 0,
-        SubscriptionStatus::Unsubscribed | SubscriptionStatus::Disabled => true,
-    };
-    Ok(Some(waiting.subscription.clone()).filter(|_| !told))
+    let tells = has_secret_to_hear(*status, waiting.confirmations);
+    Ok(tells.then(|| waiting.subscription.clone()))
 }
 
 async fn leave(connection: &mut SqliteConnection, place: i64) -> Result<(), StoreError> {
@@ -448,7 +440,7 @@ async fn renew_links(
         "update subscriptions set confirm_by = max(confirm_by, ?) \
          where address = ? and status = 'pending' and confirm_by > ?",
     )
-    .bind(later(now, CONFIRM_WITHIN).as_microsecond())
+    .bind(confirm_by(now).as_microsecond())
     .bind(waiting.address.clone())
     .bind(waiting.asked_at.as_microsecond())
     .execute(connection)
@@ -491,7 +483,7 @@ pub(super) async fn answered(
     activated: &[Subscription],
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    if channel.kind() == ChannelKind::Email {
+    if is_about_all(channel.kind()) {
         sqlx::query(
             "delete from confirmations_waiting where address = ?1 and not exists (\
              select 1 from subscriptions where address = ?1 and status = 'pending')",
@@ -502,11 +494,11 @@ pub(super) async fn answered(
         return Ok(());
     }
     for one in activated {
-        let told: bool = sqlx::query_scalar("select confirmations > 0 from subscriptions where id = ?")
+        let messages: u32 = sqlx::query_scalar("select confirmations from subscriptions where id = ?")
             .bind(one.id.to_string())
             .fetch_one(&mut *connection)
             .await?;
-        if !told {
+        if has_secret_to_hear(one.status, messages) {
             owe_confirmation(connection, one.id, &one.channel, now).await?;
         }
         sqlx::query("delete from confirmations_waiting where subscription = ?")

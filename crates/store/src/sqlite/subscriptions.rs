@@ -8,19 +8,16 @@ use crate::{
     SubscriptionStore, TakenIn, Watched,
 };
 use async_trait::async_trait;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use qqq_core::channel::Channel;
+use qqq_core::confirmation::{MOST_CONFIRMED, has_lapsed, shown};
 use qqq_core::limits::SubscriptionLimits;
-use qqq_core::subscription::{Subscription, SubscriptionId, SubscriptionStatus};
+use qqq_core::subscription::{self, Subscription, SubscriptionId, SubscriptionStatus};
 use qqq_core::token::{Purpose, TokenHash};
-use qqq_core::{FeedMode, FeedStatus, Metric, Minute, RuleName, Symbol};
+use qqq_core::{FeedStatus, Metric, Minute, RuleName, Symbol};
 use sha2::{Digest as _, Sha256};
 use sqlx::SqliteConnection;
 use std::sync::{Arc, PoisonError};
-
-const MINUTE: SignedDuration = SignedDuration::from_mins(1);
-/// Pending subscriptions that one link shows and confirms. What is beyond waits for the next.
-const MOST_CONFIRMED: usize = 200;
 
 /// What is watched by rules of subscribers' own.
 pub(super) const WATCHED: &str = "select distinct symbol, metric, rule from subscriptions \
@@ -70,17 +67,11 @@ impl SubscriptionStore for Sqlite {
         now: Timestamp,
     ) -> Result<Confirmed, StoreError> {
         let mut write = self.begin().await?;
-        let Some(Confirmable { of, lapsed, asked }) = confirmable(&mut write, token, now).await? else {
-            return Ok(Confirmed::Unknown);
-        };
-        if asked.is_empty() {
-            return Ok(match of.status {
-                _ if of.status.has_ended() => Confirmed::Ended(of),
-                SubscriptionStatus::Active => Confirmed::AlreadyActive(of),
-                _ if lapsed => Confirmed::Expired(of),
-                _ => Confirmed::Settled { activated: Vec::new(), declined: Vec::new(), refused: Vec::new() },
-            });
+        let Some(link) = confirmable(&mut write, token, now).await? else { return Ok(Confirmed::Unknown) };
+        if link.asked.is_empty() {
+            return Ok(link.without_anything_asked());
         }
+        let Confirmable { of, asked, .. } = link;
         let held_to = self.limits();
         let (mut activated, mut declined, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         for one in asked {
@@ -141,7 +132,7 @@ impl SubscriptionStore for Sqlite {
         if found.status.has_ended() {
             return Ok(Amended::Ended(found));
         }
-        let mut changed = amended(&found, change, now);
+        let mut changed = change.applied_to(&found, now);
         let (symbol, metric) = (changed.symbol, changed.metric);
         let same = live(&mut write, &changed.channel, symbol, metric, changed.rule).await?;
         if same.is_some_and(|(id, _)| id != changed.id) {
@@ -198,33 +189,6 @@ impl SubscriptionStore for Sqlite {
 async fn watch_version(connection: &mut SqliteConnection) -> Result<u64, StoreError> {
     let row = sqlx::query("select version from watch_version").fetch_one(connection).await?;
     Columns::new(&row, "watch_version").take()
-}
-
-/// A subscription as it is after a change. Times are kept in microseconds.
-fn amended(before: &Subscription, change: &SubscriptionChange, now: Timestamp) -> Subscription {
-    let mut after = before.clone();
-    if let Some(rule) = change.rule {
-        after.rule = rule;
-    }
-    if let Some(quiet) = &change.quiet {
-        after.quiet.clone_from(quiet);
-    }
-    if let Some(until) = change.paused_until {
-        after.paused_until = until.map(as_kept);
-    }
-    if change.rotate_secret {
-        after.secret_generation += 1;
-        after.secret_rotated_at = Some(as_kept(now));
-    }
-    after
-}
-
-/// A time as it is read back: whole microseconds, but for the last moment there is.
-fn as_kept(at: Timestamp) -> Timestamp {
-    match Timestamp::from_microsecond(at.as_microsecond()) {
-        Ok(whole) if at.as_microsecond() < Timestamp::MAX.as_microsecond() => whole,
-        _ => Timestamp::MAX,
-    }
 }
 
 /// Ends a subscription that has not ended, and cancels what is owed to it and not under way. Answers how many have ended.
@@ -311,32 +275,28 @@ pub(super) async fn activate(
     Ok(active_from)
 }
 
-/// The first minute whose bar was not yet known at `now`: by the wall clock on a live feed, by the feed's own
-/// clock, which is the end of its newest bar, on any other.
+/// From which minute on what becomes active now is told of bars.
 async fn first_minute(connection: &mut SqliteConnection, now: Timestamp) -> Result<Minute, StoreError> {
-    if let Some(row) = sqlx::query("select mode, clock from feed_status").fetch_optional(connection).await? {
+    let row = sqlx::query("select mode, clock from feed_status").fetch_optional(connection).await?;
+    let feed = row.map(|row| {
         let mut columns = Columns::new(&row, "feed_status");
-        if columns.parse::<FeedMode>()? != FeedMode::Live {
-            return Ok(Minute::containing(columns.time()?));
-        }
-    }
-    Ok(Minute::starting(now).unwrap_or_else(|| Minute::containing(later(now, MINUTE))))
+        Ok::<_, StoreError>((columns.parse()?, columns.time()?))
+    });
+    Ok(subscription::first_minute(feed.transpose()?, now))
 }
 
 /// Subscriptions that became active before any feed was heard of begin by the wall clock. Where the first feed
-/// turns out to be a tape, they begin with its clock instead, which may be years away.
+/// turns out to be a tape, they begin with its clock instead.
 pub(super) async fn begin_with_tape(
     connection: &mut SqliteConnection,
     status: &FeedStatus,
 ) -> Result<(), StoreError> {
-    if status.mode == FeedMode::Live {
-        return Ok(());
-    }
+    let Some(first) = subscription::first_minute_of_tape(status.mode, status.clock) else { return Ok(()) };
     let heard_of_one: bool =
         sqlx::query_scalar("select exists (select 1 from feed_status)").fetch_one(&mut *connection).await?;
     if !heard_of_one {
         sqlx::query("update subscriptions set active_from = ? where status = 'active'")
-            .bind(Minute::containing(status.clock).index())
+            .bind(first.index())
             .execute(connection)
             .await?;
     }
@@ -350,16 +310,15 @@ async fn confirmable(
     now: Timestamp,
 ) -> Result<Option<Confirmable>, StoreError> {
     let Some(of) = find(connection, Purpose::Confirm, token).await? else { return Ok(None) };
-    let confirm_by: i64 =
-        sqlx::query_scalar("select coalesce(confirm_by, 0) from subscriptions where id = ?")
-            .bind(of.id.to_string())
-            .fetch_one(&mut *connection)
-            .await?;
-    let lapsed = now.as_microsecond() >= confirm_by;
+    let row = sqlx::query("select confirm_by from subscriptions where id = ?")
+        .bind(of.id.to_string())
+        .fetch_one(&mut *connection)
+        .await?;
+    let lapsed = has_lapsed(Columns::new(&row, "subscriptions").maybe_time()?, now);
     if lapsed {
         return Ok(Some(Confirmable { of, lapsed, asked: Vec::new() }));
     }
-    let mut asked: Vec<Subscription> = sqlx::query(sign_up::PENDING_OF)
+    let pending: Vec<Subscription> = sqlx::query(sign_up::PENDING_OF)
         .bind(of.channel.key())
         .bind(now.as_microsecond())
         .bind(bounded(MOST_CONFIRMED))
@@ -368,11 +327,7 @@ async fn confirmable(
         .iter()
         .map(rows::subscription)
         .collect::<Result<_, _>>()?;
-    // However much strangers ask for here, what the message was about is among it.
-    if of.status == SubscriptionStatus::Pending && asked.iter().all(|one| one.id != of.id) {
-        asked.truncate(MOST_CONFIRMED - 1);
-        asked.push(of.clone());
-    }
+    let asked = shown(&of, pending);
     Ok(Some(Confirmable { of, lapsed, asked }))
 }
 
@@ -408,10 +363,4 @@ pub(super) fn address_hash(channel: &Channel) -> Vec<u8> {
 /// The hash of a recipient's key.
 pub(super) fn hash_of(address: &str) -> Vec<u8> {
     Sha256::digest(address.as_bytes()).to_vec()
-}
-
-/// `at` moved by `by`, held to the times there are.
-pub(super) fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
-    let edge = if by.is_negative() { Timestamp::MIN } else { Timestamp::MAX };
-    at.checked_add(by).unwrap_or(edge)
 }

@@ -34,7 +34,7 @@ const SENTENCES: [&str; 6] = [
 ];
 
 /// Constants of the policy, by their names.
-const CONSTANTS: [&str; 8] = [
+const CONSTANTS: [&str; 11] = [
     "const MOST_UNDER_WAY",
     "const MOST_BUNDLED",
     "const SUPPRESSED_FOR",
@@ -43,6 +43,9 @@ const CONSTANTS: [&str; 8] = [
     "const MOST_CLAIMED",
     "const MOST_SETTLED",
     "const INACTIVE",
+    "const CONFIRM_WITHIN",
+    "const MOST_CONFIRMED",
+    "SignedDuration::from_",
 ];
 
 /// Files that deliver: each is looked through but for its tests.
