@@ -7,32 +7,35 @@ use qqq_core::delivery::places::{Room, Rooms};
 use qqq_core::delivery::{DeliveryId, DeliveryKind, Failure, Outcome};
 use qqq_core::subscription::SubscriptionStatus;
 use qqq_core::token::{Purpose, TokenHash};
-use qqq_core::{Alert, FeedMode, Minute, Price, RuleName, Symbol};
+use qqq_core::{Alert, Minute, Price, RuleName};
 use qqq_store::conformance::{
-    MINUTE, PLENTY, UNLIMITED, alert, alerts_of, ask, at, bar, bars_of, feed_status, rows_of, sign_up, symbol,
+    MINUTE, PLENTY, UNLIMITED, alert, alerts_of, ask, at, bar, bars_of, rows_of, sign_up, symbol,
 };
 use qqq_store::{
-    AlertChange, AlertQuery, BarRecord, Batch, Sequence, SignUp, SignUpLimits, Store, StoreError, open,
+    AlertChange, AlertQuery, BarRecord, Sequence, SignUp, SignUpLimits, Store, StoreError, open,
 };
 use sha2::{Digest as _, Sha256};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr as _, SqliteConnection};
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 use tempfile::TempDir;
 
 mod conformance {
-    use super::fresh;
+    use super::{another, fresh};
 
-    qqq_store::store_conformance!(fresh);
+    qqq_store::store_conformance!(fresh, another);
 }
 
 pub(crate) async fn fresh() -> (Arc<dyn Store>, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     (open(&url(&folder)).await.unwrap(), folder)
+}
+
+/// The same file, opened once more.
+async fn another(folder: &TempDir) -> Arc<dyn Store> {
+    open(&url(folder)).await.unwrap()
 }
 
 fn file(folder: &TempDir) -> PathBuf {
@@ -820,114 +823,6 @@ async fn a_store_that_another_process_writes_to_for_too_long_is_busy() {
     assert_eq!(store.sequence().await.unwrap(), Sequence(0));
     write.rollback().await.unwrap();
     store.commit(&bars_of([bar("TSLA", MINUTE, 100)]), at(0)).await.unwrap();
-}
-
-/// Two processes write to one file, a third tails it: what it saw, put together, is what is there.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_reader_that_tails_two_writers_misses_nothing() {
-    let (first, folder) = fresh().await;
-    let second = open(&url(&folder)).await.unwrap();
-    let reader = open(&url(&folder)).await.unwrap();
-    let writer = |store: Arc<dyn Store>, seed: i64| async move {
-        for step in 0..60 {
-            // Both write the same symbols and minutes, so that rows move from commit to commit.
-            let bars = (0..5).map(|n| BarRecord {
-                revision: step as u32,
-                ..bar(
-                    ["TSLA", "AAPL"][n as usize % 2],
-                    MINUTE.plus(((step * 7 + n * 3) % 40) as i32),
-                    100 + step + seed,
-                )
-            });
-            let alerts = (step % 5 == 0)
-                .then(|| AlertChange::Raised(alert("TSLA", MINUTE.plus(step as i32 + seed as i32))));
-            let batch = Batch {
-                bars: bars.collect(),
-                alerts: alerts.into_iter().collect(),
-                feed: Some(feed_status(FeedMode::Live, at(step))),
-                ..Batch::default()
-            };
-            store.commit(&batch, at(step)).await.unwrap();
-        }
-    };
-    let tail = |store: Arc<dyn Store>, limit: usize, upto: tokio::sync::watch::Receiver<Option<Sequence>>| async move {
-        let mut bars: BTreeMap<(Symbol, Minute), BarRecord> = BTreeMap::new();
-        let mut alerts = BTreeMap::new();
-        let mut after = Sequence(0);
-        loop {
-            let changes = store.changes(after, limit).await.unwrap();
-            assert!(changes.sequence >= after);
-            for record in rows_of(changes.bars) {
-                bars.insert((record.bar.symbol, record.bar.start), record);
-            }
-            for one in rows_of(changes.alerts) {
-                alerts.insert(one.id, one);
-            }
-            after = changes.sequence;
-            if upto.borrow().is_some_and(|upto| after >= upto) {
-                return (after, bars, alerts);
-            }
-            tokio::task::yield_now().await;
-        }
-    };
-    let (done, upto) = tokio::sync::watch::channel(None);
-    let tails = [1, 7, 1000].map(|limit| tokio::spawn(tail(reader.clone(), limit, upto.clone())));
-    let writers = [(first.clone(), 0), (second, 1000)].map(|(store, seed)| tokio::spawn(writer(store, seed)));
-    for writer in writers {
-        writer.await.unwrap();
-    }
-    done.send(Some(first.sequence().await.unwrap())).unwrap();
-    for tail in tails {
-        let (after, bars, alerts) =
-            tokio::time::timeout(Duration::from_secs(60), tail).await.unwrap().unwrap();
-        assert_eq!(after, first.sequence().await.unwrap());
-        assert_eq!(after, Sequence(120));
-        let all = first.changes(Sequence(0), usize::MAX).await.unwrap();
-        let mut seen: Vec<BarRecord> = bars.into_values().collect();
-        seen.sort_by_key(|record| (record.bar.start, record.bar.symbol));
-        assert_eq!(seen, rows_of(all.bars));
-        assert_eq!(alerts.len(), all.alerts.len());
-        assert!(all.alerts.iter().all(|one| alerts[&one.row.id] == one.row));
-    }
-}
-
-/// Two dispatchers in two processes: each delivery is handed out once, and none is forgotten.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn two_dispatchers_never_hold_the_same_delivery() {
-    let (first, folder) = fresh().await;
-    let second = open(&url(&folder)).await.unwrap();
-    for n in 0..40 {
-        let sign_up = SignUp { confirm: false, ..sign_up(n, &format!("s{n}@example.com"), "TSLA") };
-        first.subscribe(&sign_up, SignUpLimits::default(), at(-3600)).await.unwrap();
-    }
-    let raised = [0, 1, 2].map(|n| AlertChange::Raised(alert("TSLA", MINUTE.plus(n))));
-    assert_eq!(first.commit(&alerts_of(raised), at(0)).await.unwrap().deliveries, 120);
-    let dispatch = |store: Arc<dyn Store>| async move {
-        let mut sent = Vec::new();
-        loop {
-            let claimed = store
-                .claim(at(1), at(1) + SignedDuration::from_secs(30), Rooms::for_anybody(7), PLENTY)
-                .await
-                .unwrap();
-            if claimed.is_empty() {
-                return sent;
-            }
-            for delivery in claimed {
-                assert_eq!((delivery.kind, delivery.attempt), (DeliveryKind::Alert, 1));
-                assert!(store.settle(delivery.id, delivery.lease, &Outcome::Sent, at(2)).await.unwrap());
-                sent.push(delivery.id);
-            }
-        }
-    };
-    let both = [tokio::spawn(dispatch(first.clone())), tokio::spawn(dispatch(second))];
-    let mut sent = Vec::new();
-    for one in both {
-        sent.extend(one.await.unwrap());
-    }
-    sent.sort();
-    sent.dedup();
-    assert_eq!(sent.len(), 120);
-    assert_eq!(first.outbox().await.unwrap().sent, 120);
 }
 
 /// Prints how long a year of one symbol takes either way; the ratio is what matters.
