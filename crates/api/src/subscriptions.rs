@@ -3,15 +3,14 @@
 use crate::Api;
 use crate::fields::{Fields, must_be_json, time_of};
 use crate::openapi::{
-    ChannelWord, MetricWord, MomentText, SubscriptionStateWord, SubscriptionStatusWord, TickerText,
-    WebhookFormatWord,
+    ChannelWord, MetricWord, SubscriptionStateWord, SubscriptionStatusWord, TickerText, WebhookFormatWord,
 };
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::rule::{RuleIn, RuleOut, RuleShape, rule_of, rule_out};
 use crate::shape::{AlertOut, PageOut};
 use crate::subscribe::quiet_hours;
-use crate::v1::{ALERTS_PER_PAGE, alert_page};
+use crate::v1::{ALERTS_PER_PAGE, AlertPageParams, alert_page};
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, Request, State};
@@ -396,10 +395,7 @@ pub(crate) async fn end(
     description = "By its rule as it is now, since it is active; newest first. Those of an own rule are nowhere else.",
     params(
         ("id" = String, Path, format = "uuid", description = "From the message that asked to confirm."),
-        ("since" = Option<MomentText>, Query, description = "Only of bars that start then or later.",
-            example = "2025-01-31T14:30:00Z"),
-        ("limit" = Option<u16>, Query, minimum = 1, maximum = 1000, description = "Most entries of a page. Default: 100.", example = 100),
-        ("cursor" = Option<String>, Query, pattern = "^(-?[0-9]{1,9}\\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})?$", description = "`next_cursor` of the page before; empty: from the beginning."),
+        AlertPageParams,
     ),
     responses(
         (status = 200, description = "A page of alerts", body = PageOut<AlertOut>),

@@ -17,6 +17,7 @@ use qqq_core::{Alert, AlertId, Metric};
 use qqq_store::AlertQuery;
 use serde::Serialize;
 use std::borrow::Borrow;
+use utoipa::IntoParams;
 
 /// Entries of a page where the client does not say.
 pub(crate) const SYMBOLS_PER_PAGE: usize = 1_000;
@@ -126,6 +127,22 @@ pub(crate) async fn rankings(
     Ok(shared_or_made(page, (offset, limit) == (0, SYMBOLS_PER_PAGE), render, &headers))
 }
 
+/// Which page of a list of alerts.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "this says what is read parameter by parameter")]
+pub(crate) struct AlertPageParams {
+    /// Only of bars that start then or later.
+    #[param(value_type = Option<MomentText>, example = "2025-01-31T14:30:00Z")]
+    since: Option<String>,
+    /// Most entries of a page. Default: 100.
+    #[param(minimum = 1, maximum = 1000, example = 100)]
+    limit: Option<u16>,
+    /// `next_cursor` of the page before; empty: from the beginning.
+    #[param(pattern = "^(-?[0-9]{1,9}\\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})?$")]
+    cursor: Option<String>,
+}
+
 /// `GET /v1/alerts`. Comes from memory where that holds the page, and from the store otherwise.
 #[utoipa::path(
     get,
@@ -139,10 +156,7 @@ pub(crate) async fn rankings(
         ("symbol" = Option<TickerText>, Query, description = "Only of this ticker.", example = "META"),
         ("metric" = Option<MetricWord>, Query, description = "Only of this metric.", example = "volume"),
         ("rule" = Option<String>, Query, max_length = 300, description = "Only by this rule: `spike`, or the text of one.", example = "spike"),
-        ("since" = Option<MomentText>, Query, description = "Only of bars that start then or later.",
-            example = "2025-01-31T14:30:00Z"),
-        ("limit" = Option<u16>, Query, minimum = 1, maximum = 1000, description = "Most entries of a page. Default: 100.", example = 100),
-        ("cursor" = Option<String>, Query, pattern = "^(-?[0-9]{1,9}\\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})?$", description = "`next_cursor` of the page before; empty: from the beginning."),
+        AlertPageParams,
     ),
     responses(
         (status = 200, description = "A page of alerts", body = PageOut<AlertOut>),
