@@ -23,7 +23,7 @@ export PATH := $(CURDIR)/target/node/bin:$(PATH)
 DASHBOARD := dashboard/dist/index.html
 DASHBOARD_SOURCES := $(shell find dashboard/src dashboard/public -type f ! -name schema.d.ts) \
 	$(wildcard dashboard/*.json dashboard/*.js dashboard/vite.config.ts) dashboard/index.html \
-	docs/openapi.json crates/api/assets/style.css
+	docs/openapi.json crates/http/assets/style.css
 NODE_MODULES := dashboard/node_modules/.installed
 
 .PHONY: run build dist rust node browser faketime test check fmt clippy doc deny dashboard-check
@@ -42,7 +42,7 @@ test: rust browser faketime $(VENV)/installed node $(DASHBOARD)
 	cd dashboard && $(NPM) test
 	$(CARGO) build --locked --package qqq-tracker
 	QQQ_PYTHON=$(CURDIR)/$(VENV)/bin/python $(CARGO) test --locked --workspace
-	cd dashboard && CHROMIUM="$$(../tools/chromium)" QQQ_TRACKER=$(CURDIR)/target/debug/qqq-tracker $(NPM) run e2e
+	cd dashboard && CHROMIUM="$$(../tools/chromium)" FIREFOX="$$(../tools/firefox)" QQQ_TRACKER=$(CURDIR)/target/debug/qqq-tracker $(NPM) run e2e
 
 # The page is built first: it becomes part of the program.
 $(DASHBOARD): $(NODE_MODULES) $(DASHBOARD_SOURCES) | node
@@ -60,6 +60,7 @@ node:
 
 browser:
 	@tools/chromium
+	@tools/firefox
 
 # Tests set the clock of the program alone, not the machine's. Without it they are passed over; in CI they fail.
 faketime:
@@ -74,8 +75,10 @@ $(VENV)/installed: crates/e2e/python/requirements.txt
 
 check: fmt clippy doc deny dashboard-check
 
+# rustfmt leaves comments, strings and macros as wide as they are. A row of a table in a comment cannot be broken.
 fmt:
 	$(CARGO) fmt --all --check
+	@! LC_ALL=C.UTF-8 git grep -nE '^.{111,}$$' -- '*.rs' | LC_ALL=C.UTF-8 grep -vE '^[^:]+:[0-9]+: *//[/!]? *\|'
 
 clippy:
 	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings

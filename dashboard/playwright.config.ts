@@ -21,6 +21,8 @@ export default defineConfig({
         "--disable-sync",
       ],
     },
+    // Requests are to be seen and answered by tests; `offline.spec.ts` lets it in.
+    serviceWorkers: "block",
     viewport: { width: 1280, height: 900 },
     timezoneId: "Europe/Berlin",
     trace: "retain-on-failure",

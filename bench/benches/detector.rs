@@ -6,7 +6,9 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark")]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use qqq_core::{Bar, Calendar, Detector, FeedLabel, Minute, Price, SpikeRule, Symbol, Volume, calendar};
+use qqq_core::market::calendar;
+use qqq_core::{Bar, Calendar, Detector, FeedLabel, Minute, Price, SpikeRule, Symbol, Volume};
+use qqq_testkit::bars::flat;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -21,22 +23,10 @@ struct Market {
 
 impl Market {
     fn new(symbols: usize) -> Self {
-        let feed = FeedLabel::new("bench").unwrap();
         let bars = (0..symbols)
             .map(|index| {
                 let price = Price::from_nanos((20 + index as i64 % 900) * Price::DOLLAR).unwrap();
-                Bar {
-                    symbol: format!("S{index}").parse().unwrap(),
-                    start: Minute::from_index(0),
-                    open: price,
-                    high: price,
-                    low: price,
-                    close: price,
-                    volume: Volume::from_shares(10_000).unwrap(),
-                    vwap: None,
-                    trades: None,
-                    feed,
-                }
+                flat(&format!("S{index}"), Minute::from_index(0), price, 10_000)
             })
             .collect();
         Self { bars, minute: 0, noise: 0x9e37_79b9_7f4a_7c15 }

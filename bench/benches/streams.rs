@@ -1,17 +1,20 @@
-//! How soon a commit reaches every client of `/v1/stream`, and what a stream costs in memory, for clients that
-//! read and for clients that do not. Server and clients share this process and its cores: all figures are upper
-//! bounds. `cargo bench -p qqq-bench --bench streams`.
+//! How soon a commit reaches every client of `/v1/stream`, and what a stream costs in memory, for clients
+//! that read and for clients that do not. Server and clients share this process and its cores: all figures
+//! are upper bounds. `cargo bench -p qqq-bench --bench streams`.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)] // a benchmark fails by panicking, and prints
+// A benchmark fails by panicking, and prints.
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
 use jiff::Timestamp;
 use prometheus_client::registry::Registry;
-use qqq_api::{Api, ApiConfig};
-use qqq_core::calendar::Market;
-use qqq_core::token::TokenKey;
-use qqq_core::watchlist::DEFAULT_SYMBOLS;
-use qqq_core::{Bar, Calendar, Clock, Figures, Minute, Price, Statistics, Symbol, Volume, Watchlist};
+use qqq_core::market::calendar::Market;
+use qqq_core::market::watchlist::DEFAULT_SYMBOLS;
+use qqq_core::subscription::token::TokenKey;
+use qqq_core::{Bar, Calendar, Clock, Figures, Minute, Price, Statistics, Symbol, Watchlist};
+use qqq_engine::watchlist::Watchlists;
+use qqq_http::{Api, ApiConfig};
 use qqq_store::{BarRecord, Batch, Store};
+use qqq_testkit::bars::flat;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -25,9 +28,9 @@ const COMMITS: usize = 200;
 /// Bars and figures of the default watchlist.
 const EVENTS: usize = 2 * DEFAULT_SYMBOLS.len();
 
-struct Standing(Timestamp);
+struct FixedClock(Timestamp);
 
-impl Clock for Standing {
+impl Clock for FixedClock {
     fn now(&self) -> Timestamp {
         self.0
     }
@@ -35,7 +38,7 @@ impl Clock for Standing {
 
 struct Server {
     store: Arc<dyn Store>,
-    hint: Arc<Notify>,
+    wakeup: Arc<Notify>,
     address: SocketAddr,
     minute: Minute,
     stop: CancellationToken,
@@ -50,30 +53,31 @@ impl Server {
         let mut config = ApiConfig::new("http://127.0.0.1".parse().unwrap());
         (config.limits.connections, config.limits.connections_per_network) = (10_000, 10_000);
         (config.limits.streams.open, config.limits.streams.open_per_network) = (10_000, 10_000);
+        let watchlist = Watchlist::new(DEFAULT_SYMBOLS.map(symbol), []).unwrap();
         let api = Api::load(
             Arc::clone(&store),
-            Arc::new(Watchlist::new(DEFAULT_SYMBOLS.map(symbol), []).unwrap()),
+            Arc::new(Watchlists::new(Arc::clone(&store), (&watchlist).into(), Arc::new(|_| Ok(())))),
             Arc::new(Calendar::new(Market::Always, false, [])),
-            Arc::new(Standing(now)),
+            Arc::new(FixedClock(now)),
             TokenKey::new([7; 32]),
             config,
             Arc::new(Mutex::new(Registry::default())),
         )
         .await
         .unwrap();
-        let (hint, stop) = (Arc::new(Notify::new()), CancellationToken::new());
+        let (wakeup, stop) = (Arc::new(Notify::new()), CancellationToken::new());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (tail, serve) = (api.clone(), api);
         tokio::spawn({
-            let (hint, stop) = (Arc::clone(&hint), stop.clone());
-            async move { tail.tail(hint, stop).await.unwrap() }
+            let (wakeup, stop) = (Arc::clone(&wakeup), stop.clone());
+            async move { tail.tail(wakeup, stop).await.unwrap() }
         });
         tokio::spawn({
             let stop = stop.clone();
             async move { serve.serve(listener, stop).await.unwrap() }
         });
-        Self { store, hint, address, minute: Minute::containing(now), stop, _folder: folder }
+        Self { store, wakeup, address, minute: Minute::containing(now), stop, _folder: folder }
     }
 
     /// Commits a minute of every symbol, and answers when it was durable.
@@ -86,7 +90,7 @@ impl Server {
         };
         self.store.commit(&batch, self.minute.end()).await.unwrap();
         let at = Instant::now();
-        self.hint.notify_one();
+        self.wakeup.notify_one();
         at
     }
 }
@@ -97,18 +101,7 @@ fn symbol(name: &str) -> Symbol {
 
 fn bar(name: &str, start: Minute) -> Bar {
     let price = Price::from_nanos(100_250_000_000 + i64::from(start.index() % 97) * 10_000_000).unwrap();
-    Bar {
-        symbol: symbol(name),
-        start,
-        open: price,
-        high: price,
-        low: price,
-        close: price,
-        volume: Volume::from_shares(51_234).unwrap(),
-        vwap: None,
-        trades: None,
-        feed: "iex".parse().unwrap(),
-    }
+    Bar { feed: "iex".parse().unwrap(), ..flat(name, start, price, 51_234) }
 }
 
 fn statistics(name: &str, start: Minute) -> Statistics {

@@ -16,6 +16,9 @@ const at =
 const SCENES: Scene[] = [
   ["overview", at("/")],
   ["overview, sorted", at("/?order=volume&by=stdev")],
+  ["overview, map", at("/?view=map")],
+  ["overview, nothing found", at("/?find=zzz")],
+  ["chart, compared, with a level", at("/s/NVDA?lines=vwap,close&against=MSFT&level=200")],
   ["symbol", at("/s/NVDA", /NVDA/)],
   ["symbol, a day a bar", at("/s/NVDA?interval=1d", /NVDA/)],
   ["unknown symbol", at("/s/NOPE", /NOPE|not tracked/i)],
@@ -48,6 +51,8 @@ const SCENES: Scene[] = [
   ["a page that is not there", at("/nonsense", /no such page/)],
   ["a problem of the API", at("/v1/symbols/NOPE", /no such page/)],
   ["unknown alert", at("/alerts/00000000-0000-0000-0000-000000000000")],
+  ["watchlist", at("/watchlist")],
+  ["watchlist, a search", at("/watchlist?find=micro")],
   ["rule", at("/rule?symbol=NVDA&metric=volume&rule=spike%20ratio%3D4")],
   ["subscribe", at("/subscribe?ticker=NVDA")],
   [
@@ -76,6 +81,8 @@ const SCENES: Scene[] = [
   ["a rule that is refused", at("/rule?symbol=NVDA&rule=spike%20ratio%3D0.1")],
   ["a rule for all symbols", at("/rule?symbol=")],
   ["subscribe without scripts", at("/subscribe/form")],
+  ["my alerts, signed out", at("/me", "My alerts")],
+  ["a link to sign in that nobody sent", at("/v1/session/link?token=nope")],
   ["status", at("/status")],
   ["mailbox", at("/mailbox")],
   ["docs", at("/docs", "The API")],
@@ -97,6 +104,47 @@ const SCENES: Scene[] = [
       await expect(page.getByRole("listbox")).toBeVisible();
     },
   ],
+  [
+    "a search for what is not tracked",
+    async (page, tracker) => {
+      await at("/")(page, tracker);
+      await page.keyboard.press("/");
+      await page.keyboard.type("zzz");
+      await expect(page.getByText("ZZZ is not tracked here")).toBeVisible();
+    },
+  ],
+  [
+    "alerts in this browser",
+    async (page, tracker) => {
+      await at("/subscribe?ticker=NVDA")(page, tracker);
+      await page.getByRole("button", { name: "This browser" }).click();
+      await expect(page.getByText(/asks\s+for your permission/)).toBeVisible();
+    },
+  ],
+  [
+    "a mail's headers",
+    async (page, tracker) => {
+      await at("/subscribe?ticker=NVDA")(page, tracker);
+      await page.getByLabel("Mail address").fill("grace@example.com");
+      await page.getByRole("button", { name: "Subscribe", exact: true }).click();
+      await page.getByRole("link", { name: /Open the mailbox/ }).click();
+      await page.getByLabel("Headers").check();
+      await expect(page.getByRole("article")).toContainText("Message-ID");
+    },
+  ],
+  [
+    "a webhook that was signed up",
+    async (page, tracker) => {
+      await page.route("**/v1/subscriptions", (route) =>
+        route.fulfill({ status: 201, json: { status: "pending" } }),
+      );
+      await at("/subscribe?ticker=NVDA")(page, tracker);
+      await page.getByRole("button", { name: "Webhook" }).click();
+      await page.getByLabel("Address").fill("https://hooks.example.com/x");
+      await page.getByRole("button", { name: "Subscribe", exact: true }).click();
+      await expect(page.getByRole("heading", { level: 1, name: /confirm/ })).toBeVisible();
+    },
+  ],
 ];
 
 /** States in which a tracker, and not a page, is another. */
@@ -113,6 +161,10 @@ const TROUBLES: [name: string, which: "closed" | "dead", path: string, heading: 
 
 async function isForEverybody(page: Page, width: number, said: string[]) {
   await expect(page.getByText("Loading …")).toHaveCount(0);
+  // Nothing runs in a mail's frame, axe's scripts neither: it would wait for them.
+  const frames = page.locator("iframe[sandbox]");
+  for (const frame of await frames.all()) await expect(frame).toHaveAttribute("title", /mail/);
+  await frames.evaluateAll((all) => all.forEach((frame) => frame.remove()));
   const { violations } = await new AxeBuilder({ page }).analyze();
   expect(violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" | ")}`)).toEqual(
     [],
@@ -128,6 +180,8 @@ for (const colorScheme of ["light", "dark"] as const) {
       test.use({ colorScheme, viewport: { width, height: 800 }, reducedMotion: "reduce" });
       for (const [name, go] of SCENES) {
         test(name, async ({ page, still }) => {
+          // All of the API on one page: axe looks at each of its thousands of elements.
+          if (name === "docs") test.setTimeout(240_000);
           const said = complaints(page);
           await go(page, still);
           await isForEverybody(page, width, said);

@@ -43,9 +43,10 @@ for (const width of [360, 1920]) {
       await expect(page).toHaveURL(/\/mailbox/);
       const mails = page.getByRole("list", { name: /Mails/ });
       await mails.getByRole("button").filter({ hasText: address }).first().click();
+      // As a mail program shows it; its link leads the window on, not the frame.
       await page
-        .getByRole("article")
-        .getByRole("link", { name: /confirm/ })
+        .frameLocator("iframe")
+        .getByRole("link", { name: /open this page/ })
         .click();
       await expect(page.getByRole("heading", { level: 1 })).toContainText(/NVDA/);
       await page.getByRole("button").first().click();
@@ -59,6 +60,11 @@ for (const width of [360, 1920]) {
         .filter({ hasNotText: /[Cc]onfirm/ });
       await expect(told.first()).toBeVisible({ timeout: 30_000 });
       await told.first().click();
+      const mail = page.frameLocator("iframe");
+      await expect(mail.getByText(/NVDA traded .* The price was \$/).first()).toBeVisible();
+      await page.getByLabel("Headers").check();
+      await expect(page.getByRole("article")).toContainText("List-Unsubscribe-Post: ");
+      await page.getByLabel("Plain text").check();
       await expect(page.getByRole("article")).toContainText(/NVDA traded/);
 
       // And its end.

@@ -8,7 +8,7 @@ import { join, resolve } from "node:path";
 import { type Page, test as base } from "@playwright/test";
 
 const BINARY = process.env.QQQ_TRACKER ?? resolve(import.meta.dirname, "../../target/debug/qqq-tracker");
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 
 /** Waits until `look` finds something. */
 export async function until<T>(what: string, look: () => Promise<T | null | undefined>): Promise<T> {
@@ -55,6 +55,8 @@ export class Tracker {
       `[server]\nlisten = "127.0.0.1:${port}"\npublic_url = "${url}"\n${settings}`,
     );
     if (settings === CLOSED) writeFileSync(join(folder, "friday.csv"), friday());
+    if (settings === FALLEN) writeFileSync(join(folder, "fallen.csv"), fallen());
+    if (settings === CROWD) writeFileSync(join(folder, "crowd.csv"), crowd());
     const tracker = new Tracker(folder, url, hasBars);
     await tracker.resume();
     return tracker;
@@ -71,8 +73,14 @@ export class Tracker {
     this.#process = child;
     await until("the tracker to know its first bars", async () => {
       if (child.exitCode !== null) throw new Error(said);
-      const { items } = (await this.json("/v1/symbols")) as { items: { bar: unknown }[] };
-      return items.length > 0 && (!this.hasBars || items.every((item) => item.bar !== null)) ? true : null;
+      const { items } = (await this.json("/v1/symbols")) as {
+        items: { bar: unknown; age_seconds: number | null }[];
+      };
+      // The weeks before come first.
+      const isUpToDate = items.some((item) => item.age_seconds !== null && item.age_seconds <= 60);
+      return items.length > 0 && (!this.hasBars || (items.every((item) => item.bar !== null) && isUpToDate))
+        ? true
+        : null;
     }).catch((error: unknown) => {
       throw new Error(`${String(error)}\n${said}`);
     });
@@ -116,7 +124,11 @@ provider = "sim"
 seed = 3
 speed = "60x"
 start = "2025-01-29T16:00:00Z"
+sessions = 1
 `;
+
+/** One that moves as little as a test may want, with the weeks before that say what is usual. */
+export const WITH_WEEKS = SIMULATED.replace('"60x"', '"1x"').replace("sessions = 1", "sessions = 21");
 
 /** A minute each minute: nothing moves while a test looks. */
 export const STILL = SIMULATED.replace('"60x"', '"1x"');
@@ -144,6 +156,40 @@ function friday(): string {
   return `${rows.join("\n")}\n`;
 }
 
+/** Seven sessions of two symbols that move half a per cent, and of an eighth three hours, in which one of them falls by 3.5. */
+export const FALLEN =
+  CLOSED.replace("friday.csv", "fallen.csv") + '[watchlist]\nsymbols = ["AAPL", "NVDA"]\n';
+
+function fallen(): string {
+  const rows = ["symbol,start,open,high,low,close,volume"];
+  const days = ["16", "17", "21", "22", "23", "24", "27", "28"];
+  for (const day of days) {
+    const minutes = day === "28" ? 180 : 390;
+    for (let minute = 0; minute < minutes; minute += 1) {
+      const at = 14 * 60 + 30 + minute;
+      const start = `2025-01-${day}T${Math.floor(at / 60)}:${String(at % 60).padStart(2, "0")}:00Z`;
+      for (const symbol of ["AAPL", "NVDA"]) {
+        // Half a per cent up for the day, and back with its last bar.
+        const close = minute === 389 ? 100 : day === "28" && symbol === "NVDA" ? 96.5 : 100.5;
+        rows.push(`${symbol},${start},${close},${close},${close},${close},1000`);
+      }
+    }
+  }
+  return `${rows.join("\n")}\n`;
+}
+
+/** Five hundred symbols with a few bars each. */
+const MANY = Array.from({ length: 500 }, (_, index) => `S${String(index).padStart(3, "0")}`);
+export const CROWD =
+  CLOSED.replace("friday.csv", "crowd.csv") + `[watchlist]\nsymbols = ${JSON.stringify(MANY)}\n`;
+
+function crowd(): string {
+  const rows = ["symbol,start,open,high,low,close,volume"];
+  for (let minute = 0; minute < 5; minute += 1)
+    for (const symbol of MANY) rows.push(`${symbol},2025-01-31T16:0${minute}:00Z,100,101,99,100,1000`);
+  return `${rows.join("\n")}\n`;
+}
+
 /** A provider that nobody reaches: nothing listens on the port of `discard`. */
 export const DEAD = `
 [feed]
@@ -157,6 +203,10 @@ export function complaints(page: Page): string[] {
   const heard: string[] = [];
   page.on("pageerror", (error) => heard.push(`error: ${error.message}`));
   page.on("console", (message) => {
+    // The tests keep the page's own worker out, so that they see its requests.
+    if (message.text().startsWith("Service Worker registration blocked")) return;
+    // Theirs are the only scripts that a mail's frame meets.
+    if (/^Blocked script execution in '[^']*\/v1\/mailbox\//.test(message.text())) return;
     if (message.type() === "error" || message.type() === "warning")
       heard.push(`${message.text()} ${message.location().url}`);
   });

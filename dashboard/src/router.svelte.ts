@@ -84,7 +84,7 @@ export function refine(changes: Record<string, string | null>) {
   go(text === "" ? location.pathname : `${location.pathname}?${text}`, "replace");
 }
 
-const OURS = /^\/(?:$|s\/|alerts$|alerts\/|rule$|subscribe$|status$|mailbox$)/;
+const OURS = /^\/(?:$|s\/|alerts$|alerts\/|rule$|subscribe$|status$|mailbox$|me$)/;
 
 /** Follows links to our own pages without loading the page anew. */
 export function start() {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { level, place } from "./scale";
+import { level, numbers, place } from "./scale";
 
 test("equal factors are equal lengths, and the ends hold", () => {
   expect(place(0.1)).toBe(0);
@@ -18,4 +18,11 @@ test("the rule is met at exactly its ratio, and near from two thirds of it", () 
     "unusual",
     "unusual",
   ]);
+});
+
+test("the numbers at the scale leave room for the rule's", () => {
+  expect(numbers(3)).toEqual([0.1, 1, 3, 10, 30]);
+  expect(numbers(4)).toEqual([0.1, 1, 4, 10, 30]);
+  expect(numbers(1.5)).toEqual([0.1, 1.5, 3, 10, 30]);
+  expect(numbers(50)).toEqual([0.1, 1, 3, 10, 30]);
 });

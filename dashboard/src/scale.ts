@@ -9,6 +9,17 @@ export function place(ratio: number): number {
   return Math.log(held / LEAST) / Math.log(MOST / LEAST);
 }
 
+/** Numbers along the scale, and how near the rule's may be to one that can still be read. */
+const NUMBERED = [LEAST, 1, 3, 10, MOST];
+const READABLE = 0.12;
+
+/** Which ratios are written at the scale: the rule's where it is on it, and those that leave it room. */
+export function numbers(rule: number): number[] {
+  if (rule < LEAST || rule > MOST) return NUMBERED;
+  const others = NUMBERED.filter((ratio) => Math.abs(place(ratio) - place(rule)) >= READABLE);
+  return [...others, rule].sort((one, other) => one - other);
+}
+
 export type Level = "usual" | "near" | "unusual";
 
 /** A ratio from which one looks up: two thirds of the rule's. */

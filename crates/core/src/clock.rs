@@ -3,13 +3,19 @@
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
 
+/// `at` moved by `by`, held to the times there are.
+pub fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
+    let edge = if by.is_negative() { Timestamp::MIN } else { Timestamp::MAX };
+    at.checked_add(by).unwrap_or(edge)
+}
+
 /// Tells the time. The binary's own clock reads the machine; tests hand in theirs.
 pub trait Clock: Send + Sync {
     /// Now, UTC.
     fn now(&self) -> Timestamp;
 
-    /// By how much the machine's wall clock is ahead (positive) or behind what [`now`](Self::now) tells, while that is
-    /// doubted.
+    /// By how much the machine's wall clock is ahead (positive) or behind what [`now`](Self::now) tells,
+    /// while that is doubted.
     fn step(&self) -> Option<SignedDuration> {
         None
     }
@@ -36,11 +42,12 @@ impl<C: Clock + ?Sized> Clock for std::sync::Arc<C> {
 
 /// Time that goes on evenly while the wall clock is doubted.
 ///
-/// Deliveries expire, leases run out and subscriptions become active by the wall clock, and a clock can be set: by
-/// hand, by a time server, by a virtual machine that was moved. So each reading of it is compared with the time that
-/// has passed since the last one. While both agree, within [`TOLERANCE`](Self::TOLERANCE), the wall clock is right,
-/// slewing included. A larger step is doubted: time goes on from before it. It is believed when a witness confirms
-/// it, or when it has stayed for [`HOLD`](Self::HOLD) and no witness spoke against it.
+/// Deliveries expire, leases run out and subscriptions become active by the wall clock, and a clock can be
+/// set: by hand, by a time server, by a virtual machine that was moved. So each reading of it is compared
+/// with the time that has passed since the last one. While both agree, within [`TOLERANCE`](Self::TOLERANCE),
+/// the wall clock is right, slewing included. A larger step is doubted: time goes on from before it. It is
+/// believed when a witness confirms it, or when it has stayed for [`HOLD`](Self::HOLD) and no witness spoke
+/// against it.
 #[derive(Clone, Debug)]
 pub struct SteadyTime {
     /// The wall clock when it was last believed.
@@ -87,7 +94,8 @@ impl SteadyTime {
         even
     }
 
-    /// Hears what time it is from elsewhere. Speaks for a doubted step, or against it; else it changes nothing.
+    /// Hears what time it is from elsewhere. Speaks for a doubted step, or against it; else it changes
+    /// nothing.
     pub fn witness(&mut self, told: Timestamp, wall: Timestamp, uptime: Duration) {
         self.read(wall, uptime);
         let Some(step) = &mut self.step else { return };
@@ -98,7 +106,8 @@ impl SteadyTime {
         }
     }
 
-    /// The step that is doubted, as of the last reading: how far the wall clock is ahead (positive) or behind.
+    /// The step that is doubted, as of the last reading: how far the wall clock is ahead (positive) or
+    /// behind.
     pub fn step(&self) -> Option<SignedDuration> {
         self.step.map(|step| step.by)
     }

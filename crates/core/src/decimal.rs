@@ -23,8 +23,8 @@ pub enum DecimalError {
     Inexact,
 }
 
-/// The integer nearest to `dividend / divisor`, of two equally near the even one. `dividend` is not negative, `divisor`
-/// positive.
+/// The integer nearest to `dividend / divisor`, of two equally near the even one. `dividend` is not negative,
+/// `divisor` positive.
 pub fn divide_half_even(dividend: i128, divisor: i128) -> i128 {
     let quotient = dividend / divisor;
     let twice = 2 * (dividend % divisor);
@@ -130,7 +130,7 @@ pub fn format(value: i64, places: u32, f: &mut std::fmt::Formatter<'_>) -> std::
 }
 
 /// The same as a text.
-pub(crate) fn plain(value: i64, places: u32) -> String {
+pub fn plain(value: i64, places: u32) -> String {
     struct Plain(i64, u32);
     impl std::fmt::Display for Plain {
         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -1,5 +1,5 @@
-//! Secrets taken out of foreign texts before anybody reads them: providers and mail servers like to repeat what they
-//! were sent. Pure.
+//! Secrets taken out of foreign texts before anybody reads them: providers and mail servers like to repeat
+//! what they were sent. Pure.
 
 /// Characters from which on a secret is replaced wherever it stands: nothing else looks like it.
 const UNMISTAKABLE: usize = 16;
@@ -17,12 +17,13 @@ const NAMES: [&str; 7] = ["token", "key", "secret", "pass", "user", "auth", "log
 /// What a secret may be taken for decides where it is looked for:
 ///
 /// - one of 16 characters or more: everywhere;
-/// - one of 6 characters or more with both letters and others: where it stands alone, between characters that are
-///   neither letters nor digits;
-/// - any other (`t`, `demo`, `password`, `403`), which may be a word of the message: only as a value, that is after `=`,
-///   after a name such as `token:` or `"api_key":`, or as the user or password of an address.
+/// - one of 6 characters or more with both letters and others: where it stands alone, between characters that
+///   are neither letters nor digits;
+/// - any other (`t`, `demo`, `password`, `403`), which may be a word of the message: only as a value, that is
+///   after `=`, after a name such as `token:` or `"api_key":`, or as the user or password of an address.
 ///
-/// Where a text was cut, as `…` tells, the beginning of a secret that ends there is looked for like the whole of it.
+/// Where a text was cut, as `…` tells, the beginning of a secret that ends there is looked for like the whole
+/// of it.
 #[derive(Clone)]
 pub struct Redaction {
     /// The longest first: a short one may be part of a long one.
@@ -103,8 +104,8 @@ fn gives_away(before: &str, secret: &str, after: &str) -> bool {
     stands_alone && ((length >= MIN_TOKEN && !is_plain) || is_value(before, after))
 }
 
-/// Whether what stands between these texts is a value: of a parameter, of a name that speaks of secrets, or of an
-/// address's user or password.
+/// Whether what stands between these texts is a value: of a parameter, of a name that speaks of secrets, or
+/// of an address's user or password.
 fn is_value(before: &str, after: &str) -> bool {
     if before.ends_with('=') {
         return true;
@@ -190,7 +191,10 @@ mod tests {
         }
 
         #[test]
-        fn a_message_without_values_is_never_garbled(secret in "[a-z]{1,15}|[0-9]{1,15}|[A-Za-z]", text in "[A-Za-z0-9 .,'()-]{0,80}") {
+        fn a_message_without_values_is_never_garbled(
+            secret in "[a-z]{1,15}|[0-9]{1,15}|[A-Za-z]",
+            text in "[A-Za-z0-9 .,'()-]{0,80}",
+        ) {
             prop_assert_eq!(redact(&secret, &text), text);
         }
     }

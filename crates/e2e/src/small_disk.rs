@@ -15,7 +15,8 @@ pub struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// Mounts one of so many KiB at `place`. `None`, and said aloud, where that is not allowed; in CI it must be.
+    /// Mounts one of so many KiB at `place`. `None`, and said aloud, where that is not allowed; in CI it must
+    /// be.
     pub fn mount(place: &Path, kib: u32) -> Option<Self> {
         fs::create_dir_all(place).expect("a folder");
         let size = format!("size={kib}k,mode=700");

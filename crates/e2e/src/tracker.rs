@@ -1,6 +1,8 @@
 //! The program under test: a folder with settings, and the process that runs in it, again and again.
 
-use crate::{Http, Mail, Reserved, reserve_address, wait_for, wait_until};
+use qqq_testkit::address::{self, Reserved};
+use qqq_testkit::http::Http;
+use qqq_testkit::{Mail, wait_for, wait_until};
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -55,7 +57,11 @@ impl Default for Tracker {
 impl Tracker {
     /// An empty folder and an address of its own; every other setting as built in.
     pub fn new() -> Self {
-        Self::in_folder(Arc::new(tempfile::tempdir().expect("a temporary folder")), BTreeMap::new())
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
+        let mut tracker = Self::in_folder(folder, BTreeMap::new());
+        // Weeks of history are for tests of what they say.
+        tracker.set("feed.sim.sessions", 1);
+        tracker
     }
 
     /// Another process in the same folder, with the same settings but an address of its own.
@@ -64,7 +70,7 @@ impl Tracker {
     }
 
     fn in_folder(folder: Arc<tempfile::TempDir>, settings: BTreeMap<String, String>) -> Self {
-        let place = reserve_address();
+        let place = address::reserve();
         let address = place.address();
         let launcher = Vec::new();
         let mut tracker = Self { folder, settings, launcher, place, output: None, running: None, starts: 0 };
@@ -302,7 +308,7 @@ impl Tracker {
         self.folder().join(format!("{stream}-{}-{}.log", self.place.address().port(), self.starts))
     }
 
-    /// The mails it wrote as files, by name: in the order they came to be owed.
+    /// The mails it wrote as files, by name: in the order they were enqueued.
     pub fn mails(&self) -> Vec<Mail> {
         let Ok(entries) = fs::read_dir(self.folder().join("data/mail")) else { return Vec::new() };
         let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();

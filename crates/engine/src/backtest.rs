@@ -1,9 +1,10 @@
 //! What a rule would have told, of the bars of a store, by the very code that runs live.
 
-use qqq_core::backtest::{Backtest, Report};
-use qqq_core::{Bar, Calendar, Metric, Minute, RuleName, SpikeRule, Symbol};
+pub use qqq_core::alert::backtest::{BacktestQuery, metrics_of};
+
+use qqq_core::alert::backtest::{Backtest, Report};
+use qqq_core::{Bar, Calendar, Metric, Symbol};
 use qqq_store::{Store, StoreError};
-use std::ops::Range;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -13,39 +14,6 @@ const AT_ONCE: usize = 4;
 const PAGE: usize = 50_000;
 /// Bars judged before others have their turn.
 const BREATH: usize = 2_000;
-
-/// Which rule to test on what.
-#[derive(Clone, Debug)]
-pub struct BacktestQuery {
-    /// The rule.
-    pub rule: RuleName,
-    /// What a tracker's own rule says.
-    pub house: SpikeRule,
-    /// Of these symbols.
-    pub symbols: Vec<Symbol>,
-    /// Of these metrics.
-    pub metrics: Vec<Metric>,
-    /// Bars that start in this range.
-    pub range: Range<Minute>,
-    /// Alerts told one by one, at the most; the figures count all.
-    pub most: usize,
-}
-
-impl BacktestQuery {
-    /// Since when bars are to be known, so that what the rule looks at is there at the beginning of the range.
-    pub fn reach(&self, calendar: &Calendar) -> Minute {
-        Backtest::warm_up(&self.rule.rule(self.house), calendar, self.range.start)
-    }
-}
-
-/// The metrics a rule goes with.
-pub fn metrics_of(rule: RuleName) -> Vec<Metric> {
-    let suits = |metric: &Metric| match rule {
-        RuleName::House => true,
-        RuleName::Own(rule) => rule.suits(*metric).is_ok(),
-    };
-    Metric::ALL.into_iter().filter(suits).collect()
-}
 
 /// Tests a rule on the bars of a store. Reads some symbols side by side, a page at a time.
 pub async fn backtest(
@@ -111,7 +79,8 @@ impl SymbolBacktest {
         Self { of_metrics: query.metrics.iter().map(of_metric).collect(), most: query.most }
     }
 
-    /// Takes the next bars: of the symbol, oldest first, from the query's [reach](BacktestQuery::reach) to its end.
+    /// Takes the next bars: of the symbol, oldest first, from the query's [reach](BacktestQuery::reach) to
+    /// its end.
     pub fn take(&mut self, bars: &[Bar]) {
         for test in &mut self.of_metrics {
             bars.iter().for_each(|bar| test.take(bar));

@@ -1,16 +1,17 @@
 //! Detect: takes steps from ingest, observes their bars, and commits what comes of them.
 //!
-//! A detector holds bars of one feed. Where a step comes of another, the windows are rebuilt of what the store has
-//! of that feed. A minute is judged by one feed only: up to the newest bar of another one, bars fill the windows and
-//! raise, count and retract nothing.
+//! A detector holds bars of one feed. Where a step comes of another, the windows are rebuilt of what the
+//! store has of that feed. A minute is judged by one feed only: up to the newest bar of another one, bars
+//! fill the windows and raise, count and retract nothing.
 
 use crate::active_rules::{ActiveRules, HouseRules};
+use crate::closes::last_bar;
 use crate::metrics::Metrics;
 use crate::{PAUSE, retry_while_busy, without_room};
 use anyhow::Context as _;
 use jiff::Timestamp;
-use qqq_core::outlier::{Admission, OutlierFilter};
-use qqq_core::window::Arrival;
+use qqq_core::statistics::outlier::{Admission, OutlierFilter};
+use qqq_core::statistics::window::Arrival;
 use qqq_core::{
     Alert, AlertChange, Bar, Calendar, Clock, Detector, FeedInfo, FeedLabel, FeedMode, FeedStatus, Minute,
     RuleName, Split, Splits, Symbol, Watchlist,
@@ -34,7 +35,8 @@ pub struct Step {
     pub split_adjusted: bool,
     /// How the feed is doing, with its clock.
     pub feed: FeedStatus,
-    /// Up to now, what all bars were asked for of, where the step is the last one of an answer of a live feed.
+    /// Up to now, what all bars were asked for of, where the step is the last one of an answer of a live
+    /// feed.
     pub answered: Option<Answered>,
 }
 
@@ -53,12 +55,12 @@ const GATHER: usize = 64;
 const GATHER_BARS: usize = 50_000;
 /// Minutes that are looked back to find how long an earlier process is gone: no market is closed for longer.
 const MAX_ABSENCE: i32 = 14 * Minute::PER_DAY;
-/// A transaction ends with the minute in which it comes to hold so many bars, or changes to alerts: a sign-up waits for
-/// no more than that. The rules in force bound what a single minute can bring.
+/// A transaction ends with the minute in which it comes to hold so many bars, or changes to alerts: a sign-up
+/// waits for no more than that. The rules in force bound what a single minute can bring.
 const PIECE_BARS: usize = 10_000;
 const PIECE_ALERTS: usize = 1_000;
-/// After a transaction that others follow, the store is left alone for as long as that took, at most so long: a writer of
-/// another process only looks now and then whether it can have its turn.
+/// After a transaction that others follow, the store is left alone for as long as that took, at most so long:
+/// a writer of another process only looks now and then whether it can have its turn.
 const LONGEST_BREATH: Duration = Duration::from_millis(100);
 
 /// Alerts made public in one transaction.
@@ -173,8 +175,9 @@ impl Detect {
         Ok(())
     }
 
-    /// Goes on where an earlier process stopped asking: what came to be since then was hidden by our own silence. After a
-    /// longer one than an outage may last, and of symbols that nothing is known of, everything is history.
+    /// Goes on where an earlier process stopped asking: what came to be since then was hidden by our own
+    /// silence. After a longer one than an outage may last, and of symbols that nothing is known of,
+    /// everything is history.
     async fn take_up_questions(&mut self) -> anyhow::Result<()> {
         let status = retry_while_busy(|| self.store.feed_status())
             .await
@@ -235,12 +238,14 @@ impl Detect {
         );
         for (symbol, &name) in watchlist.symbols().iter().enumerate() {
             recall(&**store, name, &mut detector, symbol).await?;
+            recall_closes(&**store, calendar, name, &mut detector, symbol).await?;
         }
         info!(bars = bars.len(), %feed, "windows rebuilt from the store");
         Ok((detector, judged_before))
     }
 
-    /// Judges from now on what subscribers ask for by now, going on where an earlier watch of the same rule stopped.
+    /// Judges from now on what subscribers ask for by now, going on where an earlier watch of the same rule
+    /// stopped.
     async fn follow_subscribers(&mut self) -> Result<(), StoreError> {
         let Self { store, watchlist, watches, detector, .. } = self;
         let change = watches.ask(&**store, watchlist).await?;
@@ -300,7 +305,8 @@ impl Detect {
         Ok(())
     }
 
-    /// Observes the bars of some steps, in order, and commits the outcome: as one, but for a change of the feed.
+    /// Observes the bars of some steps, in order, and commits the outcome: as one, but for a change of the
+    /// feed.
     pub async fn take(&mut self, steps: &[Step]) -> anyhow::Result<()> {
         for steps in steps.chunk_by(|one, next| one.feed.label == next.feed.label) {
             if let Some(step) = steps.first().filter(|step| step.feed.label != self.feed) {
@@ -311,8 +317,9 @@ impl Detect {
         Ok(())
     }
 
-    /// In pieces, each of them whole minutes with all that comes of them: bars, figures, alerts, deliveries. What is
-    /// not committed when the process dies comes again from the feed, and is judged as if for the first time.
+    /// In pieces, each of them whole minutes with all that comes of them: bars, figures, alerts, deliveries.
+    /// What is not committed when the process dies comes again from the feed, and is judged as if for the
+    /// first time.
     async fn take_of_one_feed(&mut self, steps: &[Step]) -> anyhow::Result<()> {
         self.follow_subscribers().await.context("the rules could not be read")?;
         let mut piece = Piece::default();
@@ -390,7 +397,8 @@ impl Detect {
         }
     }
 
-    /// The bars to take now: the given one, after the one it confirms; or none while it is not to be believed.
+    /// The bars to take now: the given one, after the one it confirms; or none while it is not to be
+    /// believed.
     fn admitted(&mut self, symbol: usize, bar: Bar) -> impl Iterator<Item = Bar> + use<> {
         let taken = match self.outliers.admit(symbol, &bar, self.detector.windows()) {
             Admission::Taken { confirmed } => [confirmed, Some(bar)],
@@ -422,7 +430,10 @@ impl Detect {
             }
         }
         let from = self.calendar.midnight(split.ex_date);
-        info!(symbol = %split.symbol, new = split.new, old = split.old, ex_date = %split.ex_date, "split: history is rescaled");
+        info!(
+            symbol = %split.symbol, new = split.new, old = split.old, ex_date = %split.ex_date,
+            "split: history is rescaled"
+        );
         self.detector.apply_split(symbol, &split, from);
         piece.batch.splits.push(SplitRecord { split, from });
         piece.touched.insert(symbol);
@@ -474,6 +485,29 @@ async fn alerts(store: &dyn Store, query: AlertQuery) -> Result<Vec<Alert>, Stor
             return Ok(alerts);
         }
     }
+}
+
+/// Sessions before the newest bar's whose closes an alert may be measured from: those of its own day, and of
+/// the day before, from which bars may still come late.
+const CLOSES: usize = 2;
+
+/// Gives a detector the closes that a day's change is measured from: those of the last day's bars may lie
+/// too far back, as after a weekend.
+async fn recall_closes(
+    store: &dyn Store,
+    calendar: &Calendar,
+    name: Symbol,
+    detector: &mut Detector,
+    symbol: usize,
+) -> Result<(), StoreError> {
+    let Some(newest) = detector.newest(symbol) else { return Ok(()) };
+    for day in calendar.trading_days_before(calendar.date_of(newest)).take(CLOSES) {
+        let Some(session) = calendar.session_on(day) else { continue };
+        let session = session.open..session.close;
+        let last = retry_while_busy(|| last_bar(store, name, session.clone())).await?;
+        detector.recall_closes(symbol, last.iter().map(|record| &record.bar));
+    }
+    Ok(())
 }
 
 /// Gives a detector the bars of earlier sessions that a symbol's rules have to know.

@@ -1,15 +1,18 @@
-//! Dispatch: takes in sign-ups, claims due deliveries by lease, as many as there are places for, sends them, settles
-//! them.
+//! Dispatch: takes in sign-ups, claims due deliveries by lease, as many as there are places for, sends them,
+//! settles them.
 //!
-//! Nothing is sent while a transaction is open. A kick is a hint, the scan is the truth: a lost kick costs
-//! seconds.
+//! Nothing is sent while a transaction is open. A wakeup is a hint, the scan is the truth: a lost wakeup
+//! costs seconds.
 
 use crate::metrics::Metrics;
 use crate::{retry_while_busy, without_room};
 use jiff::{SignedDuration, Timestamp};
 use qqq_core::delivery::places::{PlaceLimits, Places, Rooms};
-use qqq_core::delivery::{Delivery, DeliveryId, Failure, Lease, Outcome, retry_at, webhook_retry_at};
-use qqq_core::{ChannelKind, Clock};
+use qqq_core::delivery::{
+    Delivery, DeliveryId, Failure, Lease, Outcome, SignInMail, retry_at, webhook_retry_at,
+};
+use qqq_core::subscription::EmailAddress;
+use qqq_core::{Carrier, Clock};
 use qqq_notify::{Deliver, DeliveryError};
 use qqq_store::{Budget, SignUpLimits, Store, StoreError};
 use std::collections::HashMap;
@@ -23,9 +26,12 @@ use tracing::{debug, info, warn};
 
 /// How long a claim holds without a sign of life.
 const LEASE: SignedDuration = SignedDuration::from_secs(30);
+/// How long the claim of a mail with a link to sign in holds: as long as the link works. Leases of a worker
+/// that is gone are given up when the next one starts.
+const SIGN_IN_LEASE: SignedDuration = SignedDuration::from_mins(15);
 /// How often a delivery under way shows a sign of life.
 const HEARTBEAT: Duration = Duration::from_secs(10);
-/// How often the store is scanned without a hint.
+/// How often the store is scanned without a wakeup.
 const SCAN: Duration = Duration::from_secs(1);
 /// How long deliveries under way may take to finish once the process is asked to stop.
 const DRAIN: Duration = Duration::from_secs(7);
@@ -39,16 +45,18 @@ pub struct Dispatch {
     metrics: Arc<Metrics>,
     /// How much one recipient is sent.
     budget: Budget,
-    /// How much asks to confirm.
+    /// How much asks to confirm, and how many links to sign in go out.
     sign_up: SignUpLimits,
+    /// Who may sign in without a subscription.
+    operators: Arc<[EmailAddress]>,
     /// What this process is sending. Locked over each claim, renewal and settling, never over a sending.
     under_way: Arc<Mutex<UnderWay>>,
 }
 
 /// What this process is sending, and the places that this takes.
 struct UnderWay {
-    /// By delivery. A lease that ran out while the process slept, or while the clock was set, is taken again by the next
-    /// claim: the attempt under way goes on with the new one, and nothing is sent twice.
+    /// By delivery. A lease that ran out while the process slept, or while the clock was set, is taken again
+    /// by the next claim: the attempt under way goes on with the new one, and nothing is sent twice.
     attempts: HashMap<DeliveryId, Attempt>,
     mail: Places,
     webhooks: Places,
@@ -59,7 +67,7 @@ struct UnderWay {
 /// An attempt under way.
 struct Attempt {
     lease: Lease,
-    channel: ChannelKind,
+    carrier: Carrier,
     host: String,
     begun: Duration,
 }
@@ -79,14 +87,15 @@ impl UnderWay {
         Rooms { mail: self.mail.room(now), webhooks: self.webhooks.room(now) }
     }
 
-    fn places(&mut self, channel: ChannelKind) -> &mut Places {
-        match channel {
-            ChannelKind::Email => &mut self.mail,
-            ChannelKind::Webhook => &mut self.webhooks,
+    fn places(&mut self, carrier: Carrier) -> &mut Places {
+        match carrier {
+            Carrier::Mail => &mut self.mail,
+            Carrier::Http => &mut self.webhooks,
         }
     }
 
-    /// Takes a place for an attempt. False where one is under way already, which from now on holds the new lease.
+    /// Takes a place for an attempt. False where one is under way already, which from now on holds the new
+    /// lease.
     fn begin(&mut self, delivery: &Delivery) -> bool {
         if let Some(attempt) = self.attempts.get_mut(&delivery.id) {
             attempt.lease = delivery.lease;
@@ -94,17 +103,17 @@ impl UnderWay {
         }
         let (channel, host) = (&delivery.subscription.channel, delivery.subscription.channel.host());
         let attempt =
-            Attempt { lease: delivery.lease, channel: channel.kind(), host, begun: self.start.elapsed() };
-        self.places(attempt.channel).begin(&attempt.host, attempt.begun);
+            Attempt { lease: delivery.lease, carrier: channel.carrier(), host, begun: self.start.elapsed() };
+        self.places(attempt.carrier).begin(&attempt.host, attempt.begun);
         self.attempts.insert(delivery.id, attempt);
         true
     }
 
     /// Gives the place back, and answers the latest lease. `asked`: whether the receiver was asked at all.
     fn end(&mut self, id: DeliveryId, asked: bool) -> Option<Lease> {
-        let Attempt { lease, channel, host, begun } = self.attempts.remove(&id)?;
+        let Attempt { lease, carrier, host, begun } = self.attempts.remove(&id)?;
         let now = self.start.elapsed();
-        self.places(channel).end(&host, begun, now, asked);
+        self.places(carrier).end(&host, begun, now, asked);
         Some(lease)
     }
 }
@@ -119,11 +128,18 @@ impl Dispatch {
         budget: Budget,
     ) -> Self {
         let under_way = Arc::new(Mutex::new(UnderWay::new()));
-        Self { store, channel, clock, metrics, budget, sign_up: SignUpLimits::default(), under_way }
+        let (sign_up, operators) = (SignUpLimits::default(), Arc::default());
+        Self { store, channel, clock, metrics, budget, sign_up, operators, under_way }
+    }
+
+    /// The same, where `operators` may sign in, whether or not they have a subscription.
+    #[must_use]
+    pub fn with_operators(self, operators: impl IntoIterator<Item = EmailAddress>) -> Self {
+        Self { operators: operators.into_iter().collect(), ..self }
     }
 
     /// Sends until `stop`, then lets what is under way finish, for a while.
-    pub async fn run(self, kick: Arc<Notify>, stop: CancellationToken) -> anyhow::Result<()> {
+    pub async fn run(self, wakeup: Arc<Notify>, stop: CancellationToken) -> anyhow::Result<()> {
         let mut sending = JoinSet::new();
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
@@ -141,7 +157,7 @@ impl Dispatch {
             tokio::select! {
                 () = stop.cancelled() => break,
                 Some(ended) = sending.join_next() => ended??,
-                () = kick.notified() => {}
+                () = wakeup.notified() => {}
                 () = tokio::time::sleep(SCAN) => {}
             }
         }
@@ -190,15 +206,20 @@ impl Dispatch {
         Ok(())
     }
 
-    /// Takes in the sign-ups that came, and has the messages that ask to confirm come to be owed in their turn.
+    /// Takes in the sign-ups that came, and enqueues the messages that ask to confirm in their turn.
     async fn take_in(&self) -> Result<(), StoreError> {
         loop {
             let taken = retry_while_busy(|| self.store.take_in(self.sign_up, self.clock.now())).await?;
             self.metrics.taken_in(taken);
             if !taken.more {
-                return Ok(());
+                break;
             }
         }
+        retry_while_busy(|| {
+            self.store.take_in_sign_ins(self.sign_up.of_links(), &self.operators, self.clock.now())
+        })
+        .await?;
+        Ok(())
     }
 
     /// Begins to send what was due at `due`, until nothing of it has a place.
@@ -208,6 +229,10 @@ impl Dispatch {
         sending: &mut JoinSet<Result<(), StoreError>>,
         stop: &CancellationToken,
     ) -> Result<(), StoreError> {
+        let until = later(self.clock.now(), SIGN_IN_LEASE);
+        for mail in retry_while_busy(|| self.store.claim_sign_ins(due, until)).await? {
+            sending.spawn(self.clone().send_sign_in(mail));
+        }
         while !stop.is_cancelled() {
             let claimed = self.claim(due).await?;
             if claimed.is_empty() {
@@ -247,7 +272,8 @@ impl Dispatch {
         };
         let now = self.clock.now();
         let tried = !matches!(result, Err(DeliveryError::NotTried(..)));
-        let outcome = outcome(&delivery, result, now);
+        let carrier = delivery.subscription.channel.carrier();
+        let outcome = outcome(carrier, delivery.id, delivery.attempt, result, now);
         let settled = self.settle(delivery.id, &outcome, now, tried).await?;
         self.metrics.delivery(delivery.kind, &outcome);
         let (id, kind, attempt) = (delivery.id, delivery.kind, delivery.attempt);
@@ -257,17 +283,46 @@ impl Dispatch {
                 debug!(delivery.id = %id, %kind, attempt, next = %at, reason, "put off");
             }
             Outcome::RetryAt(at, Failure { reason, .. }) => {
-                warn!(delivery.id = %id, %kind, attempt, next = %at, reason, "not accepted; trying again later");
+                warn!(
+                    delivery.id = %id, %kind, attempt, next = %at, reason,
+                    "not accepted; trying again later"
+                );
             }
             Outcome::Failed(Failure { reason, .. }) => {
                 warn!(delivery.id = %id, %kind, attempt, reason, "refused for good");
             }
             Outcome::Gone(Failure { reason, .. }) => {
-                warn!(delivery.id = %id, %kind, attempt, reason, "the receiver is gone; its subscription ends");
+                warn!(
+                    delivery.id = %id, %kind, attempt, reason,
+                    "the receiver is gone; its subscription ends"
+                );
             }
         }
         if !settled {
             info!(delivery.id = %id, "settled by somebody else meanwhile");
+        }
+        Ok(())
+    }
+
+    /// One attempt of a mail with a link to sign in, to its settling.
+    async fn send_sign_in(self, mail: SignInMail) -> Result<(), StoreError> {
+        let result = self.channel.deliver_sign_in(&mail).await;
+        let now = self.clock.now();
+        let id = mail.delivery_id();
+        let outcome = outcome(Carrier::Mail, id, mail.attempt, result, now);
+        retry_while_busy(|| self.store.settle_sign_in(mail.id, mail.lease, &outcome, now)).await?;
+        match outcome {
+            Outcome::Sent => debug!(delivery.id = %id, kind = "sign_in", "sent"),
+            Outcome::NotTried(at, reason) => {
+                debug!(delivery.id = %id, kind = "sign_in", next = %at, reason, "put off");
+            }
+            Outcome::RetryAt(at, Failure { reason, .. }) => {
+                let next = at;
+                warn!(delivery.id = %id, kind = "sign_in", %next, reason, "not accepted; trying again later");
+            }
+            Outcome::Failed(Failure { reason, .. }) | Outcome::Gone(Failure { reason, .. }) => {
+                warn!(delivery.id = %id, kind = "sign_in", reason, "refused for good");
+            }
         }
         Ok(())
     }
@@ -298,25 +353,28 @@ impl Dispatch {
 }
 
 /// What becomes of a delivery.
-fn outcome(delivery: &Delivery, result: Result<(), DeliveryError>, now: Timestamp) -> Outcome {
-    let retry_at = match delivery.subscription.channel.kind() {
-        ChannelKind::Email => retry_at,
-        ChannelKind::Webhook => webhook_retry_at,
+fn outcome(
+    carrier: Carrier,
+    id: DeliveryId,
+    attempt: u32,
+    result: Result<(), DeliveryError>,
+    now: Timestamp,
+) -> Outcome {
+    let retry_at = match carrier {
+        Carrier::Mail => retry_at,
+        Carrier::Http => webhook_retry_at,
     };
     // The schedule begins when a wait ends: what waited together does not come back all at once.
     let end = |wait: Duration| later(now, SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX));
     match result {
         Ok(()) => Outcome::Sent,
-        Err(DeliveryError::Retry(failure)) => {
-            Outcome::RetryAt(retry_at(delivery.id, delivery.attempt, now), failure)
-        }
+        Err(DeliveryError::Retry(failure)) => Outcome::RetryAt(retry_at(id, attempt, now), failure),
         Err(DeliveryError::RetryAfter(failure, wait)) => {
-            Outcome::RetryAt(retry_at(delivery.id, delivery.attempt, end(wait)), failure)
+            Outcome::RetryAt(retry_at(id, attempt, end(wait)), failure)
         }
-        // Nobody was asked, so nobody has failed: the attempt is given back, and the schedule stays where it was.
-        Err(DeliveryError::NotTried(reason, wait)) => {
-            Outcome::NotTried(retry_at(delivery.id, 1, end(wait)), reason)
-        }
+        // Nobody was asked, so nobody has failed: the attempt is given back, and the schedule stays where it
+        // was.
+        Err(DeliveryError::NotTried(reason, wait)) => Outcome::NotTried(retry_at(id, 1, end(wait)), reason),
         Err(DeliveryError::GiveUp(failure)) => Outcome::Failed(failure),
         Err(DeliveryError::Gone(failure)) => Outcome::Gone(failure),
     }

@@ -5,8 +5,8 @@
 //! a feed before the running one has been well for `back`     -> it runs again
 //! ```
 //!
-//! Two times keep it from flapping: a feed must fail for a while to lose its place, and be well for longer to get
-//! it back. Where no feed is well, none takes over: an outage of the own network changes nothing.
+//! Two times keep it from flapping: a feed must fail for a while to lose its place, and be well for longer to
+//! get it back. Where no feed is well, none takes over: an outage of the own network changes nothing.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -73,8 +73,8 @@ impl Failover {
         self.running
     }
 
-    /// What a feed shall do. Those before the running one are tried, so that they can come back; those behind it
-    /// only while it is not well.
+    /// What a feed shall do. Those before the running one are tried, so that they can come back; those behind
+    /// it only while it is not well.
     pub fn duty(&self, feed: usize) -> FeedRole {
         let in_trouble =
             self.feeds.get(self.running).is_some_and(|one| one.health.is_some() && !one.is_well());
@@ -121,8 +121,9 @@ impl Failover {
     }
 
     fn to_take_back(&self, now: Timestamp) -> Option<usize> {
-        (0..self.running).find(|&feed| {
-            matches!(self.feeds[feed].health, Some((Health::Well, since)) if now.duration_since(since) >= self.patience.back)
+        (0..self.running).find(|&feed| match self.feeds[feed].health {
+            Some((Health::Well, since)) => now.duration_since(since) >= self.patience.back,
+            _ => false,
         })
     }
 

@@ -1,28 +1,37 @@
-//! What the program does, against the traits of feeds, store and channels alone: so it is tested without a binary, a
-//! socket or a configuration.
+//! What the program does, against the traits of feeds, store and channels alone: so it is tested without a
+//! binary, a socket or a configuration.
 //!
 //! ```text
 //! ingest    asks one feed for bars, by polls and by stream         schedule, symbol_troubles
 //! relay     picks the feed that runs, of several                   failover
-//! detect    judges bars and commits what comes of them             active_rules
+//! detect    judges bars and commits what comes of them             active_rules, closes
 //! dispatch  sends what is enqueued
 //! retain    deletes what is past its time
+//! subscribe takes sign-ups, confirmations, changes and ends of subscriptions
+//! watchlist takes what operators change of the configured list
+//! account   signs receivers in, and shows them what is theirs
 //! backtest  tells what a rule would have told, of stored bars
 //! ```
 
+pub mod account;
 pub mod active_rules;
 pub mod backtest;
+pub mod closes;
 pub mod detect;
 pub mod dispatch;
 pub mod failover;
 pub mod feed;
 pub mod ingest;
 pub mod metrics;
+pub mod poller;
 pub mod relay;
 pub mod retain;
 pub mod schedule;
+pub mod subscribe;
 pub mod symbol_troubles;
+pub mod watchlist;
 
+use backon::{ConstantBuilder, Retryable as _};
 use qqq_store::{Store, StoreError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -33,28 +42,29 @@ const NO_ROOM_PAUSE: Duration = Duration::from_secs(1);
 /// How often it is told that a store is still busy.
 const TOLD_EVERY: Duration = Duration::from_secs(10);
 
-/// Asks a store again for as long as others hold it, and for as long as its disk takes nothing: a role that waits its turn
-/// or for room is not a broken one, and goes on by itself. What it was to write waits with it, and so does whoever hands it
-/// more. Of a full disk the store tells readiness and the log.
-async fn retry_while_busy<T, F, W>(mut ask: F) -> Result<T, StoreError>
+/// Asks a store again for as long as others hold it, and for as long as its disk takes nothing: a role that
+/// waits its turn or for room is not a broken one, and goes on by itself. What it was to write waits with it,
+/// and so does whoever hands it more. Of a full disk the store tells readiness and the log.
+async fn retry_while_busy<T, F, W>(ask: F) -> Result<T, StoreError>
 where
     F: FnMut() -> W,
     W: Future<Output = Result<T, StoreError>>,
 {
     let mut told: Option<Instant> = None;
-    loop {
-        match ask().await {
-            Err(StoreError::NoRoom(_)) => tokio::time::sleep(NO_ROOM_PAUSE).await,
-            Err(error) if error.is_transient() => {
-                if told.is_none_or(|at| at.elapsed() >= TOLD_EVERY) {
-                    told = Some(Instant::now());
-                    tracing::warn!(%error, "trying again until it is not");
-                }
-                tokio::time::sleep(PAUSE).await;
+    ask.retry(ConstantBuilder::new().with_delay(PAUSE).without_max_times())
+        .sleep(tokio::time::sleep)
+        .when(|error| matches!(error, StoreError::NoRoom(_)) || error.is_transient())
+        .adjust(
+            |error, pause| if matches!(error, StoreError::NoRoom(_)) { Some(NO_ROOM_PAUSE) } else { pause },
+        )
+        .notify(|error, _| {
+            let is_news = told.is_none_or(|at| at.elapsed() >= TOLD_EVERY);
+            if is_news && !matches!(error, StoreError::NoRoom(_)) {
+                told = Some(Instant::now());
+                tracing::warn!(%error, "trying again until it is not");
             }
-            result => return result,
-        }
-    }
+        })
+        .await
 }
 
 /// Returns once the disk takes nothing: whoever is to end does not wait for room.

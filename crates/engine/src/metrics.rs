@@ -7,7 +7,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 use qqq_core::AlertChange;
 use qqq_core::delivery::{DeliveryKind, Outcome};
-use qqq_core::window::Arrival;
+use qqq_core::statistics::window::Arrival;
 use qqq_store::{Batch, TakenIn};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -35,7 +35,7 @@ pub struct Metrics {
     failed_polls: Counter,
     commits: Counter,
     alerts: Family<ChangeLabel, Counter>,
-    owed: Counter,
+    enqueued: Counter,
     attempts: Family<AttemptLabel, Counter>,
     sign_ups: Counter,
     confirmations: Counter,
@@ -55,7 +55,11 @@ impl Metrics {
         registry.register("failed_polls", "Polls of the provider that failed", metrics.failed_polls.clone());
         registry.register("commits", "Steps committed", metrics.commits.clone());
         registry.register("alerts", "What happened to alerts of the house's rules", metrics.alerts.clone());
-        registry.register("deliveries_owed", "Deliveries that commits came to owe", metrics.owed.clone());
+        registry.register(
+            "deliveries_enqueued",
+            "Deliveries that commits enqueued",
+            metrics.enqueued.clone(),
+        );
         registry.register(
             "delivery_attempts",
             "Attempts at deliveries, by how they ended",
@@ -63,7 +67,7 @@ impl Metrics {
         );
         registry.register("sign_ups", "Sign-ups taken in", metrics.sign_ups.clone());
         registry.register(
-            "confirmations_owed",
+            "confirmations_enqueued",
             "Messages that ask to confirm, once it was their turn",
             metrics.confirmations.clone(),
         );
@@ -122,7 +126,7 @@ impl Metrics {
     /// A step was committed.
     pub fn committed(&self, batch: &Batch, deliveries: u64) {
         self.commits.inc();
-        self.owed.inc_by(deliveries);
+        self.enqueued.inc_by(deliveries);
         for change in batch.alerts.iter().filter(|change| change.alert().is_public()) {
             let metric = change.alert().metric.as_str();
             let change = match change {

@@ -1,12 +1,13 @@
 //! The relay: several feeds in order of preference, one of which is on air.
 //!
-//! Every feed has a poller of its own. What they hand on comes here; only what the running one says goes on to
-//! detect, so bars of two feeds never take turns.
+//! Every feed has a poller of its own. What they hand on comes here; only what the running one says goes on
+//! to detect, so bars of two feeds never take turns.
 
 use crate::detect::Step;
 use crate::failover::{Failover, FailoverTimeouts, FeedRole, Health};
 use crate::feed::Feed;
-use crate::ingest::{Ingest, Poller, QUEUE, Report};
+use crate::ingest::{Ingest, QUEUE};
+use crate::poller::{Poller, Report};
 use qqq_core::StandIn;
 use qqq_feed::FeedError;
 use qqq_store::Store;
@@ -26,7 +27,7 @@ const REPORTS: usize = 16;
 pub struct Relay {
     ingest: Ingest,
     failover: Failover,
-    feeds: Vec<Place>,
+    feeds: Vec<RelayedFeed>,
     reports: mpsc::Receiver<(usize, Report)>,
     pollers: JoinSet<anyhow::Result<()>>,
     stop: CancellationToken,
@@ -35,7 +36,7 @@ pub struct Relay {
 }
 
 /// A feed's place in the order.
-struct Place {
+struct RelayedFeed {
     feed: Feed,
     duty: watch::Sender<FeedRole>,
     steps: mpsc::Receiver<Step>,
@@ -43,7 +44,7 @@ struct Place {
     problem: Option<FeedError>,
 }
 
-impl Place {
+impl RelayedFeed {
     fn provider(&self) -> &'static str {
         self.feed.provider.info().provider
     }
@@ -60,6 +61,7 @@ impl Relay {
         stop: CancellationToken,
     ) -> anyhow::Result<Self> {
         let failover = Failover::new(feeds.len(), patience);
+        ingest.metrics.feed_changed(failover.running());
         let (report, reports) = mpsc::channel(REPORTS);
         let (mut places, mut pollers) = (Vec::new(), JoinSet::new());
         for (number, feed) in feeds.iter().enumerate() {
@@ -69,13 +71,13 @@ impl Relay {
             let (duty, told) = watch::channel(failover.duty(number));
             let (stream, report, stop) = (feed.stream, report.clone(), stop.clone());
             pollers.spawn(poller.run(stream, told, (number, report), stop));
-            places.push(Place { feed: feed.clone(), duty, steps: taken, problem: None });
+            places.push(RelayedFeed { feed: feed.clone(), duty, steps: taken, problem: None });
         }
         Ok(Self { ingest, failover, feeds: places, reports, pollers, stop, stands_in_for: None })
     }
 
-    /// Hands on what the running feed brings, until told to stop. A refusal of every feed from its first question
-    /// on ends it: the operator is there to read why.
+    /// Hands on what the running feed brings, until told to stop. A refusal of every feed from its first
+    /// question on ends it: the operator is there to read why.
     pub async fn run(mut self) -> anyhow::Result<()> {
         loop {
             tokio::select! {
@@ -146,13 +148,13 @@ impl Relay {
 
     /// What every feed refused with.
     fn refusals(&self) -> anyhow::Error {
-        let refused = |place: &Place| Some(place.feed.refusal(place.problem.as_ref()?).to_string());
+        let refused = |place: &RelayedFeed| Some(place.feed.refusal(place.problem.as_ref()?).to_string());
         anyhow::anyhow!(self.feeds.iter().filter_map(refused).collect::<Vec<_>>().join("; "))
     }
 }
 
 /// The next step that any feed hands on.
-async fn next_step(feeds: &mut [Place]) -> (usize, Step) {
+async fn next_step(feeds: &mut [RelayedFeed]) -> (usize, Step) {
     std::future::poll_fn(|context| {
         for (number, place) in feeds.iter_mut().enumerate() {
             if let Poll::Ready(Some(step)) = place.steps.poll_recv(context) {

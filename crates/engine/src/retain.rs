@@ -45,8 +45,8 @@ pub async fn run(
     }
 }
 
-/// Deletes what is past its time at `now`, the wall clock. Bars and alerts age by the feed's clock: a recording of
-/// last year is not old while it plays.
+/// Deletes what is past its time at `now`, the wall clock. Bars and alerts age by the feed's clock: a
+/// recording of last year is not old while it plays.
 pub async fn once(
     store: &dyn Store,
     retention: Retention,
@@ -98,7 +98,7 @@ where
 mod tests {
     use super::*;
     use qqq_core::subscription::SubscriptionId;
-    use qqq_core::token::{Purpose, TokenKey};
+    use qqq_core::subscription::token::{Purpose, TokenKey};
     use qqq_core::{Channel, Metric, RuleName};
     use qqq_store::{SignUp, SignUpLimits};
 
@@ -110,7 +110,7 @@ mod tests {
         let sign_up = SignUp {
             id,
             channel: Channel::Email("ada@example.com".parse().unwrap()),
-            symbol: "TSLA".parse().unwrap(),
+            scope: "TSLA".parse().unwrap(),
             metric: Metric::Price,
             rule: RuleName::House,
             quiet: None,
@@ -120,7 +120,7 @@ mod tests {
         };
         let now: Timestamp = "2025-01-27T15:00:00Z".parse().unwrap();
         let limits = SignUpLimits::default();
-        store.subscribe(&sign_up, limits, now).await.unwrap();
+        store.subscribe(std::slice::from_ref(&sign_up), limits, now).await.unwrap();
         store.take_in(limits, now).await.unwrap();
         for (hours, known) in [(0, true), (47, true), (49, false)] {
             let later = now + SignedDuration::from_hours(hours);

@@ -1,8 +1,10 @@
 //! When a provider is asked, and for which minutes: pure, so that a year can be tested in a moment.
 
 use jiff::{SignedDuration, Timestamp};
+use qqq_core::retry::Backoff;
 use qqq_core::{Calendar, Minute};
 use std::ops::Range;
+use std::time::Duration;
 
 /// Minutes asked for again at every poll: providers re-issue bars for some minutes after the fact.
 pub const RE_ASK: i32 = 5;
@@ -12,8 +14,8 @@ pub const AFTER_CLOSE: i32 = 6;
 pub const HEAL_LIMIT: i32 = 7 * Minute::PER_DAY;
 /// How long a symbol that the provider refuses, while it serves others, is left alone.
 pub const SYMBOL_RETRY: SignedDuration = SignedDuration::from_hours(1);
-/// The longest pause after a refusal of everything.
-const MAX_REFUSAL_PAUSE: i64 = 15;
+/// The pauses after refusals of everything.
+const REFUSALS: Backoff = Backoff::new(Duration::from_secs(60), Duration::from_secs(15 * 60));
 /// How long after a minute its bar can be expected.
 const SETTLING: SignedDuration = SignedDuration::from_secs(3);
 
@@ -23,8 +25,8 @@ pub fn complete_until(now: Timestamp) -> Minute {
 }
 
 /// When to ask next after `now`: at the next multiple of `interval_seconds`, a little later than the minute
-/// so that its bar is there; once more some minutes after the close; in closed hours, when the first bar of the
-/// next session can be.
+/// so that its bar is there; once more some minutes after the close; in closed hours, when the first bar of
+/// the next session can be.
 pub fn next_poll(now: Timestamp, interval_seconds: i64, calendar: &Calendar) -> Timestamp {
     let aligned = {
         let past = now.checked_sub(SETTLING).unwrap_or(now).as_second();
@@ -46,11 +48,10 @@ pub fn next_poll(now: Timestamp, interval_seconds: i64, calendar: &Calendar) -> 
     opens.map_or(aligned, |opens| opens.max(aligned))
 }
 
-/// How long to wait after the n-th refusal in a row of everything (a wrong key, a missing entitlement, a provider's bad
-/// minute): 1, 2, 4, 8, then always 15 minutes.
+/// How long to wait after the n-th refusal in a row of everything (a wrong key, a missing entitlement, a
+/// provider's bad minute): 1, 2, 4, 8, then always 15 minutes.
 pub fn after_refusal(refusals: u32) -> SignedDuration {
-    let doubled = 1_i64.checked_shl(refusals.saturating_sub(1)).unwrap_or(MAX_REFUSAL_PAUSE);
-    SignedDuration::from_mins(doubled.clamp(1, MAX_REFUSAL_PAUSE))
+    SignedDuration::try_from(REFUSALS.after(refusals)).unwrap_or(SignedDuration::MAX)
 }
 
 /// The session that has ended, and had time to settle, at `now`: until the next begins.
@@ -96,7 +97,7 @@ fn plus(at: Timestamp, by: SignedDuration) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use qqq_core::calendar::Market;
+    use qqq_core::market::calendar::Market;
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()

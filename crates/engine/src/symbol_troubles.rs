@@ -1,5 +1,5 @@
-//! Symbols that a provider does not serve while it serves others: remembered, so that each is asked for once an hour and
-//! told of once. Pure, time comes in as data.
+//! Symbols that a provider does not serve while it serves others: remembered, so that each is asked for once
+//! an hour and told of once. Pure, time comes in as data.
 
 use crate::schedule::SYMBOL_RETRY;
 use jiff::{SignedDuration, Timestamp};
@@ -70,8 +70,8 @@ impl SymbolTroubles {
         is_new
     }
 
-    /// A symbol was answered for; `is_whole` says whether all of the answer could be read. True where it was refused
-    /// before.
+    /// A symbol was answered for; `is_whole` says whether all of the answer could be read. True where it was
+    /// refused before.
     pub fn served(&mut self, symbol: Symbol, is_whole: bool, now: Timestamp) -> bool {
         if is_whole {
             self.unreadable.remove(&symbol);

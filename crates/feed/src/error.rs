@@ -27,8 +27,8 @@ impl FeedError {
         Self { told: Some(told.into()), ..self }
     }
 
-    /// What anybody may know of it: which kind of failure, and whose. The message itself may quote a provider's
-    /// answer, which may name this machine's address, and is for the log.
+    /// What anybody may know of it: which kind of failure, and whose. The message itself may quote a
+    /// provider's answer, which may name this machine's address, and is for the log.
     pub fn told(&self, provider: &str) -> String {
         if let Some(told) = &self.told {
             return told.clone();
@@ -55,7 +55,8 @@ impl FeedError {
         )
     }
 
-    /// Whether it may be about one of several symbols that were asked for together, and the others be answered for.
+    /// Whether it may be about one of several symbols that were asked for together, and the others be
+    /// answered for.
     pub fn may_concern_one(&self) -> bool {
         matches!(
             self.kind,
@@ -90,7 +91,8 @@ pub enum FeedErrorKind {
     BadRequest,
     /// The answer is larger than is read: ask for less.
     TooLarge,
-    /// The answer came, and is not of the shape it should be: it may be so again, and it may be for one symbol alone.
+    /// The answer came, and is not of the shape it should be: it may be so again, and it may be for one
+    /// symbol alone.
     Unreadable,
     /// A time-out, a 5xx, HTML where JSON belongs, a broken connection: try again later.
     Transient,

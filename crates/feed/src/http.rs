@@ -1,17 +1,17 @@
 //! The one way this crate asks a web server: bounded in time, size and number of attempts, within the
 //! provider's budget, and with errors that say who answered what, but never a key or an address's query.
 
-use crate::backoff::{Backoff, jittered};
-use crate::breaker::{self, Breaker};
 use crate::budget::Budget;
+use crate::excerpt::excerpt;
 use crate::{FeedError, FeedErrorKind, json};
+use backon::Retryable as _;
 use jiff::Timestamp;
-use jiff::fmt::rfc2822::DateTimeParser;
 use qqq_core::Clock;
 use qqq_core::redaction::Redaction;
+use qqq_core::retry::{self, Backoff, Breaker, BreakerSettings, http_date};
 use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use reqwest::{Response, StatusCode, Url};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -20,17 +20,13 @@ use tokio::time::Instant;
 pub const MAX_BODY: usize = 8 << 20;
 /// Of an error's body, no more than this is looked at.
 const MAX_ERROR_BODY: usize = 64 << 10;
-/// Longest piece of a foreign text in an error message.
-const EXCERPT: usize = 200;
 const MAX_ATTEMPTS: u32 = 4;
 /// The same where an answer came that cannot be read: it may have been cut on its way, once.
 const MAX_UNREADABLE: u32 = 2;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const MAX_PAUSE: Duration = Duration::from_secs(8);
-/// No provider is believed when it asks to be left alone for longer.
-const MAX_WAIT: Duration = Duration::from_secs(3600);
-/// The same for the end of a rate limit's window, which nobody measured for us: where the clocks differ it
-/// may seem hours away. Windows are of a minute.
+/// No provider is believed when it says that its rate limit's window ends later. Nobody measured that for us:
+/// where the clocks differ it may seem hours away. Windows are of a minute.
 const MAX_WINDOW: Duration = Duration::from_secs(120);
 
 const RATE_LIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
@@ -135,7 +131,7 @@ pub(crate) fn warn_if_exposed(provider: &str, url: &Url) {
 pub(crate) type Classify = fn(StatusCode, &str) -> Option<(FeedErrorKind, Option<&'static str>)>;
 
 /// How one provider wants to be asked.
-pub(crate) struct Manners {
+pub(crate) struct ClientPolicy {
     pub(crate) provider: &'static str,
     pub(crate) timeouts: Timeouts,
     pub(crate) requests_per_minute: u32,
@@ -153,10 +149,11 @@ pub(crate) struct Manners {
 
 /// Asks one provider.
 pub(crate) struct Caller {
-    manners: Manners,
+    policy: ClientPolicy,
     client: reqwest::Client,
     budget: Budget,
     gate: Mutex<Gate>,
+    started: Instant,
     /// Which of several equal addresses is asked first.
     preferred: AtomicUsize,
     clock: Arc<dyn Clock>,
@@ -183,23 +180,23 @@ impl From<FeedError> for Failure {
 
 impl Caller {
     /// For addresses below `base`.
-    pub(crate) fn new(manners: Manners, base: &Url, clock: Arc<dyn Clock>) -> Result<Self, FeedError> {
-        if manners.timeouts.total.is_zero() {
-            let message = format!("{}: the timeout is 0s; it must be longer", manners.provider);
+    pub(crate) fn new(policy: ClientPolicy, base: &Url, clock: Arc<dyn Clock>) -> Result<Self, FeedError> {
+        if policy.timeouts.total.is_zero() {
+            let message = format!("{}: the timeout is 0s; it must be longer", policy.provider);
             return Err(FeedError::new(FeedErrorKind::BadRequest, message));
         }
-        let settings = breaker::Settings {
+        let settings = BreakerSettings {
             failures: 5,
-            pause: manners.pause,
-            max_pause: manners.max_pause,
-            probe: manners.timeouts.total * 2,
+            pauses: Backoff::new(policy.pause, policy.max_pause),
+            probe: policy.timeouts.total * 2,
         };
         Ok(Self {
-            client: client(manners.timeouts, base)?,
-            budget: Budget::new(manners.provider, manners.requests_per_minute, manners.burst)?,
+            client: client(policy.timeouts, base)?,
+            budget: Budget::new(policy.provider, policy.requests_per_minute, policy.burst)?,
             gate: Mutex::new(Gate { breaker: Breaker::new(settings), reason: None }),
+            started: Instant::now(),
             preferred: AtomicUsize::new(0),
-            manners,
+            policy,
             clock,
         })
     }
@@ -215,42 +212,47 @@ impl Caller {
     ) -> Result<T, FeedError> {
         self.pass()?;
         self.budget.take().await;
-        let deadline = Instant::now() + self.manners.timeouts.total * 3 / 2;
-        let mut backoff = Backoff::new(FIRST_PAUSE, MAX_PAUSE);
-        let mut attempts = 0;
+        let deadline = Instant::now() + self.policy.timeouts.total * 3 / 2;
+        let pauses = Backoff::new(FIRST_PAUSE, MAX_PAUSE);
+        let (mut attempts, mut waits) = (0, 0);
         let mut others = urls.len().saturating_sub(1);
-        let outcome = loop {
-            let preferred = self.preferred.load(Ordering::Relaxed);
-            let Some(url) = urls.get(preferred % urls.len().max(1)) else {
-                break Err(FeedError::new(FeedErrorKind::BadRequest, "no address to ask"));
-            };
-            let failure = match self.attempt(url, headers, deadline, &parse).await {
-                Ok(parsed) => break Ok(parsed),
-                Err(failure) => failure,
-            };
+        // What to do about a failure: to wait for so long, or to give up.
+        let pause_after = |(asked, failure): &(usize, Failure), _| {
             attempts += 1;
             let unreadable = failure.error.kind == FeedErrorKind::Unreadable;
             let max_attempts = if unreadable { MAX_UNREADABLE } else { MAX_ATTEMPTS };
             let limited = matches!(failure.error.kind, FeedErrorKind::RateLimited { .. });
             let pause = if limited && others > 0 {
                 others -= 1;
-                self.preferred.store(preferred.wrapping_add(1), Ordering::Relaxed);
+                self.preferred.store(asked.wrapping_add(1), Ordering::Relaxed);
                 Duration::ZERO
             } else if !failure.error.is_retryable()
-                || (limited && !self.manners.retry_rate_limited)
+                || (limited && !self.policy.retry_rate_limited)
                 || attempts >= max_attempts
             {
-                break Err(failure.error);
+                return None;
             } else {
-                let pause = backoff.pause();
-                failure.wait.map_or(pause, |wait| wait + jittered(FIRST_PAUSE)).max(pause)
+                let asked = failure.wait.map_or(Duration::ZERO, |wait| wait + jittered(FIRST_PAUSE));
+                // Another address is asked at once: that is no wait.
+                waits += 1;
+                asked.max(jittered(pauses.after(waits)))
             };
-            if Instant::now() + pause >= deadline {
-                break Err(failure.error);
-            }
-            tokio::time::sleep(pause).await;
-            self.budget.take().await;
+            (Instant::now() + pause < deadline).then_some(pause)
         };
+        // The first was taken above: the time until its turn is not the provider's.
+        let is_again = AtomicBool::new(false);
+        let attempt = || async {
+            if is_again.swap(true, Ordering::Relaxed) {
+                self.budget.take().await;
+            }
+            let preferred = self.preferred.load(Ordering::Relaxed);
+            let url = urls.get(preferred % urls.len().max(1));
+            let url = url.ok_or_else(|| FeedError::new(FeedErrorKind::BadRequest, "no address to ask"));
+            let answer = async { self.attempt(url?, headers, deadline, &parse).await };
+            answer.await.map_err(|failure| (preferred, failure))
+        };
+        let outcome = attempt.retry(pauses).sleep(tokio::time::sleep).adjust(pause_after).await;
+        let outcome = outcome.map_err(|(_, failure)| failure.error);
         self.settle(outcome.as_ref().err());
         outcome
     }
@@ -262,7 +264,7 @@ impl Caller {
         deadline: Instant,
         parse: &(impl Fn(&[u8]) -> Result<T, FeedError> + Send + Sync),
     ) -> Result<T, Failure> {
-        let timeout = self.manners.timeouts.total.min(deadline.saturating_duration_since(Instant::now()));
+        let timeout = self.policy.timeouts.total.min(deadline.saturating_duration_since(Instant::now()));
         let request = self.client.get(url.clone()).headers(headers.clone()).timeout(timeout);
         let response = request.send().await.map_err(|error| self.transport(url, &error))?;
         if let Some(date) = response.headers().get(DATE).and_then(|date| http_date(date.to_str().ok()?)) {
@@ -277,7 +279,7 @@ impl Caller {
     }
 
     async fn body(&self, url: &Url, mut response: Response) -> Result<Vec<u8>, FeedError> {
-        let provider = self.manners.provider;
+        let provider = self.policy.provider;
         let too_large = || {
             let message = format!("{provider} answered more than {} MiB: not read on", MAX_BODY >> 20);
             Err(FeedError::new(FeedErrorKind::TooLarge, message))
@@ -311,7 +313,7 @@ impl Caller {
         if is_cut {
             text.push('…');
         }
-        let (kind, words) = (self.manners.classify)(status, &text).unwrap_or_else(|| by_status(status));
+        let (kind, words) = (self.policy.classify)(status, &text).unwrap_or_else(|| by_status(status));
         let wait = self.wait(kind, response.headers());
         let kind = match kind {
             FeedErrorKind::RateLimited { .. } => FeedErrorKind::RateLimited { retry_after: wait },
@@ -321,11 +323,11 @@ impl Caller {
             said if said.is_empty() => "and nothing else".to_owned(),
             said => said,
         };
-        let mut message = format!("{} answered {status}: {said}", self.manners.provider);
+        let mut message = format!("{} answered {status}: {said}", self.policy.provider);
         if let Some(words) = words {
             message = format!("{message} ({words})");
         }
-        let told = format!("{} answered {status}", self.manners.provider);
+        let told = format!("{} answered {status}", self.policy.provider);
         let error = FeedError { retry_after: wait, ..FeedError::new(kind, message).telling(told) };
         Failure { error, wait }
     }
@@ -334,26 +336,23 @@ impl Caller {
     /// limits the rate, by `X-RateLimit-Reset`, in seconds since 1970. Other answers carry the latter too,
     /// where it asks for nothing. Times are measured from the answer's own `Date`, where it has one.
     fn wait(&self, kind: FeedErrorKind, headers: &HeaderMap) -> Option<Duration> {
-        let text = |name: HeaderName| Some(headers.get(name)?.to_str().ok()?.trim());
-        let now = || text(DATE).and_then(http_date).unwrap_or_else(|| self.clock.now());
-        let until = |at: Timestamp| Duration::try_from(at.duration_since(now())).unwrap_or(Duration::ZERO);
-        let retry_after = text(RETRY_AFTER).and_then(|text| match text.parse() {
-            Ok(seconds) => Some(Duration::from_secs(seconds)),
-            Err(_) => http_date(text).map(until),
-        });
-        if let Some(wait) = retry_after {
-            return Some(wait.min(MAX_WAIT));
+        let text = |name: HeaderName| headers.get(name)?.to_str().ok();
+        let (date, now) = (text(DATE), self.clock.now());
+        let retry_after = text(RETRY_AFTER).and_then(|value| retry::retry_after(value, date, now));
+        if retry_after.is_some() {
+            return retry_after;
         }
         if !matches!(kind, FeedErrorKind::RateLimited { .. }) {
             return None;
         }
-        let reset: u64 = text(RATE_LIMIT_RESET)?.parse().ok()?;
+        let reset: u64 = text(RATE_LIMIT_RESET)?.trim().parse().ok()?;
         let reset = Timestamp::from_second(i64::try_from(reset).ok()?).ok()?;
-        Some(until(reset).min(MAX_WINDOW))
+        let wait = reset.duration_since(date.and_then(http_date).unwrap_or(now));
+        Some(Duration::try_from(wait).unwrap_or_default().min(MAX_WINDOW))
     }
 
     fn transport(&self, url: &Url, error: &reqwest::Error) -> FeedError {
-        let provider = self.manners.provider;
+        let provider = self.policy.provider;
         let host = url.host_str().unwrap_or("?");
         let (message, told) = if error.is_connect() && error.is_timeout() {
             (format!("{provider} cannot be reached: connecting to {host} took too long"), "cannot be reached")
@@ -369,12 +368,12 @@ impl Caller {
     }
 
     fn redact(&self, text: &str) -> String {
-        self.manners.redaction.redact(text)
+        self.policy.redaction.redact(text)
     }
 
     fn pass(&self) -> Result<(), FeedError> {
         let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
-        gate.breaker.pass(Instant::now()).map_err(|wait| {
+        gate.breaker.pass(self.started.elapsed()).map_err(|wait| {
             let reason = gate.reason.clone();
             let (kind, said) = reason.map_or((FeedErrorKind::Transient, String::new()), |reason| {
                 (reason.kind, format!(" after this: {}", reason.message))
@@ -384,7 +383,7 @@ impl Caller {
                 other => other,
             };
             let seconds = wait.as_secs_f64().ceil();
-            let message = format!("{} is left alone for another {seconds} s{said}", self.manners.provider);
+            let message = format!("{} is left alone for another {seconds} s{said}", self.policy.provider);
             FeedError::new(kind, message)
         })
     }
@@ -392,14 +391,15 @@ impl Caller {
     /// Tells the breaker how a call ended.
     fn settle(&self, error: Option<&FeedError>) {
         let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.started.elapsed();
         match error {
             // What cannot be read was answered, too.
             Some(error) if error.is_retryable() && error.kind != FeedErrorKind::Unreadable => {
                 match error.kind {
                     FeedErrorKind::RateLimited { retry_after } => {
-                        gate.breaker.refused(Instant::now(), retry_after.unwrap_or_default());
+                        gate.breaker.refused(now, retry_after.unwrap_or_default());
                     }
-                    _ => gate.breaker.failed(Instant::now()),
+                    _ => gate.breaker.failed(now),
                 }
                 gate.reason = Some(error.clone());
             }
@@ -422,9 +422,10 @@ fn by_status(status: StatusCode) -> (FeedErrorKind, Option<&'static str>) {
     }
 }
 
-/// A time as HTTP writes it, `Sun, 06 Nov 1994 08:49:37 GMT`, which is a form of RFC 2822's.
-fn http_date(text: &str) -> Option<Timestamp> {
-    DateTimeParser::new().parse_timestamp(text).ok()
+/// A pause between half of `pause` and `pause`.
+pub(crate) fn jittered(pause: Duration) -> Duration {
+    // Without entropy there is no jitter: the middle.
+    retry::jittered(pause, getrandom::u32().unwrap_or(u32::MAX / 2))
 }
 
 /// The innermost reason of an error: the outer ones repeat the address.
@@ -437,38 +438,12 @@ fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
     if cause.is::<reqwest::Error>() { "no reason given".to_owned() } else { excerpt(&cause.to_string()) }
 }
 
-/// At most 200 characters of a foreign text, on one line, without control or direction characters; `…` at the end where
-/// it was cut, and nowhere else is it.
-pub(crate) fn excerpt(text: &str) -> String {
-    let unsafe_to_show = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    };
-    let mut shown = String::new();
-    let mut length = 0;
-    for c in text.chars().map(|c| if unsafe_to_show(c) { ' ' } else { c }) {
-        if c == ' ' && (shown.is_empty() || shown.ends_with(' ')) {
-            continue;
-        }
-        if length == EXCERPT && c != ' ' {
-            // Also tells whoever redacts it that the last word may be half of one.
-            shown.push('…');
-            return shown;
-        }
-        if length < EXCERPT {
-            shown.push(c);
-            length += 1;
-        }
-    }
-    shown.truncate(shown.trim_end().len());
-    shown
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::excerpt::EXCERPT;
     use proptest::prelude::*;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use qqq_testkit::http::{Reply, Server};
 
     #[test]
     fn an_endpoint_keeps_the_base_path_and_drops_its_query() {
@@ -493,26 +468,9 @@ mod tests {
         }
     }
 
-    /// A server that answers every request with a status, and how many there were.
-    async fn server(status: &'static str) -> (Url, Arc<AtomicUsize>) {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let url = format!("http://{}/", listener.local_addr().expect("an address")).parse().expect("a URL");
-        let count = Arc::new(AtomicUsize::new(0));
-        let counted = count.clone();
-        tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                counted.fetch_add(1, Ordering::Relaxed);
-                let _ = stream.read(&mut [0; 4096]).await;
-                let answer = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
-                let _ = stream.write_all(answer.as_bytes()).await;
-            }
-        });
-        (url, count)
-    }
-
     #[tokio::test]
     async fn where_one_host_limits_the_rate_the_other_is_tried_once_and_then_first() {
-        let manners = Manners {
+        let policy = ClientPolicy {
             provider: "test",
             timeouts: Timeouts::default(),
             requests_per_minute: 60_000,
@@ -523,17 +481,19 @@ mod tests {
             redaction: redaction([]),
             classify: |_, _| None,
         };
-        let (limited, limited_count) = server("429 Too Many Requests").await;
-        let caller = Caller::new(manners, &limited, Arc::new(Epoch)).expect("a caller");
-        let (open, open_count) = server("200 OK").await;
-        let counts = || (limited_count.load(Ordering::Relaxed), open_count.load(Ordering::Relaxed));
-        let (urls, headers) = ([limited.clone(), open], HeaderMap::new());
+        let limiting = Server::always(Reply::status(429, "")).await;
+        let open = Server::always(Reply::ok("")).await;
+        let limited = &limiting.url;
+        let caller = Caller::new(policy, limited, Arc::new(Epoch)).expect("a caller");
+        let counts = || (limiting.requests().len(), open.requests().len());
+        let (urls, headers) = ([limited.clone(), open.url.clone()], HeaderMap::new());
         caller.get(&urls, &headers, |_| Ok(())).await.expect("the other host answers");
         assert_eq!(counts(), (1, 1));
         caller.get(&urls, &headers, |_| Ok(())).await.expect("the other host answers");
         assert_eq!(counts(), (1, 2), "the host that answered is asked first");
 
-        let error = caller.get(&[limited.clone(), limited], &headers, |_| Ok(())).await.expect_err("429");
+        let error =
+            caller.get(&[limited.clone(), limited.clone()], &headers, |_| Ok(())).await.expect_err("429");
         assert!(matches!(error.kind, FeedErrorKind::RateLimited { .. }));
         assert_eq!(counts(), (3, 2), "each once");
         assert!(caller.get(&urls, &headers, |_| Ok(())).await.is_err());

@@ -1,12 +1,13 @@
-//! What the fund QQQ holds, as Invesco publishes it: the CSV download in its two forms, and the JSON behind the
-//! fund's page.
+//! What the fund QQQ holds, as Invesco publishes it: the CSV download in its two forms, and the JSON behind
+//! the fund's page.
 //!
-//! Columns and members go by name. Kept are stocks, depositary receipts and registry shares; cash, currencies,
-//! futures and synthetic lines are dropped, each with its reason, and so is what has no usable ticker or weight.
-//! A line is a line: Alphabet's two classes are two holdings. A ticker listed twice counts by its larger line.
+//! Columns and members go by name. Kept are stocks, depositary receipts and registry shares; cash,
+//! currencies, futures and synthetic lines are dropped, each with its reason, and so is what has no usable
+//! ticker or weight. A line is a line: Alphabet's two classes are two holdings. A ticker listed twice counts
+//! by its larger line.
 
 use crate::csv_text::{Fields, Line, Lines};
-use crate::http::excerpt;
+use crate::excerpt::excerpt;
 use crate::{FeedError, FeedErrorKind, json};
 use jiff::civil::Date;
 use qqq_core::Symbol;

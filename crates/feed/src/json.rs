@@ -1,14 +1,14 @@
 //! JSON from strangers: numbers stay text until they are integers, and nothing is believed.
 
-use crate::http::excerpt;
+use crate::excerpt::excerpt;
 use crate::{FeedError, FeedErrorKind};
 use qqq_core::decimal::{self, Excess};
 use qqq_core::{Price, Split, Symbol, Volume};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// Puts `NaN` and `Infinity` into quotes where they stand for a number, which is no JSON but is what some programs write:
-/// so a bar with such a number is no bar, and those around it can be read.
+/// Puts `NaN` and `Infinity` into quotes where they stand for a number, which is no JSON but is what some
+/// programs write: so a bar with such a number is no bar, and those around it can be read.
 pub(crate) fn with_quoted_numbers(body: Vec<u8>) -> Vec<u8> {
     const WORDS: [&[u8]; 3] = [b"NaN", b"Infinity", b"-Infinity"];
     let might_hold_one = |word: &[u8]| body.windows(word.len()).any(|piece| piece == word);
@@ -37,8 +37,8 @@ pub(crate) fn with_quoted_numbers(body: Vec<u8>) -> Vec<u8> {
     quoted
 }
 
-/// Reads a whole answer. What is no JSON of the expected shape may be so for one symbol's sake; a page for people is a
-/// passing failure.
+/// Reads a whole answer. What is no JSON of the expected shape may be so for one symbol's sake; a page for
+/// people is a passing failure.
 pub(crate) fn read<'a, T: Deserialize<'a>>(provider: &str, body: &'a [u8]) -> Result<T, FeedError> {
     serde_json::from_slice(body).map_err(|error| {
         let said = String::from_utf8_lossy(body);
@@ -68,9 +68,9 @@ pub(crate) fn price(name: &str, raw: &RawValue, places: u32) -> Result<Price, St
     Price::parse_rounded(raw.get(), places).map_err(|error| format!("{name} {}: {error}", excerpt(raw.get())))
 }
 
-/// A price of a provider that computes in single precision and prints doubles: `255.69000244140625` was 255.69. Where
-/// the number is exactly a widened single, it is the shortest decimal of that single, as short as its own printer would
-/// have made it; any other number is what it says. Nine decimals are kept.
+/// A price of a provider that computes in single precision and prints doubles: `255.69000244140625` was
+/// 255.69. Where the number is exactly a widened single, it is the shortest decimal of that single, as short
+/// as its own printer would have made it; any other number is what it says. Nine decimals are kept.
 pub(crate) fn widened_price(name: &str, raw: &RawValue) -> Result<Price, String> {
     number(name, raw)?;
     let narrowed = narrowed(raw.get());
@@ -228,13 +228,14 @@ mod tests {
             prop_assert_eq!(widened(&f64::from(single).to_string()), expected.to_string());
         }
 
-        /// Of any single at all: what is stored is that single again, or as near as nine decimals come, and never more
-        /// digits than tell singles apart.
+        /// Of any single at all: what is stored is that single again, or as near as nine decimals come, and
+        /// never more digits than tell singles apart.
         #[test]
         fn any_single_is_kept_by_as_few_digits_as_tell_it(bits in 0x3089_705F_u32..0x4B09_5440) {
             let single = f32::from_bits(bits);
             let price = widened(&f64::from(single).to_string());
-            let (stored, back): (f64, f32) = (price.parse().expect("a number"), price.parse().expect("a number"));
+            let stored: f64 = price.parse().expect("a number");
+            let back: f32 = price.parse().expect("a number");
             let (distance, half_a_step) = ((stored - f64::from(single)).abs(), f64::from(single) * 6e-8);
             prop_assert!(back == single || distance <= 0.5e-9 + half_a_step, "{} of {}", price, single);
             let digits = price.replace('.', "");

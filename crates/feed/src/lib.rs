@@ -1,17 +1,17 @@
 //! Where bars come from.
 //!
-//! A [`Provider`] is asked (and may stream); a [`Tape`] has a clock of its own and plays: the simulator and
-//! recordings. One folder per provider: `client` gets bytes, `parse` (pure, fuzzed) makes bars of them or
-//! counted rejects. Nothing a provider sends can panic, and nothing invalid leaves this crate as a bar.
+//! A [`Provider`] is asked (and may stream); a [`ReplaySource`] has a clock of its own and plays: the
+//! simulator and recordings. One folder per provider: `client` gets bytes, `parse` (pure, fuzzed) makes bars
+//! of them or counted rejects. Nothing a provider sends can panic, and nothing invalid leaves this crate as a
+//! bar.
 
 pub mod alpaca;
 mod answer;
-mod backoff;
 pub mod bar_file;
-mod breaker;
 mod budget;
 mod csv_text;
 mod error;
+mod excerpt;
 pub mod finnhub;
 pub mod http;
 pub mod iex;
@@ -78,8 +78,8 @@ pub trait Provider: Send + Sync {
         Ok(Vec::new())
     }
 
-    /// Whether bars can be asked for. Where not, [`bars`](Self::bars) answers none, and what the stream missed
-    /// stays missing.
+    /// Whether bars can be asked for. Where not, [`bars`](Self::bars) answers none, and what the stream
+    /// missed stays missing.
     fn has_history(&self) -> bool {
         true
     }
@@ -112,22 +112,22 @@ pub enum StreamEvent {
 
 /// A source with a clock of its own.
 #[async_trait]
-pub trait Tape: Send {
+pub trait ReplaySource: Send {
     /// What this feed is.
     fn info(&self) -> &FeedInfo;
 
     /// The next step, when its time has come. `None` at the end of a recording. Cancel-safe: a step not
     /// returned is not lost.
-    async fn next(&mut self) -> Result<Option<Tick>, FeedError>;
+    async fn next(&mut self) -> Result<Option<TimedBatch>, FeedError>;
 }
 
-/// One step of a tape: the bars of one minute (several minutes while it hands over its history).
+/// One step of a replay source: the bars of one minute (several minutes while it hands over its history).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tick {
+pub struct TimedBatch {
     /// The bars, oldest first.
     pub bars: Vec<Bar>,
     /// What was not valid.
     pub rejects: Vec<Reject>,
-    /// The tape's clock: never before the end of the newest bar, never going back.
+    /// The source's clock: never before the end of the newest bar, never going back.
     pub clock: Timestamp,
 }

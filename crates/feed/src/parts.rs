@@ -1,8 +1,9 @@
 //! Many symbols asked for together, and in parts where the whole is not to be had.
 //!
-//! One symbol that a provider refuses, or whose part of an answer cannot be read, must not stop the others: it is found
-//! by its name, where the refusal tells it, or by halves. An answer that is too large is asked for in halves, too: of
-//! the symbols, then of the time. What was learned is remembered, so that not every poll learns it anew.
+//! One symbol that a provider refuses, or whose part of an answer cannot be read, must not stop the others:
+//! it is found by its name, where the refusal tells it, or by halves. An answer that is too large is asked
+//! for in halves, too: of the symbols, then of the time. What was learned is remembered, so that not every
+//! poll learns it anew.
 
 use crate::answer::Answer;
 use crate::{FeedError, FeedErrorKind, Fetched};
@@ -14,7 +15,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How often one call is asked for in two parts because a part was refused. Of a hundred symbols, one takes seven.
+/// How often one call is asked for in two parts because a part was refused. Of a hundred symbols, one takes
+/// seven.
 const MAX_SPLITS: u32 = 32;
 /// How long it is remembered what is too large, and that a search was in vain.
 const MEMORY: Duration = Duration::from_secs(3600);
@@ -24,7 +26,8 @@ const MEMORY: Duration = Duration::from_secs(3600);
 pub(crate) trait AskTogether: Sync {
     /// The most symbols of one question.
     const MAX_SYMBOLS: usize;
-    /// Whether a question can end before now. Where not, the older half of what is too large is not to be had.
+    /// Whether a question can end before now. Where not, the older half of what is too large is not to be
+    /// had.
     const CAN_END_EARLY: bool;
 
     /// Asks, and gathers what was answered, also before a failure.
@@ -90,8 +93,8 @@ struct Learned {
 }
 
 impl Parts {
-    /// The bars of `symbols` in `minutes`, by as few questions as that takes. An error where nothing was answered, or
-    /// where the provider refuses the credentials.
+    /// The bars of `symbols` in `minutes`, by as few questions as that takes. An error where nothing was
+    /// answered, or where the provider refuses the credentials.
     pub(crate) async fn bars<P: AskTogether>(
         &self,
         provider: &P,
@@ -347,7 +350,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whoever_is_refused_the_others_are_served(refused in prop::collection::btree_set(0_usize..40, 0..4), names_them: bool) {
+        fn whoever_is_refused_the_others_are_served(
+            refused in prop::collection::btree_set(0_usize..40, 0..4),
+            names_them: bool,
+        ) {
             let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
             let all = symbols(40);
             let refused: Vec<Symbol> = refused.into_iter().map(|number| all[number]).collect();

@@ -1,7 +1,7 @@
-//! Plays recorded bars: a [`Tape`] over files of bars.
+//! Plays recorded bars: a [`ReplaySource`] over files of bars.
 
 use crate::bar_file::{self, Labels, ReadOptions, Row};
-use crate::{FeedError, FeedErrorKind, Reject, Tape, Tick};
+use crate::{FeedError, FeedErrorKind, Reject, ReplaySource, TimedBatch};
 use async_trait::async_trait;
 use qqq_core::{Bar, Calendar, FeedInfo, FeedMode, Minute, Watchlist};
 use std::fmt;
@@ -22,7 +22,7 @@ const LONGEST_WAIT_MINUTES: i32 = 60;
 /// How fast a recording is played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplaySpeed {
-    /// As fast as the ticks are asked for.
+    /// As fast as the batches are asked for.
     Max,
     /// So many times as fast as it was recorded, 1 to [`ReplaySpeed::MAX_TIMES`].
     Times(u32),
@@ -74,10 +74,10 @@ impl fmt::Display for ReplaySpeed {
 #[error("`{0}` is not a replay speed: it must be `max`, or `1x` to `100000x`")]
 pub struct InvalidReplaySpeed(pub String);
 
-/// A recording that plays: one tick per minute that has bars, its clock at the end of that minute.
+/// A recording that plays: one batch per minute that has bars, its clock at the end of that minute.
 ///
 /// Only counting minutes of the calendar take time: nights, weekends and holes of more than an hour are
-/// skipped. Bars outside counting minutes are in the ticks too; whoever ingests them decides.
+/// skipped. Bars outside counting minutes are in the batches too; whoever ingests them decides.
 #[derive(Debug)]
 pub struct Replay {
     info: FeedInfo,
@@ -90,7 +90,7 @@ pub struct Replay {
     /// The newest minute that was played before.
     known: Option<Minute>,
     began: Option<Instant>,
-    /// Minutes of the last tick: its own, and its distance from the first in minutes that take time.
+    /// Minutes of the last batch: its own, and its distance from the first in minutes that take time.
     last: Option<(Minute, u64)>,
 }
 
@@ -98,8 +98,8 @@ impl Replay {
     /// Reads a file, or all files of bars in a folder, and sorts their bars by time. A later bar of the same
     /// symbol and minute is a revision and stays behind the earlier one.
     ///
-    /// All bars will carry the label that `options` give. Blocks on the disk. It is an error if there is no bar of a
-    /// tracked symbol, or more than [`MAX_BARS`].
+    /// All bars will carry the label that `options` give. Blocks on the disk. It is an error if there is no
+    /// bar of a tracked symbol, or more than [`MAX_BARS`].
     pub fn open(
         path: &Path,
         speed: ReplaySpeed,
@@ -202,7 +202,7 @@ impl Replay {
         (self.played, self.bars.len())
     }
 
-    /// How many minutes that take time lie between the first tick and one at `minute`.
+    /// How many minutes that take time lie between the first batch and one at `minute`.
     fn distance(&self, minute: Minute) -> u64 {
         let Some((last, distance)) = self.last else { return 0 };
         let minutes = self.calendar.counting_minutes(last.plus(1)..minute.plus(1)).max(0);
@@ -212,12 +212,12 @@ impl Replay {
 }
 
 #[async_trait]
-impl Tape for Replay {
+impl ReplaySource for Replay {
     fn info(&self) -> &FeedInfo {
         &self.info
     }
 
-    async fn next(&mut self) -> Result<Option<Tick>, FeedError> {
+    async fn next(&mut self) -> Result<Option<TimedBatch>, FeedError> {
         let Some(minute) = self.bars.get(self.played).map(|bar| bar.start) else { return Ok(None) };
         let is_known = self.known.is_some_and(|known| minute <= known);
         let distance = if is_known { 0 } else { self.distance(minute) };
@@ -235,6 +235,6 @@ impl Tape for Replay {
             self.bars[self.played..].iter().take_while(|bar| bar.start == minute).copied().collect();
         self.played += bars.len();
         self.last = Some((minute, distance));
-        Ok(Some(Tick { bars, rejects: std::mem::take(&mut self.rejects), clock: minute.end() }))
+        Ok(Some(TimedBatch { bars, rejects: std::mem::take(&mut self.rejects), clock: minute.end() }))
     }
 }

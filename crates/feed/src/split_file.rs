@@ -123,7 +123,8 @@ mod tests {
     fn splits_are_read_in_either_form() {
         for content in [
             "symbol,ex_date,ratio\nNVDA,2024-06-10,10:1\nnvda,2021-07-20,4\nGE,2021-08-02,1/8\n",
-            "\u{feff}ticker,execution_date,split_from,split_to\n\nNVDA,2024-06-10,1,10\nNVDA,2021-07-20,1,4\nGE,2021-08-02,8,1\n",
+            "\u{feff}ticker,execution_date,split_from,split_to\n\n\
+             NVDA,2024-06-10,1,10\nNVDA,2021-07-20,1,4\nGE,2021-08-02,8,1\n",
         ] {
             let splits = read(content).unwrap();
             assert_eq!(splits, ["GE 1:8@2021-08-02", "NVDA 4:1@2021-07-20", "NVDA 10:1@2024-06-10"]);

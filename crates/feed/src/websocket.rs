@@ -1,14 +1,15 @@
 //! What the WebSocket streams have in common: dialling, listening, noticing silence, coming back.
 //!
-//! A stream is one task with one connection at a time. It has no sequence numbers and replays nothing, so every
-//! (re)connection is told to the receiver. A slow receiver stops the reading; nothing is buffered beyond a
-//! bounded channel.
+//! A stream is one task with one connection at a time. It has no sequence numbers and replays nothing, so
+//! every (re)connection is told to the receiver. A slow receiver stops the reading; nothing is buffered
+//! beyond a bounded channel.
 
-use crate::backoff::Backoff;
-use crate::http::{self, excerpt};
+use crate::excerpt::excerpt;
+use crate::http::{self, jittered};
 use crate::{FeedError, FeedErrorKind, StreamEvent};
 use futures_util::{SinkExt as _, StreamExt as _};
 use qqq_core::redaction::Redaction;
+use qqq_core::retry::Backoff;
 use reqwest::Url;
 use std::fmt;
 use std::time::Duration;
@@ -82,12 +83,12 @@ pub(crate) struct Ended {
 }
 
 /// The pauses between connections.
-pub(crate) struct Comeback {
+pub(crate) struct ReconnectPolicy {
     quick: Backoff,
     slow: Backoff,
 }
 
-impl Comeback {
+impl ReconnectPolicy {
     pub(crate) fn new(pace: Pace) -> Self {
         Self {
             quick: Backoff::new(pace.first_pause, pace.max_pause),
@@ -95,8 +96,8 @@ impl Comeback {
         }
     }
 
-    /// Tells that a connection ended that was `live` for so long, and waits until the next may be tried. False
-    /// where none may: the error is final, or nobody listens.
+    /// Tells that a connection ended that was `live` for so long, and waits until the next may be tried.
+    /// False where none may: the error is final, or nobody listens.
     pub(crate) async fn after(
         &mut self,
         ended: Ended,
@@ -109,15 +110,15 @@ impl Comeback {
         if events.send(StreamEvent::Disconnected(ended.error)).await.is_err() || is_final {
             return false;
         }
-        let pause = if ended.slow { self.slow.pause() } else { self.quick.pause() };
-        tokio::time::sleep(pause).await;
+        let pause = if ended.slow { self.slow.next() } else { self.quick.next() };
+        tokio::time::sleep(jittered(pause.unwrap_or_default())).await;
         true
     }
 }
 
 /// Where a provider's stream is, and what nobody may read in a message about it.
 #[derive(Clone)]
-pub(crate) struct Line {
+pub(crate) struct StreamEndpoint {
     pub(crate) provider: &'static str,
     pub(crate) url: Url,
     pub(crate) pace: Pace,
@@ -125,7 +126,7 @@ pub(crate) struct Line {
     pub(crate) redaction: Redaction,
 }
 
-impl Line {
+impl StreamEndpoint {
     pub(crate) async fn dial(&self) -> Result<Connection<'_>, Ended> {
         let config = WebSocketConfig::default()
             .max_message_size(Some(MAX_MESSAGE))
@@ -171,15 +172,15 @@ impl Line {
 
 /// An open connection.
 pub(crate) struct Connection<'a> {
-    line: &'a Line,
+    line: &'a StreamEndpoint,
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     heard: Instant,
     pinged: Option<Instant>,
 }
 
 impl Connection<'_> {
-    /// The next text or binary frame; `None` where none has come by `deadline`. Silence is broken with pings, and
-    /// where they are not answered, the connection has ended.
+    /// The next text or binary frame; `None` where none has come by `deadline`. Silence is broken with pings,
+    /// and where they are not answered, the connection has ended.
     pub(crate) async fn hear(&mut self, deadline: Instant) -> Result<Option<Bytes>, Ended> {
         let pace = self.line.pace;
         loop {

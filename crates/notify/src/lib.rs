@@ -12,11 +12,11 @@ mod words;
 
 pub use channels::Channels;
 pub use ipnet::IpNet;
-pub use mail::{Deadlines, Mail, MailConfig, MailFault, MailTrouble};
+pub use mail::{Deadlines, Mail, MailConfig, MailFault, MailTrouble, sender_of};
 pub use webhook::{Refusal, Webhooks, WebhooksConfig};
 
 use async_trait::async_trait;
-use qqq_core::delivery::{Delivery, Failure};
+use qqq_core::delivery::{Delivery, Failure, SignInMail};
 use std::time::Duration;
 
 /// A way to reach a subscriber.
@@ -26,6 +26,11 @@ pub trait Deliver: Send + Sync {
     ///
     /// Every attempt of a delivery carries the same stable id, so that a receiver can drop a repeat.
     async fn deliver(&self, delivery: &Delivery) -> Result<(), DeliveryError>;
+
+    /// The same of a mail with a link to sign in. Only mail carries one.
+    async fn deliver_sign_in(&self, _mail: &SignInMail) -> Result<(), DeliveryError> {
+        Err(DeliveryError::give_up("a link to sign in goes by mail alone"))
+    }
 }
 
 /// Why a message was not accepted. The text names no address and no secret.
@@ -37,7 +42,8 @@ pub enum DeliveryError {
     /// Not now, and the receiver wants to be left alone for so long.
     #[error("{0}")]
     RetryAfter(Failure, Duration),
-    /// Nobody was asked, and nobody is for so long: the receiver kept failing and is left alone, or the disk is full.
+    /// Nobody was asked, and nobody is for so long: the receiver kept failing and is left alone, or the disk
+    /// is full.
     #[error("{0}")]
     NotTried(String, Duration),
     /// Never: the receiver refused for good.

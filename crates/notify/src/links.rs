@@ -1,9 +1,11 @@
 //! Where the links in messages lead, and what of a subscription is derived from the secret key.
 
 use jiff::Timestamp;
-use qqq_core::AlertId;
 use qqq_core::subscription::Subscription;
-use qqq_core::token::{Purpose, Token, TokenKey, WebhookSecret};
+use qqq_core::subscription::session::SignInId;
+use qqq_core::subscription::snooze::Snooze;
+use qqq_core::subscription::token::{Purpose, Token, TokenKey, WebhookSecret};
+use qqq_core::{Alert, AlertId};
 use url::Url;
 
 /// Makes the links.
@@ -35,9 +37,19 @@ impl Links {
         format!("{}/s/{symbol}", self.site)
     }
 
+    /// The page of an alert that anybody may read.
+    pub(crate) fn alert_page(&self, alert: &Alert) -> Option<String> {
+        alert.is_public().then(|| format!("{}/alerts/{}", self.site, alert.id))
+    }
+
     /// An alert for programs.
     pub(crate) fn alert(&self, id: AlertId) -> String {
         format!("{}/v1/alerts/{id}", self.site)
+    }
+
+    /// Where a browser is signed in. Knowing the link is the right to use it, once.
+    pub(crate) fn sign_in(&self, id: SignInId) -> String {
+        format!("{}/v1/session/link?token={}", self.site, self.key.sign_in_token(id).expose())
     }
 
     /// Where a subscription is confirmed. Knowing the link is the right to use it.
@@ -53,6 +65,12 @@ impl Links {
     /// Where every subscription of the same receiver is ended. Knowing the link is the right to use it.
     pub(crate) fn unsubscribe_all(&self, subscription: &Subscription) -> String {
         format!("{}&all=true", self.unsubscribe(subscription))
+    }
+
+    /// Where a subscription is snoozed; the page offers `snooze` first. Knowing the link is the right to use
+    /// it: it holds the token that ends the subscription, which every message carries.
+    pub(crate) fn snooze(&self, subscription: &Subscription, snooze: Snooze) -> String {
+        format!("{}&for={snooze}", self.with_token("snooze", Purpose::Unsubscribe, subscription))
     }
 
     /// Where a subscription is paused, resumed and changed. Knowing the link is the right to use it.

@@ -18,8 +18,8 @@ pub(crate) enum News<'a> {
 }
 
 impl<'a> News<'a> {
-    /// The news of a delivery, or [`DeliveryError::GiveUp`] where there is nothing to tell: an ended subscription,
-    /// an alert that is missing.
+    /// The news of a delivery, or [`DeliveryError::GiveUp`] where there is nothing to tell: an ended
+    /// subscription, an alert that is missing.
     pub(crate) fn of(delivery: &'a Delivery) -> Result<Self, DeliveryError> {
         let nothing = |why: &str| Err(DeliveryError::give_up(why));
         match (delivery.kind, delivery.subscription.status, &delivery.alert) {

@@ -1,14 +1,15 @@
-//! Messages of every kind, made up. `qqq-tracker check` makes each of them, so that none fails for the first time when it
-//! is owed to somebody.
+//! Messages of every kind, made up. `qqq-tracker check` makes each of them, so that none fails for the first
+//! time when it is owed to somebody.
 
 use jiff::Timestamp;
 use qqq_core::alert::Folded;
-use qqq_core::channel::Channel;
 use qqq_core::delivery::{Delivery, DeliveryId, DeliveryKind, Lease};
-use qqq_core::quiet::QuietHours;
-use qqq_core::subscription::{Subscription, SubscriptionId, SubscriptionStatus};
+use qqq_core::subscription::channel::Channel;
+use qqq_core::subscription::quiet::QuietHours;
+use qqq_core::subscription::{Scope, Subscription, SubscriptionId, SubscriptionStatus};
 use qqq_core::{
-    Alert, AlertId, AlertState, Evidence, FeedLabel, Metric, Minute, Price, RuleName, Symbol, Visibility,
+    Alert, AlertId, AlertState, Evidence, FeedLabel, Metric, Minute, Price, RuleName, SpikeRule, Symbol,
+    Visibility,
 };
 
 /// A rule of every kind, empty for the house's, with what it judges and the evidence of a bar that fired.
@@ -35,7 +36,8 @@ const D: i64 = Price::DOLLAR;
 /// As many alerts as one digest holds at most.
 const BUNDLED: usize = 200;
 
-/// A delivery of each kind to `channel`, of an alert by each kind of rule, each under an id that no other `now` has.
+/// A delivery of each kind to `channel`, of an alert by each kind of rule, each under an id that no other
+/// `now` has.
 pub(crate) fn deliveries(channel: &Channel, now: Timestamp) -> Vec<Delivery> {
     let Some((symbol, feed)) = names() else { return Vec::new() };
     let mut id = [0; 16];
@@ -43,7 +45,7 @@ pub(crate) fn deliveries(channel: &Channel, now: Timestamp) -> Vec<Delivery> {
     let subscription = Subscription {
         id: SubscriptionId::from_random(id),
         channel: channel.clone(),
-        symbol,
+        scope: symbol.into(),
         metric: Metric::Volume,
         rule: RuleName::House,
         status: SubscriptionStatus::Active,
@@ -62,6 +64,7 @@ pub(crate) fn deliveries(channel: &Channel, now: Timestamp) -> Vec<Delivery> {
         subscription: subscription.clone(),
         alert: alert.cloned(),
         digest: Vec::new(),
+        asked: Vec::new(),
         attempt: 1,
         created_at: now,
         expires_at: Timestamp::MAX,
@@ -73,8 +76,14 @@ pub(crate) fn deliveries(channel: &Channel, now: Timestamp) -> Vec<Delivery> {
         confirmation.subscription.status = status;
         confirmation
     };
-    let mut deliveries =
-        vec![confirmation(1, SubscriptionStatus::Pending), confirmation(2, SubscriptionStatus::Active)];
+    let mut of_several = confirmation(3, SubscriptionStatus::Pending);
+    let whole = Subscription { scope: Scope::Watchlist, ..of_several.subscription.clone() };
+    of_several.asked = vec![of_several.subscription.clone(), whole];
+    let mut deliveries = vec![
+        confirmation(1, SubscriptionStatus::Pending),
+        confirmation(2, SubscriptionStatus::Active),
+        of_several,
+    ];
     for kind in [DeliveryKind::Alert, DeliveryKind::Retraction] {
         deliveries.extend(
             alerts.iter().map(|alert| {
@@ -82,7 +91,7 @@ pub(crate) fn deliveries(channel: &Channel, now: Timestamp) -> Vec<Delivery> {
             }),
         );
     }
-    let first = DeliveryId::of_confirmation(subscription.id, 3);
+    let first = DeliveryId::of_confirmation(subscription.id, 4);
     let mut digest = delivery(DeliveryId::of_digest(first), DeliveryKind::Digest, None);
     digest.digest = alerts.into_iter().cycle().take(BUNDLED).collect();
     deliveries.push(digest);
@@ -98,7 +107,7 @@ fn alerts(symbol: Symbol, feed: FeedLabel, now: Minute) -> Vec<Alert> {
         let rule = if text.is_empty() { RuleName::House } else { RuleName::Own(text.parse().ok()?) };
         Some(Alert {
             id: AlertId::derive(rule, symbol, metric, now),
-            rule,
+            rule: rule.whole(SpikeRule::default()),
             symbol,
             metric,
             start: now,
@@ -111,6 +120,8 @@ fn alerts(symbol: Symbol, feed: FeedLabel, now: Minute) -> Vec<Alert> {
             visibility: if text.is_empty() { Visibility::Public } else { Visibility::Private },
             occurrences: Vec::new(),
             folded: Folded::default(),
+            close: Price::from_nanos(118 * D).ok(),
+            previous_close: Price::from_nanos(120 * D).ok(),
         })
     };
     RULES.into_iter().filter_map(alert).collect()

@@ -1,6 +1,6 @@
 //! What can go wrong with a store.
 
-use qqq_core::limits::LimitExceeded;
+use qqq_core::subscription::limits::LimitExceeded;
 
 /// Why a store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -25,8 +25,8 @@ pub enum StoreError {
         /// Why.
         reason: String,
     },
-    /// What is stored is not what was written: by the shape of the file, a row's checksum, or what no version of this program
-    /// ever wrote.
+    /// What is stored is not what was written: by the shape of the file, a row's checksum, or what no version
+    /// of this program ever wrote.
     #[error("the store is damaged in {table}: {reason}")]
     Corrupt {
         /// Which table.
@@ -40,20 +40,21 @@ pub enum StoreError {
     /// Somebody else held the store for too long.
     #[error("the store is busy")]
     Busy,
-    /// The disk takes nothing: it is full, over a quota, read-only, or the file is as large as it may be. Nothing was
-    /// written, what is stored can be read, and the same call succeeds once there is room.
+    /// The disk takes nothing: it is full, over a quota, read-only, or the file is as large as it may be.
+    /// Nothing was written, what is stored can be read, and the same call succeeds once there is room.
     #[error("the disk takes nothing ({0})")]
     NoRoom(String),
-    /// A sync to the disk failed: what is on it is not known before the store is opened anew, so nothing is written
-    /// any more.
+    /// A sync to the disk failed: what is on it is not known before the store is opened anew, so nothing is
+    /// written any more.
     #[error(
-        "nothing is written any more since the disk failed ({0}): look after the disk, then start the program again"
+        "nothing is written any more since the disk failed ({0}): \
+         look after the disk, then start the program again"
     )]
     SyncFailed(String),
     /// The files under the store's name are not those that were opened: what is written does not get there.
     #[error(
-        "{0} while it was open: what is written now would be lost. Bring the file back where it was moved away, and \
-         start the program again"
+        "{0} while it was open: what is written now would be lost. \
+         Bring the file back where it was moved away, and start the program again"
     )]
     Replaced(String),
     /// The backend failed.

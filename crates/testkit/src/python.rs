@@ -1,11 +1,12 @@
-//! Programs that are not ours, in Python: `python/*.py` of the end-to-end tests. `make test` installs what they need.
+//! Programs that are not ours, in Python: `python/*.py` of the end-to-end tests. `make test` installs what
+//! they need.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The interpreter with what `requirements.txt` beside the programs lists: `QQQ_PYTHON`, or the one in `target/venv`.
-/// Panics where there is none: a test that passes without its peer has compared nothing.
+/// The interpreter with what `requirements.txt` beside the programs lists: `QQQ_PYTHON`, or the one in
+/// `target/venv`. Panics where there is none: a test that passes without its peer has compared nothing.
 #[track_caller]
 pub fn python() -> PathBuf {
     let in_target = || {

@@ -1,30 +1,28 @@
 //! A process: which roles it plays, how it starts, and how it ends.
 //!
 //! Asked to stop, it drains: ingest ends, detect commits what it has, dispatch lets its messages finish,
-//! connections get their answers. Asked again, it stops at once. A role that fails takes the process with
-//! it: it never runs on at half strength. One that waits for room on the disk has not failed: what is stored is served
-//! meanwhile, and readiness tells.
+//! connections get their answers. Asked again, it stops at once. A role that fails takes the process with it:
+//! it never runs on at half strength. One that waits for room on the disk has not failed: what is stored is
+//! served meanwhile, and readiness tells.
 
-use crate::config::{Config, ConfigError, ProviderName};
+use crate::config::{Config, ProviderName};
+use crate::pipeline::{Pipeline, Stages};
 use crate::source::Source;
-use crate::{descriptors, key, splits, summary};
+use crate::{descriptors, key, store, summary};
 use anyhow::{Context as _, bail};
-use jiff::SignedDuration;
 use prometheus_client::registry::Registry;
-use qqq_api::{Api, ApiConfig, Cors, Limits, StreamLimits};
-use qqq_core::watchlist::FormerSymbol;
-use qqq_core::{Calendar, Clock, FeedMode, Watchlist};
-use qqq_engine::detect::{self, Detect};
+use qqq_core::market::watchlist::FormerSymbol;
+use qqq_core::subscription::EmailAddress;
+use qqq_core::{Clock, FeedMode};
 use qqq_engine::dispatch::Dispatch;
-use qqq_engine::failover::FailoverTimeouts;
-use qqq_engine::feed::{Feed, keep_apart};
-use qqq_engine::ingest::{Ingest, Poller, QUEUE};
+use qqq_engine::feed::Feed;
+use qqq_engine::ingest::{Ingest, QUEUE};
 use qqq_engine::metrics::Metrics;
-use qqq_engine::relay::Relay;
+use qqq_engine::poller::Poller;
 use qqq_engine::retain::{self, Retention};
-use qqq_notify::{Channels, Deliver, Mail, MailConfig, Webhooks, WebhooksConfig};
+use qqq_http::{Api, ApiConfig, Cors, Limits, Push, StreamLimits};
+use qqq_notify::{Channels, Deliver, Mail, MailConfig, Webhooks, WebhooksConfig, sender_of};
 use qqq_store::{Budget, Store, StoreError, WorkerLock};
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -54,21 +52,16 @@ pub struct Roles {
 
 /// What the roles share.
 pub struct App {
-    config: Config,
-    store: Arc<dyn Store>,
-    watchlist: Arc<Watchlist>,
-    calendar: Arc<Calendar>,
-    clock: Arc<dyn Clock>,
+    pipeline: Pipeline,
     channels: Arc<Channels>,
-    tokens: qqq_core::token::TokenKey,
+    tokens: qqq_core::subscription::token::TokenKey,
     registry: Arc<Mutex<Registry>>,
-    metrics: Arc<Metrics>,
 }
 
 impl App {
     /// Opens the store and sets up what every role needs.
     pub async fn open(config: Config, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
-        let watchlist = Arc::new(config.watchlist()?);
+        let watchlist = config.watchlist()?;
         for reused in watchlist.reused_without_current() {
             let FormerSymbol { former, current, .. } = reused;
             warn!(
@@ -76,9 +69,10 @@ impl App {
             );
         }
         let calendar = Arc::new(config.calendar()?);
-        let store = open_store(&config).await?;
-        store.hold_to(config.subscription_limits());
+        let store = store::open(&config).await?;
+        store::complete_rules(&*store, &config).await?;
         look_through(&*store).await?;
+        let watchlists = Arc::new(config.watchlists(Arc::clone(&store)));
         let tokens = key::token_key(&config, store.as_ref()).await?;
         let channels = Arc::new(Channels {
             mail: Mail::new(mail_config(&config)?, tokens.clone(), Arc::clone(&clock))?,
@@ -87,12 +81,13 @@ impl App {
         let mut registry = Registry::default();
         let metrics = Arc::new(Metrics::register(&mut registry));
         let registry = Arc::new(Mutex::new(registry));
-        Ok(Self { config, store, watchlist, calendar, clock, channels, tokens, registry, metrics })
+        let pipeline = Pipeline { config, store, watchlists, calendar, clock, metrics };
+        Ok(Self { pipeline, channels, tokens, registry })
     }
 
     /// Plays its roles until told to stop, or until one fails.
     pub async fn run(self, roles: Roles, stop: CancellationToken) -> anyhow::Result<()> {
-        let store = Arc::clone(&self.store);
+        let store = Arc::clone(&self.pipeline.store);
         let result = self.play(roles, stop).await;
         if tokio::time::timeout(CLOSE, store.close()).await.is_err() {
             info!("the store was not closed in time; it recovers at the next start");
@@ -103,32 +98,38 @@ impl App {
     async fn play(self, roles: Roles, stop: CancellationToken) -> anyhow::Result<()> {
         let mut playing = JoinSet::new();
         let committed = Arc::new(Notify::new());
-        let kick = Arc::new(Notify::new());
+        let wakeup = Arc::new(Notify::new());
         let mut lock: Option<Box<dyn WorkerLock>> = None;
         let listener = if roles.server { Some(self.listen().await?) } else { None };
-        let metrics_listener = match self.config.server.metrics_listen.filter(|_| roles.server) {
+        let metrics_listener = match self.pipeline.config.server.metrics_listen.filter(|_| roles.server) {
             Some(address) => Some(bind(address, "server.metrics_listen").await?),
             None => None,
         };
-        let mut feed = None;
+        let mut stages = None;
         if roles.worker {
-            lock = Some(self.store.lock_worker().await?);
-            let source = self.source().await?;
-            feed = Some(source.info().clone());
-            self.start_worker(&mut playing, source, &committed, &kick, &stop).await?;
+            lock = Some(self.pipeline.store.lock_worker().await?);
+            stages = Some(self.pipeline.set_up().await?);
+        }
+        // Before anything happens that is told below it.
+        let address = listener.as_ref().map(TcpListener::local_addr).transpose()?;
+        let watched = match &stages {
+            Some(stages) => Arc::clone(stages.watchlist()),
+            None => self.pipeline.watchlists.current().await?.list,
+        };
+        let feed = stages.as_ref().map(Stages::feed);
+        let Pipeline { config, store, .. } = &self.pipeline;
+        summary::print(config, &**store, &self.channels, &watched, feed, address);
+        if let Some(stages) = stages {
+            self.start_worker(&mut playing, stages, &committed, &wakeup, &stop);
         }
         if let Some(listener) = listener {
-            let address = listener.local_addr()?;
-            let api = self.start_server(&mut playing, listener, &committed, &kick, &stop).await?;
+            let api = self.start_server(&mut playing, listener, &committed, &wakeup, &stop).await?;
             if let Some(listener) = metrics_listener {
                 let stop = stop.clone();
                 playing.spawn(async move {
                     ("metrics", api.serve_metrics(listener, stop).await.map_err(Into::into))
                 });
             }
-            summary::print(&self.config, &*self.store, &self.channels, feed.as_ref(), Some(address));
-        } else {
-            summary::print(&self.config, &*self.store, &self.channels, feed.as_ref(), None);
         }
         let result = supervise(playing, stop).await;
         drop(lock);
@@ -137,20 +138,20 @@ impl App {
 
     /// One round without staying: polls once (or plays a recording to its end), delivers what is due, ends.
     pub async fn once(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let lock = self.store.lock_worker().await?;
-        let source = self.source().await?;
-        let detect = self.detect(&source).await?;
+        let lock = self.pipeline.store.lock_worker().await?;
+        let stages = self.pipeline.set_up().await?;
         let (steps, taken) = mpsc::channel(QUEUE);
-        let ingest = self.ingest(steps);
+        let ingest = self.pipeline.ingest(stages.watchlist(), steps);
+        let (source, detect) = stages.into_parts();
         let detecting = tokio::spawn(detect.run(taken, Arc::new(Notify::new())));
         let polled = match source {
-            Source::Tape(tape) if tape.info().mode == FeedMode::Replayed => {
-                ingest.play(tape, stop.clone()).await
+            Source::Replay(replay) if replay.info().mode == FeedMode::Replayed => {
+                ingest.play(replay, stop.clone()).await
             }
-            Source::Tape(tape) => {
+            Source::Replay(replay) => {
                 // A simulated market has no end: one round is its history and the minutes since.
                 let (round, enough) =
-                    (ingest.play(tape, stop.clone()), tokio::time::sleep(Duration::from_secs(3)));
+                    (ingest.play(replay, stop.clone()), tokio::time::sleep(Duration::from_secs(3)));
                 tokio::select! { result = round => result, () = enough => Ok(()) }
             }
             Source::Feeds(feeds) => self.poll_once(&ingest, feeds, &stop).await,
@@ -158,9 +159,9 @@ impl App {
         drop(ingest);
         detecting.await??;
         let sent = self.dispatch().run_once(&stop).await?;
-        retain::once(&*self.store, self.retention(), self.clock.now(), &stop).await?;
+        retain::once(&*self.pipeline.store, self.retention(), self.pipeline.clock.now(), &stop).await?;
         info!(deliveries = sent, "one round done");
-        self.store.close().await;
+        self.pipeline.store.close().await;
         drop(lock);
         polled
     }
@@ -179,9 +180,10 @@ impl App {
                 failures.push(format!("{} only streams: one round brings no bars of it", info.provider));
                 continue;
             }
-            let section = &self.config.feed;
+            let section = &self.pipeline.config.feed;
             let (interval, backfill) = (section.poll_interval.duration(), section.backfill.duration());
-            let mut poller = Poller::new(ingest.clone(), provider, &*self.store, interval, backfill).await?;
+            let mut poller =
+                Poller::new(ingest.clone(), provider, &*self.pipeline.store, interval, backfill).await?;
             match poller.poll(stop).await {
                 Ok(()) => return Ok(()),
                 // The windows take bars of one feed: what it left out is not another one's to bring.
@@ -193,131 +195,77 @@ impl App {
     }
 
     async fn listen(&self) -> anyhow::Result<TcpListener> {
-        bind(self.config.server.listen, "server.listen").await
-    }
-
-    /// Sets up the feed. Simulated and real bars never share a store.
-    async fn source(&self) -> anyhow::Result<Source> {
-        let mut newest = HashMap::new();
-        for record in self.store.recent_bars(self.watchlist.symbols(), 1).await? {
-            let known = newest.entry(record.bar.feed).or_insert(record.bar.start);
-            *known = record.bar.start.max(*known);
-        }
-        let (config, watchlist, calendar) =
-            (self.config.clone(), Arc::clone(&self.watchlist), Arc::clone(&self.calendar));
-        let clock = Arc::clone(&self.clock);
-        let splits = splits::of_store(&*self.store).await?;
-        let open = move || Source::open(&config, &watchlist, &calendar, clock, &newest, splits);
-        let source = tokio::task::spawn_blocking(open).await??;
-        let simulated = source.info().mode == FeedMode::Simulated;
-        keep_apart(&*self.store, &self.config.store.url, simulated).await?;
-        Ok(source)
-    }
-
-    async fn detect(&self, source: &Source) -> anyhow::Result<Detect> {
-        Detect::restore(
-            Arc::clone(&self.store),
-            Arc::clone(&self.watchlist),
-            Arc::clone(&self.calendar),
-            Arc::clone(&self.clock),
-            Arc::clone(&self.metrics),
-            self.config.house_rules(),
-            source.info(),
-        )
-        .await
-    }
-
-    fn ingest(&self, steps: mpsc::Sender<detect::Step>) -> Ingest {
-        Ingest {
-            watchlist: Arc::clone(&self.watchlist),
-            calendar: Arc::clone(&self.calendar),
-            clock: Arc::clone(&self.clock),
-            metrics: Arc::clone(&self.metrics),
-            steps,
-        }
+        bind(self.pipeline.config.server.listen, "server.listen").await
     }
 
     fn dispatch(&self) -> Dispatch {
         Dispatch::new(
-            Arc::clone(&self.store),
+            Arc::clone(&self.pipeline.store),
             Arc::clone(&self.channels) as Arc<dyn Deliver>,
-            Arc::clone(&self.clock),
-            Arc::clone(&self.metrics),
-            Budget { messages: self.config.subscriptions.messages_per_hour, per_seconds: 60 * 60 },
+            Arc::clone(&self.pipeline.clock),
+            Arc::clone(&self.pipeline.metrics),
+            Budget { messages: self.pipeline.config.subscriptions.messages_per_hour, per_seconds: 60 * 60 },
         )
+        .with_operators(self.operators())
     }
 
-    async fn start_worker(
+    fn operators(&self) -> Vec<EmailAddress> {
+        self.pipeline.config.server.operators.iter().map(|operator| operator.0.0.clone()).collect()
+    }
+
+    fn start_worker(
         &self,
         playing: &mut JoinSet<(&'static str, anyhow::Result<()>)>,
-        source: Source,
+        stages: Stages,
         committed: &Arc<Notify>,
-        kick: &Arc<Notify>,
+        wakeup: &Arc<Notify>,
         stop: &CancellationToken,
-    ) -> anyhow::Result<()> {
-        let detect = self.detect(&source).await?;
-        let (steps, taken) = mpsc::channel(QUEUE);
-        let ingest = self.ingest(steps);
+    ) {
         let after_commit = Arc::new(Notify::new());
-        match source {
-            Source::Tape(tape) => {
-                let stop = stop.clone();
-                playing.spawn(async move { ("ingest", ingest.play(tape, stop).await) });
-            }
-            Source::Feeds(feeds) => {
-                let section = &self.config.feed;
-                let patience = FailoverTimeouts {
-                    after: SignedDuration::try_from(section.failover_after.duration())?,
-                    back: SignedDuration::try_from(section.failback_after.duration())?,
-                };
-                let polls = (section.poll_interval.duration(), section.backfill.duration());
-                let relay = Relay::start(ingest, &feeds, patience, &*self.store, polls, stop.clone()).await?;
-                playing.spawn(async move { ("ingest", relay.run().await) });
-            }
-        }
-        {
-            let after_commit = Arc::clone(&after_commit);
-            playing.spawn(async move { ("detect", detect.run(taken, after_commit).await) });
-        }
+        let (pipeline, listener, stopping) = (self.pipeline.clone(), Arc::clone(&after_commit), stop.clone());
+        playing.spawn(async move { ("pipeline", pipeline.run(stages, listener, stopping).await) });
         {
             // One commit, two listeners: readers and the dispatcher.
-            let (committed, kick, stop) = (Arc::clone(committed), Arc::clone(kick), stop.clone());
+            let (committed, wakeup, stop) = (Arc::clone(committed), Arc::clone(wakeup), stop.clone());
             playing.spawn(async move {
                 loop {
                     tokio::select! {
-                        () = stop.cancelled() => return ("hint", Ok(())),
+                        () = stop.cancelled() => return ("wakeup", Ok(())),
                         () = after_commit.notified() => {
                             committed.notify_one();
-                            kick.notify_one();
+                            wakeup.notify_one();
                         }
                     }
                 }
             });
         }
-        let (dispatch, kick, stopping) = (self.dispatch(), Arc::clone(kick), stop.clone());
-        playing.spawn(async move { ("dispatch", dispatch.run(kick, stopping).await) });
-        let (store, retention, stopping) = (Arc::clone(&self.store), self.retention(), stop.clone());
-        let clock = Arc::clone(&self.clock);
+        let (dispatch, wakeup, stopping) = (self.dispatch(), Arc::clone(wakeup), stop.clone());
+        playing.spawn(async move { ("dispatch", dispatch.run(wakeup, stopping).await) });
+        let (store, retention, stopping) = (Arc::clone(&self.pipeline.store), self.retention(), stop.clone());
+        let clock = Arc::clone(&self.pipeline.clock);
         playing.spawn(async move { ("retain", retain::run(store, retention, clock, stopping).await) });
-        Ok(())
     }
 
     fn retention(&self) -> Retention {
         Retention {
-            bars: self.config.store.bars_retention.duration(),
-            own_alerts: self.config.rules.own_alerts_retention.duration(),
+            bars: self.pipeline.config.store.bars_retention.duration(),
+            own_alerts: self.pipeline.config.rules.own_alerts_retention.duration(),
         }
     }
 
-    /// The folder of mails that the pages may show: of a simulated market, where none is sent, and nobody from
-    /// elsewhere is meant to get here.
-    fn mailbox(&self, public_url: &Url, listening: IpAddr) -> Option<PathBuf> {
-        let (section, feed) = (&self.config.server, &self.config.feed);
-        let own =
-            listening.is_loopback() && qqq_api::is_loopback(public_url) && section.trusted_proxies.is_empty();
-        let demonstration = feed.provider == ProviderName::Sim;
-        (own && demonstration && self.config.email.smtp_url.expose().is_empty())
-            .then(|| self.config.email.folder.clone())
+    /// Whether this is a demonstration: a simulated market, where nobody from elsewhere is meant to get.
+    fn is_demonstration(&self, public_url: &Url, listening: IpAddr) -> bool {
+        let config = &self.pipeline.config;
+        listening.is_loopback()
+            && qqq_http::is_loopback(public_url)
+            && config.server.trusted_proxies.is_empty()
+            && config.feed.provider == ProviderName::Sim
+    }
+
+    /// The folder of mails that the pages of a demonstration may show, where none is sent.
+    fn mailbox(&self) -> Option<PathBuf> {
+        let email = &self.pipeline.config.email;
+        email.smtp_url.expose().is_empty().then(|| email.folder.clone())
     }
 
     async fn start_server(
@@ -325,10 +273,10 @@ impl App {
         playing: &mut JoinSet<(&'static str, anyhow::Result<()>)>,
         listener: TcpListener,
         committed: &Arc<Notify>,
-        kick: &Arc<Notify>,
+        wakeup: &Arc<Notify>,
         stop: &CancellationToken,
     ) -> anyhow::Result<Api> {
-        let section = &self.config.server;
+        let section = &self.pipeline.config.server;
         let connections = descriptors::connections(section.max_connections, descriptors::raise_limit());
         if connections < section.max_connections {
             warn!(
@@ -337,16 +285,24 @@ impl App {
                 "the limit of open files leaves room for fewer connections than server.max_connections"
             );
         }
-        let mut config = ApiConfig::new(self.config.public_url()?);
-        config.confirm = self.config.subscriptions.confirm;
+        let mut config = ApiConfig::new(self.pipeline.config.public_url()?);
+        config.confirm = self.pipeline.config.subscriptions.confirm;
         config.trusted_proxies = section.trusted_proxies.iter().map(|proxy| proxy.0.0).collect();
         config.cors = Cors(section.cors_origins.iter().map(|origin| origin.0.clone()).collect());
-        config.outbox_hint = Arc::clone(kick);
+        config.frame_ancestors = section.frame_ancestors.iter().map(|origin| origin.0.clone()).collect();
+        config.operators = self.operators();
+        config.outbox_wakeup = Arc::clone(wakeup);
         let channels = Arc::clone(&self.channels);
         config.admit =
             Arc::new(move |url| channels.webhooks.admit(url).map_err(|refusal| refusal.to_string()));
-        config.rule = self.config.rule();
-        config.mailbox = self.mailbox(&config.public_url, listener.local_addr()?.ip());
+        let channels = Arc::clone(&self.channels);
+        config.push = Push {
+            public_key: channels.webhooks.push_key(),
+            admit: Arc::new(move |receiver| channels.webhooks.admit_push(receiver)),
+        };
+        config.rule = self.pipeline.config.rule();
+        config.local_operator = self.is_demonstration(&config.public_url, listener.local_addr()?.ip());
+        config.mailbox = self.mailbox().filter(|_| config.local_operator);
         config.metrics_apart = section.metrics_listen.is_some();
         config.version = env!("CARGO_PKG_VERSION");
         config.limits = Limits {
@@ -360,17 +316,17 @@ impl App {
             ..config.limits
         };
         let api = Api::load(
-            Arc::clone(&self.store),
-            Arc::clone(&self.watchlist),
-            Arc::clone(&self.calendar),
-            Arc::clone(&self.clock),
+            Arc::clone(&self.pipeline.store),
+            Arc::clone(&self.pipeline.watchlists),
+            Arc::clone(&self.pipeline.calendar),
+            Arc::clone(&self.pipeline.clock),
             self.tokens.clone(),
             config,
             Arc::clone(&self.registry),
         )
         .await?;
-        let (tailing, hint, stopping) = (api.clone(), Arc::clone(committed), stop.clone());
-        playing.spawn(async move { ("tail", tailing.tail(hint, stopping).await.map_err(Into::into)) });
+        let (tailing, wakeup, stopping) = (api.clone(), Arc::clone(committed), stop.clone());
+        playing.spawn(async move { ("tail", tailing.tail(wakeup, stopping).await.map_err(Into::into)) });
         let (serving, stopping) = (api.clone(), stop.clone());
         playing.spawn(async move { ("serve", serving.serve(listener, stopping).await.map_err(Into::into)) });
         Ok(api)
@@ -421,19 +377,10 @@ async fn supervise(
     failure.map_or(Ok(()), Err)
 }
 
-/// Opens the configured store.
-pub async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
-    qqq_store::open(&config.store.url).await.map_err(|error| match error {
-        StoreError::UnknownScheme(_) | StoreError::NotBuiltIn(_) => {
-            ConfigError::value("store.url", error).into()
-        }
-        error => error.into(),
-    })
-}
-
 /// What to do about a damaged store.
-pub const RESTORE: &str = "bring back a backup: move the file away together with those beside it (-wal, -shm), and put the \
-     backup in its place. Without one, name a new file in store.url and import the bars again";
+pub const RESTORE: &str = "bring back a backup: move the file away together with those beside it \
+     (-wal, -shm), and put the backup in its place. \
+     Without one, name a new file in store.url and import the bars again";
 
 /// Looks through the store before anybody works with it. In a large one, as far as five seconds go.
 async fn look_through(store: &dyn Store) -> anyhow::Result<()> {
@@ -441,7 +388,8 @@ async fn look_through(store: &dyn Store) -> anyhow::Result<()> {
         Ok(true) => Ok(()),
         Ok(false) => {
             info!(
-                "the store is too large to be looked through at a start; `qqq-tracker check` looks through all of it"
+                "the store is too large to be looked through at a start; \
+                 `qqq-tracker check` looks through all of it"
             );
             Ok(())
         }
@@ -472,6 +420,7 @@ pub fn webhooks_config(config: &Config) -> anyhow::Result<WebhooksConfig> {
         allow_networks: section.allow_networks.iter().map(|network| network.0.0).collect(),
         timeout: section.timeout.duration(),
         public_url: config.public_url()?,
+        contact: sender_of(&config.email.from)?,
         rule: config.rule(),
     })
 }

@@ -1,12 +1,13 @@
 //! `qqq-tracker check`: one line for each thing that must work, with the remedy where it doesn't.
 
-use crate::app::{RESTORE, mail_config, open_store, webhooks_config};
+use crate::app::{RESTORE, mail_config, webhooks_config};
 use crate::config::{Config, Sources};
 use crate::source::Source;
+use crate::store;
 use crate::{descriptors, key};
 use jiff::Timestamp;
 use qqq_core::subscription::EmailAddress;
-use qqq_core::token::TokenKey;
+use qqq_core::subscription::token::TokenKey;
 use qqq_core::{Calendar, Clock, Minute, Splits, Symbol};
 use qqq_engine::feed::Feed;
 use qqq_engine::schedule::RE_ASK;
@@ -64,15 +65,20 @@ pub async fn run(
             }
         };
     };
-    let watchlist = Arc::new(config.watchlist()?);
+    // What operators changed counts; whether the store can be read is told below.
+    let configured = Arc::new(config.watchlist()?);
+    let watchlist = store::watchlist(config).await.map_or(configured, |watched| watched.list);
     let calendar = config.calendar()?;
     let symbols = watchlist.symbols().len();
     let provider = config.feed.provider;
     line("settings", Ok(format!("{}: {symbols} symbols, provider {provider}", sources.describe())));
     line("files", Ok(open_files(config)));
+    if !config.server.frame_ancestors.is_empty() {
+        line("frames", frames(config));
+    }
     line("calendar", Ok(today(&calendar, Minute::containing(clock.now()))));
 
-    let (key, store) = match open_store(config).await {
+    let (key, store) = match store::open(config).await {
         Ok(store) => {
             let key = key::token_key(config, store.as_ref()).await;
             let sound = match store.check().await {
@@ -143,11 +149,27 @@ fn open_files(config: &Config) -> String {
     }
 }
 
+/// Whose pages may show the dashboard in a frame, and whether browsers would.
+fn frames(config: &Config) -> Result<String, Failure> {
+    let url = config.public_url().map_err(anyhow::Error::from)?;
+    let origins: Vec<String> =
+        config.server.frame_ancestors.iter().map(|origin| origin.0.to_string()).collect();
+    let secure = origins.iter().find(|origin| origin.starts_with("https:"));
+    match secure.filter(|_| url.scheme() == "http" && !qqq_http::is_loopback(&url)) {
+        Some(origin) => Err(Failure::new(
+            anyhow::anyhow!("browsers show nothing of {url} in a page of {origin}: it is not encrypted"),
+            "serve it by https:// and say so in server.public_url",
+        )),
+        None => Ok(format!("the dashboard may be shown in pages of {}", origins.join(", "))),
+    }
+}
+
 fn warn(what: &str) {
     let _ = writeln!(std::io::stdout(), "warning folder    {what}");
 }
 
-/// The folders of addresses and keys that others may look into. They were there before, so they are left as they are.
+/// The folders of addresses and keys that others may look into. They were there before, so they are left as
+/// they are.
 fn open_folders(config: &Config) -> Vec<PathBuf> {
     let store = key::path_beside_store(&config.store.url);
     let mut folders = vec![store.parent().unwrap_or(Path::new(".")).to_owned(), config.email.folder.clone()];
@@ -172,8 +194,8 @@ fn today(calendar: &Calendar, now: Minute) -> String {
     }
 }
 
-/// Whether each feed's provider answers with its key, and what it sees of the market: the preferred one and those
-/// that stand in for it.
+/// Whether each feed's provider answers with its key, and what it sees of the market: the preferred one and
+/// those that stand in for it.
 async fn feeds(
     config: &Config,
     watchlist: &Arc<qqq_core::Watchlist>,
@@ -188,8 +210,8 @@ async fn feeds(
     .await
     .map_err(anyhow::Error::from)??;
     let feeds = match source {
-        Source::Tape(tape) => {
-            return Ok(vec![Ok(format!("{}: {}", tape.info().provider, tape.info().coverage))]);
+        Source::Replay(replay) => {
+            return Ok(vec![Ok(format!("{}: {}", replay.info().provider, replay.info().coverage))]);
         }
         Source::Feeds(feeds) => feeds,
     };
@@ -202,7 +224,8 @@ async fn feeds(
                 Ok(None) => Ok(format!("{said}; {}", info.coverage)),
                 Ok(Some(unserved)) => Err(Failure::new(
                     anyhow::anyhow!("{said}, but does not serve these symbols: {unserved}"),
-                    "spell them as the provider does in watchlist.symbols, or take them out; the others are served",
+                    "spell them as the provider does in watchlist.symbols, or take them out; \
+                     the others are served",
                 )),
                 Err(error) => Err(feed_failure(&feed, error, first)),
             },
@@ -290,10 +313,12 @@ async fn mail(
         let remedy = match trouble.fault {
             MailFault::Folder => "name a folder in email.folder that this user can write",
             MailFault::Server => {
-                "are host, port and tls in email.smtp_url right, and does the server run? Else try again later"
+                "are host, port and tls in email.smtp_url right, and does the server run? \
+                 Else try again later"
             }
             MailFault::Hello => {
-                "set email.helo_name to a name that the server takes: the qualified one by which it knows this host"
+                "set email.helo_name to a name that the server takes: \
+                 the qualified one by which it knows this host"
             }
             MailFault::Login => "correct user and password in email.smtp_url",
             MailFault::Sender => "set email.from to a sender that the server takes from this login",

@@ -2,8 +2,9 @@
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use qqq_core::channel::WebhookUrl;
 use qqq_core::delivery::DeliveryId;
+use qqq_core::subscription::push::PushReceiver;
+use qqq_core::subscription::webhook_url::WebhookUrl;
 use qqq_core::subscription::{EmailAddress, SubscriptionId};
 use qqq_core::{FeedLabel, Metric, Moment, RuleName, Splits, Symbol, Watchlist};
 use qqq_feed::bar_file::{ColumnNames, FileZone, Format, Labels, ReadOptions, Units};
@@ -11,6 +12,7 @@ use qqq_store::{DeliveryState, Selection};
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use url::Url;
 
 /// Watches the price and volume of stocks and tells people when something unusual happens.
 #[derive(Debug, Parser)]
@@ -49,20 +51,23 @@ pub enum Command {
     Server(RunArgs),
     /// Bars from CSV or Parquet files into the store
     ///
-    /// Columns by name: symbol, start, open, high, low, close, volume, and vwap, trades and feed where known; other programs'
-    /// names for them are known (ticker, timestamp, window_start, transactions, ...). Files may be packed (.gz, .zst, .zip).
-    /// Importing again changes nothing, so an import that was interrupted is simply repeated.
+    /// Columns by name: symbol, start, open, high, low, close, volume, and vwap, trades and feed where known;
+    /// other programs' names for them are known (ticker, timestamp, window_start, transactions, ...). Files
+    /// may be packed (.gz, .zst, .zip). Importing again changes nothing, so an import that was interrupted is
+    /// simply repeated.
     ///
-    /// A file that cannot be read does not stop the others. Exit code 1 where one failed, or had no row that could be used.
+    /// A file that cannot be read does not stop the others. Exit code 1 where one failed, or had no row that
+    /// could be used.
     Import(ImportArgs),
     /// Bars from the store into a CSV or Parquet file
     ///
-    /// Sorted by symbol and start. The file appears under its name when it is whole. A worker may run meanwhile.
+    /// Sorted by symbol and start. The file appears under its name when it is whole. A worker may run
+    /// meanwhile.
     Export(ExportArgs),
     /// What a rule would have told, of stored bars or of those in files
     ///
-    /// By the very code that runs live: the alerts are those that a subscription by this rule would have got. Every bar
-    /// is judged at the moment it ended, as the bars are known now. A worker may run meanwhile.
+    /// By the very code that runs live: the alerts are those that a subscription by this rule would have got.
+    /// Every bar is judged at the moment it ended, as the bars are known now. A worker may run meanwhile.
     #[command(after_help = BACKTEST_EXAMPLES)]
     Backtest(BacktestArgs),
     /// The tracked symbols: shown, or taken from a fund's holdings
@@ -77,6 +82,10 @@ pub enum Command {
     ///
     /// Of mail: every kind of message is made, and the mail server is asked all but to take one.
     Check(CheckArgs),
+    /// A running tracker in this terminal: watchlist, alerts, one symbol's chart
+    ///
+    /// Follows the server's stream. NO_COLOR is respected; `?` shows the keys.
+    Top(TopArgs),
     /// Prints the description of the HTTP API (OpenAPI 3.1), as a server tells it at /openapi.json
     Openapi,
     /// A script that completes these commands in a shell
@@ -106,6 +115,14 @@ pub struct WorkerArgs {
     pub once: bool,
 }
 
+/// `top`
+#[derive(Debug, Args)]
+pub struct TopArgs {
+    /// Where the tracker runs
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    pub url: Url,
+}
+
 /// `check`
 #[derive(Debug, Args)]
 pub struct CheckArgs {
@@ -123,11 +140,12 @@ pub struct ReadingArgs {
     /// What columns are called whose names are not known: start=window_start,trades=n
     #[arg(long, value_name = "COLUMN=NAME,...")]
     pub columns: Option<ColumnNames>,
-    /// Prices and volumes are in today's units already, as vendors adjust them for splits [default: in those of their day]
+    /// Prices and volumes are in today's units already, as vendors adjust them for splits [default: in those
+    /// of their day]
     #[arg(long)]
     pub split_adjusted: bool,
-    /// Splits as CSV: symbol,ex_date,ratio with ratios such as 10:1. An import tells the store of them, a backtest
-    /// knows no others
+    /// Splits as CSV: symbol,ex_date,ratio with ratios such as 10:1. An import tells the store of them, a
+    /// backtest knows no others
     #[arg(long, value_name = "FILE")]
     pub splits: Option<PathBuf>,
 }
@@ -171,7 +189,8 @@ pub struct ExportArgs {
     /// Only this symbol (repeatable) [default: the watchlist]
     #[arg(long = "symbol", value_name = "SYMBOL")]
     pub symbols: Vec<Symbol>,
-    /// Only bars that start then or later: a time like 2025-01-31T14:30:00Z, or a day of New York like 2025-01-31
+    /// Only bars that start then or later: a time like 2025-01-31T14:30:00Z, or a day of New York like
+    /// 2025-01-31
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub from: Option<Moment>,
     /// Only bars that start before: a time, or a day of New York, which is then not in the file
@@ -212,7 +231,8 @@ pub struct BacktestArgs {
     /// Only bars that start then or later: a time, or a day of New York [default: the first bar]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub from: Option<Moment>,
-    /// Only bars that start before: a time, or a day of New York, which is then not looked at [default: behind the last]
+    /// Only bars that start before: a time, or a day of New York, which is then not looked at [default:
+    /// behind the last]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub to: Option<Moment>,
     /// As JSON, as POST /v1/backtests answers it
@@ -251,11 +271,13 @@ pub enum AdminCommand {
     Deliveries {
         /// A mail address, or a webhook's URL
         address: Option<Address>,
-        /// Only pending, sent, failed, expired, cancelled or bundled ones (repeatable) [default: failed and expired]
+        /// Only pending, sent, failed, expired, cancelled or bundled ones (repeatable) [default: failed and
+        /// expired]
         #[arg(long = "state", value_name = "STATE")]
         states: Vec<DeliveryState>,
         /// At most so many
-        #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        #[arg(long, value_name = "N", default_value = "100")]
+        #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
         limit: u32,
         /// As JSON
         #[arg(long)]
@@ -271,7 +293,8 @@ pub enum AdminCommand {
     },
 }
 
-/// A recipient: a mail address or a webhook's URL, as [`Channel::key`](qqq_core::Channel::key) tells it.
+/// A recipient: a mail address, a webhook's URL or a browser's endpoint after `push:`, as
+/// [`Channel::key`](qqq_core::Channel::key) tells it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Address(pub String);
 
@@ -280,9 +303,13 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mail = text.parse().map(|address: EmailAddress| address.key());
-        mail.or_else(|_| text.parse().map(|url: WebhookUrl| url.expose().to_owned()))
+        let (prefix, url) = match text.strip_prefix(PushReceiver::PREFIX) {
+            Some(url) => (PushReceiver::PREFIX, url),
+            None => ("", text),
+        };
+        mail.or_else(|_| url.parse().map(|url: WebhookUrl| format!("{prefix}{}", url.expose())))
             .map(Self)
-            .map_err(|_| "it must be a mail address, or a webhook's URL")
+            .map_err(|_| "it must be a mail address, or a webhook's URL, or push: and a browser's endpoint")
     }
 }
 
@@ -332,9 +359,11 @@ pub enum WatchlistCommand {
     },
     /// The largest holdings of QQQ as the new watchlist, from Invesco's CSV or JSON
     ///
-    /// Prints the lines for the configuration. Cash, currencies, futures and lines without ticker or weight are
-    /// dropped, and said so. A line is a line: GOOG and GOOGL are two. Equal weights go by symbol.
+    /// Prints the lines for the configuration. Cash, currencies, futures and lines without ticker or weight
+    /// are dropped, and said so. A line is a line: GOOG and GOOGL are two. Equal weights go by symbol.
     Import(WatchlistImportArgs),
+    /// Takes back all that operators changed: the configured list is watched again
+    Reset,
 }
 
 /// `watchlist import`

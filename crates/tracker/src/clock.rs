@@ -25,8 +25,8 @@ impl SystemClock {
         match (before, time.step()) {
             (None, Some(step)) => warn!(
                 seconds = step.as_secs(),
-                "the machine's clock was set; going on by the time before, until the clock is set back, a provider \
-                 confirms it, or {} minutes have passed",
+                "the machine's clock was set; going on by the time before, \
+                 until the clock is set back, a provider confirms it, or {} minutes have passed",
                 SteadyTime::HOLD.as_secs() / 60
             ),
             (Some(_), None) => info!("the machine's clock is believed again"),

@@ -1,12 +1,12 @@
 //! File descriptors: how many the process may have open, and how many of these are connections.
 //!
-//! Every connection is one. A server that lets its clients take the last of them cannot open what sends mail, asks the
-//! provider or writes the store, so some are held back for these.
+//! Every connection is one. A server that lets its clients take the last of them cannot open what sends mail,
+//! asks the provider or writes the store, so some are held back for these.
 
 use tracing::warn;
 
-/// Held back for the store (its readers' files), the feeds, messages on their way, and what is opened for a moment.
-/// With a low limit: half of it.
+/// Held back for the store (its readers' files), the feeds, messages on their way, and what is opened for a
+/// moment. With a low limit: half of it.
 const HELD_BACK: u64 = 256;
 
 /// Raises the limit of open files as far as this user may, and answers it; `None` where there is none.

@@ -1,10 +1,10 @@
-//! `qqq-tracker export`: bars from the store into a file, page by page. The file appears under its name when it is
-//! whole, and nobody needs to stop for it.
+//! `qqq-tracker export`: bars from the store into a file, page by page. The file appears under its name when
+//! it is whole, and nobody needs to stop for it.
 
-use crate::app::open_store;
 use crate::cli::ExportArgs;
 use crate::config::{Config, ConfigError};
 use crate::progress;
+use crate::store;
 use anyhow::{Context as _, bail, ensure};
 use indicatif::{HumanCount, ProgressBar};
 use qqq_core::{Bar, Calendar, Minute, Moment, Splits, Symbol};
@@ -27,7 +27,7 @@ const STDOUT: &str = "-";
 pub async fn run(config: &Config, args: &ExportArgs, stop: CancellationToken) -> anyhow::Result<()> {
     let format = format_of(args)?;
     let target = Target::prepare(args)?;
-    let (watchlist, calendar) = (config.watchlist()?, config.calendar()?);
+    let (watchlist, calendar) = (store::watchlist(config).await?.list, config.calendar()?);
     let range = range_of(args, &calendar);
     // As the file is sorted.
     let symbols: BTreeSet<Symbol> = if args.symbols.is_empty() {
@@ -35,7 +35,7 @@ pub async fn run(config: &Config, args: &ExportArgs, stop: CancellationToken) ->
     } else {
         args.symbols.iter().map(|&symbol| watchlist.resolve(symbol).unwrap_or(symbol)).collect()
     };
-    let store = open_store(config).await?;
+    let store = store::open(config).await?;
     let (pages, taken) = mpsc::channel(2);
     let out = target.writer()?;
     let known = store.splits().await?;

@@ -4,7 +4,7 @@ use crate::config::{Config, ConfigError};
 use anyhow::{Context as _, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use qqq_core::token::TokenKey;
+use qqq_core::subscription::token::TokenKey;
 use qqq_store::Store;
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
@@ -32,14 +32,15 @@ pub async fn token_key(config: &Config, store: &dyn Store) -> anyhow::Result<Tok
         None => store.set_note(NOTE, &fingerprint).await?,
         Some(known) if known == fingerprint => {}
         Some(_) => bail!(
-            "{place} is not the key this store's subscriptions were made with: links in their mails would not work. \
-             Bring the old key back."
+            "{place} is not the key this store's subscriptions were made with: \
+             links in their mails would not work. Bring the old key back."
         ),
     }
     Ok(key)
 }
 
-/// Where the key of a store lies: where the store's file does, whatever links lead there, unless one lies beside the name.
+/// Where the key of a store lies: where the store's file does, whatever links lead there, unless one lies
+/// beside the name.
 fn path_of_key(url: &str) -> PathBuf {
     let named = path_beside_store(url);
     let real = Path::new(database(url)).canonicalize().map(|file| file.with_file_name(KEY));

@@ -29,6 +29,17 @@ fn main() -> ExitCode {
     }
 }
 
+/// Shows a tracker that runs somewhere: the settings here say nothing of it.
+fn top(url: url::Url) -> anyhow::Result<ExitCode> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome =
+        runtime.block_on(async { qqq_top::run(url, stop_on_signals()?).await.map_err(anyhow::Error::from) });
+    // A thread may still wait for a key.
+    runtime.shutdown_background();
+    outcome.map(|()| ExitCode::SUCCESS)
+}
+
 fn run() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
     // These say what the program is, whatever the settings are.
@@ -36,9 +47,10 @@ fn run() -> anyhow::Result<ExitCode> {
         Command::Completions { shell } => return manual::completions(*shell).map(|()| ExitCode::SUCCESS),
         Command::Man(args) => return manual::man(args).map(|()| ExitCode::SUCCESS),
         Command::Openapi => {
-            std::io::stdout().write_all(qqq_api::openapi().as_bytes())?;
+            std::io::stdout().write_all(qqq_http::openapi().as_bytes())?;
             return Ok(ExitCode::SUCCESS);
         }
+        Command::Top(args) => return top(args.url.clone()),
         _ => {}
     }
     let mut flags = cli.settings.set;
@@ -68,9 +80,9 @@ fn run() -> anyhow::Result<ExitCode> {
             Command::Export(args) => export::run(&config, &args, stop).await?,
             Command::Backtest(args) => backtest::run(&config, &args, stop).await?,
             Command::Admin(command) => admin::run(&config, command, &*clock, stop).await?,
-            Command::Watchlist(command) => watchlist::run(&config, &sources, &command)?,
+            Command::Watchlist(command) => watchlist::run(&config, &sources, &command).await?,
             // Answered above.
-            Command::Completions { .. } | Command::Man(_) | Command::Openapi => {}
+            Command::Completions { .. } | Command::Man(_) | Command::Openapi | Command::Top(_) => {}
             Command::Check(args) => {
                 let sound = check::run(&config, &sources, clock, args.mail_to.as_ref()).await?;
                 return anyhow::Ok(if sound { ExitCode::SUCCESS } else { ExitCode::from(FAILURE) });
@@ -97,8 +109,8 @@ fn environment() -> Result<Vec<(String, String)>, ConfigError> {
     Ok(settings)
 }
 
-/// A write beyond the size that a file may have (RLIMIT_FSIZE) ends the process by SIGXFSZ, unless somebody listens: then
-/// it fails, as on a full disk. To have listened once is enough.
+/// A write beyond the size that a file may have (RLIMIT_FSIZE) ends the process by SIGXFSZ, unless somebody
+/// listens: then it fails, as on a full disk. To have listened once is enough.
 fn survive_a_limit_on_files() -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())).map(drop)

@@ -2,12 +2,12 @@
 
 use crate::config::{Config, ConfigError, ProviderName, parse_url};
 use jiff::Timestamp;
-use qqq_core::{Calendar, Clock, FeedInfo, FeedLabel, Minute, Splits, Watchlist};
+use qqq_core::{Calendar, Clock, FeedInfo, FeedLabel, Minute, Splits, Symbol, Watchlist};
 use qqq_engine::feed::Feed;
 use qqq_feed::bar_file::{ReadOptions, Units};
 use qqq_feed::{
-    Alpaca, AlpacaConfig, FeedError, Finnhub, FinnhubConfig, Iex, IexConfig, Provider, Replay, ReplaySpeed,
-    Sim, SimConfig, Tape, Yahoo, YahooConfig,
+    Alpaca, AlpacaConfig, FeedError, Finnhub, FinnhubConfig, Iex, IexConfig, Provider, Replay, ReplaySource,
+    ReplaySpeed, Sim, SimConfig, Yahoo, YahooConfig,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,10 +19,13 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 /// The label of recorded bars.
 const REPLAY_LABEL: &str = "replay";
 
+/// Where the bars end that are known, by feed and symbol.
+pub type Known = HashMap<FeedLabel, HashMap<Symbol, Minute>>;
+
 /// Where bars come from.
 pub enum Source {
     /// Plays by its own clock.
-    Tape(Box<dyn Tape>),
+    Replay(Box<dyn ReplaySource>),
     /// Are asked: the first, and those that stand in for it, in their order. Never empty.
     Feeds(Vec<Feed>),
 }
@@ -31,20 +34,20 @@ impl Source {
     /// What this feed is: the first one.
     pub fn info(&self) -> &FeedInfo {
         match self {
-            Self::Tape(tape) => tape.info(),
+            Self::Replay(replay) => replay.info(),
             Self::Feeds(feeds) => feeds[0].provider.info(),
         }
     }
 
-    /// Sets up the configured feeds. `newest` says of each feed where the store's bars end: there a simulated
-    /// market or a recording goes on. `splits` are those the store knows: recorded bars are brought over them. Blocks on
-    /// the disk for recordings.
+    /// Sets up the configured feeds. `known` says of each feed where the store's bars of each symbol end:
+    /// there a simulated market or a recording goes on. `splits` are those the store knows: recorded bars are
+    /// brought over them. Blocks on the disk for recordings.
     pub fn open(
         config: &Config,
         watchlist: &Watchlist,
         calendar: &Calendar,
         clock: Arc<dyn Clock>,
-        newest: &HashMap<FeedLabel, Minute>,
+        known: &Known,
         splits: Splits,
     ) -> anyhow::Result<Self> {
         let feed = &config.feed;
@@ -55,11 +58,16 @@ impl Source {
                     seed: feed.sim.seed,
                     speed: sim_speed(&feed.sim.speed)?,
                     start: sim_start(&feed.sim.start)?,
+                    sessions: sim_sessions(feed.sim.sessions)?,
                 };
-                Self::Tape(Box::new(settled(
-                    "feed.sim",
-                    Sim::new(sim, watchlist, calendar, clock.now(), newest.get(&simulated).copied()),
-                )?))
+                let known = known.get(&simulated);
+                let newest = known.and_then(|known| known.values().max().copied());
+                let market = Sim::new(sim, watchlist, calendar, clock.now(), newest);
+                let market = settled("feed.sim", market)?;
+                Self::Replay(Box::new(match known {
+                    Some(known) => market.caught_up(known),
+                    None => market,
+                }))
             }
             ProviderName::Replay => {
                 if feed.replay.path.as_os_str().is_empty() {
@@ -83,7 +91,8 @@ impl Source {
                     replay_options(config, label, splits)?,
                 );
                 let replay = settled("feed.replay.path", replay)?;
-                Self::Tape(Box::new(match newest.get(&label).copied() {
+                let newest = known.get(&label).and_then(|known| known.values().max().copied());
+                Self::Replay(Box::new(match newest {
                     Some(newest) => replay.resume_after(newest),
                     None => replay,
                 }))
@@ -131,7 +140,8 @@ fn open_feed(
                 [("feed.alpaca.key_id", &section.key_id), ("feed.alpaca.secret_key", &section.secret_key)]
             {
                 if secret.is_empty() {
-                    let what = "is empty: a free key comes with an account at alpaca.markets (set it in the file, the environment, or KEY_file)";
+                    let what = "is empty: a free key comes with an account at alpaca.markets \
+                                (set it in the file, the environment, or KEY_file)";
                     return Err(ConfigError::value(key, what));
                 }
             }
@@ -157,22 +167,16 @@ fn open_feed(
         ProviderName::Finnhub => {
             let section = &feed.finnhub;
             if section.token.is_empty() {
-                let what = "is empty: a free key comes with an account at finnhub.io (set it in the file, the environment, or token_file)";
+                let what = "is empty: a free key comes with an account at finnhub.io \
+                            (set it in the file, the environment, or token_file)";
                 return Err(ConfigError::value("feed.finnhub.token", what));
             }
-            let (symbols, most) = (watchlist.symbols().len(), section.max_symbols);
-            if symbols > most {
-                let what = format!(
-                    "is {most}, and {symbols} symbols are watched: the free plan takes about {} on its one                      connection; watch fewer, or set what your plan takes",
-                    FinnhubConfig::MAX_SYMBOLS
-                );
-                return Err(ConfigError::value("feed.finnhub.max_symbols", what));
-            }
+            section.admit(watchlist.symbols().len())?;
             let finnhub = FinnhubConfig {
                 base_url: parse_url("feed.finnhub.base_url", &section.base_url)?,
                 stream_url: stream_url("feed.finnhub.stream_url", &section.stream_url)?,
                 token: section.token.expose().to_owned(),
-                max_symbols: most,
+                max_symbols: section.max_symbols,
                 timeout: REQUEST_TIMEOUT,
             };
             Ok(asked(settled("feed.finnhub", Finnhub::new(finnhub, clock))?, true, "feed.finnhub.token"))
@@ -215,6 +219,15 @@ fn sim_speed(text: &str) -> Result<u32, ConfigError> {
             let allowed = format!("`{text}` is not a speed: it must be 1x to {}x", SimConfig::MAX_SPEED);
             ConfigError::value("feed.sim.speed", allowed)
         })
+}
+
+fn sim_sessions(sessions: u8) -> Result<u8, ConfigError> {
+    let allowed = 1..=SimConfig::MAX_SESSIONS;
+    let what = || format!("is {sessions}; it must be 1 to {}", SimConfig::MAX_SESSIONS);
+    allowed
+        .contains(&sessions)
+        .then_some(sessions)
+        .ok_or_else(|| ConfigError::value("feed.sim.sessions", what()))
 }
 
 fn sim_start(text: &str) -> Result<Option<Timestamp>, ConfigError> {

@@ -1,7 +1,7 @@
 //! Splits that commands over files must know: those of a file, and those of the store.
 
-use crate::app::open_store;
 use crate::config::Config;
+use crate::store;
 use anyhow::Context as _;
 use jiff::civil::Date;
 use qqq_core::{Split, Splits, Watchlist};
@@ -10,8 +10,8 @@ use qqq_store::Store;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-/// Those of a file, of tracked symbols, by the symbols of today. One that is still to come changes no units yet: it is said,
-/// and passed over.
+/// Those of a file, of tracked symbols, by the symbols of today. One that is still to come changes no units
+/// yet: it is said, and passed over.
 pub async fn of_file(path: &Path, watchlist: &Watchlist, today: Date) -> anyhow::Result<Vec<Split>> {
     let path: PathBuf = path.to_owned();
     let read = tokio::task::spawn_blocking(move || split_file::open(&path)).await?.context("--splits")?;
@@ -34,12 +34,7 @@ pub async fn of_store(store: &dyn Store) -> anyhow::Result<Splits> {
 
 /// Those of the configured store, where there is one.
 pub async fn of_any_store(config: &Config) -> anyhow::Result<Splits> {
-    // To open a store makes one.
-    let file = config.store.url.strip_prefix("sqlite://").and_then(|file| file.split('?').next());
-    if file.is_some_and(|file| !Path::new(file).exists()) {
-        return Ok(Splits::default());
-    }
-    let store = open_store(config).await?;
+    let Some(store) = store::existing(config).await? else { return Ok(Splits::default()) };
     let splits = of_store(&*store).await;
     store.close().await;
     splits

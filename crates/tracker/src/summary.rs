@@ -1,8 +1,9 @@
 //! What a newcomer reads at start: what runs where, and what to do next.
 
-use crate::config::{Config, ProviderName};
-use qqq_core::calendar::Market;
-use qqq_core::{FeedInfo, FeedMode};
+use crate::config::{Config, LogFormat, ProviderName};
+use crate::telemetry;
+use qqq_core::market::calendar::Market;
+use qqq_core::{FeedInfo, FeedMode, Watchlist};
 use qqq_notify::Channels;
 use qqq_store::Store;
 use std::fmt::Write as _;
@@ -14,11 +15,16 @@ pub fn print(
     config: &Config,
     store: &dyn Store,
     channels: &Channels,
+    watched: &Watchlist,
     feed: Option<&FeedInfo>,
     address: Option<SocketAddr>,
 ) {
+    let is_brief = telemetry::format(&config.log) == LogFormat::Brief;
     let channels = (&*channels.mail.describe(), &*channels.webhooks.describe());
-    let text = text(config, &store.describe(), channels, feed, address);
+    let mut text = text(config, &store.describe(), channels, watched, feed, address);
+    if is_brief {
+        text.push_str("Alerts and warnings follow; everything is told with --set log.format=text.\n\n");
+    }
     // A closed standard output is no reason not to run.
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
@@ -27,6 +33,7 @@ fn text(
     config: &Config,
     store: &str,
     (mail, webhooks): (&str, &str),
+    watched: &Watchlist,
     feed: Option<&FeedInfo>,
     address: Option<SocketAddr>,
 ) -> String {
@@ -47,7 +54,7 @@ fn text(
         }
         None => line("market", "read from the store; a worker elsewhere writes it"),
     }
-    let symbols: Vec<String> = config.watchlist.symbols.iter().map(|symbol| symbol.0.to_string()).collect();
+    let symbols: Vec<String> = watched.symbols().iter().map(ToString::to_string).collect();
     let more = symbols.len().saturating_sub(12);
     let names = symbols.iter().take(12).map(String::as_str).collect::<Vec<_>>().join(" ");
     line("watching", &if more > 0 { format!("{names} and {more} more") } else { names });
@@ -80,7 +87,8 @@ fn text(
     let symbol = symbols.first().map_or("AAPL", String::as_str);
     let _ = write!(
         text,
-        "\nTry:\n  curl {url}/{symbol}/price\n  curl -X POST {url}/subscribe -H 'content-type: application/json' \\\n       \
+        "\nTry:\n  curl {url}/{symbol}/price\n  \
+         curl -X POST {url}/subscribe -H 'content-type: application/json' \\\n       \
          -d '{{\"email\":\"you@example.com\",\"metric\":\"volume\",\"ticker\":\"{symbol}\"}}'\n"
     );
     if feed.is_some_and(|feed| feed.mode == FeedMode::Simulated) && config.feed.provider == ProviderName::Sim
@@ -115,6 +123,7 @@ mod tests {
             &config,
             "SQLite",
             ("files in data/mail", "to public addresses"),
+            &config.watchlist().unwrap(),
             Some(&feed),
             Some(config.server.listen),
         );

@@ -1,7 +1,7 @@
 //! Tables on a terminal.
 
-/// Rows in columns that are as wide as their widest cell; the last ends where it ends. What would move the cursor is
-/// shown instead.
+/// Rows in columns that are as wide as their widest cell; the last ends where it ends. What would move the
+/// cursor is shown instead.
 pub fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
     let shown: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(|cell| plain(cell))).collect();
     let width = |column: usize| shown.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();

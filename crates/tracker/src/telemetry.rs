@@ -1,8 +1,14 @@
-//! Logs: a sentence with fields, text for people and JSON for machines, on standard error.
+//! Logs on standard error: JSON for machines, text for people, and on a terminal what people there want to
+//! know alone, in short.
+
+mod brief;
 
 use crate::config::{ConfigError, LogConfig, LogFormat};
 use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Starts logging. Called once.
 pub fn start(config: &LogConfig) -> anyhow::Result<()> {
@@ -11,20 +17,28 @@ pub fn start(config: &LogConfig) -> anyhow::Result<()> {
             format!("`{}` is not a filter: it must look like info, or info,qqq_feed=debug", config.filter);
         ConfigError::value("log.filter", what)
     })?;
-    let json = match config.format {
-        LogFormat::Json => true,
-        LogFormat::Text => false,
-        LogFormat::Auto => !std::io::stderr().is_terminal(),
-    };
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let colours =
+        std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
+    let layer = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
+        .with_ansi(colours)
         // It would say so on standard error, and where that is full this ends whoever logs.
         .log_internal_errors(false);
-    let started = if json {
-        builder.json().flatten_event(true).try_init()
-    } else {
-        builder.compact().with_ansi(std::io::stderr().is_terminal()).try_init()
+    let layer = match format(config) {
+        LogFormat::Json => layer.json().flatten_event(true).boxed(),
+        LogFormat::Brief => layer.event_format(brief::Brief).with_filter(filter_fn(brief::is_told)).boxed(),
+        LogFormat::Text | LogFormat::Auto => layer.compact().boxed(),
     };
+    let started = tracing_subscriber::registry().with(filter).with(layer).try_init();
     started.map_err(|error| anyhow::anyhow!("logging cannot be started: {error}"))
+}
+
+/// How logs look where standard error leads: on a terminal in short, but for somebody who has asked for more.
+pub fn format(config: &LogConfig) -> LogFormat {
+    match config.format {
+        LogFormat::Auto if !std::io::stderr().is_terminal() => LogFormat::Json,
+        LogFormat::Auto if config.filter == LogConfig::default().filter => LogFormat::Brief,
+        LogFormat::Auto => LogFormat::Text,
+        chosen => chosen,
+    }
 }

@@ -3,11 +3,15 @@ import type { Alert } from "../api/types";
 import { days, matches, rulesOf } from "./filter";
 import { ratioOf, table } from "./evidence";
 import { merged } from "./merged";
+import { since } from "./since";
 
 const alert = (id: string, start: string, changed: Partial<Alert> = {}): Alert => ({
   id,
   rule: "spike",
+  rule_text: "v1 spike ratio=3 window=60m min_bars=30 trigger=level session=all cooldown=60m",
   kind: "spike",
+  headline: "NVDA volume 6.0x its last hour",
+  text: "NVDA traded 600 shares at 10:00 New York time, 6.0 times its average of the last hour, 100.",
   symbol: "NVDA",
   metric: "volume",
   start,
@@ -21,6 +25,8 @@ const alert = (id: string, start: string, changed: Partial<Alert> = {}): Alert =
   raised_at: start,
   occurrences: 1,
   peak: 600,
+  close: 118.42,
+  day_change: { amount: -4.28, percent: -3.4882 },
   evidence: { type: "average", sum: 6000, bars: 60 },
   ...changed,
 });
@@ -53,6 +59,13 @@ test("filters hold together", () => {
   expect(rulesOf([late, one], "v1 zscore z=4")).toEqual(["spike", "v1 move percent=2", "v1 zscore z=4"]);
 });
 
+test("what happened since", () => {
+  expect(since(one)).toBeNull();
+  expect(since({ ...one, occurrences: 2, peak: 9637512 })).toBe(
+    "1 more minute qualified since, up to 9.64M.",
+  );
+});
+
 test("the table has what the verdict was made of", () => {
   const lines = new Map(table({ ...one, occurrences: 3 }).map(({ name, value }) => [name, value]));
   expect(lines.get("Volume")).toBe("600 shares");
@@ -60,7 +73,7 @@ test("the table has what the verdict was made of", () => {
   expect(lines.get("Sum of the window")).toBe("6,000");
   expect(lines.get("Ratio")).toBe("6.0 ×");
   expect(lines.get("Qualified in all")).toBe("3 minutes");
-  expect([ratioOf(one, 3), ratioOf({ ...one, rule: "v1 spike ratio=4" }, 3), ratioOf(late, 3)]).toEqual([
+  expect([ratioOf(one), ratioOf({ ...one, rule_text: "v1 spike ratio=4" }), ratioOf(late)]).toEqual([
     3,
     4,
     null,

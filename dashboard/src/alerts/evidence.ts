@@ -2,7 +2,7 @@
 
 import type { Alert } from "../api/types";
 import { count, NONE, plain, price, ratio, shares, short } from "../words/number";
-import { settings } from "../words/sentence";
+import { settings } from "../words/grammar";
 import { marketTime } from "../words/time";
 
 /** A line of the table: what it is, its value, and where it helps, how it is meant. */
@@ -12,10 +12,10 @@ export interface Line {
   meaning?: string;
 }
 
-/** The ratio of a rule that compares by ratio; `house` is the tracker's own. */
-export function ratioOf(alert: Alert, house: number): number | null {
+/** The ratio of a rule that compares by ratio. */
+export function ratioOf(alert: Alert): number | null {
   if (alert.kind !== "spike" && alert.kind !== "time_of_day") return null;
-  return Number(settings(alert.rule).get("ratio") ?? house);
+  return Number(settings(alert.rule_text).get("ratio"));
 }
 
 /** A value of the alert's metric, with its unit. */

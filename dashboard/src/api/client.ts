@@ -17,6 +17,9 @@ export class ApiError extends Error {
   }
 }
 
+/** What went wrong, as it is told. */
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
 export interface Answer<T> {
   body: T;
   /** Where a stream goes on that continues this answer. */
@@ -32,7 +35,8 @@ async function request<T>(path: string, init: RequestInit): Promise<Answer<T>> {
     throw new ApiError(0, "The server does not answer.");
   }
   if (!response.ok) throw await failure(response);
-  return { body: (await response.json()) as T, position: response.headers.get("stream-position") };
+  const body = response.status === 204 ? null : await response.json();
+  return { body: body as T, position: response.headers.get("stream-position") };
 }
 
 async function failure(response: Response): Promise<ApiError> {
@@ -71,6 +75,16 @@ export const post = async <T>(path: string, body: unknown, signal?: AbortSignal)
   const init = { method: "POST", headers, body: JSON.stringify(body), signal: signal ?? null };
   return (await request<T>(path, init)).body;
 };
+
+/** Makes something so, asks for something, changes what is there, or ends it. */
+export async function send(
+  method: "PUT" | "POST" | "PATCH" | "DELETE",
+  path: string,
+  body?: unknown,
+): Promise<void> {
+  const json = { headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+  await request(path, { method, ...(body === undefined ? {} : json) });
+}
 
 /** All pages of a list, and the position of the first of them. */
 export async function all<T>(path: string, signal?: AbortSignal): Promise<Answer<T[]>> {

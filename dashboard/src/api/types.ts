@@ -13,6 +13,8 @@ export type Bar = NonNullable<Symbol["bar"]>;
 export type Figures = Symbol["statistics"]["price"];
 export type Alert = Schemas["Alert"];
 export type Problem = Schemas["Problem"];
+export type Session = Schemas["SignedIn"];
+export type Subscription = Schemas["Subscription"];
 
 export interface Page<T> {
   items: T[];
@@ -28,7 +30,10 @@ export interface StatisticsEvent {
   start: string;
   feed: string;
   day_change: Symbol["day_change"];
+  session_vwap: Symbol["session_vwap"];
   statistics: Symbol["statistics"];
+  /** `null` where the figures are not those of the newest bar. */
+  unusual: Symbol["unusual"] | null;
 }
 
 /** Event `status` of the stream. */
@@ -43,6 +48,7 @@ export interface StatusEvent {
   session: string;
   as_of: string;
   age_seconds: number | null;
+  watchlist_version: number;
 }
 
 export type TradingDay = Schemas["TradingDay"];
@@ -50,7 +56,13 @@ export type Sparkline = Schemas["Sparkline"];
 export type Status = Schemas["Status"];
 export type BarOfInterval = Schemas["IntervalBar"];
 export type Backtest = Schemas["Backtest"];
+export type RuleKind = Schemas["RuleKind"];
+export type RuleKindInfo = Schemas["RuleKindInfo"];
+export type RuleSetting = Schemas["RuleSetting"];
 export type Mail = Schemas["Mail"];
+export type Watchlist = Schemas["Watchlist"];
+export type KnownSymbol = Schemas["KnownSymbol"];
+export type Undelivered = Schemas["UndeliveredDelivery"];
 export type Channel = Schemas["Channel"];
 export type WebhookFormat = Schemas["WebhookFormat"];
 

@@ -1,7 +1,7 @@
 /** What the tracker's own rule saw at every minute, computed anew from the bars as they are now. */
 
 import type { BarOfInterval, SpikeSettings } from "../api/types";
-import { minutesOf } from "../words/sentence";
+import { minutesOf } from "../words/grammar";
 import { instant } from "./timeline";
 
 /** What stood before a bar, and whether the bar qualified. */

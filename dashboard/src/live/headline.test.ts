@@ -14,9 +14,23 @@ const feed: StatusEvent = {
   session: "regular",
   as_of: "2025-01-31T19:00:00Z",
   age_seconds: 0,
+  watchlist_version: 0,
 };
-const ticker = (symbol: string, bar: object | null = {}) =>
-  ({ symbol, now: { symbol, bar } as Symbol }) as Ticker;
+const unusual = (sigma: number | null, sessions = 20, percent: number | null = sigma) => ({
+  score: sigma,
+  move: { sigma, percent, sessions },
+  relative_volume: { ratio: null, sessions },
+  minute: { ratio: null },
+});
+const figures = { ratio: 1, window_bars: 60 };
+const BAR = { start: "2025-01-31T18:59:00Z", close: 96.47 };
+const ticker = (symbol: string, bar: object | null = BAR, of: object = unusual(0.5)) =>
+  ({
+    symbol,
+    spark: null,
+    now: { symbol, bar, unusual: of, statistics: { price: figures, volume: figures } } as unknown as Symbol,
+  }) as Ticker;
+const rule = { kind: "spike", ratio: 3, window: "60m", min_bars: 30, cooldown: "60m" };
 const facts = {
   tickers: [ticker("NVDA"), ticker("AAPL")],
   alerts: [] as Alert[],
@@ -24,7 +38,8 @@ const facts = {
   feed,
   status: null as Status | null,
   asOf: feed.as_of,
-  rule: { kind: "spike", ratio: 3, window: "60m", min_bars: 30, cooldown: "60m" },
+  rule,
+  isOpen: true,
 };
 const alert = {
   symbol: "NVDA",
@@ -33,6 +48,7 @@ const alert = {
   rule: "spike",
   state: "raised",
   ratio: 18.7,
+  headline: "NVDA volume 18.7x its last hour",
   start: "2025-01-31T18:57:00Z",
 } as Alert;
 
@@ -42,9 +58,10 @@ test("quiet, or what is not", () => {
     text: "Quiet: all 2 are inside their usual range.",
     tone: "quiet",
     alert: null,
+    symbol: null,
   });
   const told = headlineNow({ ...facts, alerts: [alert] });
-  expect(told.text).toBe("NVDA: volume 18.7 times its last hour, at 13:57");
+  expect(told.text).toBe("NVDA volume 18.7x its last hour, at 13:57");
   expect([told.tone, told.alert]).toEqual(["unusual", alert]);
   expect(headlineNow({ ...facts, alerts: [{ ...alert, state: "retracted" }] }).tone).toBe("quiet");
   expect(headlineNow({ ...facts, alerts: [{ ...alert, start: "2025-01-31T18:00:00Z" }] }).tone).toBe("quiet");
@@ -74,6 +91,7 @@ test("the first minute, an empty list, a closed market", () => {
   expect(headlineNow({ ...facts, tickers: [ticker("NVDA", null)] }).text).toBe("Waiting for the first bar.");
   const closed = {
     ...facts,
+    isOpen: false,
     feed: { ...feed, session: "closed" },
     status: { session: { next: { phase: "regular", at: "2025-02-03T14:30:00Z" } } } as Status,
   };
@@ -91,10 +109,35 @@ test("the first minute, an empty list, a closed market", () => {
   expect(on("2025-02-03T13:00:00Z")).toMatch(/the last of NVDA on Fri, Jan 31 at 13:57\.$/);
 });
 
+test("a fall is told where nothing was raised, with what it is measured by", () => {
+  const nvda = (of: object) => ticker("NVDA", BAR, of);
+  const quiet = ticker("AAPL", BAR);
+  const told = headlineNow({ ...facts, tickers: [quiet, nvda(unusual(-2.94, 20, -3.53))] });
+  expect(told).toMatchObject({
+    text: "NVDA is 3.53 % down, 2.9 times its usual range",
+    tone: "unusual",
+    symbol: "NVDA",
+  });
+  // Of one session nobody knows what is usual; but it is not quiet.
+  const early = headlineNow({ ...facts, tickers: [quiet, nvda(unusual(null, 1, -3.53))] });
+  expect(early).toMatchObject({ text: "NVDA is 3.53 % down", tone: "unusual" });
+  expect(headlineNow({ ...facts, tickers: [nvda(unusual(null, 1, 0.2))] }).text).toMatch(
+    /^Quiet so far: what is usual is known after 5 sessions/,
+  );
+  const two = [ticker("META", BAR, unusual(3)), nvda(unusual(-4))];
+  expect(headlineNow({ ...facts, tickers: two }).text).toMatch(
+    /^NVDA is 4.00 % down, .*; 1 other stands out, too$/,
+  );
+  // An alert that is news is said first.
+  expect(headlineNow({ ...facts, tickers: two, alerts: [alert] }).alert).toBe(alert);
+  const after = headlineNow({ ...facts, tickers: two, isOpen: false });
+  expect(after.tone).toBe("quiet");
+  expect(after.text).toMatch(/ NVDA stood out: 4.00 % down, 4.0 times its usual range\.$/);
+});
+
 test("hours whose bars do not count are closed", () => {
-  const after = { ...facts, feed: { ...feed, session: "post" } };
-  expect(headlineNow(after).text).toMatch(/^The market is closed/);
-  expect(headlineNow({ ...after, status: { extended_hours: true } as Status }).text).toMatch(/^Quiet/);
+  expect(headlineNow({ ...facts, isOpen: false }).text).toMatch(/^The market is closed/);
+  expect(headlineNow(facts).text).toMatch(/^Quiet/);
 });
 
 test("today is New York's", () => {

@@ -1,10 +1,10 @@
 /** The sentence at the top: is anything unusual happening, and can I believe it? */
 
 import type { Alert, SpikeSettings, Status, StatusEvent } from "../api/types";
-import { count } from "../words/number";
-import { headline } from "../words/sentence";
+import { count, points, ratio } from "../words/number";
 import { marketClock, marketDay, marketDateOf, marketWhenSaid, span } from "../words/time";
 import type { Ticker } from "./market.svelte";
+import { ENOUGH_SESSIONS, knownOf, lineOf, movedBy, type Standing, standing } from "./unusual";
 
 /** Minutes of the feed's clock for which an alert is what there is to say. */
 const NEWS_MINUTES = 15;
@@ -16,6 +16,8 @@ export interface Headline {
   tone: "quiet" | "unusual" | "bad";
   /** The alert it is about. */
   alert: Alert | null;
+  /** The symbol it is about, where no alert is. */
+  symbol: string | null;
 }
 
 /** What the sentence is made of. */
@@ -29,6 +31,7 @@ export interface Facts {
   status: Status | null;
   asOf: string | null;
   rule: SpikeSettings;
+  isOpen: boolean;
 }
 
 /** A newest bar that is older than this, while the market is open, is not live any more: seconds. */
@@ -106,31 +109,72 @@ function lastSession(facts: Facts): string {
   return `The last session had ${least}${count(raised.length, "alert")}, the last of ${last.symbol} ${marketWhenSaid(last.start, dateOf(facts))}.`;
 }
 
+/** What stands out most of those that do: a ticker with its standing. */
+function standsOut(facts: Facts): { ticker: Ticker; standing: Standing; others: number } | null {
+  const found = facts.tickers.flatMap((ticker) => {
+    const known = standing(knownOf(ticker), facts.rule, facts.asOf);
+    return known && known.score >= lineOf(facts.rule) ? [{ ticker, standing: known }] : [];
+  });
+  const best = found.reduce<(typeof found)[number] | null>(
+    (one, other) => (one === null || other.standing.score > one.standing.score ? other : one),
+    null,
+  );
+  return best && { ...best, others: found.length - 1 };
+}
+
+/** `3.53 % down, 2.4 times its usual range`, of a day. */
+function standingSaid({ now, spark }: Ticker, { reason, isAssumed }: Standing): string {
+  const { move, relative_volume } = now.unusual;
+  if (reason === "volume") return `at ${ratio(relative_volume.ratio ?? 0)} times its usual volume`;
+  if (reason === "minute")
+    return `at ${ratio(now.statistics.volume.ratio ?? 0)} times its last hour's volume`;
+  const moved = movedBy(knownOf({ now, spark })) ?? 0;
+  const so = `${points(Math.abs(moved))} % ${moved < 0 ? "down" : "up"}`;
+  const since = move.percent === null ? " since the open" : "";
+  return isAssumed ? so + since : `${so}, ${ratio(Math.abs(move.sigma ?? 0))} times its usual range`;
+}
+
+const othersSaid = (others: number): string =>
+  others === 0 ? "" : `; ${count(others, "other stands", "others stand")} out, too`;
+
+/** Whether of every symbol with bars enough sessions are known to say what is usual. */
+const knowsUsual = ({ tickers }: Facts): boolean =>
+  tickers.every(({ now }) => now.bar === null || now.unusual.move.sessions >= ENOUGH_SESSIONS);
+
 export function headlineNow(facts: Facts): Headline {
   const kind = kindOf(facts);
-  const told = (text: string, tone: Headline["tone"], alert: Alert | null = null): Headline => ({
-    kind,
-    text,
-    tone,
-    alert,
-  });
+  const told = (
+    text: string,
+    tone: Headline["tone"],
+    { alert = null, symbol = null }: Partial<Pick<Headline, "alert" | "symbol">> = {},
+  ): Headline => ({ kind, text, tone, alert, symbol });
   const bad = trouble(facts);
   if (bad !== null) return told(bad, "bad");
   const withBars = facts.tickers.filter((ticker) => ticker.now.bar !== null).length;
   if (facts.tickers.length === 0) return told("Nothing is on the watchlist.", "quiet");
   if (withBars === 0) return told("Waiting for the first bar.", "quiet");
-  const phase = facts.feed?.session ?? facts.status?.session.phase;
-  const isOpen = phase === "regular" || (phase !== "closed" && facts.status?.extended_hours === true);
-  if (!isOpen) {
+  const out = standsOut(facts);
+  if (!facts.isOpen) {
     const next = facts.status?.session.next;
     const opens = next ? `: it opens ${marketDay(next.at)} ${marketClock(next.at)} New York` : "";
-    return told(`The market is closed${opens}. ${lastSession(facts)}`.trim(), "quiet");
+    const stood = out ? ` ${out.ticker.symbol} stood out: ${standingSaid(out.ticker, out.standing)}.` : "";
+    return told(`The market is closed${opens}. ${lastSession(facts)}${stood}`.trim(), "quiet");
   }
   const alert = news(facts);
   if (alert !== null) {
     const when = marketWhenSaid(alert.start, dateOf(facts));
-    return told(`${headline(alert, facts.rule.window)}, ${when}`, "unusual", alert);
+    return told(`${alert.headline}, ${when}`, "unusual", { alert });
   }
+  if (out !== null) {
+    const { symbol } = out.ticker;
+    const said = standingSaid(out.ticker, out.standing);
+    return told(`${symbol} is ${said}${othersSaid(out.others)}`, "unusual", { symbol });
+  }
+  if (!knowsUsual(facts))
+    return told(
+      `Quiet so far: what is usual is known after ${ENOUGH_SESSIONS} sessions, until then by the hour alone.`,
+      "quiet",
+    );
   const all = withBars === 1 ? "one symbol is" : `all ${withBars} are`;
   const usual = withBars === 1 ? "its usual range" : "their usual range";
   return told(`Quiet: ${all} inside ${usual}.`, "quiet");

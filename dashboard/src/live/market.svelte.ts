@@ -15,6 +15,7 @@ import type {
 import { merged } from "../alerts/merged";
 import { marketDateOf } from "../words/time";
 import { every } from "./every";
+import { notices } from "./notices.svelte";
 import { type Connection, type EventName, open } from "./stream";
 import { listed } from "./ticker";
 
@@ -64,6 +65,12 @@ class Market {
   asOf: string | null = $derived(this.feed?.as_of ?? this.status?.as_of ?? null);
   /** The New York date it is, by that clock. */
   date: string | null = $derived(this.asOf === null ? null : marketDateOf(this.asOf));
+
+  /** Whether bars come that count: in the regular session, and outside it where those hours are tracked. */
+  isOpen: boolean = $derived.by(() => {
+    const phase = this.feed?.session ?? this.status?.session.phase;
+    return phase === "regular" || (phase !== "closed" && this.status?.extended_hours === true);
+  });
 
   /** How often everything was loaded anew: what was heard between is lost to those who listened. */
   generation = $state(0);
@@ -202,8 +209,16 @@ class Market {
   #take(name: EventName, data: unknown) {
     if (name === "bar") this.#takeBar(data as BarEvent);
     else if (name === "stats") this.#takeStatistics(data as StatisticsEvent);
-    else if (name === "alert") this.#news = merged(this.#news, [data as Alert]);
-    else this.#status = data as StatusEvent;
+    else if (name === "alert") {
+      this.#news = merged(this.#news, [data as Alert]);
+      notices.hear(data as Alert, this.#status?.as_of ?? this.asOf);
+    } else {
+      const status = data as StatusEvent;
+      const before = this.#status ?? this.feed;
+      // An operator has changed the watchlist.
+      if (before && before.watchlist_version !== status.watchlist_version) void this.start();
+      this.#status = status;
+    }
     this.#schedule();
   }
 
@@ -221,11 +236,16 @@ class Market {
     this.#sparks.set(symbol, extended(spark, { symbol, ...bar }));
   }
 
-  #takeStatistics({ symbol, statistics, day_change }: StatisticsEvent) {
+  #takeStatistics({ symbol, statistics, ...event }: StatisticsEvent) {
     const known = this.#latest(symbol);
-    if (known) {
-      this.#changed.set(symbol, { ...known, statistics, day_change: day_change ?? known.day_change });
-    }
+    if (!known) return;
+    this.#changed.set(symbol, {
+      ...known,
+      statistics,
+      day_change: event.day_change ?? known.day_change,
+      session_vwap: event.session_vwap ?? known.session_vwap,
+      unusual: event.unusual ?? known.unusual,
+    });
   }
 
   #schedule() {

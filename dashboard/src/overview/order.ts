@@ -1,66 +1,92 @@
 /** In which order the watchlist is shown. */
 
-import type { Alert, Metric, SpikeSettings, Symbol } from "../api/types";
-import { level } from "../scale";
-import { minutesOf } from "../words/sentence";
+import type { Alert, SpikeSettings } from "../api/types";
+import { aboveVwap, type Known, lineOf, movedBy, NEAR, standing } from "../live/unusual";
 
+/** What can be sorted by: a name as in the address, and how it is called. Numbers begin with the largest, symbols with A. */
 export const ORDERS = {
   interest: "Most unusual first",
   watchlist: "As on the watchlist",
   symbol: "By symbol",
+  price: "By price",
   change: "By the day's change",
+  extended: "By the change outside the session",
+  score: "By score",
+  relative: "By relative volume",
   volume: "By volume ratio",
+  vwap: "By distance to VWAP",
+  alert: "By newest alert",
 } as const;
 export type Order = keyof typeof ORDERS;
 
 export const isOrder = (text: string | null): text is Order => text !== null && text in ORDERS;
 
-/** Minutes of the trailing average that the API tells. */
-const FIGURES_WINDOW = 60;
+/** An alert of so long ago is news, and one of the last hour still lifts its symbol: milliseconds. */
+const NEWS_MS = 15 * 60_000;
+const RECENT_MS = 60 * 60_000;
 
-/** Whether the figures are those that the rule looks at. */
-export const looksAtFigures = (rule: SpikeSettings): boolean => minutesOf(rule.window) === FIGURES_WINDOW;
-
-/** The ratio of a metric where the rule would judge it: over its own window, with enough bars in it. */
-export function judged(now: Symbol, metric: Metric, rule: SpikeSettings): number | null {
-  const figures = now.statistics[metric];
-  return looksAtFigures(rule) && figures.window_bars >= rule.min_bars ? figures.ratio : null;
+/** A symbol, and what of it is not in the API's answer. */
+export interface Entry extends Known {
+  /** Per cent from the regular close, before the open or after the close. */
+  extended: number | null;
+  alert: Alert | undefined;
 }
 
-/** How much there is to see: 3 over the rule now, 2 an alert in the last hour, 1 near the rule, 0 nothing. Coarse, so that
- * rows move when something happened and not with every trade. */
-function interest(now: Symbol, rule: SpikeSettings, alert: Alert | undefined, asOf: number): number {
-  const levels = (["price", "volume"] as const).map((metric) => level(judged(now, metric, rule), rule.ratio));
-  if (levels.includes("unusual")) return 3;
-  if (alert && asOf - Date.parse(alert.start) <= 60 * 60_000) return 2;
-  return levels.includes("near") ? 1 : 0;
+/** How much there is to see: the score in halves, so that rows move when something happened and not with every trade; an alert
+ * that is news counts as much as what the rule fires at, and one of the last hour as what is near it. */
+function interest(entry: Entry, rule: SpikeSettings, asOf: string | null): number {
+  const score = standing(entry, rule, asOf)?.score ?? 0;
+  const raised = entry.alert?.state === "raised" ? Date.parse(entry.alert.start) : -Infinity;
+  const ago = asOf === null ? Infinity : Date.parse(asOf) - raised;
+  const lifted = ago <= NEWS_MS ? lineOf(rule) : ago <= RECENT_MS ? lineOf(rule) * NEAR : 0;
+  // What is lit now stands before what was.
+  return Math.round(Math.max(score, lifted) * 2) + (score >= lineOf(rule) ? 0.5 : 0);
 }
 
-/** The symbols in an order. `newest` has each symbol's newest alert. Equal ones stay as on the watchlist. */
+function keyOf(entry: Entry, order: Order, rule: SpikeSettings, asOf: string | null): number | null {
+  const { now } = entry;
+  switch (order) {
+    case "interest":
+      return interest(entry, rule, asOf);
+    case "price":
+      return now.bar?.close ?? null;
+    case "change":
+      return movedBy(entry);
+    case "extended":
+      return entry.extended;
+    case "score":
+      return standing(entry, rule, asOf)?.score ?? null;
+    case "relative":
+      return now.unusual.relative_volume.ratio;
+    case "volume":
+      return now.statistics.volume.ratio;
+    case "vwap":
+      return aboveVwap(now);
+    case "alert":
+      return entry.alert ? Date.parse(entry.alert.start) : null;
+    default:
+      return 0;
+  }
+}
+
+/** The symbols in an order, or in the reverse of it. What has no value comes last either way; equal ones stay as on the
+ * watchlist. */
 export function ordered(
-  symbols: Symbol[],
+  entries: Entry[],
   order: Order,
+  reversed: boolean,
   rule: SpikeSettings,
-  newest: Map<string, Alert>,
   asOf: string | null,
 ): string[] {
-  const at = asOf === null ? 0 : Date.parse(asOf);
-  const keyed = symbols.map((now) => {
-    switch (order) {
-      case "interest": {
-        const alert = newest.get(now.symbol);
-        const tier = interest(now, rule, alert, at);
-        return { now, key: tier * 1e12 + (tier >= 2 && alert ? Date.parse(alert.start) / 1e3 : 0) };
-      }
-      case "change":
-        return { now, key: now.day_change ? Math.abs(now.day_change.percent) : -Infinity };
-      case "volume":
-        return { now, key: now.statistics.volume.ratio ?? -Infinity };
-      default:
-        return { now, key: 0 };
-    }
+  const turn = reversed ? -1 : 1;
+  if (order === "symbol") {
+    const names = entries.map(({ now }) => now.symbol);
+    return names.sort((one, other) => (one < other ? -turn : turn));
+  }
+  const keyed = entries.map((entry) => ({ symbol: entry.now.symbol, key: keyOf(entry, order, rule, asOf) }));
+  keyed.sort((one, other) => {
+    if (one.key === null || other.key === null) return Number(one.key === null) - Number(other.key === null);
+    return (other.key - one.key) * turn;
   });
-  if (order === "symbol") keyed.sort((one, other) => (one.now.symbol < other.now.symbol ? -1 : 1));
-  else keyed.sort((one, other) => (other.key > one.key ? 1 : other.key < one.key ? -1 : 0));
-  return keyed.map(({ now }) => now.symbol);
+  return keyed.map(({ symbol }) => symbol);
 }

@@ -1,10 +1,8 @@
-/** A rule as its form has it, and as text of the grammar. What may be set is told in `docs/rules.md`. */
+/** A rule as its form has it, and as text of the grammar. What may be set, and what goes without saying, the API tells. */
 
-import type { Metric, SpikeSettings, Symbol } from "../api/types";
-import { minutesOf } from "../words/sentence";
-
-export const KINDS = ["spike", "time_of_day", "zscore", "move", "cross"] as const;
-export type Kind = (typeof KINDS)[number];
+import type { Metric, RuleKind as Kind, SpikeSettings, Symbol } from "../api/types";
+import { minutesOf } from "../words/grammar";
+import { defaultOf, isKind, settingOf } from "./kinds";
 
 /** The settings of a kind, each as text of the grammar. Those that are missing have their defaults. */
 export interface Rule {
@@ -72,22 +70,17 @@ const TRIGGER: Choice = {
   ],
 };
 
-/** What each kind is called, what it compares, and what can be set. */
-export const ABOUT: Record<
-  Kind,
-  { name: string; text: string; metrics: readonly Metric[]; stops: Stops[]; choices: Choice[] }
-> = {
+/** What each kind is called, what it compares, and what the form offers to set. */
+export const ABOUT: Record<Kind, { name: string; text: string; stops: Stops[]; choices: Choice[] }> = {
   spike: {
     name: "A multiple of its average",
     text: "The minute's price or volume against the mean of the minutes before it.",
-    metrics: ["price", "volume"],
     stops: [RATIO, WINDOW],
     choices: [TRIGGER],
   },
   time_of_day: {
     name: "Unusual for the time of day",
     text: "The minute's volume against the median of the same minute in earlier sessions: the open and the close are always busy, and do not count as news.",
-    metrics: ["volume"],
     stops: [
       RATIO,
       {
@@ -102,7 +95,6 @@ export const ABOUT: Record<
   zscore: {
     name: "Standard deviations away",
     text: "How far the minute is from the mean of the minutes before it, in their standard deviations.",
-    metrics: ["price", "volume"],
     stops: [
       {
         name: "z",
@@ -117,7 +109,6 @@ export const ABOUT: Record<
   move: {
     name: "A move of the price",
     text: "How far the price is from an earlier one.",
-    metrics: ["price"],
     stops: [
       {
         name: "percent",
@@ -145,21 +136,13 @@ export const ABOUT: Record<
   cross: {
     name: "A level is crossed",
     text: "The value reaches a level that it was not at before.",
-    metrics: ["price", "volume"],
     stops: [],
     choices: [],
   },
 };
 
-const DEFAULTS: Record<Kind, Record<string, string>> = {
-  spike: { ratio: "3", window: "60m", trigger: "level", cooldown: "60m" },
-  time_of_day: { ratio: "3", sessions: "20", trigger: "level", cooldown: "60m" },
-  zscore: { z: "3", window: "60m", direction: "both", trigger: "level", cooldown: "60m" },
-  move: { percent: "2", from: "15m", direction: "both", trigger: "level", cooldown: "60m" },
-  cross: { cooldown: "60m" },
-};
-
-const isKind = (text: string): text is Kind => (KINDS as readonly string[]).includes(text);
+/** The kinds that the form has words for, in its order. */
+export const DESCRIBED = Object.keys(ABOUT) as Kind[];
 
 /** The tracker's own rule. */
 export const houseRule = (house: SpikeSettings): Rule => ({
@@ -174,7 +157,7 @@ export const houseRule = (house: SpikeSettings): Rule => ({
 
 /** What a setting is where a rule says nothing of it. */
 export function setting(rule: Rule, name: string): string {
-  return rule.settings[name] ?? DEFAULTS[rule.kind][name] ?? "";
+  return rule.settings[name] ?? defaultOf(rule.kind, name);
 }
 
 /** A rule from text of the grammar; `spike` alone is the tracker's own. `null` where the kind is unknown. */
@@ -193,9 +176,8 @@ export function parse(text: string, house: SpikeSettings): Rule | null {
 /** A rule as text of the grammar, without what goes without saying; the tracker's own is `spike`. */
 export function text(rule: Rule, house: SpikeSettings): string {
   const own = houseRule(house);
-  const meant = (one: Rule) =>
-    JSON.stringify(["ratio", "window", "cooldown"].map((name) => setting(one, name)).concat(minBars(one)));
   const known = ["ratio", "window", "min_bars", "cooldown"];
+  const meant = (one: Rule) => JSON.stringify(known.map((name) => setting(one, name)));
   const extras = Object.keys(rule.settings).some((name) => !known.includes(name) && isSet(rule, name));
   if (rule.kind === "spike" && !extras && meant(rule) === meant(own)) return "spike";
   const said = Object.entries(rule.settings).filter(([name]) => isSet(rule, name));
@@ -208,20 +190,16 @@ export function text(rule: Rule, house: SpikeSettings): string {
 
 const isSet = (rule: Rule, name: string): boolean => {
   const value = rule.settings[name];
-  return (
-    value !== undefined &&
-    value !== "" &&
-    value !== DEFAULTS[rule.kind][name] &&
-    !(name === "min_bars" && value === "30")
-  );
+  return value !== undefined && value !== "" && value !== defaultOf(rule.kind, name);
 };
 
-const minBars = (rule: Rule): string => rule.settings.min_bars ?? "30";
-
-/** A rule with one setting changed. A window asks for half of its minutes, and for no more than 30 bars. */
+/** A rule with one setting changed. A window asks for half of its minutes, and for no more bars than is usual. */
 export function change(rule: Rule, name: string, value: string): Rule {
   const settings = { ...rule.settings, [name]: value };
-  if (name === "window") settings.min_bars = String(Math.min(30, Math.floor(minutesOf(value) / 2)));
+  if (name === "window") {
+    const usual = Number(defaultOf(rule.kind, "min_bars"));
+    settings.min_bars = String(Math.min(usual, Math.floor(minutesOf(value) / 2)));
+  }
   if (name === "above") delete settings.below;
   if (name === "below") delete settings.above;
   // It is told where quiet begins again, in the unit of a threshold that is another now.
@@ -255,10 +233,69 @@ export function levelFor(now: Symbol | undefined, metric: Metric): string {
   return String(Math.round(3 * (now.statistics.volume.trailing_average ?? now.bar.volume)));
 }
 
-/** The stops of a setting, with the value that is set among them. */
-export function stopsWith({ stops }: Stops, value: string): string[] {
-  if (value === "" || stops.includes(value)) return [...stops];
-  const size = (stop: string) => (/[smhd]$/.test(stop) ? minutesOf(stop) : Number(stop));
+/** Where a symbol's own range is not known, a move of so many per cent is told. */
+const USUALLY_TOLD = 3;
+
+/** A rule on the price that fires when something is unusual: a day's move of twice the symbol's usual range at this time, told
+ * when it is reached. */
+export function moveFor(now: Symbol | undefined): Rule {
+  const { sigma, percent } = now?.unusual.move ?? { sigma: null, percent: null };
+  const range = sigma && percent ? Math.abs(percent / sigma) : USUALLY_TOLD / 2;
+  const stops = ABOUT.move.stops.find(({ name }) => name === "percent")?.stops ?? [];
+  const told = stops.find((stop) => Number(stop) >= range * 2) ?? stops.at(-1) ?? String(USUALLY_TOLD);
+  return { kind: "move", settings: { percent: told, from: "previous_close", trigger: "edge" } };
+}
+
+/** A multiple of the average, as a chart draws it. */
+export const settingsOf = (rule: Rule): SpikeSettings => ({
+  kind: "spike",
+  ratio: Number(setting(rule, "ratio")),
+  window: setting(rule, "window"),
+  min_bars: Number(setting(rule, "min_bars")),
+  cooldown: setting(rule, "cooldown"),
+});
+
+/** Prices at which a rule fires on the newest bar's day, where that can be said beforehand: a level, or so far from the close
+ * before. */
+export function thresholdsOf(
+  rule: Rule,
+  metric: Metric,
+  now: Symbol | undefined,
+): { price: number; title: string }[] {
+  if (metric !== "price") return [];
+  if (rule.kind === "cross") {
+    const way = rule.settings.below === undefined ? "above" : "below";
+    const price = Number(rule.settings[way]);
+    return price > 0 ? [{ price, title: way }] : [];
+  }
+  if (rule.kind !== "move" || setting(rule, "from") !== "previous_close" || !now?.bar || !now.day_change)
+    return [];
+  const before = now.bar.close - now.day_change.amount;
+  const percent = Number(setting(rule, "percent"));
+  const direction = setting(rule, "direction");
+  const signs = [direction === "down" ? [] : [1], direction === "up" ? [] : [-1]].flat();
+  return signs.map((sign) => ({
+    price: before * (1 + (sign * percent) / 100),
+    title: `${sign < 0 ? "−" : "+"}${percent} %`,
+  }));
+}
+
+/** Why a rule on a metric hardly ever fires; `null` where it does. */
+export function whyNever(rule: Rule, metric: Metric): string | null {
+  if (rule.kind !== "spike" || metric !== "price") return null;
+  const ratio = setting(rule, "ratio");
+  return `A price does not reach ${ratio} times its average of an hour: it would have to rise to ${ratio} times its value within minutes. So this rule tells nothing; it is there because volume has it, too.`;
+}
+
+const size = (stop: string): number => (/[smhd]$/.test(stop) ? minutesOf(stop) : Number(stop));
+
+/** The stops of a setting that a kind allows, with the value that is set among them. */
+export function stopsWith(kind: Kind, each: Stops, value: string): string[] {
+  const allowed = settingOf(kind, each.name);
+  const low = allowed?.minimum ?? (allowed?.minimum_seconds ?? 0) / 60;
+  const high = allowed?.maximum ?? (allowed?.maximum_seconds ?? Infinity) / 60;
+  const stops = each.stops.filter((stop) => size(stop) >= low && size(stop) <= high);
+  if (value === "" || stops.includes(value)) return stops;
   const same = stops.findIndex((stop) => size(stop) === size(value));
   // Another word for the same: `1h` for `60m`.
   if (same >= 0) return stops.map((stop, index) => (index === same ? value : stop));

@@ -8,6 +8,8 @@ export class Preview {
   /** The answer to the newest question that has one. */
   test: Backtest | null = $state.raw(null);
   failure: ApiError | null = $state.raw(null);
+  /** Whether the question is another one by now: what is said of its fields may be wrong. */
+  isAsking = $state(false);
 
   /** Call it while a component is made. `question` is `null` while there is nothing to ask. */
   constructor(question: () => Question | null, pauseMs: number) {
@@ -15,6 +17,7 @@ export class Preview {
     const words = $derived(JSON.stringify(question()));
     $effect(() => {
       const asked = JSON.parse(words) as Question | null;
+      this.isAsking = asked !== null;
       if (asked === null) return;
       const abort = new AbortController();
       const timer = setTimeout(() => void this.#ask(asked, abort.signal), pauseMs);
@@ -35,5 +38,6 @@ export class Preview {
       // What is there is of another rule.
       this.test = null;
     }
+    this.isAsking = signal.aborted;
   }
 }

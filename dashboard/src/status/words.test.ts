@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Status } from "../api/types";
-import { judgement, problemsOf } from "./words";
+import { judgement, problemsOf, waitsFor } from "./words";
 
 const status = {
   feed: {
@@ -45,4 +45,18 @@ test("problems are sentences; the feed's own is told with the feed", () => {
     { check: "store", detail: "the store does not answer" },
   ];
   expect(problemsOf({ ...status, problems })).toEqual(["The store does not answer."]);
+});
+
+test("what waits is explained by what it waits for", () => {
+  const waiting_for = [
+    { reason: "quiet_hours" as const, messages: 12 },
+    { reason: "retry" as const, messages: 7 },
+  ];
+  const lines = waitsFor({ waiting: 19, waiting_for });
+  expect(lines).toEqual([
+    expect.stringMatching(/^12 for the end of .*quiet hours$/),
+    expect.stringMatching(/^7 for another attempt/),
+  ]);
+  expect(waitsFor({ waiting: 700, waiting_for })[0]).toBe("Of the newest 19:");
+  expect(waitsFor({ waiting: 0, waiting_for: [] })).toEqual([]);
 });

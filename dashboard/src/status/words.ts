@@ -2,6 +2,7 @@
 
 import type { Status } from "../api/types";
 import type { Connection } from "../live/stream";
+import { plain } from "../words/number";
 import { span } from "../words/time";
 
 const KINDS: Record<string, string> = {
@@ -17,6 +18,24 @@ export const problemsOf = (status: Status): string[] =>
   status.problems.filter(({ check }) => check !== "feed").map(({ detail }) => sentenceOf(detail));
 
 const sentenceOf = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+
+const WAITS_FOR: Record<string, string> = {
+  quiet_hours: "for the end of their receivers' quiet hours",
+  budget: "for room in what a receiver is sent in an hour",
+  retry: "for another attempt, as the last one was not accepted",
+  turn: "for their turn, which is due",
+  answer: "for their receivers' answer: they are under way",
+};
+
+/** What messages wait for: `12 for the end of their receivers' quiet hours`, a line each. */
+export function waitsFor(owed: Pick<NonNullable<Status["deliveries"]>, "waiting" | "waiting_for">): string[] {
+  const known = owed.waiting_for.reduce((sum, { messages }) => sum + messages, 0);
+  const lines = owed.waiting_for.map(
+    ({ reason, messages }) => `${plain(messages)} ${WAITS_FOR[reason] ?? reason}`,
+  );
+  // Of very many, only the newest are looked at.
+  return known < owed.waiting && known > 0 ? [`Of the newest ${plain(known)}:`, ...lines] : lines;
+}
 
 /** Can what is shown be believed? */
 export function judgement(

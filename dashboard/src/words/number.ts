@@ -1,11 +1,11 @@
-/** Numbers in the reader's own notation. */
+/** Numbers, in the notation of the page's language. */
 
-const locale = typeof navigator === "undefined" ? "en-US" : navigator.language;
+import { LANGUAGE } from "./language";
 
 type Options = Intl.NumberFormatOptions;
 
 function format(options: Options): (value: number) => string {
-  const made = new Intl.NumberFormat(locale, options);
+  const made = new Intl.NumberFormat(LANGUAGE, options);
   return (value) => made.format(value);
 }
 
@@ -38,6 +38,10 @@ export const percent = (value: number): string => percents(value * 100);
 
 /** Percentage points as they are: `1.48`. */
 export const points = (value: number): string => percents(value);
+
+/** Percentage points with their sign: `+1.48 %`, `−3.50 %`. */
+export const signedPoints = (value: number): string =>
+  `${value < 0 ? "−" : "+"}${percents(Math.abs(value))} %`;
 
 /** A number as it is. */
 export const plain = (value: number): string => plainNumber(value);

@@ -1,24 +1,40 @@
-/** Times of the market (New York) and of the reader, in the reader's own notation. */
+/** Times of the market (New York) and of the reader, in the notation of the page's language. */
+
+import { LANGUAGE } from "./language";
 
 export const MARKET_ZONE = "America/New_York";
-const locale = typeof navigator === "undefined" ? "en-US" : navigator.language;
 const localZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 function format(options: Intl.DateTimeFormatOptions): (at: Date | string | number) => string {
-  const made = new Intl.DateTimeFormat(locale, options);
+  const made = new Intl.DateTimeFormat(LANGUAGE, options);
   return (at) => made.format(typeof at === "string" ? new Date(at) : at);
 }
 
 const clock = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" } as const;
 const day = { weekday: "short", day: "numeric", month: "short" } as const;
 
+/** Answers kept: a long watchlist asks of the same few minutes again and again, and writing one takes a while. */
+const MOST_KEPT = 2_000;
+
+function remembered<At>(make: (at: At) => string): (at: At) => string {
+  const kept = new Map<At, string>();
+  return (at) => {
+    const known = kept.get(at);
+    if (known !== undefined) return known;
+    if (kept.size >= MOST_KEPT) kept.clear();
+    const made = make(at);
+    kept.set(at, made);
+    return made;
+  };
+}
+
 /** `13:57`, in New York. */
-export const marketClock = format({ ...clock, timeZone: MARKET_ZONE });
-/** `Fri, 31 Jan`, in New York. */
+export const marketClock = remembered(format({ ...clock, timeZone: MARKET_ZONE }));
+/** `Fri, Jan 31`, in New York. */
 export const marketDay = format({ ...day, timeZone: MARKET_ZONE });
-/** `Fri, 31 Jan 13:57`, in New York. */
+/** `Fri, Jan 31 13:57`, in New York. */
 export const marketTime = (at: string): string => `${marketDay(at)} ${marketClock(at)}`;
-/** `Fri, 31 Jan 2025`, in New York. */
+/** `Fri, Jan 31, 2025`, in New York. */
 export const marketDate = format({ ...day, year: "numeric", timeZone: MARKET_ZONE });
 /** `19:57`, where the reader is. */
 export const localClock = format(clock);
@@ -33,34 +49,34 @@ export const localZoneName = localZone.split("/").at(-1)?.replaceAll("_", " ") ?
 
 /** The New York date of an instant, as the API writes it: `2025-01-31`. */
 const iso = new Intl.DateTimeFormat("sv-SE", { timeZone: MARKET_ZONE });
-export const marketDateOf = (at: string): string => iso.format(new Date(at));
+export const marketDateOf = remembered((at: string) => iso.format(new Date(at)));
 
 const dayShort = format({ day: "numeric", month: "short", timeZone: MARKET_ZONE });
 const weekday = format({ weekday: "short", timeZone: MARKET_ZONE });
 /** Older than these, and a weekday alone may be any week's. */
 const DAYS_OF_A_WEEK = 6;
 
-/** The day of an instant where it is not `today`, in New York: `Fri, 31 Jan`, and with its year where that is another too. */
+/** The day of an instant where it is not `today`, in New York: `Fri, Jan 31`, and with its year where that is another too. */
 function otherDay(at: string, today: string | null): string | null {
   const date = marketDateOf(at);
   if (date === today) return null;
   return today === null || date.slice(0, 4) === today.slice(0, 4) ? marketDay(at) : marketDate(at);
 }
 
-/** When something was, in New York: `13:57`, or `Fri, 31 Jan 13:57`. The day is named where it is not `today`, a date as the
+/** When something was, in New York: `13:57`, or `Fri, Jan 31 13:57`. The day is named where it is not `today`, a date as the
  * API writes it; `null`: nobody knows what day it is. */
 export function marketWhen(at: string, today: string | null): string {
   const day = otherDay(at, today);
   return day === null ? marketClock(at) : `${day} ${marketClock(at)}`;
 }
 
-/** The same within a sentence: `at 13:57`, or `on Fri, 31 Jan at 13:57`. */
+/** The same within a sentence: `at 13:57`, or `on Fri, Jan 31 at 13:57`. */
 export function marketWhenSaid(at: string, today: string | null): string {
   const day = otherDay(at, today);
   return day === null ? `at ${marketClock(at)}` : `on ${day} at ${marketClock(at)}`;
 }
 
-/** The same where there is little room: `13:57`, `Fri 13:57` of the last days, `31 Jan 13:57` of older ones, and the date alone
+/** The same where there is little room: `13:57`, `Fri 13:57` of the last days, `Jan 31 13:57` of older ones, and the date alone
  * of another year. */
 export function marketWhenShort(at: string, today: string | null): string {
   const date = marketDateOf(at);
@@ -81,5 +97,9 @@ export function span(seconds: number): string {
 }
 
 const dayOnly = format({ ...day, timeZone: "UTC" });
-/** `Fri, 31 Jan`, of a date as the API writes it. */
+/** `Fri, Jan 31`, of a date as the API writes it. */
 export const dayName = (date: string): string => dayOnly(`${date}T00:00:00Z`);
+
+const dateOnly = format({ day: "numeric", month: "short", timeZone: "UTC" });
+/** The same where there is little room: `Jan 31`. */
+export const dayNameShort = (date: string): string => dateOnly(`${date}T00:00:00Z`);

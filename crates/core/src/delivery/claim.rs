@@ -1,7 +1,8 @@
-//! A claim: goes through what is due, oldest first, hands out what has a place, and settles what has come to an end.
+//! A claim: goes through what is due, oldest first, hands out what has a place, and settles what has come to
+//! an end.
 //!
-//! A backend loads a few deliveries that the claim [looks for](Claim::wanted), [plans](Claim::plan) one after the other,
-//! applies what was planned, and looks again where that changed what the others were read as.
+//! A backend loads a few deliveries that the claim [looks for](Claim::wanted), [plans](Claim::plan) one after
+//! the other, applies what was planned, and looks again where that changed what the others were read as.
 
 use super::limits::{MOST_CLAIMED, MOST_SETTLED};
 use super::places::{Admitted, Rooms};
@@ -9,7 +10,7 @@ use super::plan::{ClaimParams, DueDelivery, Member, Needs, needs, plan};
 use super::recipient::{Recipient, RecipientState};
 use super::transition::Transition;
 use super::{Budget, Delivery, MOST_UNDER_WAY};
-use crate::ChannelKind;
+use crate::Carrier;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::HashMap;
 
@@ -43,17 +44,17 @@ pub struct Planned {
 }
 
 impl Claim {
-    /// A claim at `now`. What it hands out is under way until `lease_until`, at least for a moment: it would be claimed
-    /// again in the same breath.
+    /// A claim at `now`. What it hands out is under way until `lease_until`, at least for a moment: it would
+    /// be claimed again in the same breath.
     pub fn new(now: Timestamp, lease_until: Timestamp, rooms: Rooms, budget: Budget) -> Self {
         let lease_until = lease_until.max(now + SignedDuration::from_millis(1));
         let params = ClaimParams { now, lease_until, budget };
         Self { params, rooms, recipients: HashMap::new(), handed: Vec::new(), settled: 0 }
     }
 
-    /// What to load next of a channel; `None` where the claim has enough of it.
-    pub fn wanted(&self, channel: ChannelKind) -> Option<Wanted<'_>> {
-        let room = self.rooms.of(channel);
+    /// What to load next of a carrier; `None` where the claim has enough of it.
+    pub fn wanted(&self, carrier: Carrier) -> Option<Wanted<'_>> {
+        let room = self.rooms.of(carrier);
         let limit = room.free().min(MOST_CLAIMED.saturating_sub(self.handed.len()));
         let goes_on = limit > 0 && self.settled < MOST_SETTLED;
         goes_on.then(|| Wanted { limit, hosts: room.admitted() })
@@ -112,12 +113,12 @@ impl Claim {
     }
 
     fn has_place(&self, recipient: &RecipientState, due: &DueDelivery) -> bool {
-        let room = self.rooms.of(due.subscription.channel.kind());
+        let room = self.rooms.of(due.subscription.channel.carrier());
         recipient.under_way < MOST_UNDER_WAY && room.admits(&due.host)
     }
 
     fn hand_out(&mut self, due: &DueDelivery, delivery: &Delivery) {
-        self.rooms.of_mut(due.subscription.channel.kind()).take(&due.host);
+        self.rooms.of_mut(due.subscription.channel.carrier()).take(&due.host);
         if let Some(recipient) = self.recipients.get_mut(&due.recipient) {
             recipient.under_way += 1;
             recipient.counted += usize::from(Budget::counts(delivery.kind) && !due.lapsed);

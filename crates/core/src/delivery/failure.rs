@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::str::FromStr;
+use strum::IntoStaticStr;
 
 /// What kind of failure it was. Says nothing about who was to receive what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum FailureKind {
-    /// The receiver, or the mail server on the way to it, answered with a refusal: with this status, 300 to 599, where it
-    /// was one of SMTP or HTTP.
+    /// The receiver, or the mail server on the way to it, answered with a refusal: with this status, 300 to
+    /// 599, where it was one of SMTP or HTTP.
     Refused(Option<u16>),
     /// The mail server refused the name that this host gives in EHLO.
     GreetingRefused,
@@ -42,26 +44,16 @@ impl FailureKind {
             _ => Self::Refused(None),
         }
     }
-
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Refused(_) => "refused",
-            Self::GreetingRefused => "greeting_refused",
-            Self::Unreachable => "unreachable",
-            Self::TimedOut => "timed_out",
-            Self::BrokeOff => "broke_off",
-            Self::Blocked => "blocked",
-            Self::Other => "other",
-        }
-    }
 }
+
+crate::words::words!(FailureKind);
 
 impl fmt::Display for FailureKind {
     /// As stores keep it: `refused:550`, `timed_out`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused(Some(status)) => write!(f, "{}:{status}", self.word()),
-            _ => f.pad(self.word()),
+            Self::Refused(Some(status)) => write!(f, "{}:{status}", self.as_str()),
+            _ => f.pad(self.as_str()),
         }
     }
 }
@@ -71,7 +63,7 @@ impl FromStr for FailureKind {
 
     /// Reads what [`Display`](fmt::Display) writes.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let plain = Self::PLAIN.into_iter().find(|kind| kind.word() == text);
+        let plain = Self::PLAIN.into_iter().find(|kind| kind.as_str() == text);
         let refused = || {
             let status = text.strip_prefix("refused:")?.parse().ok()?;
             Some(Self::refused(status)).filter(|kind| kind.to_string() == text)

@@ -1,10 +1,12 @@
 //! How much, how long, how often: the numbers of the policy.
 
 use super::DeliveryKind;
-use crate::ChannelKind;
+use crate::Carrier;
+use crate::clock::later;
 use jiff::{SignedDuration, Timestamp};
 
-/// Deliveries of one recipient that are under way at once: one that does not answer must not keep all senders busy.
+/// Deliveries of one recipient that are under way at once: one that does not answer must not keep all senders
+/// busy.
 pub const MOST_UNDER_WAY: usize = 4;
 
 /// Alerts in one digest at most.
@@ -32,20 +34,20 @@ pub fn suppressed_since(now: Timestamp) -> Timestamp {
 }
 
 /// How long after it was enqueued a delivery is worth sending.
-pub fn lifetime(kind: DeliveryKind, channel: ChannelKind) -> SignedDuration {
-    SignedDuration::from_secs(match channel {
-        ChannelKind::Email => kind.lifetime_seconds(),
-        ChannelKind::Webhook => kind.webhook_lifetime_seconds(),
+pub fn lifetime(kind: DeliveryKind, carrier: Carrier) -> SignedDuration {
+    SignedDuration::from_secs(match carrier {
+        Carrier::Mail => kind.lifetime_seconds(),
+        Carrier::Http => kind.webhook_lifetime_seconds(),
     })
 }
 
 /// When a delivery that is enqueued, or begins to be worth sending, at `from` stops being worth sending.
-pub fn expiry(kind: DeliveryKind, channel: ChannelKind, from: Timestamp) -> Timestamp {
-    later(from, lifetime(kind, channel))
+pub fn expiry(kind: DeliveryKind, carrier: Carrier, from: Timestamp) -> Timestamp {
+    later(from, lifetime(kind, carrier))
 }
 
-/// How many messages a recipient (by its [`key`](crate::Channel::key)) may be sent: alerts and digests that were sent
-/// within the last `per_seconds` or are under way.
+/// How many messages a recipient (by its [`key`](crate::Channel::key)) may be sent: alerts and digests that
+/// were sent within the last `per_seconds` or are under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
     /// So many; 0 counts as 1.
@@ -76,10 +78,4 @@ impl Budget {
     pub(super) fn window(self) -> SignedDuration {
         SignedDuration::from_secs(self.per_seconds)
     }
-}
-
-/// `at` moved by `by`, held to the times there are.
-pub fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
-    let edge = if by.is_negative() { Timestamp::MIN } else { Timestamp::MAX };
-    at.checked_add(by).unwrap_or(edge)
 }

@@ -1,11 +1,12 @@
-//! Deliveries: one message owed to one subscription, tried until it is settled, and the policy that decides what becomes
-//! of them.
+//! Deliveries: one message owed to one subscription, tried until it is settled, and the policy that decides
+//! what becomes of them.
 //!
-//! The policy is functions over what a backend loaded, answered with [`Transition`]s for it to apply in the same
-//! transaction: [`plan`] for what is due ([`Claim`] goes through it), [`settle`] for the end of an attempt, [`take_back`]
-//! for a retraction.
+//! The policy is functions over what a backend loaded, answered with [`Transition`]s for it to apply in the
+//! same transaction: [`plan`] for what is due ([`Claim`] goes through it), [`settle`] for the end of an
+//! attempt, [`retractions`] for a retraction.
 
 mod claim;
+mod concerned;
 mod failure;
 mod limits;
 #[cfg(test)]
@@ -13,29 +14,38 @@ mod model;
 pub mod places;
 mod plan;
 mod recipient;
+pub mod retention;
 #[cfg(test)]
 mod samples;
 mod settle;
+mod sign_in;
 mod state;
 mod transition;
+mod waiting;
 
 pub use claim::{Claim, Planned, Wanted};
+pub use concerned::{Concerned, told};
 pub use failure::{Failure, FailureKind, InvalidFailureKind};
 pub use limits::{
-    Budget, MOST_BUNDLED, MOST_UNDER_WAY, REFUSALS, SUPPRESSED_FOR, expiry, later, lifetime, suppressed_since,
+    Budget, MOST_BUNDLED, MOST_UNDER_WAY, REFUSALS, SUPPRESSED_FOR, expiry, lifetime, suppressed_since,
 };
 pub use plan::{ClaimParams, DueDelivery, Member, Needs, needs, plan};
 pub use recipient::{Recipient, RecipientState};
-pub use settle::{Answer, Attempt, Carried, Listener, Told, settle, take_back};
-pub use state::{DeliveryState, InvalidDeliveryState};
+pub use settle::{Answer, Attempt, Carried, Listener, Notified, retractions, settle};
+pub use sign_in::{MOST_SIGN_INS_UNDER_WAY, SignInMail, sign_in_tried_again};
+pub use state::DeliveryState;
 pub use transition::{CancelWaiting, Reason, Transition, WaitingOf, Why, cancel_at_end, cancel_at_pause};
+pub use waiting::{Waiting, WaitsFor};
 
 use crate::Alert;
+use crate::UnknownWord;
 use crate::alert::{AlertId, NAMESPACE};
+use crate::subscription::session::SignInId;
 use crate::subscription::{Subscription, SubscriptionId};
 use jiff::Timestamp;
 use std::fmt;
 use std::str::FromStr;
+use strum::{Display, EnumString, IntoStaticStr, VariantNames};
 use uuid::Uuid;
 
 /// The identity of a delivery, derived from what is delivered to whom. It is the `webhook-id`, and stands in
@@ -60,6 +70,11 @@ impl DeliveryId {
         let name = format!("delivery|confirmation|{}|{sequence}", subscription.uuid());
         Self(Uuid::new_v5(&NAMESPACE, name.as_bytes()))
     }
+
+    /// The mail with a link to sign in. Tells nothing of the id that the link's token is derived of.
+    pub fn of_sign_in(id: SignInId) -> Self {
+        Self(Uuid::new_v5(&NAMESPACE, format!("delivery|sign_in|{}", id.uuid()).as_bytes()))
+    }
 }
 
 impl fmt::Display for DeliveryId {
@@ -77,7 +92,9 @@ impl FromStr for DeliveryId {
 }
 
 /// What a delivery tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, EnumString, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+#[strum(parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::of::<DeliveryKind>)]
 pub enum DeliveryKind {
     /// "Please confirm": sent to an address that asked, or was said to ask, for alerts.
     Confirmation,
@@ -89,19 +106,11 @@ pub enum DeliveryKind {
     Digest,
 }
 
+crate::words::words!(DeliveryKind);
+
 impl DeliveryKind {
     /// All.
     pub const ALL: [Self; 4] = [Self::Confirmation, Self::Alert, Self::Retraction, Self::Digest];
-
-    /// `confirmation`, `alert`, `retraction` or `digest`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Confirmation => "confirmation",
-            Self::Alert => "alert",
-            Self::Retraction => "retraction",
-            Self::Digest => "digest",
-        }
-    }
 
     /// How long after it was owed a mail is still worth sending, in seconds: old alerts are not news.
     pub const fn lifetime_seconds(self) -> i64 {
@@ -117,28 +126,6 @@ impl DeliveryKind {
     }
 }
 
-impl fmt::Display for DeliveryKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for DeliveryKind {
-    type Err = InvalidDeliveryKind;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
-            .ok_or_else(|| InvalidDeliveryKind(text.to_owned()))
-    }
-}
-
-/// A text that names no kind of delivery.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a kind of delivery")]
-pub struct InvalidDeliveryKind(pub String);
-
 /// A delivery claimed for an attempt: all a channel needs to make and send the message.
 #[derive(Clone, Debug)]
 pub struct Delivery {
@@ -152,9 +139,11 @@ pub struct Delivery {
     pub alert: Option<Alert>,
     /// What a digest brings together, oldest first, without what was retracted meanwhile; empty for all else.
     pub digest: Vec<Alert>,
+    /// What the link of a confirmation by mail shows, `subscription` among it; empty for all else.
+    pub asked: Vec<Subscription>,
     /// Which attempt this is, from 1. Those that were [not tried](Outcome::NotTried) do not count.
     pub attempt: u32,
-    /// When the delivery came to be owed, wall clock.
+    /// When the delivery was enqueued, wall clock.
     pub created_at: Timestamp,
     /// When it stops being worth sending, wall clock.
     pub expires_at: Timestamp,
@@ -173,8 +162,8 @@ pub enum Outcome {
     Sent,
     /// Not now: try again at this time, unless it expires before.
     RetryAt(Timestamp, Failure),
-    /// Nobody was asked, for this reason: the attempt is given back, and may be made at this time, unless the delivery
-    /// expires before.
+    /// Nobody was asked, for this reason: the attempt is given back, and may be made at this time, unless the
+    /// delivery expires before.
     NotTried(Timestamp, String),
     /// Never: the receiver refused for good.
     Failed(Failure),
@@ -188,8 +177,8 @@ const SCHEDULE: [i64; 9] = [5, 15, 30, 60, 2 * 60, 5 * 60, 10 * 60, 20 * 60, 30 
 /// The same for a webhook: an endpoint that is down is down for minutes or for hours.
 const WEBHOOK_SCHEDULE: [i64; 8] = [5, 30, 2 * 60, 10 * 60, 30 * 60, 60 * 60, 2 * 60 * 60, 4 * 60 * 60];
 
-/// When to try a mail again after `attempt` (from 1) failed at `now`: a schedule of 5 s to 30 min, moved by up to 20 %
-/// either way.
+/// When to try a mail again after `attempt` (from 1) failed at `now`: a schedule of 5 s to 30 min, moved by
+/// up to 20 % either way.
 ///
 /// The jitter is a function of the delivery and the attempt, not of a random source, so the schedule of a
 /// delivery can be recomputed; over deliveries it spreads evenly.
@@ -197,7 +186,8 @@ pub fn retry_at(id: DeliveryId, attempt: u32, now: Timestamp) -> Timestamp {
     by_schedule(&SCHEDULE, id, attempt, now)
 }
 
-/// When to try a webhook again: as [`retry_at`], by a schedule of 5 s to 4 h, about thirteen attempts in a day.
+/// When to try a webhook again: as [`retry_at`], by a schedule of 5 s to 4 h, about thirteen attempts in a
+/// day.
 pub fn webhook_retry_at(id: DeliveryId, attempt: u32, now: Timestamp) -> Timestamp {
     by_schedule(&WEBHOOK_SCHEDULE, id, attempt, now)
 }

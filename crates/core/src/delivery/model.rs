@@ -1,10 +1,10 @@
-//! Random stories against a model that knows the rules in the simplest words, and a backend in memory that knows none:
-//! it loads, applies, and after every step all deliveries must stand where the model says.
+//! Random stories against a model that knows the rules in the simplest words, and a backend in memory that
+//! knows none: it loads, applies, and after every step all deliveries must stand where the model says.
 
 use super::places::Rooms;
 use super::samples::{READERS, at, raised, reader};
 use super::*;
-use crate::ChannelKind;
+use crate::Carrier;
 use crate::alert::AlertState;
 use crate::subscription::{Subscription, SubscriptionId, SubscriptionStatus};
 use jiff::SignedDuration;
@@ -36,7 +36,7 @@ struct Row {
 
 impl Row {
     fn new(kind: DeliveryKind, to: usize, alert: Option<usize>, now: Timestamp) -> Self {
-        let by_mail = reader(to).channel.kind() == ChannelKind::Email;
+        let by_mail = reader(to).channel.carrier() == Carrier::Mail;
         let seconds = if by_mail && kind != DeliveryKind::Confirmation { 4 * 3600 } else { DAY };
         Self {
             kind,
@@ -81,7 +81,7 @@ impl Kept {
         Recipient::of(&self.readers[row.to].channel)
     }
 
-    fn due(&self, channel: ChannelKind, now: Timestamp) -> Vec<DeliveryId> {
+    fn due(&self, carrier: Carrier, now: Timestamp) -> Vec<DeliveryId> {
         let mut under_way: BTreeMap<Recipient, usize> = BTreeMap::new();
         for row in self.rows.values().filter(|row| row.is_under_way(now)) {
             *under_way.entry(self.recipient(row)).or_default() += 1;
@@ -91,7 +91,7 @@ impl Kept {
             .rows
             .iter()
             .filter(|(_, row)| row.state == DeliveryState::Pending && since(row) <= now)
-            .filter(|(_, row)| self.readers[row.to].channel.kind() == channel)
+            .filter(|(_, row)| self.readers[row.to].channel.carrier() == carrier)
             .filter(|(_, row)| under_way.get(&self.recipient(row)).is_none_or(|count| *count < 4))
             .map(|(id, row)| (since(row), *id))
             .collect();
@@ -132,9 +132,9 @@ struct Memory(Kept);
 impl Memory {
     fn claim(&mut self, now: Timestamp, until: Timestamp) -> Vec<Delivery> {
         let mut claim = Claim::new(now, until, Rooms::for_anybody(900), BUDGET);
-        for channel in ChannelKind::ALL {
-            while let Some(wanted) = claim.wanted(channel) {
-                let due = self.0.due(channel, now);
+        for carrier in Carrier::ALL {
+            while let Some(wanted) = claim.wanted(carrier) {
+                let due = self.0.due(carrier, now);
                 let due: Vec<_> = due.into_iter().take(wanted.limit).map(|id| self.load(id)).collect();
                 if due.is_empty() {
                     break;
@@ -179,6 +179,7 @@ impl Memory {
             suppressed_at: kept.suppressed.get(&kept.recipient(row)).copied(),
             subscription,
             alert: row.alert.map(|alert| kept.alerts[alert].clone()),
+            asked: Vec::new(),
         }
     }
 
@@ -219,7 +220,7 @@ impl Memory {
             let row = &kept.rows[&id];
             let alert = &kept.alerts[row.alert.unwrap()];
             let retracted = alert.state == AlertState::Retracted;
-            Told { alert: alert.id, retracted, to: kept.listener(row.to) }
+            Notified { alert: alert.id, retracted, to: kept.listener(row.to) }
         };
         let answer = |row: &Row| match row.state {
             DeliveryState::Sent | DeliveryState::Failed => {
@@ -260,7 +261,7 @@ impl Memory {
                 lease_until: message.lease,
             })
             .collect();
-        self.apply(take_back(kept.alerts[alert].id, &carried, now), now);
+        self.apply(retractions(kept.alerts[alert].id, &carried, now), now);
     }
 
     fn apply(&mut self, transitions: Vec<Transition>, now: Timestamp) {
@@ -393,8 +394,8 @@ impl Model {
 
     fn claim(&mut self, now: Timestamp, until: Timestamp) -> BTreeMap<DeliveryId, Vec<usize>> {
         let mut handed = BTreeMap::new();
-        for channel in ChannelKind::ALL {
-            while let Some(id) = self.0.due(channel, now).first().copied() {
+        for carrier in Carrier::ALL {
+            while let Some(id) = self.0.due(carrier, now).first().copied() {
                 self.take(id, now, until, &mut handed);
             }
         }
@@ -653,7 +654,8 @@ fn step() -> impl Strategy<Value = Step> {
         6 => Just(Step::Claim),
         6 => (0..1000_usize, 0..10_u8).prop_map(|(which, how)| Step::Settle { which, how }),
         1 => to.clone().prop_filter("the others go on", |to| *to != 1).prop_map(|to| Step::End { to }),
-        1 => (to, prop::sample::select(vec![1, 900, DAY])).prop_map(|(to, seconds)| Step::Pause { to, seconds }),
+        1 => (to, prop::sample::select(vec![1, 900, DAY]))
+            .prop_map(|(to, seconds)| Step::Pause { to, seconds }),
         5 => prop::sample::select(vec![0, 1, 29, 30, 60, 1799, 3599, 3600, 14_400, 8 * 3600, DAY])
             .prop_map(|seconds| Step::Wait { seconds }),
     ]

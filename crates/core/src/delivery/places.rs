@@ -1,15 +1,15 @@
 //! Places: how many deliveries may be under way at once, and to whom.
 //!
-//! A receiver that takes its time holds a place for as long, and whoever signs up can name one. So each channel has places
-//! of its own, one host never holds more than a few of them, hosts that take long share a part, whatever they answer in
-//! the end, and a part is kept for hosts that are known to be quick. A host is known by what [`Channel::host`] says, not
-//! by its paths.
+//! A receiver that takes its time holds a place for as long, and whoever signs up can name one. So each
+//! channel has places of its own, one host never holds more than a few of them, hosts that take long share a
+//! part, whatever they answer in the end, and a part is kept for hosts that are known to be quick. A host is
+//! known by what [`Channel::host`] says, not by its paths.
 //!
 //! Times are those of a clock that only goes forward, since some start.
 //!
 //! [`Channel::host`]: crate::Channel::host
 
-use crate::ChannelKind;
+use crate::Carrier;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -24,7 +24,8 @@ pub struct PlaceLimits {
     pub slow_together: usize,
     /// Held by one host at most, by its pace.
     pub of_host: HostLimits,
-    /// How long an attempt takes at least that makes its host a slow one. `None`: the time says nothing of the host.
+    /// How long an attempt takes at least that makes its host a slow one. `None`: the time says nothing of
+    /// the host.
     pub slow_from: Option<Duration>,
 }
 
@@ -40,8 +41,8 @@ pub struct HostLimits {
 }
 
 impl PlaceLimits {
-    /// Mail. All of it goes to one server, whose pace says nothing of a recipient's domain; but a server may ask the
-    /// domain's own before it answers, so no domain holds more than half of the places.
+    /// Mail. All of it goes to one server, whose pace says nothing of a recipient's domain; but a server may
+    /// ask the domain's own before it answers, so no domain holds more than half of the places.
     pub const MAIL: Self = Self {
         places: 16,
         kept_for_quick: 0,
@@ -50,7 +51,7 @@ impl PlaceLimits {
         slow_from: None,
     };
 
-    /// Webhooks, to hosts that anybody may name.
+    /// Webhooks, to hosts that anybody may name, and pushes to their services.
     pub const WEBHOOKS: Self = Self {
         places: 64,
         kept_for_quick: 16,
@@ -59,11 +60,11 @@ impl PlaceLimits {
         slow_from: Some(Duration::from_secs(2)),
     };
 
-    /// Those of a channel.
-    pub const fn of(channel: ChannelKind) -> Self {
-        match channel {
-            ChannelKind::Email => Self::MAIL,
-            ChannelKind::Webhook => Self::WEBHOOKS,
+    /// Those of a carrier.
+    pub const fn of(carrier: Carrier) -> Self {
+        match carrier {
+            Carrier::Mail => Self::MAIL,
+            Carrier::Http => Self::WEBHOOKS,
         }
     }
 }
@@ -112,8 +113,8 @@ impl Places {
         self.hosts.entry(host.to_owned()).or_insert_with(new).under_way.push(now);
     }
 
-    /// The attempt at `host` that began at `begun` ended: its place is free. `asked`: whether the host was asked at all;
-    /// else nothing is learnt of its pace.
+    /// The attempt at `host` that began at `begun` ended: its place is free. `asked`: whether the host was
+    /// asked at all; else nothing is learnt of its pace.
     pub fn end(&mut self, host: &str, begun: Duration, now: Duration, asked: bool) {
         let slow = self.is_slow(begun, now);
         let Some(known) = self.hosts.get_mut(host) else { return };
@@ -210,7 +211,7 @@ pub struct Room {
 pub struct Rooms {
     /// For mails.
     pub mail: Room,
-    /// For webhooks.
+    /// For webhooks, and pushes beside them.
     pub webhooks: Room,
 }
 
@@ -220,19 +221,19 @@ impl Rooms {
         Self { mail: Room::for_anybody(places), webhooks: Room::for_anybody(places) }
     }
 
-    /// Those of a channel.
-    pub fn of(&self, channel: ChannelKind) -> &Room {
-        match channel {
-            ChannelKind::Email => &self.mail,
-            ChannelKind::Webhook => &self.webhooks,
+    /// Those of a carrier.
+    pub fn of(&self, carrier: Carrier) -> &Room {
+        match carrier {
+            Carrier::Mail => &self.mail,
+            Carrier::Http => &self.webhooks,
         }
     }
 
     /// The same, to take places.
-    pub fn of_mut(&mut self, channel: ChannelKind) -> &mut Room {
-        match channel {
-            ChannelKind::Email => &mut self.mail,
-            ChannelKind::Webhook => &mut self.webhooks,
+    pub fn of_mut(&mut self, carrier: Carrier) -> &mut Room {
+        match carrier {
+            Carrier::Mail => &mut self.mail,
+            Carrier::Http => &mut self.webhooks,
         }
     }
 }
@@ -435,9 +436,12 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever happens, nobody holds more than allowed, and what a room says of all hosts it says of each.
+        /// Whatever happens, nobody holds more than allowed, and what a room says of all hosts it says of
+        /// each.
         #[test]
-        fn no_limit_is_ever_passed(steps in prop::collection::vec((0_usize..12, 0_u64..4, any::<bool>()), 0..300)) {
+        fn no_limit_is_ever_passed(
+            steps in prop::collection::vec((0_usize..12, 0_u64..4, any::<bool>()), 0..300),
+        ) {
             let hosts = hosts(12);
             let limits = PlaceLimits {
                 places: 10, kept_for_quick: 3, slow_together: 4, ..LIMITS

@@ -1,7 +1,8 @@
 //! Whom deliveries go to, as far as that decides when they do.
 
-use super::{Budget, DeliveryKind, later};
+use super::{Budget, DeliveryKind};
 use crate::Channel;
+use crate::clock::later;
 use crate::subscription::{Subscription, SubscriptionStatus};
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
@@ -35,8 +36,8 @@ pub struct RecipientState {
 
 impl RecipientState {
     /// `leases`: the kind of each delivery that has a lease, and when it ends. `sent`: when the last
-    /// [`messages`](Budget::messages) of the kinds that [count](Budget::COUNTED) were sent, newest first, as far as that
-    /// was [lately](Budget::since).
+    /// [`messages`](Budget::messages) of the kinds that [count](Budget::COUNTED) were sent, newest first, as
+    /// far as that was [lately](Budget::since).
     pub fn new(
         leases: impl IntoIterator<Item = (DeliveryKind, Timestamp)>,
         sent: Vec<Timestamp>,
@@ -50,8 +51,8 @@ impl RecipientState {
         state
     }
 
-    /// When there is room for a message in the budget; `None` where there is some now, or where it does not count.
-    /// `lapsed`: it is one of those that have a lease itself.
+    /// When there is room for a message in the budget; `None` where there is some now, or where it does not
+    /// count. `lapsed`: it is one of those that have a lease itself.
     pub(super) fn no_room_until(
         &self,
         kind: DeliveryKind,

@@ -2,9 +2,9 @@
 
 use super::Transition;
 use crate::alert::{Alert, AlertId, AlertState, Folded, Visibility};
-use crate::channel::{Channel, Webhook, WebhookFormat};
+use crate::subscription::channel::{Channel, Webhook, WebhookFormat};
 use crate::subscription::{Subscription, SubscriptionId, SubscriptionStatus};
-use crate::{Evidence, Metric, Minute, RuleName};
+use crate::{Evidence, Metric, Minute, RuleName, SpikeRule};
 use jiff::Timestamp;
 
 /// Receivers and their quiet hours; the first two are one recipient.
@@ -33,7 +33,7 @@ pub(super) fn reader(n: usize) -> Subscription {
     Subscription {
         id: SubscriptionId::from_random([n as u8; 16]),
         channel,
-        symbol: "TSLA".parse().unwrap(),
+        scope: "TSLA".parse().unwrap(),
         metric: Metric::Volume,
         rule: RuleName::House,
         status: SubscriptionStatus::Active,
@@ -52,7 +52,7 @@ pub(super) fn raised(n: usize) -> Alert {
     let (symbol, start) = ("TSLA".parse().unwrap(), Minute::from_index(1000 + n as i32));
     Alert {
         id: AlertId::derive("spike", symbol, Metric::Volume, start),
-        rule: RuleName::House,
+        rule: RuleName::House.whole(SpikeRule::default()),
         symbol,
         metric: Metric::Volume,
         start,
@@ -65,6 +65,8 @@ pub(super) fn raised(n: usize) -> Alert {
         visibility: Visibility::Public,
         occurrences: Vec::new(),
         folded: Folded::default(),
+        close: None,
+        previous_close: None,
     }
 }
 

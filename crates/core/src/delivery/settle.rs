@@ -24,15 +24,15 @@ pub struct Attempt {
     /// How an attempt before it failed.
     pub failed: Option<Failure>,
     /// The alerts it tells of as news: one, or those of a digest; none where it is of another kind.
-    pub tells: Vec<Told>,
-    /// How the last [`REFUSALS`] deliveries to its recipient that were answered for good were answered, newest first.
-    /// Only asked for where this one was [refused](Outcome::is_refusal).
+    pub tells: Vec<Notified>,
+    /// How the last [`REFUSALS`] deliveries to its recipient that were answered for good were answered,
+    /// newest first. Only asked for where this one was [refused](Outcome::is_refusal).
     pub answered: Vec<Answer>,
 }
 
 /// An alert that a delivery tells of.
 #[derive(Clone, Copy, Debug)]
-pub struct Told {
+pub struct Notified {
     /// Which.
     pub alert: AlertId,
     /// Whether it was retracted meanwhile.
@@ -58,7 +58,8 @@ impl Listener {
     }
 }
 
-/// How a delivery was answered for good. Of two that were in the same moment, the accepted one counts as the later.
+/// How a delivery was answered for good. Of two that were in the same moment, the accepted one counts as the
+/// later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Answer {
     /// When.
@@ -104,7 +105,8 @@ pub fn settle(attempt: &Attempt, outcome: &Outcome, now: Timestamp) -> Vec<Trans
         transitions.extend(gone(attempt));
         return transitions;
     }
-    // Who was refused for good at the only attempt knows nothing, nor does who was never asked; who else, may.
+    // Who was refused for good at the only attempt knows nothing, nor does who was never asked; who else,
+    // may.
     if tried > u32::from(outcome.is_refusal()) {
         let void = attempt.tells.iter().filter(|told| told.retracted && told.to.listens(now));
         transitions.extend(
@@ -131,7 +133,8 @@ fn wait(attempt: &Attempt, due_at: Timestamp, why: Why) -> Transition {
     }
 }
 
-/// Whether the last messages to the recipient that were answered for good were all refused, with the one refused now.
+/// Whether the last messages to the recipient that were answered for good were all refused, with the one
+/// refused now.
 fn refuses(attempt: &Attempt, now: Timestamp) -> bool {
     let this = Answer { at: now, accepted: false };
     let mut answers: Vec<Answer> = attempt.answered.iter().copied().chain([this]).collect();
@@ -151,7 +154,8 @@ fn gone(attempt: &Attempt) -> impl Iterator<Item = Transition> {
     ended.into_iter().map(move |id| Transition::EndSubscription { id, status })
 }
 
-/// The message that an alert went to a subscription in, and had an attempt: its delivery, or the digest it went into.
+/// The message that an alert went to a subscription in, and had an attempt: its delivery, or the digest it
+/// went into.
 #[derive(Clone, Copy, Debug)]
 pub struct Carried {
     /// To whom.
@@ -164,11 +168,12 @@ pub struct Carried {
     pub lease_until: Option<Timestamp>,
 }
 
-/// What follows from the retraction of an alert: what waits is cancelled, and who may have been told hears of it. What
-/// is under way is dealt with when it ends. `carried` are all the messages that had an attempt.
+/// What follows from the retraction of an alert: what waits is cancelled, and who may have been told hears of
+/// it. What is under way is dealt with when it ends. `carried` are all the messages that had an attempt.
 ///
-/// May have been told: whoever had an attempt, unless it was the only one and the receiver refused it for good.
-pub fn take_back(alert: AlertId, carried: &[Carried], now: Timestamp) -> Vec<Transition> {
+/// May have been told: whoever had an attempt, unless it was the only one and the receiver refused it for
+/// good.
+pub fn retractions(alert: AlertId, carried: &[Carried], now: Timestamp) -> Vec<Transition> {
     let may_have_been_told = |one: &&Carried| {
         let under_way = one.lease_until.is_some_and(|until| until > now);
         let refused = u32::from(one.state == DeliveryState::Failed);
@@ -193,7 +198,7 @@ mod tests {
         Listener { subscription: one.id, status: one.status, paused_until: paused_until.map(at) }
     }
 
-    fn attempt(attempts: u32, tells: Vec<Told>) -> Attempt {
+    fn attempt(attempts: u32, tells: Vec<Notified>) -> Attempt {
         Attempt {
             id: DeliveryId::of_alert(DeliveryKind::Alert, raised(0).id, reader(1).id),
             subscription: reader(1).id,
@@ -206,8 +211,8 @@ mod tests {
         }
     }
 
-    fn told(n: usize, retracted: bool) -> Told {
-        Told { alert: raised(n).id, retracted, to: listener(1, None) }
+    fn told(n: usize, retracted: bool) -> Notified {
+        Notified { alert: raised(n).id, retracted, to: listener(1, None) }
     }
 
     fn retry(seconds: i64) -> Outcome {
@@ -294,7 +299,8 @@ mod tests {
             (vec![refused(9), refused(8), sent(7)], true),
             (vec![refused(9), sent(8), refused(7)], false),
             (vec![sent(9), refused(8), refused(7)], false),
-            // In the same moment, the accepted one counts as the later; so does what a clock set back left behind.
+            // In the same moment, the accepted one counts as the later; so does what a clock set back left
+            // behind.
             (vec![sent(10), refused(9), refused(8)], false),
             (vec![refused(20), refused(9), sent(8)], true),
             (vec![sent(20), refused(9), refused(8)], false),
@@ -328,7 +334,7 @@ mod tests {
             let carried = Carried { to: listener(1, paused_until), attempts, state, lease_until };
             let expected =
                 format!("cancel waiting: the alert was retracted; retraction to {}", u32::from(hears));
-            assert_eq!(outline(&take_back(raised(0).id, &[carried], at(10))), expected, "{carried:?}");
+            assert_eq!(outline(&retractions(raised(0).id, &[carried], at(10))), expected, "{carried:?}");
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What the policy decides. A backend applies it in the transaction in which it loaded what it was decided by.
+//! What the policy decides. A backend applies it in the transaction in which it loaded what it was decided
+//! by.
 
 use super::limits::LONGEST_REASON;
 use super::recipient::Recipient;
@@ -47,7 +48,8 @@ pub enum Transition {
         /// When it then stops being worth sending, where that is later than it is now.
         expires_at: Timestamp,
     },
-    /// All alerts of the recipient that are due and had no attempt wait, to be brought together when they come due.
+    /// All alerts of the recipient that are due and had no attempt wait, to be brought together when they
+    /// come due.
     Defer {
         /// Whose.
         recipient: Recipient,
@@ -69,7 +71,7 @@ pub enum Transition {
         /// What goes into it.
         members: Vec<DeliveryId>,
     },
-    /// The news that an alert was retracted is enqueued to each, where it is not yet.
+    /// The news that an alert was retracted is enqueued for each, where it is not yet.
     EnqueueRetraction {
         /// Which alert.
         alert: AlertId,
@@ -78,7 +80,7 @@ pub enum Transition {
     },
     /// What waits and is not under way is cancelled.
     CancelWaiting(CancelWaiting),
-    /// Nothing more is enqueued to the recipient, for a time.
+    /// Nothing more is enqueued for the recipient, for a time.
     Suppress {
         /// Whom.
         recipient: Recipient,
@@ -114,8 +116,8 @@ pub enum WaitingOf {
     Subscription(SubscriptionId),
 }
 
-/// What a subscription that ended as `status` is told no more. Digests tell of other subscriptions, too, and are judged
-/// when they come due.
+/// What a subscription that ended as `status` is told no more. Digests tell of other subscriptions, too, and
+/// are judged when they come due.
 pub fn cancel_at_end(id: SubscriptionId, status: SubscriptionStatus) -> CancelWaiting {
     const KINDS: [DeliveryKind; 3] =
         [DeliveryKind::Confirmation, DeliveryKind::Alert, DeliveryKind::Retraction];
@@ -180,7 +182,7 @@ pub enum Reason {
 
 impl Reason {
     /// As it is told to an operator.
-    pub const fn as_str(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Inactive => "the subscription is not active",
             Self::Ended(status) => status.as_str(),

@@ -64,8 +64,8 @@ pub struct SpikeRule {
     pub cooldown_seconds: u32,
     /// A bar that ended longer before the feed's clock raises nothing. Seconds.
     pub max_alert_age_seconds: u32,
-    /// The same for a bar that could not be asked for before: an outage of our own hid it. Seconds; counts where it is
-    /// more than `max_alert_age_seconds`.
+    /// The same for a bar that could not be asked for before: an outage of our own hid it. Seconds; counts
+    /// where it is more than `max_alert_age_seconds`.
     pub max_alert_age_after_outage_seconds: u32,
 }
 
@@ -87,57 +87,11 @@ impl SpikeRule {
     pub const MAX_WINDOW: u16 = 12 * 60;
     /// Longest cool-down: seven days.
     pub const MAX_COOLDOWN_SECONDS: u32 = 7 * 24 * 60 * 60;
-
-    /// Whether `value` is at least `ratio` times the average of `bars` values that sum to `sum`.
-    ///
-    /// Exact: a value of exactly three times the average fires. An average of zero has no ratio, so
-    /// nothing is a multiple of it and nothing fires.
-    #[inline]
-    pub fn fires(&self, value: i64, sum: i64, bars: u16) -> bool {
-        if bars < self.min_bars || sum <= 0 {
-            return false;
-        }
-        i128::from(value) * i128::from(bars) * 1_000_000
-            >= i128::from(self.ratio.millionths) * i128::from(sum)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn exactly_three_times_fires_and_a_hair_less_does_not() {
-        let rule = SpikeRule::default();
-        assert!(rule.fires(300, 100 * 60, 60));
-        assert!(!rule.fires(299, 100 * 60, 60));
-        // 1/3 has no finite decimal: 30 bars that sum to 100, three times their average is exactly 10.
-        assert!(rule.fires(10, 100, 30));
-        assert!(!rule.fires(10, 101, 30));
-    }
-
-    /// The original compared `average > 3 * value`.
-    #[test]
-    fn a_high_value_fires_and_a_low_one_does_not() {
-        let rule = SpikeRule::default();
-        assert!(rule.fires(1_000, 100 * 60, 60));
-        assert!(!rule.fires(1, 100 * 60, 60));
-    }
-
-    #[test]
-    fn a_short_window_and_a_zero_average_judge_nothing() {
-        let rule = SpikeRule::default();
-        assert!(!rule.fires(1_000, 29, 29));
-        assert!(rule.fires(1_000, 30, 30));
-        assert!(!rule.fires(0, 0, 60));
-        assert!(!rule.fires(1_000, 0, 60));
-    }
-
-    #[test]
-    fn the_largest_numbers_do_not_overflow() {
-        let rule = SpikeRule { ratio: "1000".parse().unwrap(), ..SpikeRule::default() };
-        assert!(!rule.fires(9_000_000_000_000_000, 9_000_000_000_000_000 * 720, 720));
-    }
 
     #[test]
     fn ratios() {

@@ -1,8 +1,8 @@
 //! Verdicts, exact to the last digit: integers of up to 256 bits, no rounding, no division.
 
-use super::{Condition, Direction, MILLION, Side};
-use crate::alert::Metric;
-use crate::time::Minute;
+use super::definition::{Condition, Direction, MILLION, Side};
+use crate::market::time::Minute;
+use crate::statistics::metric::Metric;
 
 /// What a bar's value was compared with. Values are 1e-9 dollars or shares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,8 +47,8 @@ pub enum Evidence {
 }
 
 impl Evidence {
-    /// What the value is held against, as an exact fraction of the metric's integer units: a mean, an earlier price,
-    /// a level, a median. `None` of an empty window.
+    /// What the value is held against, as an exact fraction of the metric's integer units: a mean, an earlier
+    /// price, a level, a median. `None` of an empty window.
     pub fn baseline(&self) -> Option<(i64, u16)> {
         match *self {
             Self::Average { sum, bars } | Self::Deviation { sum, bars, .. } => {
@@ -69,8 +69,8 @@ impl Evidence {
         }
     }
 
-    /// The sample standard deviation of the window, in the metric's integer units; `None` for other evidence and
-    /// with fewer than 2 bars.
+    /// The sample standard deviation of the window, in the metric's integer units; `None` for other evidence
+    /// and with fewer than 2 bars.
     pub fn stdev(&self) -> Option<f64> {
         let Self::Deviation { sum, squares, bars } = *self else { return None };
         let n = f64::from(bars);
@@ -89,10 +89,19 @@ impl Condition {
         }
     }
 
-    /// Whether a value of a metric reaches `threshold` (the condition's own, or a rearming one) by its evidence.
-    /// Too short a window, an average of zero and a window without any deviation make nothing unusual; so does
-    /// the evidence of another kind of condition.
-    pub fn holds(&self, metric: Metric, value: i64, evidence: &Evidence, threshold: i64) -> bool {
+    /// The verdict: whether a value of a metric is unusual by its evidence. Exact: a value of exactly three
+    /// times the average is at least three times the average.
+    ///
+    /// Too short a window, an average of zero and a window without any deviation make nothing unusual; so
+    /// does the evidence of another kind of condition.
+    #[inline]
+    pub fn holds(&self, metric: Metric, value: i64, evidence: &Evidence) -> bool {
+        self.reaches(metric, value, evidence, self.threshold())
+    }
+
+    /// The same by another threshold than the condition's own, such as that where quiet begins again.
+    #[inline]
+    pub(crate) fn reaches(&self, metric: Metric, value: i64, evidence: &Evidence, threshold: i64) -> bool {
         let (wide, threshold_wide) = (i128::from(value), i128::from(threshold));
         let million = i128::from(MILLION);
         match (*self, *evidence) {
@@ -166,6 +175,7 @@ fn product(one: u128, two: u128) -> (u128, u128) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Rule, SpikeRule};
     use super::*;
     use num_bigint::BigUint;
     use num_rational::BigRational;
@@ -188,8 +198,8 @@ mod tests {
             let rational = |value: i64| BigRational::from_integer(value.into());
             let n = rational(values.len() as i64);
             let mean = values.iter().map(|&value| rational(value)).sum::<BigRational>() / &n;
-            let variance = values.iter().map(|&one| (rational(one) - &mean) * (rational(one) - &mean)).sum::<BigRational>()
-                / (&n - rational(1));
+            let squares = values.iter().map(|&one| (rational(one) - &mean) * (rational(one) - &mean));
+            let variance = squares.sum::<BigRational>() / (&n - rational(1));
             let distance = rational(value) - &mean;
             let z_squared = rational(z) * rational(z) / rational(1_000_000_000_000);
             let zero = rational(0);
@@ -199,20 +209,20 @@ mod tests {
                 squares: values.iter().map(|&value| (value as u128) * (value as u128)).sum(),
                 bars: values.len() as u16,
             };
-            for (direction, allowed) in
-                [(Direction::Both, true), (Direction::Up, distance > zero), (Direction::Down, distance < zero)]
-            {
+            for (direction, allowed) in [
+                (Direction::Both, true),
+                (Direction::Up, distance > zero),
+                (Direction::Down, distance < zero),
+            ] {
                 let condition = Condition::ZScore { z, window: 60, min_bars: 2, direction };
-                prop_assert_eq!(condition.holds(Metric::Price, value, &evidence, z), reaches && allowed);
+                prop_assert_eq!(condition.holds(Metric::Price, value, &evidence), reaches && allowed);
             }
         }
     }
 
     #[test]
     fn exactly_at_the_threshold_holds() {
-        let hold = |condition: Condition, metric, value, evidence| {
-            condition.holds(metric, value, &evidence, condition.threshold())
-        };
+        let hold = |condition: Condition, metric, value, evidence| condition.holds(metric, value, &evidence);
         // 1, 3, 5: mean 3, deviation 2.
         let window = Evidence::Deviation { sum: 9, squares: 35, bars: 3 };
         let two = Condition::ZScore { z: 2 * MILLION, window: 60, min_bars: 3, direction: Direction::Both };
@@ -253,9 +263,43 @@ mod tests {
             bars: 720,
         };
         let condition = Condition::ZScore { z: 1, window: 720, min_bars: 2, direction: Direction::Both };
-        assert!(condition.holds(Metric::Price, 9_000_000_000_000_000, &window, 999_000));
+        assert!(condition.reaches(Metric::Price, 9_000_000_000_000_000, &window, 999_000));
         let average = Evidence::Average { sum: i64::MAX, bars: 720 };
         let spike = Condition::Spike { ratio: 1_000 * MILLION, window: 720, min_bars: 1 };
-        assert!(!spike.holds(Metric::Price, 9_000_000_000_000_000, &average, 1_000 * MILLION));
+        assert!(!spike.holds(Metric::Price, 9_000_000_000_000_000, &average));
+        let house = Rule::from(SpikeRule { ratio: "1000".parse().unwrap(), ..SpikeRule::default() });
+        let value = 9_000_000_000_000_000;
+        let average = Evidence::Average { sum: i64::MAX, bars: 720 };
+        assert!(!house.condition.holds(Metric::Price, value, &average));
+    }
+
+    /// Whether the contract's default rule fires.
+    fn fires(value: i64, sum: i64, bars: u16) -> bool {
+        let evidence = Evidence::Average { sum, bars };
+        Rule::from(SpikeRule::default()).condition.holds(Metric::Volume, value, &evidence)
+    }
+
+    #[test]
+    fn exactly_three_times_fires_and_a_hair_less_does_not() {
+        assert!(fires(300, 100 * 60, 60));
+        assert!(!fires(299, 100 * 60, 60));
+        // 1/3 has no finite decimal: 30 bars that sum to 100, three times their average is exactly 10.
+        assert!(fires(10, 100, 30));
+        assert!(!fires(10, 101, 30));
+    }
+
+    /// The original compared `average > 3 * value`.
+    #[test]
+    fn a_high_value_fires_and_a_low_one_does_not() {
+        assert!(fires(1_000, 100 * 60, 60));
+        assert!(!fires(1, 100 * 60, 60));
+    }
+
+    #[test]
+    fn a_short_window_and_a_zero_average_judge_nothing() {
+        assert!(!fires(1_000, 29, 29));
+        assert!(fires(1_000, 30, 30));
+        assert!(!fires(0, 0, 60));
+        assert!(!fires(1_000, 0, 60));
     }
 }

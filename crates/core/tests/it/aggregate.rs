@@ -6,8 +6,8 @@ use jiff::civil::Time;
 use num_bigint::BigInt;
 use num_rational::BigRational;
 use proptest::prelude::*;
-use qqq_core::aggregate::{Candle, Interval, aggregate};
-use qqq_core::calendar::{Market, new_york};
+use qqq_core::market::aggregate::{Candle, Interval, aggregate};
+use qqq_core::market::calendar::{Market, new_york};
 use qqq_core::{Bar, Calendar, Minute, Price, Volume};
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
-//! The calendar by rule against a list two independent packages agree on. The list is not part of the project,
-//! so it is looked for beside it; the unit tests hold the rule to 21 years of another.
+//! The calendar by rule against a list two independent packages agree on. The list is not part of the
+//! project, so it is looked for beside it; the unit tests hold the rule to 21 years of another.
 
 use jiff::civil::{Date, Weekday};
-use qqq_core::calendar::{Calendar, Market};
+use qqq_core::market::calendar::{Calendar, Market};
 use std::collections::HashMap;
 
 #[test]

@@ -4,10 +4,11 @@ use crate::oracle::{self, Series};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use qqq_core::alert::{Alert, AlertChange, AlertState, Metric};
-use qqq_core::calendar::{Calendar, Market};
-use qqq_core::rule::{Evidence, RuleName};
-use qqq_core::window::Arrival;
-use qqq_core::{Bar, Detector, FeedLabel, Minute, Price, SpikeRule, Split, Symbol, Volume};
+use qqq_core::market::calendar::{Calendar, Market};
+use qqq_core::rule::{AlertRule, Evidence};
+use qqq_core::statistics::window::Arrival;
+use qqq_core::{Bar, Detector, FeedLabel, Minute, SpikeRule, Split, Symbol};
+use qqq_testkit::bars::{cents, flat};
 use std::collections::BTreeMap;
 
 const BASE: i32 = 28_000_000;
@@ -24,20 +25,8 @@ fn feed() -> FeedLabel {
     FeedLabel::new("test").unwrap()
 }
 
-fn bar(symbol: usize, minute: i32, cents: i64, volume: i64) -> Bar {
-    let price = Price::from_nanos(cents * 10_000_000).unwrap();
-    Bar {
-        symbol: symbols()[symbol],
-        start: Minute::from_index(BASE + minute),
-        open: price,
-        high: price,
-        low: price,
-        close: price,
-        volume: Volume::from_shares(volume).unwrap(),
-        vwap: None,
-        trades: None,
-        feed: feed(),
-    }
+fn bar(symbol: usize, minute: i32, price: i64, volume: i64) -> Bar {
+    flat(symbols()[symbol].as_str(), Minute::from_index(BASE + minute), cents(price), volume)
 }
 
 /// A detector with what a store would keep of it.
@@ -114,11 +103,33 @@ fn an_alert_carries_its_evidence() {
     let mut tracked = Tracked::calm(SpikeRule::default());
     let changes = tracked.on_time(0, 60, 10_000, 3_000);
     let alert = raised(&changes);
-    assert_eq!((alert.symbol, alert.metric, alert.rule), (symbols()[0], Metric::Volume, RuleName::House));
+    assert_eq!((alert.symbol, alert.metric), (symbols()[0], Metric::Volume));
+    assert_eq!(alert.rule, AlertRule::House(SpikeRule::default().into()));
     assert_eq!((alert.value, alert.evidence), (3_000, Evidence::Average { sum: 60_000, bars: 60 }));
     assert_eq!((alert.baseline(), alert.ratio(), alert.peak()), (Some(1_000.0), Some(3.0), 3_000));
-    assert!(alert.holds(&SpikeRule::default().into()));
+    assert!(alert.holds());
     assert_eq!((alert.revision, alert.state, alert.occurrences.len()), (0, AlertState::Raised, 1));
+}
+
+/// The house's rule is set higher while the alert is open.
+#[test]
+fn a_corrected_bar_is_judged_by_the_rule_that_raised_its_alert() {
+    let mut tracked = Tracked::calm(SpikeRule::default());
+    tracked.on_time(0, 60, 10_000, 5_000);
+    tracked.rule =
+        SpikeRule { ratio: "6".parse().unwrap(), window: 30, min_bars: 15, ..SpikeRule::default() };
+    tracked.restart();
+    let counted = tracked.on_time(0, 60, 10_000, 3_000);
+    assert!(matches!(&counted[..], [AlertChange::Counted(alert)] if alert.peak() == 3_000), "{counted:?}");
+    let taken_back = tracked.on_time(0, 60, 10_000, 2_999);
+    let [AlertChange::Retracted(alert)] = &taken_back[..] else { panic!("{taken_back:?}") };
+    assert_eq!(alert.rule, AlertRule::House(SpikeRule::default().into()));
+    // What comes from now on is judged, and told, by the rule of now.
+    assert_eq!(tracked.on_time(0, 61, 10_000, 5_999), []);
+    let changes = tracked.on_time(0, 62, 10_000, 9_000);
+    let alert = raised(&changes);
+    assert_eq!(alert.rule, AlertRule::House(tracked.rule.into()));
+    assert!(alert.holds());
 }
 
 #[test]
@@ -126,9 +137,8 @@ fn bars_during_the_cool_down_are_counted_with_their_peak() {
     let mut tracked = Tracked::calm(SpikeRule::default());
     tracked.on_time(0, 60, 10_000, 3_000);
     let counted = tracked.on_time(0, 61, 10_000, 9_000);
-    assert!(
-        matches!(&counted[..], [AlertChange::Counted(alert)] if alert.peak() == 9_000 && alert.occurrences.len() == 2)
-    );
+    let [AlertChange::Counted(alert)] = &counted[..] else { panic!("{counted:?}") };
+    assert_eq!((alert.peak(), alert.occurrences.len()), (9_000, 2));
     assert_eq!(tracked.on_time(0, 62, 10_000, 1_000), []);
     for minute in 63..120 {
         assert_eq!(tracked.on_time(0, minute, 10_000, 1_000), []);
@@ -392,8 +402,8 @@ proptest! {
             tracked.on_time(symbol, minute, 10_000, volume);
         }
         for (symbol, name) in symbols().iter().enumerate() {
-            let one: Series =
-                series.iter().filter(|((_, of), _)| *of == symbol).map(|(&(minute, _), &value)| (minute, value)).collect();
+            let of_one = series.iter().filter(|((_, of), _)| *of == symbol);
+            let one: Series = of_one.map(|(&(minute, _), &value)| (minute, value)).collect();
             let mut found: Vec<oracle::Spike> = tracked
                 .alerts
                 .values()

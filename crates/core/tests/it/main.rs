@@ -9,5 +9,6 @@ mod oracle;
 mod outlier;
 mod rules;
 mod time_of_day;
+mod unusual;
 mod week;
 mod windows;

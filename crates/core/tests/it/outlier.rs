@@ -2,9 +2,10 @@
 
 use crate::week::week;
 use proptest::prelude::*;
-use qqq_core::outlier::{Admission, OutlierFilter};
-use qqq_core::window::{Values, Windows};
-use qqq_core::{Bar, FeedLabel, Metric, Minute, Price, Symbol, Volume};
+use qqq_core::statistics::outlier::{Admission, OutlierFilter};
+use qqq_core::statistics::window::{Values, Windows};
+use qqq_core::{Bar, Metric, Minute, Symbol};
+use qqq_testkit::bars::{cents, flat};
 use std::collections::BTreeMap;
 
 /// A filter in front of windows of one symbol.
@@ -42,19 +43,7 @@ impl Filtered {
 }
 
 fn bar(minute: i32, dollars: i64, shares: i64) -> Bar {
-    let price = Price::from_nanos(dollars * Price::DOLLAR).unwrap();
-    Bar {
-        symbol: "AAPL".parse().unwrap(),
-        start: Minute::from_index(minute),
-        open: price,
-        high: price,
-        low: price,
-        close: price,
-        volume: Volume::from_shares(shares).unwrap(),
-        vwap: None,
-        trades: None,
-        feed: FeedLabel::new("test").unwrap(),
-    }
+    flat("AAPL", Minute::from_index(minute), cents(100 * dollars), shares)
 }
 
 const TRILLION: i64 = 1_000_000_000_000;
@@ -105,7 +94,9 @@ fn no_bar_of_a_real_week_is_quarantined() {
 proptest! {
     /// Below a billion shares, and within fifty times of the price, whatever comes is taken at once.
     #[test]
-    fn nothing_that_can_be_real_is_held_back(bars in prop::collection::vec((1_i64..=49, 0..=1_000_000_000_i64), 1..80)) {
+    fn nothing_that_can_be_real_is_held_back(
+        bars in prop::collection::vec((1_i64..=49, 0..=1_000_000_000_i64), 1..80),
+    ) {
         let mut filtered = Filtered::new();
         for (minute, (dollars, shares)) in bars.into_iter().enumerate() {
             let minute = minute as i32;

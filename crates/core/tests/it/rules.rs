@@ -1,16 +1,17 @@
-//! Every kind of rule against an oracle that knows its definition only: each bar is judged from scratch, edges
-//! walk forward where the detector looks back, and nothing is shared with the code under test but the rule's
-//! settings and the calendar.
+//! Every kind of rule against an oracle that knows its definition only: each bar is judged from scratch,
+//! edges walk forward where the detector looks back, and nothing is shared with the code under test but the
+//! rule's settings and the calendar.
 
 use crate::week::week;
 use num_bigint::BigInt;
 use proptest::prelude::*;
+use qqq_core::alert::backtest::Backtest;
+use qqq_core::alert::detector::{Detector, Watch};
 use qqq_core::alert::{Alert, AlertChange, Metric, Visibility};
-use qqq_core::backtest::Backtest;
-use qqq_core::calendar::{Calendar, Market};
-use qqq_core::detector::{Detector, Watch};
-use qqq_core::rule::{Condition, Direction, Origin, Rule, RuleName, Side, Trigger};
-use qqq_core::{Bar, FeedLabel, Minute, Phase, Price, SpikeRule, Symbol, Volume};
+use qqq_core::market::calendar::{Calendar, Market};
+use qqq_core::rule::{AlertRule, Condition, Direction, Origin, Rule, RuleName, Side, Trigger};
+use qqq_core::{Bar, FeedLabel, Minute, Phase, SpikeRule, Symbol, Volume};
+use qqq_testkit::bars::{cents, flat};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// (open, close, volume) by minute.
@@ -73,8 +74,8 @@ impl<'a> Oracle<'a> {
         days
     }
 
-    /// Whether the bar of `t` is at least at `threshold`, in the rule's units. `None` where there is nothing to
-    /// compare it with.
+    /// Whether the bar of `t` is at least at `threshold`, in the rule's units. `None` where there is nothing
+    /// to compare it with.
     fn reaches(&self, t: i32, threshold: i64) -> Option<bool> {
         let (value, threshold) = (BigInt::from(self.value(t)), BigInt::from(threshold));
         let million = BigInt::from(1_000_000);
@@ -298,7 +299,7 @@ fn every_kind_of_rule_on_the_recorded_week() {
                 let oracle = Oracle::new(text, metric, &calendar, bars);
                 assert_eq!(told(&found), oracle.walk(), "{symbol} {text}");
                 for alert in &found {
-                    assert!(alert.holds(&rule(text)), "the evidence of {text} says otherwise: {alert:?}");
+                    assert!(alert.holds(), "the evidence of {text} says otherwise: {alert:?}");
                 }
                 count += found.len();
             }
@@ -307,8 +308,9 @@ fn every_kind_of_rule_on_the_recorded_week() {
     }
 }
 
-/// The auctions set the plain rule off day by day. The rule that knows the time of day is silent there, and tells of the
-/// days that were really unusual: META, MSFT and TSLA had reported after the close of 29 January.
+/// The auctions set the plain rule off day by day. The rule that knows the time of day is silent there, and
+/// tells of the days that were really unusual: META, MSFT and TSLA had reported after the close of 29
+/// January.
 #[test]
 fn the_time_of_day_rule_is_quiet_at_the_open_and_the_close_and_keeps_the_real_events() {
     let Some(bars) = week() else { return };
@@ -336,7 +338,8 @@ fn the_time_of_day_rule_is_quiet_at_the_open_and_the_close_and_keeps_the_real_ev
         let knowing = all(&format!("time_of_day min_sessions=2 cooldown={cooldown} session=regular"));
         let (loud, quiet) = (at_the_edges(&plain), at_the_edges(&knowing));
         eprintln!(
-            "cool-down {cooldown}: spike {} alerts, {loud} of them within 5 minutes of the open or the close; \
+            "cool-down {cooldown}: \
+             spike {} alerts, {loud} of them within 5 minutes of the open or the close; \
              time_of_day {}, {quiet} of them",
             plain.len(),
             knowing.len()
@@ -387,19 +390,8 @@ fn sparse() -> impl Strategy<Value = Vec<Bar>> {
 }
 
 fn bar(start: Minute, open: i64, close: i64, volume: i64) -> Bar {
-    let price = |cents: i64| Price::from_nanos(cents * 10_000_000).unwrap();
-    Bar {
-        symbol: "NVDA".parse().unwrap(),
-        start,
-        open: price(open),
-        high: price(open.max(close)),
-        low: price(open.min(close)),
-        close: price(close),
-        volume: Volume::from_shares(volume).unwrap(),
-        vwap: None,
-        trades: None,
-        feed: FeedLabel::new("test").unwrap(),
-    }
+    let (high, low) = (cents(open.max(close)), cents(open.min(close)));
+    Bar { open: cents(open), high, low, ..flat("NVDA", start, cents(close), volume) }
 }
 
 /// Rules that a sparse market sets off.
@@ -436,8 +428,8 @@ proptest! {
         prop_assert_eq!(told(&backtest(rule(text), metric, &calendar, &bars)), oracle.walk());
     }
 
-    /// Live, a rule is one of many on a symbol of many, and the process is restarted: the alerts are those of the
-    /// backtest, to the last byte.
+    /// Live, a rule is one of many on a symbol of many, and the process is restarted: the alerts are those of
+    /// the backtest, to the last byte.
     #[test]
     fn live_tells_what_the_backtest_tells_whatever_else_is_watched_and_wherever_it_restarts(
         bars in sparse(),
@@ -464,15 +456,18 @@ proptest! {
         let mut alerts: BTreeMap<String, Alert> = BTreeMap::new();
         for (index, bar) in bars.iter().enumerate() {
             if index == restart.index(bars.len()) {
-                // As a store gives it back: the last day for the windows, the sessions a rule asks for.
+                // As a store gives it back: the last day for the windows, the sessions a rule asks for, and
+                // where those before closed.
                 let known = &bars[..index];
                 let newest = known.last().map_or(Minute::MIN, |bar| bar.start);
                 detector = fresh();
                 let recent = known.iter().filter(|bar| newest.since(bar.start) < Minute::PER_DAY);
-                detector.restore(recent.map(|bar| (1, *bar, 0)), alerts.values().map(|alert| (1, alert.clone())));
+                let told = alerts.values().map(|alert| (1, alert.clone()));
+                detector.restore(recent.map(|bar| (1, *bar, 0)), told);
                 if let Some(from) = detector.reach(1) {
                     detector.recall(1, known.iter().filter(|bar| bar.start >= from));
                 }
+                detector.recall_closes(1, known);
             }
             let mut changes: Vec<AlertChange> = Vec::new();
             detector.observe(1, bar, bar.start.end(), &mut changes);
@@ -480,7 +475,7 @@ proptest! {
                 alerts.insert(change.alert().id.to_string(), change.alert().clone());
             }
         }
-        let own = RuleName::Own(rule(text));
+        let own = AlertRule::Own(rule(text));
         let mut live: Vec<Alert> =
             alerts.into_values().filter(|alert| alert.rule == own && alert.metric == metric).collect();
         live.sort_by_key(|alert| alert.start);
@@ -492,7 +487,11 @@ proptest! {
     fn a_rule_spelt_out_equals_the_house_rule(bars in sparse()) {
         prop_assume!(!bars.is_empty());
         let house = SpikeRule {
-            ratio: "1.3".parse().unwrap(), window: 120, min_bars: 2, cooldown_seconds: 600, ..SpikeRule::default()
+            ratio: "1.3".parse().unwrap(),
+            window: 120,
+            min_bars: 2,
+            cooldown_seconds: 600,
+            ..SpikeRule::default()
         };
         let run = |name, metric| {
             let mut backtest = Backtest::new(name, house, bars[0].symbol, metric, &always(), Minute::MIN);
@@ -506,13 +505,14 @@ proptest! {
         }
     }
 
-    /// What is known of earlier sessions does not depend on the order, the repeats and the revisions of the bars.
+    /// What is known of earlier sessions does not depend on the order, the repeats and the revisions of the
+    /// bars.
     #[test]
     fn sessions_know_the_same_in_any_order(bars in sparse(), order in any::<u64>(), sessions in 1_u8..20) {
         prop_assume!(!bars.is_empty());
         let calendar = Calendar::new(Market::Xnas, false, []);
         let told = |bars: &[Bar]| {
-            let mut known = qqq_core::sessions::Sessions::new(calendar.clone());
+            let mut known = qqq_core::alert::sessions::Sessions::new(calendar.clone());
             known.follow(0, sessions);
             bars.iter().for_each(|bar| known.insert(0, bar));
             known
@@ -597,7 +597,7 @@ fn a_correction_after_midnight_is_judged_by_as_many_sessions_as_the_bar_was() {
     observe(bar(at(5), 10_000, 10_000, 900), next_day);
     let of = |metric: Metric| {
         let of_metric = changes.iter().filter(move |change| {
-            change.alert().metric == metric && matches!(change.alert().rule, RuleName::Own(_))
+            change.alert().metric == metric && matches!(change.alert().rule, AlertRule::Own(_))
         });
         of_metric
             .map(|change| match change {

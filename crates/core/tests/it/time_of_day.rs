@@ -1,18 +1,20 @@
-//! The rule that knows the time of day, over years with holidays, half-days and further early closes, in extended hours:
-//! against medians of its own making. The reference shares neither calendar nor time zone with the code under test: days
-//! come from the list of other packages, minutes are New York wall time, and a phase is where such a time lies.
+//! The rule that knows the time of day, over years with holidays, half-days and further early closes, in
+//! extended hours: against medians of its own making. The reference shares neither calendar nor time zone
+//! with the code under test: days come from the list of other packages, minutes are New York wall time, and a
+//! phase is where such a time lies.
 
 use jiff::civil::{Date, Weekday, time};
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use qqq_core::alert::Visibility;
+use qqq_core::alert::backtest::Backtest;
+use qqq_core::alert::detector::{Detector, Watch};
 use qqq_core::alert::{Alert, AlertChange, Metric};
-use qqq_core::backtest::Backtest;
-use qqq_core::calendar::{Calendar, Market};
-use qqq_core::detector::{Detector, Watch};
-use qqq_core::rule::{Evidence, Rule, RuleName};
-use qqq_core::{Bar, FeedLabel, Minute, Price, SpikeRule, Volume};
+use qqq_core::market::calendar::{Calendar, Market};
+use qqq_core::rule::{AlertRule, Evidence, Rule, RuleName};
+use qqq_core::{Bar, Minute, SpikeRule};
+use qqq_testkit::bars::{cents, flat};
 use std::collections::BTreeMap;
 
 /// Minutes of the day around which phases begin and end, on full days and others.
@@ -96,22 +98,8 @@ impl Year {
     }
 
     fn bars(&self) -> Vec<Bar> {
-        let price = Price::from_nanos(100_000_000_000).unwrap();
-        self.volumes
-            .iter()
-            .map(|(&at, &volume)| Bar {
-                symbol: "NVDA".parse().unwrap(),
-                start: minute(at),
-                open: price,
-                high: price,
-                low: price,
-                close: price,
-                volume: Volume::from_shares(volume).unwrap(),
-                vwap: None,
-                trades: None,
-                feed: FeedLabel::new("test").unwrap(),
-            })
-            .collect()
+        let bar = |(&at, &volume): (&_, &_)| flat("NVDA", minute(at), cents(10_000), volume);
+        self.volumes.iter().map(bar).collect()
     }
 
     /// Where in a day a minute lies: 0 before the regular session, 1 in it, 2 after it.
@@ -119,8 +107,8 @@ impl Year {
         u8::from(at >= hm(9, 30)) + u8::from(at >= self.closes[&day])
     }
 
-    /// The minutes that reach 1.5 times the median of the same minute and phase, of at least `min` among the `sessions`
-    /// trading days before: with twice the median, and of how many it is.
+    /// The minutes that reach 1.5 times the median of the same minute and phase, of at least `min` among the
+    /// `sessions` trading days before: with twice the median, and of how many it is.
     fn told(&self, sessions: usize, min: usize) -> Vec<(Minute, i64, u16)> {
         let mut told = Vec::new();
         for (&(day, at), &volume) in &self.volumes {
@@ -166,7 +154,8 @@ fn year() -> impl Strategy<Value = Year> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
-    /// A minute is compared with minutes of its own phase, in a backtest and live, also where the process was restarted.
+    /// A minute is compared with minutes of its own phase, in a backtest and live, also where the process was
+    /// restarted.
     #[test]
     fn a_minute_is_compared_with_minutes_of_its_own_phase(
         year in year(),
@@ -210,15 +199,17 @@ proptest! {
                 let (known, newest) = (&bars[..index], bars[index.saturating_sub(1)].start);
                 detector = fresh();
                 let recent = known.iter().filter(|bar| newest.since(bar.start) < Minute::PER_DAY);
-                detector.restore(recent.map(|bar| (0, *bar, 0)), live.iter().map(|alert: &Alert| (0, alert.clone())));
+                let told = live.iter().map(|alert: &Alert| (0, alert.clone()));
+                detector.restore(recent.map(|bar| (0, *bar, 0)), told);
                 if let Some(reach) = detector.reach(0) {
                     detector.recall(0, known.iter().filter(|bar| bar.start >= reach));
                 }
+                detector.recall_closes(0, known);
             }
             let mut changes = Vec::new();
             detector.observe(0, bar, bar.start.end(), &mut changes);
             live.extend(changes.into_iter().filter_map(|change| match change {
-                AlertChange::Raised(alert) if alert.rule == RuleName::Own(rule) => Some(alert),
+                AlertChange::Raised(alert) if alert.rule == AlertRule::Own(rule) => Some(alert),
                 _ => None,
             }));
         }
@@ -226,8 +217,8 @@ proptest! {
     }
 }
 
-/// The Friday after Thanksgiving 2024 closed at 13:00. Its quiet afternoon is not what a Monday's is compared with, and
-/// after hours there is nothing to compare it with.
+/// The Friday after Thanksgiving 2024 closed at 13:00. Its quiet afternoon is not what a Monday's is compared
+/// with, and after hours there is nothing to compare it with.
 #[test]
 fn the_afternoon_of_a_half_day_is_after_hours() {
     let calendar = Calendar::new(Market::Xnas, true, []);
@@ -248,7 +239,7 @@ fn the_afternoon_of_a_half_day_is_after_hours() {
     );
     bars.iter().for_each(|bar| backtest.take(bar));
     let told: Vec<_> = backtest.finish().alerts.iter().map(median).collect();
-    // Ten times Wednesday's on Friday: told of before, by a regular minute. On Tuesday, 1.8 times the median of
-    // Wednesday and Monday.
+    // Ten times Wednesday's on Friday: told of before, by a regular minute. On Tuesday, 1.8 times the median
+    // of Wednesday and Monday.
     assert_eq!(told, [(bars[3].start, 2_200, 2)]);
 }

@@ -5,7 +5,7 @@
 use crate::oracle::{self, Exact, Series};
 use flate2::read::MultiGzDecoder;
 use qqq_core::alert::{Alert, AlertChange};
-use qqq_core::calendar::{Calendar, Market};
+use qqq_core::market::calendar::{Calendar, Market};
 use qqq_core::{Bar, Detector, FeedLabel, Metric, Minute, SpikeRule, Symbol};
 use std::collections::BTreeMap;
 use std::io::Read;

@@ -2,7 +2,7 @@
 
 use crate::oracle::{Exact, Series};
 use proptest::prelude::*;
-use qqq_core::window::{Arrival, Values, Windows};
+use qqq_core::statistics::window::{Arrival, Values, Windows};
 use qqq_core::{Metric, Minute, Price, Volume};
 use std::collections::BTreeMap;
 
@@ -92,11 +92,12 @@ proptest! {
         // Shuffled; then every final bar again, in another order, with repeats: revisions end as they must.
         let mut shuffled: Vec<(u32, Bar)> = seed.iter().copied().zip(bars.iter().copied()).collect();
         shuffled.sort_unstable();
-        let mut finals: Vec<(u32, Bar)> = seed.iter().rev().copied().zip(standing.values().copied()).collect();
+        let last = standing.values().copied();
+        let mut finals: Vec<(u32, Bar)> = seed.iter().rev().copied().zip(last).collect();
         finals.sort_unstable();
         let repeated: Vec<Bar> = repeats.iter().map(|index| finals[index.index(finals.len())].1).collect();
         let mut otherwise = windows();
-        for bar in shuffled.iter().map(|(_, bar)| bar).chain(finals.iter().map(|(_, bar)| bar)).chain(&repeated) {
+        for bar in shuffled.iter().chain(&finals).map(|(_, bar)| bar).chain(&repeated) {
             insert(&mut otherwise, bar);
         }
         prop_assert_eq!(&otherwise, &in_order);
@@ -122,9 +123,10 @@ proptest! {
         let standing = last_of_each(&bars);
         for symbol in 0..SYMBOLS {
             let Some(newest) = windows.newest(symbol) else { continue };
-            for (at, minutes) in [(at, minutes), (newest.index(), minutes), (newest.index(), 7), (newest.index(), 720)] {
+            let latest = newest.index();
+            for (at, minutes) in [(at, minutes), (latest, minutes), (latest, 7), (latest, 720)] {
                 let Some(trailing) = windows.trailing(symbol, Minute::from_index(at), minutes) else {
-                    prop_assert!(at - i32::from(minutes) <= newest.index() - 1440);
+                    prop_assert!(at - i32::from(minutes) <= latest - 1440);
                     continue;
                 };
                 let inside: Vec<&Bar> = standing

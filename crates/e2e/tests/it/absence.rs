@@ -1,8 +1,9 @@
-//! A start after a long absence: half an hour of every bar meeting rules by the hundred is caught up with, and whoever
-//! comes meanwhile is served.
+//! A start after a long absence: half an hour of every bar meeting rules by the hundred is caught up with,
+//! and whoever comes meanwhile is served.
 
 use crate::recording::{self, Row};
-use qqq_e2e::{Tracker, wait_for};
+use qqq_e2e::Tracker;
+use qqq_testkit::wait_for;
 use serde_json::{Value, json};
 use std::ops::Range;
 use std::time::Duration;
@@ -53,7 +54,8 @@ fn a_start_after_half_an_hour_of_alerts_by_hundreds_of_rules_answers_every_sign_
     assert_eq!(tracker.terminate(STOP).code(), Some(0));
 }
 
-/// One more of META's volume, from a network of its own: how many sign-ups one may make is not the question here.
+/// One more of META's volume, from a network of its own: how many sign-ups one may make is not the question
+/// here.
 #[track_caller]
 fn sign_up(tracker: &Tracker, asked: &mut usize, email: &str, rule: &str) {
     let client = format!("10.{}.{}.1", *asked / 256, *asked % 256);
@@ -70,10 +72,10 @@ fn newest(tracker: &Tracker) -> Value {
     tracker.http().get("/v1/symbols/META").json()["bar"]["volume"].clone()
 }
 
-/// Deliveries that the running process came to owe.
+/// Deliveries that the running process enqueued.
 fn came_to_be_owed(tracker: &Tracker) -> u64 {
     let metrics = tracker.http().get("/metrics").text();
-    let line = metrics.lines().find_map(|line| line.strip_prefix("qqq_worker_deliveries_owed_total "));
+    let line = metrics.lines().find_map(|line| line.strip_prefix("qqq_worker_deliveries_enqueued_total "));
     line.expect("the counter").parse().expect("a number")
 }
 

@@ -1,8 +1,10 @@
 //! What an operator does to subscriptions and deliveries from the command line, beside a worker that runs.
 
 use crate::secrecy::assert_not_told;
-use qqq_e2e::{Faults, Http, SmtpSink, Tracker, wait_for};
-use qqq_testkit::python;
+use qqq_e2e::Tracker;
+use qqq_testkit::http::Http;
+use qqq_testkit::smtp::{Faults, SmtpSink};
+use qqq_testkit::{python, wait_for};
 use serde_json::{Value, json};
 use std::process::Stdio;
 use std::time::Duration;
@@ -96,8 +98,11 @@ fn subscriptions_are_listed_disabled_and_deleted_with_all_that_is_known_of_an_ad
     let http = tracker.http();
     sign_up(&http, ADA);
     sign_up(&http, BOB);
-    let webhook = json!({ "ticker": "NVDA", "metric": "price", "rule": "move percent=3", "channel": "webhook",
-                          "url": HOOK, "format": "slack", "quiet_hours": { "from": "22:00", "to": "07:00", "zone": "Europe/Berlin" } });
+    let webhook = json!({
+        "ticker": "NVDA", "metric": "price", "rule": "move percent=3",
+        "channel": "webhook", "url": HOOK, "format": "slack",
+        "quiet_hours": { "from": "22:00", "to": "07:00", "zone": "Europe/Berlin" }
+    });
     let taken = http.post_json("/v1/subscriptions", &webhook);
     assert_eq!(taken.status, 201, "{}", taken.text());
     assert!(sink.wait_until(PATIENCE, |accepted| accepted.len() == 2));

@@ -1,6 +1,7 @@
 //! The worker and the server as two processes that meet in the store alone.
 
-use qqq_e2e::{Mail, Tracker, wait_for};
+use qqq_e2e::Tracker;
+use qqq_testkit::{Mail, wait_for};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -64,9 +65,10 @@ fn a_sign_up_at_the_server_is_mailed_by_the_worker_and_neither_needs_the_other_t
     assert_eq!(server.http().get("/META/volume").status, 200);
     sign_up(&server, "second@example.com");
     let sent = worker.mails().len();
-    assert!(
-        server.http().get("/v1/alerts").json()["items"].as_array().is_some_and(|alerts| !alerts.is_empty())
-    );
+    wait_for("the alert that was mailed", PATIENCE, || {
+        let alerts = server.http().get("/v1/alerts").json();
+        alerts["items"].as_array().filter(|alerts| !alerts.is_empty()).map(|_| ())
+    });
     assert_eq!(worker.mails().len(), sent, "who sent that?");
     worker.spawn(&["worker"]);
     let confirmation = wait_for_mail(&worker, "second@example.com", 0);
@@ -112,7 +114,7 @@ fn raised(worker: &Tracker) -> Vec<String> {
     raised.filter_map(|line| line["alert.id"].as_str().map(str::to_owned)).collect()
 }
 
-/// The mails to an address: first the confirmation, then alerts in the order they came to be owed.
+/// The mails to an address: first the confirmation, then alerts in the order they were enqueued.
 fn mails_to(tracker: &Tracker, address: &str) -> Vec<Mail> {
     let mails = tracker.mails().into_iter().filter(|mail| mail.to() == address);
     let (mut first, alerts): (Vec<_>, Vec<_>) = mails.partition(|mail| mail.alert_id().is_none());

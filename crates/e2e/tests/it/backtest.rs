@@ -1,8 +1,9 @@
-//! What a rule would have told, from the command line, over HTTP, of the store and of a file, held to what it did tell
-//! of the same bars live.
+//! What a rule would have told, from the command line, over HTTP, of the store and of a file, held to what it
+//! did tell of the same bars live.
 
 use crate::recording;
-use qqq_e2e::{Http, Tracker};
+use qqq_e2e::Tracker;
+use qqq_testkit::http::Http;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -267,7 +268,8 @@ fn what_cannot_be_tested_ends_with_2_and_names_the_field_and_nothing_to_test_wit
     }
 }
 
-/// A tracker that holds three days of two symbols, with the same bars in `bursts.csv`, shuffled, and some twice.
+/// A tracker that holds three days of two symbols, with the same bars in `bursts.csv`, shuffled, and some
+/// twice.
 fn with_bursts(tracker: Tracker) -> Tracker {
     let mut rows = recording::bursts("AAPL", 3, 40);
     rows.extend(recording::bursts("MSFT", 3, 55));

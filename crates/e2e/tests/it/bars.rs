@@ -1,6 +1,7 @@
 //! Bars as CSV, out of one tracker and into another.
 
-use qqq_e2e::{Http, Tracker};
+use qqq_e2e::Tracker;
+use qqq_testkit::http::Http;
 use serde_json::Value;
 use std::fs;
 use std::time::Duration;

@@ -68,7 +68,7 @@ fn a_command_line_nobody_understands_ends_with_2() {
 }
 
 /// A key, a value it does not take, and what the message says is allowed.
-const REFUSED: [(&str, &str, &str); 22] = [
+const REFUSED: [(&str, &str, &str); 24] = [
     ("rules.ratio", "0.5", "above 1"),
     ("rules.ratio", "much", "must be a number"),
     ("rules.window", "13h", "1m to 12h"),
@@ -83,12 +83,14 @@ const REFUSED: [(&str, &str, &str); 22] = [
     ("watchlist.symbols", "A B C", "symbol"),
     ("feed.provider", "bloomberg", "alpaca"),
     ("feed.poll_interval", "1s", "10s to 1h"),
-    ("feed.backfill", "8d", "1h to 7d"),
+    ("feed.backfill", "46d", "1h to 45d"),
     ("feed.alpaca.requests_per_minute", "0", "1 to 100000"),
     ("feed.sim.speed", "0x", "1x to"),
+    ("feed.sim.sessions", "22", "1 to 21"),
     ("feed.sim.start", "yesterday", "2025-01-27T15:00:00Z"),
     ("server.listen", "here", "server.listen"),
     ("server.public_url", "example.com", "https://"),
+    ("server.operators", "nobody", "name@example.com"),
     ("store.bars_retention", "47h", "2d"),
     ("email.from", "nobody", "alerts@example.com"),
 ];
@@ -264,6 +266,15 @@ fn check_says_what_works_and_what_does_not() {
     assert!(!said.out.contains("hunter2") && !said.err.contains("hunter2"), "{}", said.out);
 
     let mut tracker = Tracker::new();
+    tracker.set("server.frame_ancestors", "https://a.example,http://b.example");
+    let said = run(&tracker, &["check"], 0).out;
+    assert!(said.contains("pages of https://a.example, http://b.example"), "{said}");
+    tracker.set("server.public_url", "http://board.example");
+    let said = run(&tracker, &["check"], 1).out;
+    let failed = said.lines().find(|line| line.starts_with("FAILED  frames")).expect("browsers would refuse");
+    assert!(failed.contains("https://a.example") && failed.contains("server.public_url"), "{failed}");
+
+    let mut tracker = Tracker::new();
     tracker.set("feed.provider", "replay").set("feed.replay.path", "nowhere.csv");
     let said = run(&tracker, &["check"], 1).out;
     let failed: Vec<&str> = said.lines().filter(|line| line.starts_with("FAILED")).collect();
@@ -305,7 +316,7 @@ fn a_worker_for_one_round_plays_a_recording_delivers_and_ends() {
         let alerts = mails.iter().filter(|mail| mail.subject().starts_with("META volume ")).count();
         assert!(mails.iter().all(|mail| mail.to() == "once@example.com"));
         // 600 minutes; one burst in 50, silent for 60: from minute 300 on, every second of six.
-        assert_eq!(alerts, 3, "{:?}", mails.iter().map(qqq_e2e::Mail::subject).collect::<Vec<_>>());
+        assert_eq!(alerts, 3, "{:?}", mails.iter().map(qqq_testkit::Mail::subject).collect::<Vec<_>>());
     }
 }
 

@@ -1,9 +1,10 @@
 //! The dashboard as the built program serves it. What it shows, `dashboard/e2e` looks at with a browser.
 
-use qqq_e2e::{Http, Tracker};
+use qqq_e2e::Tracker;
+use qqq_testkit::http::Http;
 
-/// Whether the program has its dashboard: `make test` builds that first. Where it has none the test passes over it, and
-/// says so; where `CI` is set, it fails.
+/// Whether the program has its dashboard: `make test` builds that first. Where it has none the test passes
+/// over it, and says so; where `CI` is set, it fails.
 #[track_caller]
 pub(crate) fn is_built(http: &Http) -> bool {
     let built = http.get("/").status == 200;

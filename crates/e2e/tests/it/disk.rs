@@ -1,7 +1,9 @@
-//! What a disk that takes nothing does, wherever it is met: reading goes on, writing is refused, what waits goes on by
-//! itself once there is room, and nobody has to start anything again.
+//! What a disk that takes nothing does, wherever it is met: reading goes on, writing is refused, what waits
+//! goes on by itself once there is room, and nobody has to start anything again.
 
-use qqq_e2e::{Http, Response, SmallDisk, Tracker, wait_for};
+use qqq_e2e::{SmallDisk, Tracker};
+use qqq_testkit::http::{Http, Response};
+use qqq_testkit::wait_for;
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::process::Stdio;

@@ -1,13 +1,13 @@
 //! Two providers, the second for when the first fails: who runs, what of, and what readers see.
 
 use crate::provider::{
-    Alpaca, MINUTES, PATIENCE, STOP, asking, cents, decoded, locked, minute, newest, series, shares,
+    Alpaca, MINUTES, PATIENCE, STOP, asking, cents, locked, minute, newest, refusal, reply, series, shares,
 };
-use qqq_e2e::{Http, wait_for};
+use qqq_testkit::http::{Http, Request, Server};
+use qqq_testkit::wait_for;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
-use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 
 /// Yahoo counts all exchanges: so many times what the first provider sees.
@@ -36,7 +36,7 @@ fn a_provider_that_fails_is_stood_in_for_and_taken_back_and_no_window_mixes_the_
     assert_eq!((&first["feed"], &first["value"]), (&json!("iex"), &json!(50_000)), "{first}");
 
     // It fails: the second stands in, of its own bars alone, and readers see which feed they look at.
-    alpaca.state().broken = Some("503 Service Unavailable");
+    alpaca.state().broken = Some(refusal(503));
     wait_for("the second provider", PATIENCE, || (feed(&http) == "yahoo").then_some(()));
     wait_for("its figures", PATIENCE, || (hour(&http) > 1_000_000.0).then_some(()));
     assert_figures(&http, "yahoo", |minute| shares(minute) * SCALE);
@@ -82,7 +82,7 @@ fn a_provider_that_fails_is_stood_in_for_and_taken_back_and_no_window_mixes_the_
 #[test]
 fn a_refusal_of_the_first_provider_is_no_reason_to_exit_and_one_of_all_is() {
     let (alpaca, yahoo) = (Alpaca::start(), Yahoo::start());
-    alpaca.state().broken = Some("401 Unauthorized");
+    alpaca.state().broken = Some(refusal(401));
     let mut tracker = asking(&alpaca, "1h");
     tracker.set("feed.fallback", "yahoo").set("feed.yahoo.base_url", format!("http://{}", yahoo.address));
     tracker.set("feed.yahoo.requests_per_minute", 1_000);
@@ -154,7 +154,7 @@ struct State {
     unusual: Option<i64>,
 }
 
-/// A server of Yahoo's form over an endless tape. It ends with the test.
+/// A server of Yahoo's form over an endless tape.
 struct Yahoo {
     address: SocketAddr,
     state: Arc<Mutex<State>>,
@@ -162,18 +162,14 @@ struct Yahoo {
 
 impl Yahoo {
     fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("an address");
-        let address = listener.local_addr().expect("its address");
         let state = Arc::new(Mutex::new(State::default()));
         let shared = Arc::clone(&state);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let shared = Arc::clone(&shared);
-                // A client that breaks off is its own business.
-                std::thread::spawn(move || drop(answer(&stream, &shared)));
-            }
+        let server = Server::on_a_thread(move |request| {
+            let mut state = locked(&shared);
+            state.asked += 1;
+            reply(200, &chart(request, state.unusual))
         });
-        Self { address, state }
+        Self { address: server.address, state }
     }
 
     fn asked(&self) -> usize {
@@ -185,35 +181,13 @@ impl Yahoo {
     }
 }
 
-/// Answers one request of the chart endpoint.
-fn answer(mut stream: &TcpStream, state: &Mutex<State>) -> io::Result<()> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    let mut lines = BufReader::new(stream).lines();
-    let request = lines.next().unwrap_or_else(|| Ok(String::new()))?;
-    while lines.next().transpose()?.is_some_and(|line| !line.is_empty()) {}
-    let target = request.split(' ').nth(1).unwrap_or_default();
-    let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let query: BTreeMap<&str, String> = query
-        .split('&')
-        .filter_map(|pair| pair.split_once('='))
-        .map(|(key, value)| (key, decoded(value)))
-        .collect();
-    let symbol = path.rsplit('/').next().unwrap_or_default();
-    let mut state = locked(state);
-    state.asked += 1;
-    let body = chart(symbol, &query, state.unusual).to_string();
-    drop(state);
-    let length = body.len();
-    let head = format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
-    );
-    stream.write_all(format!("{head}{body}").as_bytes())
-}
-
-fn chart(symbol: &str, query: &BTreeMap<&str, String>, unusual: Option<i64>) -> Value {
-    let second = |key| query.get(key).and_then(|text: &String| text.parse::<i64>().ok());
-    let minutes = match (query.get("interval").map(String::as_str), second("period1"), second("period2")) {
-        (Some("1m"), Some(from), Some(until)) => from / 60..until / 60,
+/// An answer of the chart endpoint.
+fn chart(request: &Request, unusual: Option<i64>) -> Value {
+    let symbol = request.path().rsplit('/').next().unwrap_or_default();
+    let interval = request.query("interval");
+    let second = |name| request.query(name).parse::<i64>();
+    let minutes = match (interval.as_str(), second("period1"), second("period2")) {
+        ("1m", Ok(from), Ok(until)) => from / 60..until / 60,
         _ => 0..0,
     };
     let price = |minute| (cents(minute) + 1) as f64 / 100.0;
@@ -225,8 +199,7 @@ fn chart(symbol: &str, query: &BTreeMap<&str, String>, unusual: Option<i64>) -> 
     let prices: Vec<f64> = minutes.clone().map(price).collect();
     let volumes: Vec<i64> = minutes.map(volume).collect();
     let quote = json!({ "open": prices, "high": prices, "low": prices, "close": prices, "volume": volumes });
-    let granularity = query.get("interval").cloned().unwrap_or_default();
     json!({ "chart": { "error": null, "result": [{
-        "meta": { "symbol": symbol, "dataGranularity": granularity }, "timestamp": times,
+        "meta": { "symbol": symbol, "dataGranularity": interval }, "timestamp": times,
         "indicators": { "quote": [quote] } }] } })
 }

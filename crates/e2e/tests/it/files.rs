@@ -1,8 +1,8 @@
 //! Files of bars: out of the store and into another one, read by others, and whatever happens on the way.
 
 use crate::recording;
-use qqq_e2e::{Tracker, wait_for, wait_until};
-use qqq_testkit::python;
+use qqq_e2e::Tracker;
+use qqq_testkit::{python, wait_for, wait_until};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;

@@ -1,8 +1,10 @@
-//! What people do, over HTTP and by the mails they get as files: sign up, confirm, read, unsubscribe; and what
-//! they are told when they get it wrong.
+//! What people do, over HTTP and by the mails they get as files: sign up, confirm, read, unsubscribe; and
+//! what they are told when they get it wrong.
 
 use crate::secrecy::assert_not_told;
-use qqq_e2e::{Http, Mail, Response, Tracker, wait_for};
+use qqq_e2e::Tracker;
+use qqq_testkit::http::{Http, Response};
+use qqq_testkit::{Mail, wait_for};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -1,15 +1,18 @@
 //! Ends of a process, ordered and violent, and what must hold across them.
 //!
-//! The campaign: sign-ups first, with a rule nothing reaches; then runs of a fast simulated market that end by
-//! SIGKILL at random moments, start-up included, while the mail server misbehaves; then one more run with a
-//! rule nothing reaches, a market at its own pace and a mail server that behaves, until everything owed has
-//! arrived. So the alerts are those of the runs that were killed, and no more come while they are counted.
-//! A market that nobody interrupts, with the same seed, says which alerts there should be.
+//! The campaign: sign-ups first, with a rule nothing reaches; then runs of a fast simulated market that end
+//! by SIGKILL at random moments, start-up included, while the mail server misbehaves; then one more run with
+//! a rule nothing reaches, a market at its own pace and a mail server that behaves, until everything owed has
+//! arrived. So the alerts are those of the runs that were killed, and no more come while they are counted. A
+//! market that nobody interrupts, with the same seed, says which alerts there should be.
 
 mod ledger;
 
 use ledger::{Alert, Ledger, Subscription};
-use qqq_e2e::{Faults, Http, SmtpSink, Tracker, wait_until};
+use qqq_e2e::Tracker;
+use qqq_testkit::http::Http;
+use qqq_testkit::smtp::{Faults, SmtpSink};
+use qqq_testkit::wait_until;
 use serde_json::json;
 use std::ops::Range;
 use std::time::{Duration, Instant};

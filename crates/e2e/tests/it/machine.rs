@@ -1,7 +1,10 @@
 //! What the machine does to the program: its clock is set, its descriptors run out.
 
 use crate::recording;
-use qqq_e2e::{Faults, Http, SmtpSink, Tracker, wait_for};
+use qqq_e2e::Tracker;
+use qqq_testkit::http::Http;
+use qqq_testkit::smtp::{Faults, SmtpSink};
+use qqq_testkit::wait_for;
 use serde_json::json;
 use std::fs;
 use std::io::Write as _;

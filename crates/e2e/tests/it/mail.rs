@@ -3,8 +3,11 @@
 use crate::dashboard;
 use crate::recording;
 use crate::secrecy::assert_not_told;
-use qqq_e2e::{Http, SmtpSink, Tracker, wait_for};
+use qqq_e2e::Tracker;
+use qqq_testkit::http::Http;
 use qqq_testkit::python::{self, python, script};
+use qqq_testkit::smtp::SmtpSink;
+use qqq_testkit::wait_for;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
@@ -181,7 +184,8 @@ fn the_check_sends_a_mail_of_every_kind_where_it_is_asked_to() {
 fn lines_that_begin_with_a_dot_arrive_whole() {
     let server = MailServer::start(&[]);
     let mut tracker = market();
-    // Longer than a line of the HTML part's encoding can be: wherever that breaks it, a line begins with a dot.
+    // Longer than a line of the HTML part's encoding can be: wherever that breaks it, a line begins with a
+    // dot.
     let dots = ".".repeat(200);
     let site = format!("http://dots.example.org/{dots}/x");
     tracker.set("email.smtp_url", server.url(PASSWORD_IN_URL)).set("server.public_url", &site);

@@ -1,8 +1,10 @@
 //! The built program, from outside.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)] // tests
+// Tests fail by panicking, and print.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
 
 mod absence;
+mod account;
 mod admin;
 mod apart;
 mod backtest;
@@ -17,13 +19,18 @@ mod flow;
 mod kill;
 mod machine;
 mod mail;
+mod once;
+mod operators;
 mod outage;
 mod places;
 mod provider;
+mod push;
 mod recording;
 mod replay;
 mod secrecy;
 mod store_files;
 mod stream;
+mod terminal;
+mod top;
 mod watchlist;
 mod webhook;

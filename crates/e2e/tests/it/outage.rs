@@ -1,13 +1,14 @@
 //! A provider that refuses: everything for some minutes, or one symbol for good.
 
-use crate::provider::{Alpaca, Fault, MINUTES, PATIENCE, STOP, asking, minute, newest};
+use crate::provider::{Alpaca, MINUTES, PATIENCE, STOP, asking, minute, newest, refusal};
 use jiff::Timestamp;
-use qqq_e2e::{Http, wait_for};
+use qqq_testkit::http::Http;
+use qqq_testkit::wait_for;
 use serde_json::{Value, json};
 
-/// How long the provider asks to be left alone; longer than a minute, what is left of another one, and the youngest
-/// `rules.max_alert_age`.
-const LEFT_ALONE: &str = "retry-after: 130\r\n";
+/// How many seconds the provider asks to be left alone: more than a minute, what is left of another one, and
+/// the youngest `rules.max_alert_age`.
+const LEFT_ALONE: u32 = 130;
 
 #[test]
 fn what_a_refusal_in_the_middle_of_a_run_hid_is_alerted_when_it_comes() {
@@ -19,7 +20,7 @@ fn what_a_refusal_in_the_middle_of_a_run_hid_is_alerted_when_it_comes() {
     let http = tracker.http();
     wait_for("readiness", PATIENCE, || (http.get("/readyz").status == 200).then_some(()));
 
-    alpaca.state().faults.push_back(Fault { status: "403 Forbidden", header: LEFT_ALONE });
+    alpaca.state().faults.push_back(refusal(403).header("retry-after", LEFT_ALONE));
     wait_for("the refusal to be said", PATIENCE, || (http.get("/readyz").status == 503).then_some(()));
     let hidden = newest(&tracker, "AAPL").expect("a bar") + 1;
     alpaca.state().corrections.insert(hidden, 50_000);

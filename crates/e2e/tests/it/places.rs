@@ -1,8 +1,11 @@
-//! Receivers that take their time delay nobody but themselves: they sign up by the hundred, and are held without an
-//! answer for as long as others have to be told.
+//! Receivers that take their time delay nobody but themselves: they sign up by the hundred, and are held
+//! without an answer for as long as others have to be told.
 
 use crate::recording;
-use qqq_e2e::{HttpSink, SmtpSink, Tracker, wait_for};
+use qqq_e2e::Tracker;
+use qqq_testkit::http::HttpSink;
+use qqq_testkit::smtp::SmtpSink;
+use qqq_testkit::wait_for;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -27,7 +30,8 @@ fn two_hundred_slow_hosts_delay_neither_mails_nor_other_webhooks() {
 
 fn slow_receivers_delay_nobody_else(most_at_once: usize, url: impl Fn(&HttpSink, usize) -> String) {
     let mut tracker = Tracker::new();
-    // META's volume is unusual every 50 minutes, which here is 10 seconds: each time all of them are owed an alert.
+    // META's volume is unusual every 50 minutes, which here is 10 seconds: each time all of them are owed an
+    // alert.
     let file = tracker.folder().join("bursts.csv");
     recording::write(&file, &recording::bursts("META", 5, 50));
     tracker.set("feed.provider", "replay").set("feed.replay.path", file.display());
@@ -55,7 +59,8 @@ fn slow_receivers_delay_nobody_else(most_at_once: usize, url: impl Fn(&HttpSink,
         (waiting() >= Some(SLOW as u64 / 2) && slow.received().len() >= OF_ONE_HOST).then_some(())
     });
 
-    // Who signs up now is told, and so is who was known before; meanwhile nobody of the slow ones is answered.
+    // Who signs up now is told, and so is who was known before; meanwhile nobody of the slow ones is
+    // answered.
     sign_up(&tracker, SLOW + 1, &json!({ "email": "ada@example.com" }));
     let told = quick.received().len();
     assert!(mails.wait_until(PATIENCE, |accepted| !accepted.is_empty()), "no mail");
@@ -70,7 +75,8 @@ fn slow_receivers_delay_nobody_else(most_at_once: usize, url: impl Fn(&HttpSink,
     wait_for("each of the slow ones to be told", PATIENCE, || (paths() == SLOW).then_some(()));
 }
 
-/// Signs up for META's volume. Each from a network of its own: how many sign-ups one may make is not the question here.
+/// Signs up for META's volume. Each from a network of its own: how many sign-ups one may make is not the
+/// question here.
 #[track_caller]
 fn sign_up(tracker: &Tracker, n: usize, receiver: &Value) {
     let mut body = receiver.clone();

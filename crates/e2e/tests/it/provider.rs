@@ -3,11 +3,12 @@
 use crate::secrecy::assert_not_told;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use qqq_e2e::{Tracker, wait_for};
+use qqq_e2e::Tracker;
+use qqq_testkit::http::{Reply, Request, Server};
+use qqq_testkit::wait_for;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -30,7 +31,7 @@ const MINUTES_PER_DAY: i64 = 24 * 60;
 #[test]
 fn bars_arrive_by_polls_through_limits_corrections_and_outages() {
     let alpaca = Alpaca::start();
-    alpaca.state().faults.push_back(Fault { status: "429 Too Many Requests", header: "retry-after: 1\r\n" });
+    alpaca.state().faults.push_back(refusal(429).header("retry-after", 1));
     let mut tracker = asking(&alpaca, "1h");
     tracker.set("log.filter", "trace").set("log.format", "json");
     tracker.start("run");
@@ -61,7 +62,7 @@ fn bars_arrive_by_polls_through_limits_corrections_and_outages() {
     assert!(series(&tracker, "AAPL", "volume").1.contains(&50_000.0));
 
     // An outage over the turn of a minute: said, and healed without a gap.
-    alpaca.state().broken = Some("503 Service Unavailable");
+    alpaca.state().broken = Some(refusal(503));
     let missed = newest(&tracker, "AAPL").expect("a bar") + 1;
     let reasons = wait_for("the outage to be said", PATIENCE, || {
         let ready = http.get("/readyz");
@@ -94,7 +95,8 @@ fn a_split_rescales_what_was_known_and_what_comes_raw_and_only_once() {
     let alpaca = Alpaca::start();
     let mut tracker = asking(&alpaca, "24h");
     tracker.start("run");
-    // There must be bars of the day before for as long as this takes: the end of a New York day is waited out.
+    // There must be bars of the day before for as long as this takes: the end of a New York day is waited
+    // out.
     let (last, midnight, day) = wait_for("a day of bars", END_OF_DAY + MINUTES, || {
         let (last, prices) = series(&tracker, "AAPL", "price");
         let (midnight, day) = new_york_day(last);
@@ -140,7 +142,7 @@ fn a_split_rescales_what_was_known_and_what_comes_raw_and_only_once() {
 #[test]
 fn a_key_that_is_refused_at_the_start_ends_the_process_and_is_named() {
     let alpaca = Alpaca::start();
-    alpaca.state().broken = Some("401 Unauthorized");
+    alpaca.state().broken = Some(refusal(401));
     let mut tracker = asking(&alpaca, "1h");
     tracker.spawn(&["run"]);
     assert_eq!(tracker.wait(PATIENCE).code(), Some(1));
@@ -157,7 +159,7 @@ fn a_key_that_is_refused_at_the_start_ends_the_process_and_is_named() {
     assert!(failed[0].contains("Remedy: make a new key"), "{said}");
 
     // A good key that does not include the feed is another matter.
-    alpaca.state().broken = Some(NOT_ENTITLED);
+    alpaca.state().broken = Some(not_entitled());
     tracker.set("feed.alpaca.feed", "sip");
     let checked = tracker.output(&["check"], PATIENCE);
     let said = String::from_utf8_lossy(&checked.stdout).into_owned();
@@ -244,13 +246,19 @@ fn assert_polls_are_aligned(alpaca: &Alpaca) {
     assert!(on_time * 2 > calm.len(), "{on_time} of {} on time: {calm:?}", calm.len());
 }
 
-/// How Alpaca refuses a feed that a good key's plan does not include.
-const NOT_ENTITLED: &str = "403 Forbidden";
+/// An answer of a provider.
+pub(crate) fn reply(status: u16, body: &Value) -> Reply {
+    Reply::status(status, body.to_string()).header("content-type", "application/json; charset=UTF-8")
+}
 
-/// An answer that is not what was asked for, once.
-pub(crate) struct Fault {
-    pub(crate) status: &'static str,
-    pub(crate) header: &'static str,
+/// An answer that is not what was asked for.
+pub(crate) fn refusal(status: u16) -> Reply {
+    reply(status, &json!({ "message": "not now" }))
+}
+
+/// How Alpaca refuses a feed that a good key's plan does not include.
+fn not_entitled() -> Reply {
+    reply(403, &json!({ "message": "subscription does not permit querying recent SIP data" }))
 }
 
 /// A request for bars: its first page.
@@ -263,13 +271,14 @@ pub(crate) struct Asked {
 
 #[derive(Default)]
 pub(crate) struct State {
-    pub(crate) faults: VecDeque<Fault>,
+    /// Answers to what comes next, each of them once.
+    pub(crate) faults: VecDeque<Reply>,
     /// A symbol that is refused by its name, with all that are asked for together with it.
     pub(crate) refuses: Option<&'static str>,
     /// How often that was asked for.
     pub(crate) refused: u32,
     /// The answer to everything, while set.
-    pub(crate) broken: Option<&'static str>,
+    pub(crate) broken: Option<Reply>,
     /// Volumes told instead of the tape's, by minute, of AAPL.
     pub(crate) corrections: BTreeMap<i64, i64>,
     /// The ex-date of a split of AAPL, two for one.
@@ -279,7 +288,7 @@ pub(crate) struct State {
     strangers: u32,
 }
 
-/// A server of Alpaca's form over an endless tape. It ends with the test.
+/// A server of Alpaca's form over an endless tape.
 pub(crate) struct Alpaca {
     pub(crate) address: SocketAddr,
     state: Arc<Mutex<State>>,
@@ -287,18 +296,10 @@ pub(crate) struct Alpaca {
 
 impl Alpaca {
     pub(crate) fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("an address");
-        let address = listener.local_addr().expect("its address");
         let state = Arc::new(Mutex::new(State::default()));
         let shared = Arc::clone(&state);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let shared = Arc::clone(&shared);
-                // A client that breaks off is its own business.
-                std::thread::spawn(move || drop(answer(&stream, &shared)));
-            }
-        });
-        Self { address, state }
+        let server = Server::on_a_thread(move |request| answer(request, &mut locked(&shared)));
+        Self { address: server.address, state }
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
@@ -311,72 +312,44 @@ pub(crate) fn locked<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Answers one request.
-fn answer(mut stream: &TcpStream, state: &Mutex<State>) -> io::Result<()> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    let mut lines = BufReader::new(stream).lines();
-    let request = lines.next().unwrap_or_else(|| Ok(String::new()))?;
-    let mut key = (false, false);
-    for line in lines {
-        let line = line?;
-        if line.is_empty() {
-            break;
-        }
-        let line = line.to_ascii_lowercase();
-        key.0 |= line == format!("apca-api-key-id: {}", KEY_ID.to_ascii_lowercase());
-        key.1 |= line == format!("apca-api-secret-key: {}", SECRET.to_ascii_lowercase());
-    }
-    let target = request.split(' ').nth(1).unwrap_or_default();
-    let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let query: BTreeMap<&str, String> = query
-        .split('&')
-        .filter_map(|pair| pair.split_once('='))
-        .map(|(key, value)| (key, decoded(value)))
-        .collect();
-
-    let mut state = locked(state);
-    state.strangers += u32::from(key != (true, true));
-    let fault = state.broken.map(|status| Fault { status, header: "" }).or_else(|| state.faults.pop_front());
-    if path == "/v2/stocks/bars" && !query.contains_key("page_token") {
-        let last = query.get("end").map_or(0, |end| minute(end));
+fn answer(request: &Request, state: &mut State) -> Reply {
+    let header = |name| request.headers.get(name).map(String::as_str);
+    let known = header("apca-api-key-id") == Some(KEY_ID) && header("apca-api-secret-key") == Some(SECRET);
+    state.strangers += u32::from(!known);
+    let fault = state.broken.clone().or_else(|| state.faults.pop_front());
+    if request.path() == "/v2/stocks/bars" && !request.has_query("page_token") {
+        let last = minute(&request.query("end"));
         state.asked.push(Asked { at: now(), last, refused: fault.is_some() });
     }
-    let symbols = query.get("symbols").map_or("", String::as_str);
+    if let Some(fault) = fault {
+        return fault;
+    }
+    let symbols = request.query("symbols");
     let refused = state.refuses.filter(|refused| symbols.split(',').any(|symbol| symbol == *refused));
-    let (status, header, body) = match (fault, path) {
-        (Some(Fault { status: status @ NOT_ENTITLED, header }), _) => {
-            (status, header, json!({ "message": "subscription does not permit querying recent SIP data" }))
-        }
-        (Some(Fault { status, header }), _) => (status, header, json!({ "message": "not now" })),
-        (None, "/v2/stocks/bars") if refused.is_some() => {
+    match (request.path(), refused) {
+        ("/v2/stocks/bars", Some(refused)) => {
             state.refused += 1;
-            let message = format!("invalid symbol: {}", refused.unwrap_or_default());
-            ("400 Bad Request", "", json!({ "code": 40_010_001, "message": message }))
+            let message = format!("invalid symbol: {refused}");
+            reply(400, &json!({ "code": 40_010_001, "message": message }))
         }
-        (None, "/v2/stocks/bars") => ("200 OK", "", bars(&query, &state)),
-        (None, "/v2/stocks/bars/latest") => ("200 OK", "", json!({ "bars": {} })),
-        (None, "/v1/corporate-actions") => ("200 OK", "", actions(&state)),
-        (None, _) => ("404 Not Found", "", json!({ "message": "not here" })),
-    };
-    drop(state);
-    let body = body.to_string();
-    let length = body.len();
-    let kind = "content-type: application/json; charset=UTF-8";
-    let head = format!(
-        "HTTP/1.1 {status}\r\n{kind}\r\n{header}content-length: {length}\r\nconnection: close\r\n\r\n"
-    );
-    stream.write_all(format!("{head}{body}").as_bytes())
+        ("/v2/stocks/bars", None) => reply(200, &bars(request, state)),
+        ("/v2/stocks/bars/latest", _) => reply(200, &json!({ "bars": {} })),
+        ("/v1/corporate-actions", _) => reply(200, &actions(state)),
+        _ => reply(404, &json!({ "message": "not here" })),
+    }
 }
 
 /// `GET /v2/stocks/bars`: raw, oldest first by symbol, a page at a time.
-fn bars(query: &BTreeMap<&str, String>, state: &State) -> Value {
+fn bars(request: &Request, state: &State) -> Value {
     const PAGE: usize = 1_000;
-    let get = |key| query.get(key).map_or("", String::as_str);
-    assert_eq!((get("timeframe"), get("adjustment"), get("feed")), ("1Min", "raw", "iex"));
+    let of = ["timeframe", "adjustment", "feed"].map(|name| request.query(name));
+    assert_eq!(of, ["1Min", "raw", "iex"]);
     // Both ends are in.
-    let minutes = minute(get("start"))..=minute(get("end"));
+    let minutes = minute(&request.query("start"))..=minute(&request.query("end"));
+    let symbols = request.query("symbols");
     let mut wanted =
-        get("symbols").split(',').flat_map(|symbol| minutes.clone().map(move |minute| (symbol, minute)));
-    let from: usize = get("page_token").parse().unwrap_or(0);
+        symbols.split(',').flat_map(|symbol| minutes.clone().map(move |minute| (symbol, minute)));
+    let from: usize = request.query("page_token").parse().unwrap_or(0);
     let mut page: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
     let mut listed = 0;
     for (symbol, minute) in wanted.clone().skip(from).take(PAGE) {
@@ -394,20 +367,13 @@ fn bars(query: &BTreeMap<&str, String>, state: &State) -> Value {
 
 /// `GET /v1/corporate-actions`.
 fn actions(state: &State) -> Value {
-    let split = |day: &String| json!({ "symbol": "AAPL", "new_rate": 2, "old_rate": 1, "process_date": day, "ex_date": day });
+    let split = |day: &String| {
+        json!({
+            "symbol": "AAPL", "new_rate": 2, "old_rate": 1, "process_date": day, "ex_date": day
+        })
+    };
     let splits: Vec<Value> = state.split.iter().map(split).collect();
     json!({ "corporate_actions": { "forward_splits": splits }, "next_page_token": null })
-}
-
-pub(crate) fn decoded(text: &str) -> String {
-    let mut pieces = text.split('%');
-    let mut decoded = pieces.next().unwrap_or_default().to_owned();
-    for piece in pieces {
-        let (code, rest) = piece.split_at(2);
-        decoded.push(char::from(u8::from_str_radix(code, 16).expect("two digits")));
-        decoded.push_str(rest);
-    }
-    decoded
 }
 
 #[expect(clippy::disallowed_methods, reason = "when a request came is what is tested")]

@@ -1,4 +1,5 @@
-//! Recordings: the real week of January 27, 2025, which has no holiday, and CSV files of bars invented for it.
+//! Recordings: the real week of January 27, 2025, which has no holiday, and CSV files of bars invented for
+//! it.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -9,8 +10,8 @@ const FIRST: u32 = 12 * 60;
 const LENGTH: u32 = 10 * 60;
 const MINUTES_PER_DAY: u32 = 24 * 60;
 
-/// The recorded week of real bars of ten symbols. Where it is missing, the test is passed over, and says so; in CI, it
-/// fails.
+/// The recorded week of real bars of ten symbols. Where it is missing, the test is passed over, and says so;
+/// in CI, it fails.
 #[track_caller]
 pub(crate) fn week() -> Option<PathBuf> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/week_2025-01-27_ten.csv.gz");

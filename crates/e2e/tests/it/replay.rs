@@ -2,8 +2,8 @@
 //! exact arithmetic: `python/oracle.py`.
 
 use crate::recording::{self, Row};
-use qqq_e2e::{Tracker, wait_for};
-use qqq_testkit::python;
+use qqq_e2e::Tracker;
+use qqq_testkit::{python, wait_for};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! The store's files while the program runs: what happens to them behind its back, and who else opens them.
 
-use qqq_e2e::{Tracker, wait_for};
+use qqq_e2e::Tracker;
+use qqq_testkit::wait_for;
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};

@@ -1,8 +1,10 @@
-//! The stream of events over real connections, cut off again and again: what a client has seen in the end is what
-//! was recorded and what the server says, and it has seen no event twice.
+//! The stream of events over real connections, cut off again and again: what a client has seen in the end is
+//! what was recorded and what the server says, and it has seen no event twice.
 
 use crate::recording;
-use qqq_e2e::{Http, Tracker, wait_for};
+use qqq_e2e::Tracker;
+use qqq_testkit::http::Http;
+use qqq_testkit::wait_for;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -56,9 +58,9 @@ fn a_client_killed_a_thousand_times_sees_everything_and_no_event_twice() {
         assert!(!tracker.stderr().contains("the recording is over"), "ended too early to show anything");
         tracker.kill_9();
         tracker.start("run");
-        wait_for("the end of the recording", PATIENCE, || {
-            tracker.stderr().contains("the recording is over").then_some(())
-        });
+        // The source has played to its end before the last of it is judged and stored.
+        let last = *starts.last().expect("bars");
+        wait_for("the end of the recording", PATIENCE, || (newest(&http)? == *last).then_some(()));
         eprintln!("{} connections cut off before the end of the recording", kills.load(Ordering::SeqCst));
         over.store(true, Ordering::SeqCst);
         clients.map(|client| client.join().expect("a client that ends"))
@@ -107,7 +109,8 @@ fn invented(folder: &Path) -> PathBuf {
 /// Symbol and start of a bar, and its open, high, low, close and volume.
 type Bars = BTreeMap<(String, String), [f64; 5]>;
 
-/// The bars of a recording that lie in the regular session, which in this week is 14:30 to 21:00 UTC every day.
+/// The bars of a recording that lie in the regular session, which in this week is 14:30 to 21:00 UTC every
+/// day.
 fn recorded(file: &Path) -> Bars {
     let text = if file.extension().is_some_and(|extension| extension == "gz") {
         let output = Command::new("gzip").arg("-dc").arg(file).output().expect("gzip runs");

@@ -18,8 +18,11 @@ fn run(tracker: &Tracker, arguments: &[&str], code: i32) -> (String, String) {
     (out, err)
 }
 
-const CSV: &str = "Fund Ticker,Security Identifier,Holding Ticker,Shares/Par Value,MarketValue,Weight,Name,Class of Shares,Sector,Date\n\
-    QQQ,1,\"AAPL    \",\"43,210,987\",\"9,876,543,210.12\",8.5,Apple Inc,Common Stock,Information Technology,09/12/2026\n\
+const CSV: &str = "\
+    Fund Ticker,Security Identifier,Holding Ticker,Shares/Par Value,MarketValue,Weight,\
+        Name,Class of Shares,Sector,Date\n\
+    QQQ,1,\"AAPL    \",\"43,210,987\",\"9,876,543,210.12\",8.5,\
+        Apple Inc,Common Stock,Information Technology,09/12/2026\n\
     QQQ,2,NVDA,1,1,9.1,NVIDIA Corp,Common Stock,Information Technology,09/12/2026\n\
     QQQ,3,GOOG,1,1,3.5,Alphabet Inc,Common Stock,Communication Services,09/12/2026\n\
     QQQ,4,GOOGL,1,1,3.5,Alphabet Inc,Common Stock,Communication Services,09/12/2026\n\
@@ -44,7 +47,8 @@ fn the_largest_holdings_become_the_watchlist() {
     assert_eq!(symbols, ["NVDA", "AAPL", "BRK.B", "GOOG"]);
     assert!(shown["items"].as_array().expect("items").iter().all(|item| item["from"] == "qqq-tracker.toml"));
 
-    let own = "# mine\n[watchlist] # these\nsymbols = ['A'] # one\naliases = { FB = 'META' }\n\n[log]\nfilter = 'warn'\n";
+    let own = "# mine\n[watchlist] # these\nsymbols = ['A'] # one\naliases = { FB = 'META' }\n\n\
+        [log]\nfilter = 'warn'\n";
     fs::write(tracker.folder().join("own.toml"), own).expect("a file");
     let import = ["watchlist", "import", "qqq.csv", "--top", "2", "--write", "--config", "own.toml"];
     let (out, err) = run(&tracker, &import, 0);
@@ -62,7 +66,12 @@ fn the_largest_holdings_become_the_watchlist() {
 #[test]
 fn the_json_form_is_taken_too_and_a_first_configuration_is_made() {
     let tracker = Tracker::new();
-    let line = |ticker: Value, weight: f64, code: &str| json!({ "ticker": ticker, "issuerName": "Somebody", "percentageOfTotalNetAssets": weight, "securityTypeCode": code });
+    let line = |ticker: Value, weight: f64, code: &str| {
+        json!({
+            "ticker": ticker, "issuerName": "Somebody",
+            "percentageOfTotalNetAssets": weight, "securityTypeCode": code
+        })
+    };
     let file = json!({ "effectiveDate": "2026-09-23", "holdings": [
         line(json!("AAPL"), 7.05, "COM"), line(json!("NQZ6"), 9.9, "IFUT"), line(Value::Null, 9.8, "CASH"),
         line(json!("NVDA"), 8.22, "COM"), line(json!("ASML"), 0.68, "DRNY"),
@@ -114,7 +123,7 @@ fn the_watchlist_tells_names_former_names_and_where_each_was_set() {
             { "symbol": "FB", "name": null, "from": from, "former_symbols": [] },
             { "symbol": "XYZ", "name": null, "from": from,
               "former_symbols": [{ "symbol": "SQ", "until": "2025-01-21", "from": "qqq-tracker.toml" }] },
-            { "symbol": "BRK.B", "name": null, "from": from, "former_symbols": [] },
+            { "symbol": "BRK.B", "name": "Berkshire Hathaway (class B)", "from": from, "former_symbols": [] },
         ]})
     );
 }

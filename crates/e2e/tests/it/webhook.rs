@@ -1,10 +1,11 @@
-//! The whole way of a webhook, from the sign-up to a receiver that says it is gone; and of alerts that have to wait: for
-//! room in a receiver's budget, and for the end of the quiet hours.
+//! The whole way of a webhook, from the sign-up to a receiver that says it is gone; and of alerts that have
+//! to wait: for room in a receiver's budget, and for the end of the quiet hours.
 
 use crate::secrecy::assert_not_told;
 use jiff::{SignedDuration, Timestamp};
-use qqq_e2e::{Http, HttpSink, Mail, Received, Response, Tracker, wait_for};
-use qqq_testkit::python;
+use qqq_e2e::Tracker;
+use qqq_testkit::http::{Http, HttpSink, Received, Response};
+use qqq_testkit::{Mail, python, wait_for};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -363,7 +364,8 @@ fn assert_hears_nothing_more(hook: &HttpSink, control: &HttpSink) {
     assert_eq!(hook.received().len(), heard, "it is told more");
 }
 
-/// Holds a request to be signed by each of the secrets and to be forged by nobody, as the official library sees it.
+/// Holds a request to be signed by each of the secrets and to be forged by nobody, as the official library
+/// sees it.
 #[track_caller]
 fn assert_signed(request: &Received, secrets: &[&str]) {
     let signatures = request.headers["webhook-signature"].split(' ');

@@ -4,16 +4,20 @@ use crate::world::{MONDAY, World, at, bar, label, minute, symbol};
 use async_trait::async_trait;
 use jiff::SignedDuration;
 use qqq_core::alert::{Alert, AlertChange, AlertId, AlertState, Metric, Occurrence};
-use qqq_core::calendar::Market;
-use qqq_core::channel::{Channel as Receiver, Webhook, WebhookFormat};
-use qqq_core::delivery::{Delivery, Failure};
-use qqq_core::subscription::{SubscriptionId, SubscriptionStatus};
-use qqq_core::token::{Purpose, TokenKey};
+use qqq_core::delivery::{Delivery, Failure, SignInMail};
+use qqq_core::market::calendar::Market;
+use qqq_core::subscription::channel::{Channel as Receiver, Webhook, WebhookFormat};
+use qqq_core::subscription::session::SignInId;
+use qqq_core::subscription::token::{Purpose, TokenKey};
+use qqq_core::subscription::{EmailAddress, SubscriptionId, SubscriptionStatus};
 use qqq_core::{Clock, Evidence, RuleName, SpikeRule};
 use qqq_engine::dispatch::Dispatch;
 use qqq_notify::{Deliver, DeliveryError, Mail, MailConfig};
-use qqq_store::{Batch, Budget, DeliveryQuery, DeliveryState, OutboxSummary, SignUp, SignUpLimits};
+use qqq_store::{
+    Batch, Budget, DeliveryQuery, DeliveryState, OutboxSummary, SignInRequest, SignUp, SignUpLimits,
+};
 use qqq_testkit::until;
+use std::slice;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -27,6 +31,8 @@ const UNLIMITED: Budget = Budget { messages: 1_000_000, per_seconds: 60 };
 struct Channel {
     begun: AtomicUsize,
     answers: Mutex<Vec<Result<(), DeliveryError>>>,
+    /// Mails with links: to whom, and the attempt.
+    links: Mutex<Vec<(String, u32)>>,
     gate: Semaphore,
 }
 
@@ -35,6 +41,7 @@ impl Channel {
         Arc::new(Self {
             begun: AtomicUsize::new(0),
             answers: Mutex::default(),
+            links: Mutex::default(),
             gate: Semaphore::new(permits),
         })
     }
@@ -51,6 +58,50 @@ impl Deliver for Channel {
         self.gate.acquire().await.unwrap().forget();
         self.answers.lock().unwrap().pop().unwrap_or(Ok(()))
     }
+
+    async fn deliver_sign_in(&self, mail: &SignInMail) -> Result<(), DeliveryError> {
+        self.links.lock().unwrap().push((mail.to.expose().to_owned(), mail.attempt));
+        self.answers.lock().unwrap().pop().unwrap_or(Ok(()))
+    }
+}
+
+/// Asks for a link, as a server does.
+async fn ask_to_sign_in(world: &World, n: u8, email: &str) {
+    let id = SignInId::from_random([n; 16]);
+    let token = TokenKey::new([3; 32]).sign_in_token(id).hash();
+    let request = SignInRequest { id, token, address: email.parse().unwrap() };
+    let now = world.clock.now();
+    world.store.ask_to_sign_in(&request, SignUpLimits::default(), now).await.unwrap();
+}
+
+#[tokio::test]
+async fn links_to_sign_in_go_to_subscribers_and_operators_and_are_tried_while_they_work() {
+    let world = one_owed().await;
+    let channel = Channel::new(10);
+    let ops: EmailAddress = "ops@example.com".parse().unwrap();
+    let dispatch = dispatch(&world, &channel).with_operators([ops]);
+    let round = async || dispatch.run_once(&CancellationToken::new()).await.unwrap();
+    let links = || std::mem::take(&mut *channel.links.lock().unwrap());
+    round().await;
+    for (n, email) in [(1, "ada@example.com"), (2, "ops@example.com"), (3, "stranger@example.com")] {
+        ask_to_sign_in(&world, n, email).await;
+    }
+    let refused = || Err(DeliveryError::Retry(Failure::other("451")));
+    *channel.answers.lock().unwrap() = vec![refused(), refused()];
+    round().await;
+    let mut first = links();
+    first.sort();
+    assert_eq!(first, [("ada@example.com".to_owned(), 1), ("ops@example.com".to_owned(), 1)]);
+    round().await;
+    assert_eq!(links(), [], "not yet");
+    world.clock.set(world.clock.now() + SignedDuration::from_secs(10));
+    *channel.answers.lock().unwrap() = vec![Ok(()), refused()];
+    round().await;
+    assert_eq!(links().len(), 2);
+    // The one that was refused again is not worth sending once its link is too old.
+    world.clock.set(world.clock.now() + SignedDuration::from_mins(15));
+    round().await;
+    assert_eq!(links(), []);
 }
 
 /// A world in which one alert is owed to one subscriber by mail.
@@ -64,7 +115,7 @@ async fn owed_to(receiver: Receiver) -> World {
     let sign_up = SignUp {
         id,
         channel: receiver,
-        symbol: symbol("NVDA"),
+        scope: symbol("NVDA").into(),
         metric: Metric::Volume,
         rule: RuleName::House,
         quiet: None,
@@ -72,7 +123,7 @@ async fn owed_to(receiver: Receiver) -> World {
         hashes: TokenKey::new([3; 32]).hashes(id, &nonce),
         confirm: false,
     };
-    world.store.subscribe(&sign_up, SignUpLimits::default(), at(MONDAY)).await.unwrap();
+    world.store.subscribe(slice::from_ref(&sign_up), SignUpLimits::default(), at(MONDAY)).await.unwrap();
     // A webhook is told its secret, though there is nothing to confirm.
     world.clock.set(at(MONDAY));
     dispatch(&world, &Channel::new(1)).run_once(&CancellationToken::new()).await.unwrap();
@@ -80,13 +131,13 @@ async fn owed_to(receiver: Receiver) -> World {
     world
 }
 
-/// An alert comes to be owed, so many minutes after the market opens.
+/// An alert is enqueued, so many minutes after the market opens.
 async fn raise(world: &World, minutes: i32) {
     let start = minute(MONDAY).plus(minutes);
     let value = bar("NVDA", start, 10_000, 9_000).volume.shares();
     let alert = Alert {
         id: AlertId::derive("spike", symbol("NVDA"), Metric::Volume, start),
-        rule: RuleName::House,
+        rule: RuleName::House.whole(SpikeRule::default()),
         symbol: symbol("NVDA"),
         metric: Metric::Volume,
         start,
@@ -99,6 +150,8 @@ async fn raise(world: &World, minutes: i32) {
         visibility: qqq_core::Visibility::Public,
         occurrences: vec![Occurrence { start, value }],
         folded: qqq_core::alert::Folded::default(),
+        close: "118.42".parse().ok(),
+        previous_close: "122.7".parse().ok(),
     };
     let batch = Batch { alerts: vec![AlertChange::Raised(alert)], ..Batch::default() };
     let committed = world.store.commit(&batch, start.end()).await.unwrap();
@@ -124,14 +177,14 @@ async fn summary(world: &World) -> OutboxSummary {
 async fn a_lease_that_ran_out_while_sending_is_not_sent_twice() {
     let world = one_owed().await;
     let channel = Channel::new(0);
-    let (kick, stop) = (Arc::new(Notify::new()), CancellationToken::new());
-    let running = tokio::spawn(dispatch(&world, &channel).run(Arc::clone(&kick), stop.clone()));
+    let (wakeup, stop) = (Arc::new(Notify::new()), CancellationToken::new());
+    let running = tokio::spawn(dispatch(&world, &channel).run(Arc::clone(&wakeup), stop.clone()));
     until("the attempt begins", async || channel.begun() == 1).await;
 
     // The machine slept for a minute: by the clock, the lease is long over.
     world.clock.set(world.clock.now() + SignedDuration::from_secs(60));
     for _ in 0..5 {
-        kick.notify_one();
+        wakeup.notify_one();
         tokio::task::yield_now().await;
     }
     // Looked at, not claimed: a claim of the test's would be the later one.

@@ -2,12 +2,12 @@
 
 use crate::world::{FakeProvider, MONDAY, World, at, bar, minute, symbol};
 use jiff::SignedDuration;
-use qqq_core::calendar::Market;
-use qqq_core::watchlist::FormerSymbol;
+use qqq_core::market::calendar::Market;
+use qqq_core::market::watchlist::FormerSymbol;
 use qqq_core::{Bar, Minute, Split, Watchlist};
 use qqq_engine::detect::Step;
 use qqq_engine::failover::FeedRole;
-use qqq_engine::ingest::Poller;
+use qqq_engine::poller::Poller;
 use qqq_engine::schedule::RE_ASK;
 use qqq_feed::{FeedError, FeedErrorKind, StreamEvent};
 use qqq_store::{BarRecord, Batch};

@@ -6,4 +6,6 @@ mod detect;
 mod dispatch;
 mod ingest;
 mod relay;
+mod subscribe;
+mod watchlist;
 mod world;

@@ -2,7 +2,7 @@
 
 use crate::world::{FakeProvider, MONDAY, World, at, bar, minute, symbol};
 use jiff::{SignedDuration, Timestamp};
-use qqq_core::calendar::Market;
+use qqq_core::market::calendar::Market;
 use qqq_core::{Bar, Minute, StandIn};
 use qqq_engine::detect::Step;
 use qqq_engine::failover::FailoverTimeouts;

@@ -4,16 +4,15 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use prometheus_client::registry::Registry;
-use qqq_core::calendar::Market;
-use qqq_core::{
-    Bar, Calendar, Clock, FeedInfo, FeedLabel, FeedMode, Minute, Price, Split, Symbol, Volume, Watchlist,
-};
+use qqq_core::market::calendar::Market;
+use qqq_core::{Bar, Calendar, Clock, FeedInfo, FeedLabel, FeedMode, Minute, Split, Symbol, Watchlist};
 use qqq_engine::detect::Step;
 use qqq_engine::ingest::Ingest;
 use qqq_engine::metrics::Metrics;
 use qqq_feed::{FeedError, FeedErrorKind, Fetched, Provider, StreamEvent};
 use qqq_store::Store;
 use qqq_testkit::SetClock;
+use qqq_testkit::bars::{cents, flat};
 use std::ops::{Range, RangeInclusive};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -39,20 +38,8 @@ pub(crate) fn label() -> FeedLabel {
     FeedLabel::new("fake").unwrap()
 }
 
-pub(crate) fn bar(name: &str, start: Minute, cents: i64, volume: i64) -> Bar {
-    let price = Price::from_nanos(cents * 10_000_000).unwrap();
-    Bar {
-        symbol: symbol(name),
-        start,
-        open: price,
-        high: price,
-        low: price,
-        close: price,
-        volume: Volume::from_shares(volume).unwrap(),
-        vwap: None,
-        trades: None,
-        feed: label(),
-    }
+pub(crate) fn bar(name: &str, start: Minute, price: i64, volume: i64) -> Bar {
+    Bar { feed: label(), ..flat(name, start, cents(price), volume) }
 }
 
 /// What was asked for.

@@ -88,7 +88,10 @@ impl Client {
             loop {
                 let page = self.get(&pages.of(&url), |body| parse::splits(body, batch, days)).await?;
                 for reject in page.rejects {
-                    tracing::warn!(place = %reject.place, "a split from alpaca is not usable: {}", reject.reason);
+                    tracing::warn!(
+                        place = %reject.place,
+                        "a split from alpaca is not usable: {}", reject.reason
+                    );
                 }
                 // One split a day and symbol: the same one is listed again when it is corrected.
                 found.extend(page.splits.into_iter().map(|split| ((split.symbol, split.ex_date), split)));

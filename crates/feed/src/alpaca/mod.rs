@@ -8,9 +8,9 @@ mod model;
 pub mod parse;
 mod stream;
 
-use crate::http::{self, Caller, Manners, Timeouts};
+use crate::http::{self, Caller, ClientPolicy, Timeouts};
 use crate::parts::Parts;
-use crate::websocket::Line;
+use crate::websocket::StreamEndpoint;
 use crate::{FeedError, FeedErrorKind, Fetched, Provider, StreamEvent};
 use async_trait::async_trait;
 use client::Client;
@@ -120,7 +120,7 @@ impl Alpaca {
         headers.insert("apca-api-key-id", credential("feed.alpaca.key_id", &config.key_id)?);
         headers.insert("apca-api-secret-key", credential("feed.alpaca.secret_key", &config.secret_key)?);
         let redaction = http::redaction([config.key_id.clone(), config.secret_key.clone()]);
-        let manners = Manners {
+        let policy = ClientPolicy {
             provider: "alpaca",
             timeouts: Timeouts::total(config.timeout),
             requests_per_minute: config.requests_per_minute,
@@ -131,9 +131,9 @@ impl Alpaca {
             redaction: redaction.clone(),
             classify: client::classify,
         };
-        let caller = Caller::new(manners, &config.base_url, clock.clone())?;
+        let caller = Caller::new(policy, &config.base_url, clock.clone())?;
         let stream = config.stream.then(|| stream::Settings {
-            line: Line { provider: "alpaca", url: stream_url, pace, redaction },
+            line: StreamEndpoint { provider: "alpaca", url: stream_url, pace, redaction },
             key_id: config.key_id,
             secret_key: config.secret_key,
             feed: label,

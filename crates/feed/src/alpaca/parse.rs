@@ -2,7 +2,7 @@
 
 use super::model::{ActionsAnswer, BarsAnswer, LatestAnswer, WireBar, WireMessage, WireSplit, WireStart};
 use crate::answer::Answer;
-use crate::http::excerpt;
+use crate::excerpt::excerpt;
 use crate::{FeedError, FeedErrorKind, Fetched, Reject, json};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -57,7 +57,8 @@ pub fn bars(
     Ok(Page { fetched: answer.finish(), next_page_token: token(page.next_page_token) })
 }
 
-/// Parses an answer of `GET /v2/stocks/bars/latest`: the start of the newest bar of `symbol`, if there is one.
+/// Parses an answer of `GET /v2/stocks/bars/latest`: the start of the newest bar of `symbol`, if there is
+/// one.
 pub fn latest(body: &[u8], symbol: Symbol, feed: FeedLabel) -> Result<Option<Minute>, FeedError> {
     let latest: LatestAnswer<'_> = json::read(PROVIDER, body)?;
     let raw = latest.bars.unwrap_or_default().remove(symbol.as_str());

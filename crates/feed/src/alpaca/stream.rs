@@ -1,11 +1,11 @@
 //! Alpaca's WebSocket stream of minute bars.
 //!
-//! A connection greets, is authenticated, subscribed, and then read until it ends. What it missed is refilled by
-//! REST.
+//! A connection greets, is authenticated, subscribed, and then read until it ends. What it missed is refilled
+//! by REST.
 
 use super::parse::{self, Message};
-use crate::http::excerpt;
-use crate::websocket::{self, Comeback, Connection, Ended, Line};
+use crate::excerpt::excerpt;
+use crate::websocket::{self, Connection, Ended, ReconnectPolicy, StreamEndpoint};
 use crate::{FeedErrorKind, Reject, StreamEvent};
 use jiff::SignedDuration;
 use qqq_core::{Clock, FeedLabel, Symbol};
@@ -30,7 +30,7 @@ const FOREVER: Duration = Duration::from_secs(3600);
 /// Everything a connection needs.
 #[derive(Clone)]
 pub(super) struct Settings {
-    pub(super) line: Line,
+    pub(super) line: StreamEndpoint,
     pub(super) key_id: String,
     pub(super) secret_key: String,
     pub(super) feed: FeedLabel,
@@ -104,10 +104,10 @@ struct Session {
 impl Session {
     /// Connects again and again, until an error is final or the receiver is gone.
     async fn run(&self) {
-        let mut comeback = Comeback::new(self.settings.line.pace);
+        let mut reconnect = ReconnectPolicy::new(self.settings.line.pace);
         loop {
             let (ended, live) = self.connection().await;
-            if !comeback.after(ended, live, &self.events).await {
+            if !reconnect.after(ended, live, &self.events).await {
                 return;
             }
         }

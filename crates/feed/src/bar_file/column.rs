@@ -151,8 +151,8 @@ impl fmt::Display for ColumnNames {
 /// A text that does not say which columns are which.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` names no column: it must look like start=window_start,trades=n, each of symbol, start, time, open, high, \
-     low, close, volume, vwap, trades, feed and splits at most once"
+    "`{0}` names no column: it must look like start=window_start,trades=n, each of symbol, start, time, \
+     open, high, low, close, volume, vwap, trades, feed and splits at most once"
 )]
 pub struct InvalidColumnNames(pub String);
 
@@ -167,8 +167,8 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    /// Finds the columns among the names a file gives, `None` for a name that is no text. What was `given` is believed
-    /// before all, then our own name, then the one of the others that is there.
+    /// Finds the columns among the names a file gives, `None` for a name that is no text. What was `given` is
+    /// believed before all, then our own name, then the one of the others that is there.
     pub(super) fn find(names: &[Option<&str>], given: &ColumnNames) -> Result<Self, ColumnsError> {
         let mut columns = Self::default();
         let known: Vec<String> = names.iter().map(|name| name.map(letters).unwrap_or_default()).collect();

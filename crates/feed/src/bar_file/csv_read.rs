@@ -1,13 +1,15 @@
 //! Reads CSV files: as we write them, and as spreadsheets, databases and web pages do.
 //!
-//! The header is required and names the columns, in any order; columns that are not known are ignored. What separates
-//! them (comma, semicolon, tab or `|`), the header tells; whether a comma is a decimal mark, the prices do.
+//! The header is required and names the columns, in any order; columns that are not known are ignored. What
+//! separates them (comma, semicolon, tab or `|`), the header tells; whether a comma is a decimal mark, the
+//! prices do.
 
 use super::column::{Column, ColumnNames, Columns};
 use super::foreign;
 use super::number::Mark;
+use super::refusal::Refusal;
+use super::row::{self, Cells, Told};
 use super::time::{self, Zone};
-use super::{Cells, Refusal, Told};
 use crate::csv_text::{Fields, Line, Lines, MAX_ROW};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -81,7 +83,8 @@ impl CsvRows {
         self.lines.number()
     }
 
-    /// The next row, as `make` makes it of its cells. An `Err` on the outside says that the text cannot be read on.
+    /// The next row, as `make` makes it of its cells. An `Err` on the outside says that the text cannot be
+    /// read on.
     pub(super) fn next(
         &mut self,
         make: impl FnOnce(&CsvCells<'_>) -> Result<Told, Refusal>,
@@ -106,7 +109,8 @@ impl CsvRows {
         None
     }
 
-    /// Takes the line just read apart. Empty fields too many, which a separator at the end of a line makes, are none.
+    /// Takes the line just read apart. Empty fields too many, which a separator at the end of a line makes,
+    /// are none.
     fn cells(&mut self) -> Result<CsvCells<'_>, Refusal> {
         if self.lines.text() == self.header {
             return Err(Refusal::of_row("the header stands here again".to_owned()));
@@ -204,7 +208,7 @@ impl Cells for CsvCells<'_> {
     }
 
     fn symbol(&self) -> Result<Symbol, Refusal> {
-        super::symbol(self.text(Column::Symbol)?)
+        row::symbol(self.text(Column::Symbol)?)
     }
 
     fn start(&self, zone: Zone<'_>) -> Result<Timestamp, Refusal> {
@@ -221,19 +225,19 @@ impl Cells for CsvCells<'_> {
     }
 
     fn price(&self, column: Column) -> Result<Price, Refusal> {
-        super::price(column, self.text(column)?, self.mark)
+        row::price(column, self.text(column)?, self.mark)
     }
 
     fn volume(&self) -> Result<Volume, Refusal> {
-        super::volume(self.text(Column::Volume)?, self.mark)
+        row::volume(self.text(Column::Volume)?, self.mark)
     }
 
     fn trades(&self) -> Result<u32, Refusal> {
-        super::trades(self.text(Column::Trades)?, self.mark)
+        row::trades(self.text(Column::Trades)?, self.mark)
     }
 
     fn feed(&self) -> Result<FeedLabel, Refusal> {
-        super::feed(self.text(Column::Feed)?)
+        row::feed(self.text(Column::Feed)?)
     }
 
     fn splits(&self) -> Result<&str, Refusal> {

@@ -1,12 +1,12 @@
 //! Opens what holds bars: a file, or a member of a zip, unpacked and decoded to UTF-8, in bounded memory.
 //!
-//! Names tell nothing here: what is packed how, the first bytes say. What unpacks to far more than bars could is an error,
-//! however small the file is.
+//! Names tell nothing here: what is packed how, the first bytes say. What unpacks to far more than bars could
+//! is an error, however small the file is.
 
 use super::foreign;
 use super::parquet_read;
 use crate::csv_text::MAX_ROW;
-use crate::http::excerpt;
+use crate::excerpt::excerpt;
 use encoding_rs_io::DecodeReaderBytesBuilder;
 use flate2::bufread::{DeflateDecoder, MultiGzDecoder};
 use std::fs::File;

@@ -21,8 +21,8 @@ impl Mark {
         if self == Self::Point { ',' } else { '.' }
     }
 
-    /// What the prices of a file say. One mark with three digits behind it may group thousands: it counts only where no
-    /// price says more, and then as the decimal one.
+    /// What the prices of a file say. One mark with three digits behind it may group thousands: it counts
+    /// only where no price says more, and then as the decimal one.
     pub(super) fn of_prices<'a>(prices: impl Iterator<Item = &'a str>) -> Self {
         let mut likely = None;
         for price in prices {
@@ -52,7 +52,8 @@ pub(super) fn number(text: &str, mark: Mark, places: u32) -> Result<i64, Decimal
     read(text, mark, 0, places, Excess::Round)
 }
 
-/// A count, where `K`, `M`, `B` and `T` may stand for thousands, millions, and so on: `1.2M` is exactly 1,200,000.
+/// A count, where `K`, `M`, `B` and `T` may stand for thousands, millions, and so on: `1.2M` is exactly
+/// 1,200,000.
 pub(super) fn count(text: &str, mark: Mark, excess: Excess) -> Result<i64, DecimalError> {
     let magnitude = |last: u8| match last.to_ascii_uppercase() {
         b'K' => Some(3),
@@ -240,7 +241,11 @@ mod tests {
         }
 
         #[test]
-        fn grouped_numbers_are_those_without_groups(whole in 0_i64..1_000_000_000, cents in 0_i64..100, comma in any::<bool>()) {
+        fn grouped_numbers_are_those_without_groups(
+            whole in 0_i64..1_000_000_000,
+            cents in 0_i64..100,
+            comma in any::<bool>(),
+        ) {
             let (mark, group, point) = if comma { (Mark::Comma, '.', ',') } else { (Mark::Point, ',', '.') };
             let digits = whole.to_string();
             let grouped: String = digits.char_indices().flat_map(|(at, digit)| {

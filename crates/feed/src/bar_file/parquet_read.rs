@@ -3,22 +3,25 @@
 //! Columns go by name, as in CSV. What is read as what:
 //!
 //! - `symbol`, `feed`: text.
-//! - `start`: a timestamp in milli-, micro- or nanoseconds that says it is UTC; one that does not (the 96-bit and the
-//!   unannotated ones of older programs, too) where a zone is given; an integer since the epoch; text as in CSV.
-//! - prices: decimals, exactly. A double is what its shortest decimal text says (`0.1` is a tenth, though the double
-//!   is not); a float likewise. Beyond nine decimals they are rounded half to even. Integers are refused: they might be
-//!   dollars, cents, or anything.
+//! - `start`: a timestamp in milli-, micro- or nanoseconds that says it is UTC; one that does not (the 96-bit
+//!   and the unannotated ones of older programs, too) where a zone is given; an integer since the epoch; text
+//!   as in CSV.
+//! - prices: decimals, exactly. A double is what its shortest decimal text says (`0.1` is a tenth, though the
+//!   double is not); a float likewise. Beyond nine decimals they are rounded half to even. Integers are
+//!   refused: they might be dollars, cents, or anything.
 //! - `volume`, `trades`: integers, decimals, doubles or floats; shares round as in CSV, trades must be whole.
 //! - NaN in `vwap` and `trades` is nothing, as null is.
 //!
-//! The library that decodes pages is not written for hostile files and has panicked on some. A panic in it is an
-//! error here like any other damage.
+//! The library that decodes pages is not written for hostile files and has panicked on some. A panic in it is
+//! an error here like any other damage.
 
 use super::column::{Column, Columns};
 use super::number::Mark;
+use super::options::ReadOptions;
+use super::refusal::Refusal;
+use super::row::{self, Cells, Told};
 use super::time::{self, Zone};
-use super::{Cells, ReadOptions, Refusal, Told};
-use crate::http::excerpt;
+use crate::excerpt::excerpt;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use parquet::basic::{Compression, ConvertedType, LogicalType, TimeUnit, Type as Physical};
@@ -168,7 +171,8 @@ impl ParquetRows {
         self.rows
     }
 
-    /// The next row, as `make` makes it of its cells. An `Err` on the outside says that the file cannot be read on.
+    /// The next row, as `make` makes it of its cells. An `Err` on the outside says that the file cannot be
+    /// read on.
     pub(super) fn next(
         &mut self,
         make: impl FnOnce(&ParquetCells<'_>) -> Result<Told, Refusal>,
@@ -367,7 +371,8 @@ fn collect<T: DataType>(
         levels.resize(values.len(), 1);
     }
     let mut values = values.into_iter();
-    // A level for each row says whether there is a value. Counts that disagree show as nulls or too few cells.
+    // A level for each row says whether there is a value. Counts that disagree show as nulls or too few
+    // cells.
     let cells: Vec<Option<Cell>> =
         levels.into_iter().map(|level| if level > 0 { values.next().map(&make) } else { None }).collect();
     if cells.len() == length && values.next().is_none() {
@@ -440,7 +445,7 @@ impl Cells for ParquetCells<'_> {
     }
 
     fn symbol(&self) -> Result<Symbol, Refusal> {
-        super::symbol(self.text(Column::Symbol)?)
+        row::symbol(self.text(Column::Symbol)?)
     }
 
     fn start(&self, zone: Zone<'_>) -> Result<Timestamp, Refusal> {
@@ -464,19 +469,19 @@ impl Cells for ParquetCells<'_> {
         {
             return Ok(price);
         }
-        super::price(column, &self.number(column)?, Mark::Point)
+        row::price(column, &self.number(column)?, Mark::Point)
     }
 
     fn volume(&self) -> Result<Volume, Refusal> {
-        super::volume(&self.number(Column::Volume)?, Mark::Point)
+        row::volume(&self.number(Column::Volume)?, Mark::Point)
     }
 
     fn trades(&self) -> Result<u32, Refusal> {
-        super::trades(&self.number(Column::Trades)?, Mark::Point)
+        row::trades(&self.number(Column::Trades)?, Mark::Point)
     }
 
     fn feed(&self) -> Result<FeedLabel, Refusal> {
-        super::feed(self.text(Column::Feed)?)
+        row::feed(self.text(Column::Feed)?)
     }
 
     fn splits(&self) -> Result<&str, Refusal> {

@@ -9,8 +9,8 @@
 //! | `volume` | 64-bit integer |
 //! | `trades` (nullable) | unsigned 32-bit integer |
 //!
-//! Rows are sorted by (symbol, start), as stores hold them: a reader that wants one symbol skips the others by the
-//! statistics, and neighbours are alike, so they take little room.
+//! Rows are sorted by (symbol, start), as stores hold them: a reader that wants one symbol skips the others
+//! by the statistics, and neighbours are alike, so they take little room.
 
 use super::column::Column;
 use parquet::basic::{
@@ -61,7 +61,8 @@ pub(super) fn properties() -> Result<WriterProperties> {
         .map(|column| ColumnPath::from(column.name()));
     let properties = WriterProperties::builder()
         .set_created_by(format!("qqq-tracker {}", env!("CARGO_PKG_VERSION")))
-        // Its pages carry a checksum. The library writes none of its own, and a wrong price is worse than none.
+        // Its pages carry a checksum. The library writes none of its own, and a wrong price is worse than
+        // none.
         .set_compression(Compression::GZIP(GzipLevel::default()))
         .set_sorting_columns(Some(vec![ascending(Column::Symbol), ascending(Column::Start)]))
         // Prices seldom repeat: as they are, compressed, they take the least room.

@@ -70,8 +70,8 @@ pub(super) fn of_text(text: &str, zone: Zone<'_>) -> Result<Timestamp, Refused> 
     }
 }
 
-/// Reads a time since the epoch: in seconds, milli-, micro- or nanoseconds, as its size says. Seconds reach from 1973 to
-/// 2286, and so does each of the others from April 1970 on.
+/// Reads a time since the epoch: in seconds, milli-, micro- or nanoseconds, as its size says. Seconds reach
+/// from 1973 to 2286, and so does each of the others from April 1970 on.
 pub(super) fn of_epoch(number: i128) -> Result<Timestamp, Refused> {
     let per_second: i128 = match number.unsigned_abs() {
         0..100_000_000 => return Err(DAY_NUMBER),
@@ -89,8 +89,8 @@ pub(super) fn of_units(units: i128, per_second: i128) -> Result<Timestamp, Refus
     Timestamp::from_nanosecond(nanos).map_err(|_| NO_TIME)
 }
 
-/// The moment at which clocks of a zone show a time. An hour that is there twice tells nothing, whatever stands before
-/// and after it: it is refused.
+/// The moment at which clocks of a zone show a time. An hour that is there twice tells nothing, whatever
+/// stands before and after it: it is refused.
 pub(super) fn local(at: DateTime, zone: Zone<'_>) -> Result<Timestamp, Refused> {
     let ambiguous = zone.ok_or(NO_ZONE)?.to_ambiguous_timestamp(at);
     match ambiguous.offset() {
@@ -295,7 +295,9 @@ mod tests {
         }
 
         #[test]
-        fn nothing_like_a_time_panics(text in "[0-9]{0,4}[-/. ]?[0-9]{0,2}[-/. ]?[0-9]{0,2}[T ]?[0-9:.]{0,9}[ +Z-]?[0-9:A-Z]{0,5}") {
+        fn nothing_like_a_time_panics(
+            text in "[0-9]{0,4}[-/. ]?[0-9]{0,2}[-/. ]?[0-9]{0,2}[T ]?[0-9:.]{0,9}[ +Z-]?[0-9:A-Z]{0,5}",
+        ) {
             let _ = of_text(&text, Some(&TimeZone::UTC));
         }
     }

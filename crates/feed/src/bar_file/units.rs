@@ -1,8 +1,9 @@
 //! In which units the prices of a file are, and what brings them into today's.
 //!
-//! Without a word they are those of the bar's own day. A column `splits` says what they were brought over since; what was
-//! split-adjusted by whoever made the file is left as it is. A split that the file tells of and nobody knew of is told
-//! before the first bar that was brought over it: bars from before it are in older units.
+//! Without a word they are those of the bar's own day. A column `splits` says what they were brought over
+//! since; what was split-adjusted by whoever made the file is left as it is. A split that the file tells of
+//! and nobody knew of is told before the first bar that was brought over it: bars from before it are in older
+//! units.
 
 use super::column::Column;
 use super::refusal::Refusal;
@@ -19,8 +20,8 @@ pub struct Units {
 }
 
 impl Units {
-    /// A bar of `day` (New York) in today's units, and the splits it tells of that were not known before. `told` is the
-    /// cell of the column `splits`.
+    /// A bar of `day` (New York) in today's units, and the splits it tells of that were not known before.
+    /// `told` is the cell of the column `splits`.
     pub(super) fn take(&mut self, bar: Bar, day: Date, told: &str) -> Result<(Vec<Split>, Bar), Refusal> {
         if self.split_adjusted {
             return Ok((Vec::new(), bar));

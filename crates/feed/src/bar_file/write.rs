@@ -1,7 +1,7 @@
 //! Writes bars to a file of any format.
 
-use super::Format;
 use super::column::Column;
+use super::format::Format;
 use super::parquet_schema::{properties, schema};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -17,8 +17,8 @@ use std::sync::Arc;
 /// Rows of a row group: what lies in memory until it is written, about 20 MB.
 const ROW_GROUP: usize = 100_000;
 
-/// Writes bars, in the order they come. A Parquet file says of itself that it is sorted by (symbol, start): bars
-/// must come in that order.
+/// Writes bars, in the order they come. A Parquet file says of itself that it is sorted by (symbol, start):
+/// bars must come in that order.
 pub struct BarWriter<W: Write + Send> {
     sink: Sink<W>,
     applied: Applied,

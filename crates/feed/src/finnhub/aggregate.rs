@@ -1,13 +1,15 @@
 //! One-minute bars out of trades: pure, time comes in as data.
 //!
-//! Trades are put into minutes by the time they were made at; within a minute they are ordered by that time, then
-//! by arrival. A bar is handed out once its minute is over and a grace has passed. Trades that come later change
-//! it, and it is handed out again as a revision, for some minutes.
+//! Trades are put into minutes by the time they were made at; within a minute they are ordered by that time,
+//! then by arrival. A bar is handed out once its minute is over and a grace has passed. Trades that come
+//! later change it, and it is handed out again as a revision, for some minutes.
 //!
-//! Only minutes that were seen from their beginning to their end become bars. One in which the connection came up
-//! or was lost is dropped: a part of its volume would look like all of it, and there is nobody to ask for the rest.
+//! Only minutes that were seen from their beginning to their end become bars. One in which the connection
+//! came up or was lost is dropped: a part of its volume would look like all of it, and there is nobody to ask
+//! for the rest.
 
-use super::condition::{Conditions, Effect};
+pub use super::trade::{SHARE, Trade};
+
 use super::repeats::Repeats;
 use crate::{Reject, StreamEvent};
 use jiff::{SignedDuration, Timestamp};
@@ -26,32 +28,6 @@ pub const LATE: SignedDuration = SignedDuration::from_mins(5);
 pub const AHEAD: SignedDuration = SignedDuration::from_mins(2);
 /// How long a subscription takes to work. Nothing acknowledges it.
 const SETTLING: SignedDuration = SignedDuration::from_secs(2);
-
-/// Parts of a share that are told apart: fractional shares are traded.
-pub const SHARE: i64 = 1_000_000;
-
-/// A trade.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Trade {
-    /// Of what.
-    pub symbol: Symbol,
-    /// When it was made.
-    pub at: Timestamp,
-    /// At what price.
-    pub price: Price,
-    /// How much, in millionths of a share; above 0.
-    pub size: i64,
-    /// With which conditions.
-    pub conditions: Conditions,
-    /// What it may change.
-    pub effect: Effect,
-}
-
-impl Trade {
-    /// A billion shares in one trade: nothing real is larger, and ten million of them at the highest price do
-    /// not overflow a minute's sums.
-    pub const MAX_SIZE: i64 = 1_000_000_000 * SHARE;
-}
 
 /// Makes bars of trades.
 #[derive(Debug)]
@@ -86,21 +62,22 @@ impl Aggregator {
         self.whole_from = Some(if minute.start() == settled { minute } else { minute.plus(1) });
     }
 
-    /// The connection is gone. Minutes not handed out yet are dropped; those that were stay open for late trades.
+    /// The connection is gone. Minutes not handed out yet are dropped; those that were stay open for late
+    /// trades.
     pub fn disconnected(&mut self) {
         self.whole_from = None;
         self.minutes.retain(|_, cell| cell.issued.is_some());
     }
 
-    /// Takes the trades of one message that arrived at `now`, but for those that earlier messages of the last seconds
-    /// have told. Answers what was refused.
+    /// Takes the trades of one message that arrived at `now`, but for those that earlier messages of the last
+    /// seconds have told. Answers what was refused.
     pub fn take_message(&mut self, message: &[Trade], now: Timestamp) -> Vec<Reject> {
         let fresh = self.repeats.strip(message, now);
         fresh.iter().filter_map(|trade| self.take(trade, now).err()).collect()
     }
 
-    /// Takes a trade that arrived at `now`. One of a minute that was not wholly seen is passed over; one that is
-    /// far too late or ahead of time is refused.
+    /// Takes a trade that arrived at `now`. One of a minute that was not wholly seen is passed over; one that
+    /// is far too late or ahead of time is refused.
     pub fn take(&mut self, trade: &Trade, now: Timestamp) -> Result<(), Reject> {
         let minute = Minute::containing(trade.at);
         let reject = |reason: &str| {
@@ -133,8 +110,8 @@ impl Aggregator {
         self.newest
     }
 
-    /// The bars to hand out, oldest first, given that all trades sent before `complete` have arrived: new ones,
-    /// and those that late trades have changed.
+    /// The bars to hand out, oldest first, given that all trades sent before `complete` have arrived: new
+    /// ones, and those that late trades have changed.
     pub fn due(&mut self, complete: Timestamp) -> Vec<StreamEvent> {
         let mut events = Vec::new();
         for (&(minute, symbol), cell) in &mut self.minutes {

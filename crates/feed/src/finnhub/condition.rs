@@ -1,16 +1,17 @@
 //! What a trade's conditions allow it to change in a bar.
 //!
 //! Finnhub sends numbers. Their names are in the sheet that its OpenAPI document links to at the tick data's
-//! `c` ("a comprehensive list of trade conditions code"), known here from two open-source clients that copied it.
-//! That the stream uses the numbers of the sheet for tick data is what its users find, not what it promises.
-//! What each condition may change is the consolidated processing of the SIPs (CTS output specification and UTP
-//! output specification, "sale condition matrix"), as Polygon's condition glossary and Alpaca's page on minute
-//! bars have it, read in copies; several conditions allow what all of them allow (CTS specification). Auction prints
-//! and "sold last" set prices, as in Polygon's table, though the tape lets some of them do so only under conditions
-//! that one trade does not tell. Elsewhere the stricter of two sources holds, and a number that is not on the list is
-//! counted and changes no price.
+//! `c` ("a comprehensive list of trade conditions code"), known here from two open-source clients that copied
+//! it. That the stream uses the numbers of the sheet for tick data is what its users find, not what it
+//! promises. What each condition may change is the consolidated processing of the SIPs (CTS output
+//! specification and UTP output specification, "sale condition matrix"), as Polygon's condition glossary and
+//! Alpaca's page on minute bars have it, read in copies; several conditions allow what all of them allow (CTS
+//! specification). Auction prints and "sold last" set prices, as in Polygon's table, though the tape lets
+//! some of them do so only under conditions that one trade does not tell. Elsewhere the stricter of two
+//! sources holds, and a number that is not on the list is counted and changes no price.
 
-/// Which conditions a trade was told with. Numbers above 126, and texts that are no number, are not told apart.
+/// Which conditions a trade was told with. Numbers above 126, and texts that are no number, are not told
+/// apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Conditions(u128);
 

@@ -1,11 +1,12 @@
 //! Finnhub: trades by WebSocket, made into one-minute bars. Needs a (free) key.
 //!
-//! Bars by request are for paying customers, so what the stream did not bring stays missing: a minute in which
-//! the connection came up or was lost has no bar, and a start has no history.
+//! Bars by request are for paying customers, so what the stream did not bring stays missing: a minute in
+//! which the connection came up or was lost has no bar, and a start has no history.
 //!
-//! Protocol: Finnhub's OpenAPI document and client libraries. Not confirmed by its own words, and not relied on:
-//! which exchanges the free plan sees (in 2020 its maintainers named IEX alone, issue 293 of finnhubio/Finnhub-API;
-//! its documentation has spoken of the whole tape since), and how many symbols it takes (about 50 are reported).
+//! Protocol: Finnhub's OpenAPI document and client libraries. Not confirmed by its own words, and not relied
+//! on: which exchanges the free plan sees (in 2020 its maintainers named IEX alone, issue 293 of
+//! finnhubio/Finnhub-API; its documentation has spoken of the whole tape since), and how many symbols it
+//! takes (about 50 are reported).
 
 pub mod aggregate;
 mod client;
@@ -14,9 +15,10 @@ mod model;
 pub mod parse;
 mod repeats;
 mod stream;
+pub mod trade;
 
-use crate::http::{self, Caller, Manners, Timeouts};
-use crate::websocket::Line;
+use crate::http::{self, Caller, ClientPolicy, Timeouts};
+use crate::websocket::StreamEndpoint;
 use crate::{FeedError, FeedErrorKind, Fetched, Provider, StreamEvent};
 use async_trait::async_trait;
 use client::Client;
@@ -111,7 +113,7 @@ impl Finnhub {
         http::warn_if_exposed("finnhub", &config.stream_url);
         let encoded: String = url::form_urlencoded::byte_serialize(config.token.as_bytes()).collect();
         let redaction = http::redaction([config.token.clone(), encoded]);
-        let manners = Manners {
+        let policy = ClientPolicy {
             provider: "finnhub",
             timeouts: Timeouts::total(config.timeout),
             requests_per_minute: FinnhubConfig::REQUESTS_PER_MINUTE,
@@ -122,12 +124,12 @@ impl Finnhub {
             redaction: redaction.clone(),
             classify: client::classify,
         };
-        let caller = Caller::new(manners, &config.base_url, clock.clone())?;
+        let caller = Caller::new(policy, &config.base_url, clock.clone())?;
         let headers = HeaderMap::from_iter([(TOKEN_HEADER, token)]);
         let client = Client { caller, base: config.base_url, headers };
         let mut url = config.stream_url;
         url.query_pairs_mut().append_pair("token", &config.token);
-        let line = Line { provider: "finnhub", url, pace, redaction };
+        let line = StreamEndpoint { provider: "finnhub", url, pace, redaction };
         let info = FeedInfo {
             provider: "finnhub",
             label,

@@ -1,9 +1,9 @@
 //! Finnhub's messages: pure, and prepared for anything.
 
-use super::aggregate::{SHARE, Trade};
 use super::condition::{Conditions, Effect};
 use super::model::{Quote, WireMessage, WireTrade};
-use crate::http::excerpt;
+use super::trade::{SHARE, Trade};
+use crate::excerpt::excerpt;
 use crate::{FeedError, Reject, json};
 use jiff::Timestamp;
 use qqq_core::decimal::{self, Excess};
@@ -23,8 +23,8 @@ pub struct Told {
     pub error: Option<String>,
 }
 
-/// Parses a message of the stream. `is_subscribed` says of which symbols trades may come. Pings and types that
-/// nobody asked for hold nothing.
+/// Parses a message of the stream. `is_subscribed` says of which symbols trades may come. Pings and types
+/// that nobody asked for hold nothing.
 pub fn message(body: &[u8], is_subscribed: impl Fn(Symbol) -> bool) -> Result<Told, FeedError> {
     let message: WireMessage<'_> = json::read(PROVIDER, body)?;
     let mut told = Told::default();

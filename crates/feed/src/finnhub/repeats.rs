@@ -1,14 +1,15 @@
 //! Trades that are told again: pure, time comes in as data.
 //!
-//! Finnhub's trades have no ids, and a connection has been seen to bring every message two or three times (issue 143 of
-//! finnhubio/Finnhub-API). What is the same in symbol, price, size, time and conditions is one trade, with one
-//! exception: within one message the same may stand several times and be several trades, as where one order met
-//! several others in one millisecond. So a trade counts as often as the one message that told it most often.
+//! Finnhub's trades have no ids, and a connection has been seen to bring every message two or three times
+//! (issue 143 of finnhubio/Finnhub-API). What is the same in symbol, price, size, time and conditions is one
+//! trade, with one exception: within one message the same may stand several times and be several trades, as
+//! where one order met several others in one millisecond. So a trade counts as often as the one message that
+//! told it most often.
 //!
-//! What this cannot tell apart: two equal trades that came in two messages within ten seconds are taken for one, and one
-//! trade that a single message tells twice for two.
+//! What this cannot tell apart: two equal trades that came in two messages within ten seconds are taken for
+//! one, and one trade that a single message tells twice for two.
 
-use super::aggregate::Trade;
+use super::trade::Trade;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{HashMap, VecDeque};
 

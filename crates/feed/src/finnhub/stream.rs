@@ -1,12 +1,12 @@
 //! Finnhub's WebSocket stream of trades, made into bars.
 //!
 //! The key is in the address; each symbol is subscribed by a message of its own, and nothing is acknowledged.
-//! One connection of a key is allowed: a second one refuses or ends the first, which then comes back ever more
-//! rarely.
+//! One connection of a key is allowed: a second one refuses or ends the first, which then comes back ever
+//! more rarely.
 
 use super::aggregate::Aggregator;
 use super::parse;
-use crate::websocket::{self, Comeback, Connection, Ended, Line};
+use crate::websocket::{self, Connection, Ended, ReconnectPolicy, StreamEndpoint};
 use crate::{FeedErrorKind, Reject, StreamEvent};
 use jiff::{SignedDuration, Timestamp};
 use qqq_core::{Clock, FeedLabel, Symbol};
@@ -23,13 +23,13 @@ const TICK: Duration = Duration::from_millis(250);
 /// Everything a connection needs.
 #[derive(Clone)]
 pub(super) struct Settings {
-    pub(super) line: Line,
+    pub(super) line: StreamEndpoint,
     pub(super) feed: FeedLabel,
     pub(super) clock: Arc<dyn Clock>,
 }
 
-/// Starts a task that streams bars of `symbols` until the receiver is dropped or an error is final. `None` for
-/// no symbols, and outside a tokio runtime.
+/// Starts a task that streams bars of `symbols` until the receiver is dropped or an error is final. `None`
+/// for no symbols, and outside a tokio runtime.
 pub(super) fn start(settings: &Settings, symbols: &[Symbol]) -> Option<mpsc::Receiver<StreamEvent>> {
     let symbols: BTreeSet<Symbol> = symbols.iter().copied().collect();
     if symbols.is_empty() {
@@ -51,11 +51,11 @@ struct Session {
 impl Session {
     /// Connects again and again, until an error is final or the receiver is gone.
     async fn run(&self, mut aggregator: Aggregator) {
-        let mut comeback = Comeback::new(self.settings.line.pace);
+        let mut reconnect = ReconnectPolicy::new(self.settings.line.pace);
         loop {
             let (ended, live) = self.connection(&mut aggregator).await;
             aggregator.disconnected();
-            if !comeback.after(ended, live, &self.events).await {
+            if !reconnect.after(ended, live, &self.events).await {
                 return;
             }
         }
@@ -128,8 +128,8 @@ impl Session {
         }
     }
 
-    /// When the connection was last heard, by the wall clock. What was sent before has arrived: a connection that
-    /// died unnoticed hides trades, and minutes it may hide some of are not handed out.
+    /// When the connection was last heard, by the wall clock. What was sent before has arrived: a connection
+    /// that died unnoticed hides trades, and minutes it may hide some of are not handed out.
     fn heard(&self, connection: &Connection<'_>) -> Timestamp {
         let ago = SignedDuration::try_from(connection.heard().elapsed()).unwrap_or_default();
         let now = self.settings.clock.now();

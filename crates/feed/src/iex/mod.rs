@@ -7,7 +7,7 @@ mod client;
 mod model;
 pub mod parse;
 
-use crate::http::{self, Caller, Manners, Timeouts};
+use crate::http::{self, Caller, ClientPolicy, Timeouts};
 use crate::parts::Parts;
 use crate::{FeedError, FeedErrorKind, Fetched, Provider};
 use async_trait::async_trait;
@@ -73,7 +73,7 @@ impl Iex {
         let label = FeedLabel::new("iex")
             .map_err(|error| FeedError::new(FeedErrorKind::BadRequest, error.to_string()))?;
         let encoded = url::form_urlencoded::byte_serialize(config.token.as_bytes()).collect();
-        let manners = Manners {
+        let policy = ClientPolicy {
             provider: "iex",
             timeouts: Timeouts::total(config.timeout),
             requests_per_minute: config.requests_per_minute,
@@ -92,7 +92,7 @@ impl Iex {
             split_adjusted: false,
             delay_minutes: 0,
         };
-        let caller = Caller::new(manners, &config.base_url, clock.clone())?;
+        let caller = Caller::new(policy, &config.base_url, clock.clone())?;
         let parts = Parts::default();
         let client = Client { caller, base: config.base_url, token: config.token, feed: label, clock, parts };
         Ok(Self { info, client })

@@ -2,11 +2,11 @@
 
 use super::model::{WireMinute, WireSymbol};
 use crate::answer::Answer;
-use crate::http::excerpt;
+use crate::excerpt::excerpt;
 use crate::{FeedError, FeedErrorKind, Fetched, json};
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
-use qqq_core::calendar::new_york;
+use qqq_core::market::calendar::new_york;
 use qqq_core::{Bar, FeedLabel, Minute, Price, Symbol};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;

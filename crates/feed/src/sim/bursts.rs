@@ -3,7 +3,7 @@
 
 use super::noise::Noise;
 use qqq_core::Symbol;
-use qqq_core::watchlist::DEFAULT_SYMBOLS;
+use qqq_core::market::watchlist::DEFAULT_SYMBOLS;
 
 /// From one burst of a name to its next, minutes. Longer than the trailing hour plus the longest burst, so
 /// that no burst hides behind the one before.

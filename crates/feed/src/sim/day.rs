@@ -4,7 +4,7 @@ use super::bursts::Burst;
 use super::model::{Model, Name, day_number};
 use super::shape::{self, Shape};
 use super::stream;
-use qqq_core::calendar::Session;
+use qqq_core::market::calendar::Session;
 use qqq_core::{Bar, Minute, Phase, Price, Volume};
 use std::collections::VecDeque;
 
@@ -12,8 +12,8 @@ use std::collections::VecDeque;
 const REGULAR_MINUTES: f64 = 390.0;
 /// The trailing window of the spike rule, minutes.
 const TRAILING: i32 = 60;
-/// Even a thin name has so many trades in a usual minute: with too few bars in its trailing hour nothing would
-/// ever be judged.
+/// Even a thin name has so many trades in a usual minute: with too few bars in its trailing hour nothing
+/// would ever be judged.
 const FEWEST_TRADES: f64 = 2.5;
 const NANOS_PER_CENT: f64 = (Price::DOLLAR / 100) as f64;
 
@@ -240,9 +240,9 @@ fn cents(dollars: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use qqq_core::calendar::Market;
-    use qqq_core::watchlist::DEFAULT_SYMBOLS;
-    use qqq_core::{Calendar, FeedLabel, SpikeRule, Watchlist};
+    use qqq_core::market::calendar::Market;
+    use qqq_core::market::watchlist::DEFAULT_SYMBOLS;
+    use qqq_core::{Calendar, Evidence, FeedLabel, Metric, Rule, SpikeRule, Watchlist};
 
     /// By the bars of the regular session alone, and with those of the pre-market before it.
     #[test]
@@ -250,6 +250,7 @@ mod tests {
         let watchlist = Watchlist::new(DEFAULT_SYMBOLS.map(|symbol| symbol.parse().unwrap()), []).unwrap();
         let calendar = Calendar::new(Market::Xnas, false, []);
         let feed = FeedLabel::new(FeedLabel::SIMULATED).unwrap();
+        let rule = Rule::from(SpikeRule::default());
         let mut judged = 0;
         for (seed, day) in (0..8).flat_map(|seed| [(seed, "2025-01-28"), (seed, "2025-07-03")]) {
             let model = Model::new(seed, &watchlist, Market::Xnas, feed);
@@ -271,7 +272,8 @@ mod tests {
                     for from in [at.plus(-TRAILING), at.plus(-TRAILING).max(session.open)] {
                         let window = volumes(from, at);
                         let sum = window.iter().sum();
-                        let fires = SpikeRule::default().fires(value, sum, window.len() as u16);
+                        let evidence = Evidence::Average { sum, bars: window.len() as u16 };
+                        let fires = rule.condition.holds(Metric::Volume, value, &evidence);
                         assert!(fires, "{} at {at}: {value} after {window:?}", name.symbol);
                         judged += 1;
                     }

@@ -18,13 +18,15 @@ mod noise;
 mod shape;
 mod stream;
 
-use crate::{FeedError, FeedErrorKind, Tape, Tick};
+use crate::{FeedError, FeedErrorKind, ReplaySource, TimedBatch};
 use async_trait::async_trait;
 use day::Day;
 use jiff::Timestamp;
 use model::Model;
-use qqq_core::calendar::Session;
-use qqq_core::{Bar, Calendar, FeedInfo, FeedLabel, FeedMode, Minute, Watchlist};
+use qqq_core::market::calendar::Session;
+use qqq_core::statistics::profile::Profile;
+use qqq_core::{Bar, Calendar, FeedInfo, FeedLabel, FeedMode, Minute, Symbol, Watchlist};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::time::Duration;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
@@ -37,7 +39,9 @@ const START_EARLIER: i32 = 60;
 const START_LATER: i32 = 10;
 /// A new run has a burst of one of its first three names so many minutes after its start.
 const FIRST_BURST: Range<i32> = 20..41;
-/// Most bars in one tick of the history: a long watchlist gets its history in several.
+/// The sessions that a new market comes with have so many bars at the most, where they are more than one.
+const HISTORY_BARS: usize = 100_000;
+/// Most bars in one batch of the history: a long watchlist gets its history in several.
 const MAX_TICK_BARS: usize = 100_000;
 
 /// How to simulate.
@@ -49,21 +53,27 @@ pub struct SimConfig {
     pub speed: u32,
     /// Where to start in simulated time. Without it: in the latest session, about two hours after its open.
     pub start: Option<Timestamp>,
+    /// How many sessions before its own a new market comes with, 1 to [`SimConfig::MAX_SESSIONS`]. A long
+    /// watchlist gets fewer.
+    pub sessions: u8,
 }
 
 impl SimConfig {
     /// A minute bar every millisecond.
     pub const MAX_SPEED: u32 = 60_000;
+    /// As many as say what is usual, and one more for the close before them.
+    pub const MAX_SESSIONS: u8 = Profile::SESSIONS as u8 + 1;
 }
 
 impl Default for SimConfig {
     fn default() -> Self {
-        Self { seed: 1, speed: 60, start: None }
+        Self { seed: 1, speed: 60, start: None, sessions: Self::MAX_SESSIONS }
     }
 }
 
-/// The simulated market as a tape. Its first tick is the history: everything from the beginning of the session
-/// that was on 24 hours before. Then a minute comes every `60 / speed` seconds; closed hours take no time.
+/// The simulated market as a replay source. Its first batch is the history: everything from the beginning of
+/// the session that was on 24 hours before, and of a market that starts anew some weeks more. Then a minute
+/// comes every `60 / speed` seconds; closed hours take no time.
 #[derive(Debug)]
 pub struct Sim {
     info: FeedInfo,
@@ -74,6 +84,11 @@ pub struct Sim {
     next: Option<Minute>,
     /// The last minute of the history.
     history_end: Minute,
+    /// Before this minute only bars of symbols that lag behind are made.
+    in_step_from: Minute,
+    /// Symbols that lag behind, and from where on.
+    behind: HashMap<Symbol, Minute>,
+    sessions: u8,
     period: Duration,
     pace: Option<Interval>,
 }
@@ -91,6 +106,13 @@ impl Sim {
         resume_after: Option<Minute>,
     ) -> Result<Self, FeedError> {
         let refused = |what: String| FeedError::new(FeedErrorKind::BadRequest, what);
+        if !(1..=SimConfig::MAX_SESSIONS).contains(&config.sessions) {
+            return Err(refused(format!(
+                "the simulator's sessions are {}; they must be 1 to {}",
+                config.sessions,
+                SimConfig::MAX_SESSIONS
+            )));
+        }
         if !(1..=SimConfig::MAX_SPEED).contains(&config.speed) {
             return Err(refused(format!(
                 "the simulator's speed is {}; it must be 1 to {}",
@@ -113,7 +135,12 @@ impl Sim {
 
         let newest = calendar.tracked_until(last).ok_or_else(closed)?;
         let history_end = newest.end.plus(-1).min(last);
-        let first = calendar.tracked_until(last.plus(-Minute::PER_DAY)).ok_or_else(closed)?.start;
+        let day_before = calendar.tracked_until(last.plus(-Minute::PER_DAY)).ok_or_else(closed)?.start;
+        let first = match resume_after {
+            Some(_) => day_before,
+            None => earliest(calendar, last, model.names.len(), config.sessions)
+                .map_or(day_before, |one| one.min(day_before)),
+        };
         let session = calendar.session_on(calendar.date_of(first)).ok_or_else(closed)?;
         let info = FeedInfo {
             provider: "sim",
@@ -130,9 +157,37 @@ impl Sim {
             calendar: calendar.clone(),
             next: Some(first),
             history_end,
+            in_step_from: first,
+            behind: HashMap::new(),
+            sessions: config.sessions,
             period: Duration::from_secs(60) / config.speed,
             pace: None,
         })
+    }
+
+    /// Begins a market that goes on with what was missed by symbols that came to it later than others, or
+    /// come back: `known` says of each where the bars end that are known. Those of which nothing is known get
+    /// as many sessions as a new market has.
+    #[must_use]
+    pub fn caught_up(mut self, known: &HashMap<Symbol, Minute>) -> Self {
+        let symbols = || self.model.names.iter().map(|name| name.symbol);
+        let new = symbols().filter(|symbol| !known.contains_key(symbol)).count();
+        let begin =
+            earliest(&self.calendar, self.history_end, new, self.sessions).unwrap_or(self.in_step_from);
+        let from = |symbol| known.get(&symbol).map_or(begin, |known| known.plus(1).max(begin));
+        self.behind = symbols()
+            .map(|symbol| (symbol, from(symbol)))
+            .filter(|(_, from)| *from < self.in_step_from)
+            .collect();
+        let first = self.behind.values().min().and_then(|first| self.calendar.tracked_from(*first));
+        let first = first.map(|stretch| (stretch.start, self.calendar.date_of(stretch.start)));
+        if let Some((start, session)) =
+            first.and_then(|(start, day)| Some((start, self.calendar.session_on(day)?)))
+        {
+            self.next = Some(start);
+            self.day = Day::begin(&self.model, &session);
+        }
+        self
     }
 
     /// Makes the bars of the next minute.
@@ -142,30 +197,33 @@ impl Sim {
             let session = self.calendar.session_on(self.calendar.date_of(minute))?;
             self.day = Day::begin(&self.model, &session);
         }
-        let bars = self.day.walk_to(&self.model, minute);
+        let mut bars = self.day.walk_to(&self.model, minute);
+        if minute < self.in_step_from {
+            bars.retain(|bar| self.behind.get(&bar.symbol).is_some_and(|from| minute >= *from));
+        }
         let stretch = self.calendar.tracked_from(minute.plus(1));
         self.next = stretch.map(|stretch| stretch.start.max(minute.plus(1)));
         Some((minute, bars))
     }
 
-    /// What is left of the history, as much as fits into one tick.
-    fn history(&mut self) -> Option<Tick> {
+    /// What is left of the history, as much as fits into one batch.
+    fn history(&mut self) -> Option<TimedBatch> {
         let mut bars = Vec::new();
         while self.next.is_some_and(|next| next <= self.history_end) && bars.len() < MAX_TICK_BARS {
             let Some((_, minute)) = self.advance() else { break };
             bars.extend(minute);
         }
-        (!bars.is_empty()).then(|| Tick { bars, rejects: Vec::new(), clock: self.history_end.end() })
+        (!bars.is_empty()).then(|| TimedBatch { bars, rejects: Vec::new(), clock: self.history_end.end() })
     }
 }
 
 #[async_trait]
-impl Tape for Sim {
+impl ReplaySource for Sim {
     fn info(&self) -> &FeedInfo {
         &self.info
     }
 
-    async fn next(&mut self) -> Result<Option<Tick>, FeedError> {
+    async fn next(&mut self) -> Result<Option<TimedBatch>, FeedError> {
         if let Some(history) = self.history() {
             return Ok(Some(history));
         }
@@ -178,8 +236,17 @@ impl Tape for Sim {
         });
         pace.tick().await;
         // Nothing below waits: who gives up waiting above has lost nothing.
-        Ok(self.advance().map(|(minute, bars)| Tick { bars, rejects: Vec::new(), clock: minute.end() }))
+        Ok(self.advance().map(|(minute, bars)| TimedBatch { bars, rejects: Vec::new(), clock: minute.end() }))
     }
+}
+
+/// The first minute of the history of so many names, `sessions` sessions before that of its last one.
+fn earliest(calendar: &Calendar, last: Minute, names: usize, sessions: u8) -> Option<Minute> {
+    let today = calendar.tracked_until(last)?;
+    let minutes = today.end.since(today.start).max(1) as usize;
+    let sessions = usize::from(sessions).min(HISTORY_BARS / (minutes * names.max(1))).max(1);
+    let first = calendar.trading_days_before(calendar.date_of(today.start)).take(sessions).last()?;
+    Some(calendar.tracked_on(first)?.start)
 }
 
 /// The minute a new run begins with: about two hours into the session of today or the latest before (`now`

@@ -4,7 +4,7 @@ use super::bursts::{self, Burst};
 use super::names::Profile;
 use super::noise::Noise;
 use super::stream;
-use qqq_core::calendar::{Market, Session};
+use qqq_core::market::calendar::{Market, Session};
 use qqq_core::{FeedLabel, Minute, Symbol, Watchlist};
 
 /// How much of a day's deviation from the usual level is left the next day.

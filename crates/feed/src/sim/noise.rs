@@ -1,8 +1,8 @@
 //! Randomness without state: every number is a hash of (seed, what it is for, counter), so any minute of the
 //! simulated market can be computed by itself, again, after a restart.
 //!
-//! The hash is SplitMix64 (G. L. Steele, D. Lea, C. H. Flood, "Fast splittable pseudorandom number generators",
-//! OOPSLA 2014): a Weyl sequence of odd step, whitened by a 64-bit finalizer.
+//! The hash is SplitMix64 (G. L. Steele, D. Lea, C. H. Flood, "Fast splittable pseudorandom number
+//! generators", OOPSLA 2014): a Weyl sequence of odd step, whitened by a 64-bit finalizer.
 
 /// 2^64 divided by the golden ratio, made odd: the step of the sequence.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -52,8 +52,8 @@ impl Noise {
         (sum as f64 - 8.0 * 32_767.5) / (65_536.0 * (8.0_f64 / 12.0).sqrt())
     }
 
-    /// Mean 0 and deviation 1 with the heavy tails of market returns (kurtosis about 6): a normal number whose
-    /// deviation is itself log-normal.
+    /// Mean 0 and deviation 1 with the heavy tails of market returns (kurtosis about 6): a normal number
+    /// whose deviation is itself log-normal.
     pub(super) fn heavy(self, counter: i32) -> f64 {
         const SPREAD: f64 = 0.42;
         self.normal(counter) * (SPREAD * self.fork(2).normal(counter) - SPREAD * SPREAD).exp()

@@ -1,6 +1,6 @@
 //! How lively the market is at a time of day: much at the open, little at noon, more at the close.
 
-use qqq_core::calendar::Session;
+use qqq_core::market::calendar::Session;
 use qqq_core::{Minute, Phase};
 use std::f64::consts::TAU;
 
@@ -45,7 +45,7 @@ pub(super) fn always(minute: Minute) -> Shape {
 mod tests {
     use super::*;
     use qqq_core::Calendar;
-    use qqq_core::calendar::Market;
+    use qqq_core::market::calendar::Market;
 
     #[test]
     fn an_average_minute_of_the_regular_session_has_the_factor_one() {

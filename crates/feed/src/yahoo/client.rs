@@ -6,7 +6,7 @@ use crate::{FeedError, FeedErrorKind, Fetched, answer::Answer};
 use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 use jiff::{SignedDuration, Span};
-use qqq_core::calendar::new_york;
+use qqq_core::market::calendar::new_york;
 use qqq_core::{FeedLabel, Minute, Split, Symbol};
 use reqwest::header::HeaderMap;
 use reqwest::{StatusCode, Url};
@@ -179,7 +179,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pieces_cover_a_range_without_gap_or_overlap(start in 0..1_000_000_i32, width in 0..50_000_i32, most in 1..20_000_i32) {
+        fn pieces_cover_a_range_without_gap_or_overlap(
+            start in 0..1_000_000_i32,
+            width in 0..50_000_i32,
+            most in 1..20_000_i32,
+        ) {
             let range = Minute::from_index(start)..Minute::from_index(start + width);
             let pieces = pieces(range.clone(), most);
             let mut at = range.start;

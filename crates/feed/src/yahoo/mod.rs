@@ -8,7 +8,7 @@ mod client;
 mod model;
 pub mod parse;
 
-use crate::http::{self, Caller, Manners, Timeouts};
+use crate::http::{self, Caller, ClientPolicy, Timeouts};
 use crate::{FeedError, FeedErrorKind, Fetched, Provider, answer::Answer};
 use async_trait::async_trait;
 use client::Client;
@@ -53,7 +53,7 @@ impl Yahoo {
         http::check_base("feed.yahoo.base_url", &config.base_url)?;
         let label = FeedLabel::new("yahoo")
             .map_err(|error| FeedError::new(FeedErrorKind::BadRequest, error.to_string()))?;
-        let manners = Manners {
+        let policy = ClientPolicy {
             provider: "yahoo",
             timeouts: Timeouts::total(config.timeout),
             requests_per_minute: config.requests_per_minute,
@@ -72,7 +72,7 @@ impl Yahoo {
             split_adjusted: true,
             delay_minutes: 0,
         };
-        let caller = Caller::new(manners, &config.base_url, clock.clone())?;
+        let caller = Caller::new(policy, &config.base_url, clock.clone())?;
         Ok(Self { info, client: Client { caller, base: config.base_url, feed: label }, clock })
     }
 }

@@ -2,11 +2,11 @@
 
 use super::model::{Chart, Envelope, Quote, WireSplit};
 use crate::answer::Answer;
-use crate::http::excerpt;
+use crate::excerpt::excerpt;
 use crate::{FeedError, FeedErrorKind, Fetched, Reject, json};
 use jiff::Timestamp;
 use jiff::civil::Date;
-use qqq_core::calendar::new_york;
+use qqq_core::market::calendar::new_york;
 use qqq_core::{Bar, FeedLabel, Minute, Split, Symbol, Volume};
 use serde_json::value::RawValue;
 use std::ops::{Range, RangeInclusive};

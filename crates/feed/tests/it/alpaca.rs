@@ -1,10 +1,10 @@
 //! Alpaca's REST interface, against a server.
 
 use crate::given::{self, half_hour, minute, symbol, symbols};
-use crate::server::{Reply, Request, Server};
 use jiff::civil::date;
 use qqq_core::Split;
 use qqq_feed::{Alpaca, AlpacaConfig, FeedErrorKind, Provider};
+use qqq_testkit::http::{Reply, Request, Server};
 
 const PAGE_1: &str = include_str!("../../testdata/alpaca/bars_page_1.json");
 const PAGE_2: &str = include_str!("../../testdata/alpaca/bars_page_2.json");
@@ -62,7 +62,7 @@ async fn bars_come_from_all_pages_with_the_feed_on_each() {
 async fn the_request_is_as_documented() {
     let server = Server::new(two_pages).await;
     given::alpaca(&server.url).bars(&symbols("BRK.B AAPL AAPL"), half_hour()).await.expect("an answer");
-    let [first, second] = server.seen().try_into().expect("two requests");
+    let [first, second] = server.requests().try_into().expect("two requests");
     assert_eq!(first.path(), "/v2/stocks/bars");
     for (name, value) in [
         ("symbols", "AAPL,BRK.B"),
@@ -88,7 +88,7 @@ async fn nothing_is_asked_for_nothing() {
     let start = half_hour().start;
     assert!(alpaca.bars(&[], half_hour()).await.expect("an answer").bars.is_empty());
     assert!(alpaca.bars(&symbols("AAPL"), start..start).await.expect("an answer").bars.is_empty());
-    assert!(server.seen().is_empty());
+    assert!(server.requests().is_empty());
 }
 
 /// One bar of every symbol that was asked for, but for those of `broken`, which are told as it says.
@@ -110,7 +110,7 @@ async fn many_symbols_are_asked_for_in_batches_and_a_refused_one_spares_all_othe
     let many: Vec<_> = (0..250).map(|index| symbol(&format!("S{index:03}"))).collect();
     let fetched = given::alpaca(&server.url).bars(&many, half_hour()).await.expect("an answer");
     let sizes: Vec<usize> =
-        server.seen().iter().map(|request| request.query("symbols").split(',').count()).collect();
+        server.requests().iter().map(|request| request.query("symbols").split(',').count()).collect();
     assert_eq!((sizes[0], sizes[1], sizes[sizes.len() - 1]), (100, 100, 50));
     assert!(sizes.len() <= 17, "{sizes:?}");
     assert_eq!((fetched.bars.len(), fetched.failed.len()), (249, 1));
@@ -140,13 +140,13 @@ async fn whichever_way_one_symbol_is_refused_the_others_are_served() {
         assert_eq!(fetched.bars.len(), 3, "{status} {said}");
         let failed: Vec<_> = fetched.failed.iter().map(|(symbol, error)| (*symbol, error.kind)).collect();
         assert_eq!(failed, [(symbol("ZZZZ"), kind)], "{status} {said}");
-        assert!(server.seen().len() <= 8, "{status} {said}: {}", server.seen().len());
+        assert!(server.requests().len() <= 8, "{status} {said}: {}", server.requests().len());
     }
     // Alone, or of all of them, it is a refusal of everything.
     for (asked, said) in [("ZZZZ", plan), ("AAPL ZZZZ", "forbidden.")] {
         let server = Server::always(Reply::status(403, said)).await;
         let error = given::alpaca(&server.url).bars(&symbols(asked), half_hour()).await.expect_err("403");
-        assert_eq!((error.kind, server.seen().len()), (FeedErrorKind::Auth, 1), "{asked}");
+        assert_eq!((error.kind, server.requests().len()), (FeedErrorKind::Auth, 1), "{asked}");
     }
 }
 
@@ -172,7 +172,7 @@ async fn what_is_wrong_in_one_symbols_rows_costs_no_more_than_these_rows() {
             .await
             .expect("an answer");
         assert_eq!(
-            (fetched.bars.len(), fetched.failed.len(), server.seen().len()),
+            (fetched.bars.len(), fetched.failed.len(), server.requests().len()),
             (bars, failed, 1),
             "{told}"
         );
@@ -198,7 +198,7 @@ async fn pages_that_run_in_a_circle_end() {
     let server = Server::always(Reply::ok(r#"{"bars":{},"next_page_token":"again"}"#)).await;
     let fetched = given::alpaca(&server.url).bars(&symbols("AAPL"), half_hour()).await.expect("an answer");
     assert!(fetched.failed[0].1.message.contains("circle"), "{:?}", fetched.failed);
-    assert_eq!(server.seen().len(), 2);
+    assert_eq!(server.requests().len(), 2);
 }
 
 #[tokio::test]
@@ -214,14 +214,14 @@ async fn pages_without_end_are_not_read_for_ever() {
     let alpaca = Alpaca::new(config, given::clock()).expect("a provider");
     let fetched = alpaca.bars(&symbols("AAPL"), half_hour()).await.expect("an answer");
     assert!(fetched.failed[0].1.message.contains("500 pages"), "{:?}", fetched.failed);
-    assert_eq!(server.seen().len(), 500);
+    assert_eq!(server.requests().len(), 500);
 }
 
 #[tokio::test]
 async fn the_text_null_is_no_page() {
     let server = Server::always(Reply::ok(r#"{"bars":{},"next_page_token":"null"}"#)).await;
     given::alpaca(&server.url).bars(&symbols("AAPL"), half_hour()).await.expect("an answer");
-    assert_eq!(server.seen().len(), 1);
+    assert_eq!(server.requests().len(), 1);
 }
 
 #[tokio::test]
@@ -240,7 +240,7 @@ async fn refused_credentials_and_missing_rights_are_told_apart_and_not_retried()
         let error = given::alpaca(&server.url).bars(&symbols("AAPL"), half_hour()).await.expect_err(body);
         assert_eq!(error.kind, kind, "{status} {body}: {error}");
         assert!(error.message.starts_with(&format!("alpaca answered {status}")), "{error}");
-        assert_eq!(server.seen().len(), 1, "{status}");
+        assert_eq!(server.requests().len(), 1, "{status}");
     }
 }
 
@@ -265,7 +265,7 @@ async fn splits_are_keyed_on_the_ex_date_and_listed_once() {
             split("BRK.B", date(2025, 2, 11), 3, 2),
         ]
     );
-    let request = &server.seen()[0];
+    let request = &server.requests()[0];
     assert_eq!(request.path(), "/v1/corporate-actions");
     assert_eq!(request.query("types"), "forward_split,reverse_split");
     // Filtered by the date of processing, so asked with a margin.
@@ -282,7 +282,7 @@ async fn the_check_says_what_works() {
     let server = Server::always(Reply::ok(latest)).await;
     let line = given::alpaca(&server.url).check(symbol("AAPL")).await.expect("an answer");
     assert_eq!(line, "alpaca: key accepted, feed iex answers, newest bar of AAPL is 2025-01-31T15:29:00Z");
-    assert_eq!(server.seen()[0].path(), "/v2/stocks/bars/latest");
+    assert_eq!(server.requests()[0].path(), "/v2/stocks/bars/latest");
 
     let server = Server::always(Reply::ok(r#"{"bars":{}}"#)).await;
     let line = given::alpaca(&server.url).check(symbol("AAPL")).await.expect("an answer");
@@ -295,12 +295,12 @@ async fn the_delayed_feed_is_asked_from_the_history_it_may_read() {
     let config = AlpacaConfig { feed: "delayed_sip".to_owned(), ..given::alpaca_config(&server.url) };
     let alpaca = Alpaca::new(config, given::clock()).expect("a provider");
     alpaca.bars(&symbols("AAPL"), half_hour()).await.expect("an answer");
-    let request = &server.seen()[0];
+    let request = &server.requests()[0];
     assert_eq!(request.query("feed"), "sip");
     assert_eq!(request.query("end"), "2025-01-31T15:13:00Z", "the minute that was over 16 minutes ago");
     let recent = minute("2025-01-31T15:20:00Z")..half_hour().end;
     assert!(alpaca.bars(&symbols("AAPL"), recent).await.expect("an answer").bars.is_empty());
-    assert_eq!(server.seen().len(), 1);
+    assert_eq!(server.requests().len(), 1);
 }
 
 #[tokio::test]

@@ -463,7 +463,7 @@ async fn it_ends_when_nobody_listens() {
 #[tokio::test]
 async fn a_handshake_that_is_refused_tells_credentials_from_trouble() {
     for (status, kind) in [(401, FeedErrorKind::Auth), (503, FeedErrorKind::Transient)] {
-        let server = crate::server::Server::always(crate::server::Reply::status(status, "no")).await;
+        let server = qqq_testkit::http::Server::always(qqq_testkit::http::Reply::status(status, "no")).await;
         let StreamEvent::Disconnected(error) = next(&mut stream(&server.url, QUICK, "AAPL")).await else {
             panic!("an end")
         };

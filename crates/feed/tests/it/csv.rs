@@ -4,10 +4,11 @@ use crate::given::any_bar;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use proptest::prelude::*;
-use qqq_core::calendar::Market;
-use qqq_core::{Bar, Calendar, FeedLabel, Minute, Volume, Watchlist};
+use qqq_core::market::calendar::Market;
+use qqq_core::{Bar, Calendar, FeedLabel, Watchlist};
 use qqq_feed::bar_file::{self, BarFile, RejectedRow, Row};
 use qqq_feed::{FeedError, FeedErrorKind};
+use qqq_testkit::bars::ohlc;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -63,19 +64,8 @@ const HEADER: &str = "symbol,start,open,high,low,close,volume,vwap,trades\n";
 const GOOD: &str = "AAPL,2025-01-27T14:30:00Z,10,12.5,9.5,11,1000,10.987654321,42\n";
 
 fn good() -> Bar {
-    let price = |text: &str| text.parse().unwrap();
-    Bar {
-        symbol: "AAPL".parse().unwrap(),
-        start: Minute::containing("2025-01-27T14:30:00Z".parse().unwrap()),
-        open: price("10"),
-        high: price("12.5"),
-        low: price("9.5"),
-        close: price("11"),
-        volume: Volume::from_shares(1000).unwrap(),
-        vwap: Some(price("10.987654321")),
-        trades: Some(42),
-        feed: label(),
-    }
+    let bar = ohlc("AAPL", "2025-01-27T14:30:00Z", ["10", "12.5", "9.5", "11"], 1000);
+    Bar { vwap: "10.987654321".parse().ok(), trades: Some(42), feed: label(), ..bar }
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! Finnhub's messages and its REST interface.
 
 use crate::given::{self, symbol, symbols};
-use crate::server::{Reply, Server};
 use proptest::prelude::*;
 use qqq_feed::finnhub::aggregate::{SHARE, Trade};
 use qqq_feed::finnhub::condition::{Conditions, Effect};
 use qqq_feed::finnhub::parse;
 use qqq_feed::{FeedErrorKind, Finnhub, FinnhubConfig, Provider};
+use qqq_testkit::http::{Reply, Server};
 use url::Url;
 
 const TOKEN: &str = "TOKEN-OF-A-TEST";
@@ -111,17 +111,23 @@ proptest! {
     #[test]
     fn nothing_panics(text in "\\PC{0,200}", cut in 0..400_usize) {
         let _ = parse::message(text.as_bytes(), |_| true);
-        let whole = r#"{"type":"trade","data":[{"c":["1"],"p":187.21,"s":"AAPL","t":1575526691134,"v":100}]}"#;
+        let whole = concat!(
+            r#"{"type":"trade","data":["#,
+            r#"{"c":["1"],"p":187.21,"s":"AAPL","t":1575526691134,"v":100}]}"#,
+        );
         let _ = parse::message(&whole.as_bytes()[..cut.min(whole.len())], |_| true);
     }
 
     #[test]
     fn whatever_numbers_come_there_is_a_trade_or_a_reason(
-        price in "-?[0-9]{1,12}(\\.[0-9]{1,12})?(e-?[0-9]{1,2})?", t: i64,
-        size in "-?[0-9]{1,12}(\\.[0-9]{1,12})?(e-?[0-9]{1,2})?", codes in prop::collection::vec("[ -~]{0,5}", 0..4),
+        price in "-?[0-9]{1,12}(\\.[0-9]{1,12})?(e-?[0-9]{1,2})?",
+        t: i64,
+        size in "-?[0-9]{1,12}(\\.[0-9]{1,12})?(e-?[0-9]{1,2})?",
+        codes in prop::collection::vec("[ -~]{0,5}", 0..4),
     ) {
         let codes = serde_json::to_string(&codes).expect("JSON");
-        let text = format!(r#"{{"type":"trade","data":[{{"s":"AAPL","p":{price},"t":{t},"v":{size},"c":{codes}}}]}}"#);
+        let trade = format!(r#"{{"s":"AAPL","p":{price},"t":{t},"v":{size},"c":{codes}}}"#);
+        let text = format!(r#"{{"type":"trade","data":[{trade}]}}"#);
         if let Ok(told) = parse::message(text.as_bytes(), |_| true) {
             prop_assert!(told.trades.len() + told.rejects.len() <= 1);
             for trade in told.trades {
@@ -140,7 +146,7 @@ async fn the_check_sends_the_key_in_a_header_and_tells_the_last_trade() {
     let finnhub = Finnhub::new(config(&server.url), given::clock()).expect("a provider");
     let said = finnhub.check(symbol("AAPL")).await.expect("an answer");
     assert!(said.contains("key accepted") && said.contains("2020-02-25T14:30:00Z"), "{said}");
-    let request = &server.seen()[0];
+    let request = &server.requests()[0];
     assert_eq!((request.path(), request.query("symbol").as_str()), ("/api/v1/quote", "AAPL"));
     assert_eq!(request.headers["x-finnhub-token"], TOKEN);
     assert!(!request.url.as_str().contains(TOKEN), "{}", request.url);
@@ -190,7 +196,7 @@ async fn bars_are_not_asked_for() {
     let finnhub = Finnhub::new(config(&server.url), given::clock()).expect("a provider");
     assert!(!finnhub.has_history());
     let fetched = finnhub.bars(&symbols("AAPL"), given::half_hour()).await.expect("nothing");
-    assert_eq!((fetched, server.seen().len()), (qqq_feed::Fetched::default(), 0));
+    assert_eq!((fetched, server.requests().len()), (qqq_feed::Fetched::default(), 0));
 }
 
 #[test]

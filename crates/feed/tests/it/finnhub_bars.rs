@@ -176,8 +176,8 @@ fn the_minute_in_which_the_connection_came_up_has_no_bar() {
     take(&mut aggregator, &[trade(11.0, 10_000, 100, &["1"]), trade(61.0, 10_000, 100, &["1"])], 62.0);
     let handed = bars(aggregator.due(at(600.0)));
     assert_eq!(handed.iter().map(|bar| bar.start).collect::<Vec<_>>(), [minute(1)]);
-    // Nothing acknowledges a subscription: one that is sent at the very end of a minute may miss the next one's first
-    // trades.
+    // Nothing acknowledges a subscription: one that is sent at the very end of a minute may miss the next
+    // one's first trades.
     let mut aggregator = Aggregator::new("finnhub".parse().expect("a label"));
     aggregator.connected(at(59.0));
     take(&mut aggregator, &[trade(61.0, 10_000, 100, &["1"]), trade(121.0, 10_000, 100, &["1"])], 122.0);

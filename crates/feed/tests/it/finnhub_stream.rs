@@ -2,13 +2,13 @@
 
 use crate::given::{self, symbols};
 use crate::peer::{DEADLINE, Peer, next, serve};
-use crate::server::{Reply, Server};
 use futures_util::{SinkExt, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use qqq_core::Clock;
 use qqq_feed::finnhub::Pace;
 use qqq_feed::{FeedErrorKind, Finnhub, FinnhubConfig, Provider, StreamEvent};
 use qqq_testkit::SetClock;
+use qqq_testkit::http::{Reply, Server};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,7 +78,10 @@ async fn it_subscribes_each_symbol_and_makes_bars_of_whole_minutes_and_again_whe
             ]))
             .await;
             peer.say(trades(&[trade("AAPL", "2025-01-31T15:01:59.999Z", 102.25, 100)])).await;
-            tokio::select! { changed = late.changed() => changed.expect("a test"), () = drain(&mut peer) => {} }
+            tokio::select! {
+                changed = late.changed() => changed.expect("a test"),
+                () = drain(&mut peer) => {}
+            }
             peer.say(trades(&[trade("AAPL", "2025-01-31T15:01:30Z", 103.0, 100)])).await;
             peer.stay().await;
         }
@@ -236,7 +239,7 @@ async fn the_key_is_in_the_address_and_no_more_symbols_than_the_plan_has_are_sub
     let mut events = stream(&server.url, given::clock(), QUICK, "AAPL");
     let StreamEvent::Disconnected(error) = next(&mut events).await else { panic!("an end") };
     assert_eq!(error.kind, FeedErrorKind::Transient, "{error}");
-    assert_eq!(server.seen()[0].query("token"), TOKEN);
+    assert_eq!(server.requests()[0].query("token"), TOKEN);
 
     let (heard, mut subscriptions) = mpsc::channel(1);
     let url = serve(move |_, mut peer| {
@@ -287,7 +290,10 @@ async fn a_minute_whose_trades_wait_to_be_read_is_handed_out_whole() {
         let mut late = late.clone();
         async move {
             subscribed(&mut peer, 1).await;
-            tokio::select! { changed = late.changed() => changed.expect("a test"), () = drain(&mut peer) => {} }
+            tokio::select! {
+                changed = late.changed() => changed.expect("a test"),
+                () = drain(&mut peer) => {}
+            }
             let first: Timestamp = "2025-01-31T15:01:00Z".parse().expect("a time");
             for number in 0..TRADES {
                 let at = first + SignedDuration::from_millis(number * 150);

@@ -1,11 +1,11 @@
 //! Files as other programs write them: each row of the table stands for a kind.
 
-use crate::given::{minute, symbol};
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder};
-use qqq_core::{Bar, FeedLabel, Volume};
+use qqq_core::{Bar, FeedLabel};
 use qqq_feed::FeedError;
 use qqq_feed::bar_file::{self, BarWriter, Format, ReadOptions, Row};
+use qqq_testkit::bars::ohlc;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -19,19 +19,7 @@ fn options() -> ReadOptions {
 }
 
 fn bar() -> Bar {
-    let price = |text: &str| text.parse().unwrap();
-    Bar {
-        symbol: symbol("NVDA"),
-        start: minute("2024-07-03T13:30:00Z"),
-        open: price("121.66"),
-        high: price("121.9"),
-        low: price("121.5"),
-        close: price("121.7"),
-        volume: Volume::from_shares(1000).unwrap(),
-        vwap: None,
-        trades: None,
-        feed: label(),
-    }
+    ohlc("NVDA", "2024-07-03T13:30:00Z", ["121.66", "121.9", "121.5", "121.7"], 1000)
 }
 
 struct Folder(TempDir);
@@ -89,25 +77,94 @@ fn files_of_other_programs_are_read_as_what_they_mean() {
     };
     let same = bar();
     for (name, content, expected) in [
-        ("quoted", "\"symbol\",\"start\",\"open\",\"high\",\"low\",\"close\",\"volume\"\n\"NVDA\",\"2024-07-03T13:30:00Z\",\"121.66\",\"121.90\",\"121.5\",\"121.7\",\"1,000\"\n".to_owned(), same),
-        ("flat file", "ticker,volume,open,close,high,low,window_start,transactions\nNVDA,1000,121.66,121.7,121.9,121.5,1720013400000000000,12\n".to_owned(), with(|bar| bar.trades = Some(12))),
-        ("data frame", "symbol,timestamp,open,high,low,close,volume,trade_count,vwap\nNVDA,2024-07-03 13:30:00+00:00,121.66,121.90,121.5,121.7,1000.0,12.0,121.61\n".to_owned(), Bar { trades: Some(12), vwap: Some(price("121.61")), ..same }),
+        (
+            "quoted",
+            "\"symbol\",\"start\",\"open\",\"high\",\"low\",\"close\",\"volume\"\n\
+             \"NVDA\",\"2024-07-03T13:30:00Z\",\"121.66\",\"121.90\",\"121.5\",\"121.7\",\"1,000\"\n"
+                .to_owned(),
+            same,
+        ),
+        (
+            "flat file",
+            "ticker,volume,open,close,high,low,window_start,transactions\n\
+             NVDA,1000,121.66,121.7,121.9,121.5,1720013400000000000,12\n"
+                .to_owned(),
+            with(|bar| bar.trades = Some(12)),
+        ),
+        (
+            "data frame",
+            "symbol,timestamp,open,high,low,close,volume,trade_count,vwap\n\
+             NVDA,2024-07-03 13:30:00+00:00,121.66,121.90,121.5,121.7,1000.0,12.0,121.61\n"
+                .to_owned(),
+            Bar { trades: Some(12), vwap: Some(price("121.61")), ..same },
+        ),
         ("offset", format!("{HEADER}NVDA,2024-07-03 09:30:00-04:00,121.66,121.90,121.5,121.7,1e3\n"), same),
         ("seconds", format!("{HEADER}NVDA,1720013400,121.66,121.90,121.5,121.7,1000\n"), same),
         ("milliseconds", format!("{HEADER}NVDA,1720013400000,121.66,121.90,121.5,121.7,1000\n"), same),
         ("microseconds", format!("{HEADER}NVDA,1720013400000000,121.66,121.90,121.5,121.7,1000\n"), same),
-        ("semicolons and commas", "\u{feff}symbol;start;open;high;low;close;volume\r\nNVDA;2024-07-03T13:30:00Z;121,66;121,90;121,5;121,7;1.000\r\n".to_owned(), same),
-        ("semicolons and points", "symbol;start;open;high;low;close;volume\nNVDA;2024-07-03T13:30:00Z;121.66;121.90;121.5;121.7;1,000\n".to_owned(), same),
-        ("tabs", "symbol\tstart\topen\thigh\tlow\tclose\tvolume\nNVDA\t2024-07-03T13:30:00Z\t121,66\t121,90\t121,5\t121,7\t1000\n".to_owned(), same),
-        ("sep", "sep=;\nSymbol;Start;Open;High;Low;Close;Volume\nNVDA;2024-07-03T13:30:00Z;121,66;121,90;121,5;121,7;1 000\n".to_owned(), same),
-        ("bars", "symbol|start|open|high|low|close|volume\nNVDA|2024-07-03T13:30:00Z|121.66|121.90|121.5|121.7|1000\n".to_owned(), same),
-        ("no zero", format!("{HEADER}NVDA,2024-07-03T13:30:00Z,.66,.9,.5,.7,1K\n"), Bar { open: price("0.66"), high: price("0.9"), low: price("0.5"), close: price("0.7"), ..same }),
-        ("single precision", format!("{HEADER}NVDA,2024-07-03T13:30:00Z,121.66000366210938,121.90,121.5,121.7,1000\n"), Bar { open: price("121.660003662"), ..same }),
+        (
+            "semicolons and commas",
+            "\u{feff}symbol;start;open;high;low;close;volume\r\n\
+             NVDA;2024-07-03T13:30:00Z;121,66;121,90;121,5;121,7;1.000\r\n"
+                .to_owned(),
+            same,
+        ),
+        (
+            "semicolons and points",
+            "symbol;start;open;high;low;close;volume\n\
+             NVDA;2024-07-03T13:30:00Z;121.66;121.90;121.5;121.7;1,000\n"
+                .to_owned(),
+            same,
+        ),
+        (
+            "tabs",
+            "symbol\tstart\topen\thigh\tlow\tclose\tvolume\n\
+             NVDA\t2024-07-03T13:30:00Z\t121,66\t121,90\t121,5\t121,7\t1000\n"
+                .to_owned(),
+            same,
+        ),
+        (
+            "sep",
+            "sep=;\n\
+             Symbol;Start;Open;High;Low;Close;Volume\n\
+             NVDA;2024-07-03T13:30:00Z;121,66;121,90;121,5;121,7;1 000\n"
+                .to_owned(),
+            same,
+        ),
+        (
+            "bars",
+            "symbol|start|open|high|low|close|volume\n\
+             NVDA|2024-07-03T13:30:00Z|121.66|121.90|121.5|121.7|1000\n"
+                .to_owned(),
+            same,
+        ),
+        (
+            "no zero",
+            format!("{HEADER}NVDA,2024-07-03T13:30:00Z,.66,.9,.5,.7,1K\n"),
+            Bar { open: price("0.66"), high: price("0.9"), low: price("0.5"), close: price("0.7"), ..same },
+        ),
+        (
+            "single precision",
+            format!("{HEADER}NVDA,2024-07-03T13:30:00Z,121.66000366210938,121.90,121.5,121.7,1000\n"),
+            Bar { open: price("121.660003662"), ..same },
+        ),
         ("comma at the end", format!("{HEADER}{},\n", ROW.trim_end()), same),
         ("commas at every end", format!("{},\n{},\n", HEADER.trim_end(), ROW.trim_end()), same),
         ("comma behind the header", format!("{},\n{ROW}", HEADER.trim_end()), same),
-        ("date and time", "<TICKER>,<PER>,<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>\nNVDA,1,20240703,133000Z,121.66,121.90,121.5,121.7,1000\n".to_owned(), same),
-        ("utc by name", "symbol,time_utc,open,high,low,close,volume\nNVDA,2024-07-03 13:30:00,$121.66,$121.90,$121.5,$121.7,1000\n".to_owned(), same),
+        (
+            "date and time",
+            "<TICKER>,<PER>,<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>\n\
+             NVDA,1,20240703,133000Z,121.66,121.90,121.5,121.7,1000\n"
+                .to_owned(),
+            same,
+        ),
+        (
+            "utc by name",
+            "symbol,time_utc,open,high,low,close,volume\n\
+             NVDA,2024-07-03 13:30:00,$121.66,$121.90,$121.5,$121.7,1000\n"
+                .to_owned(),
+            same,
+        ),
         ("comments", format!("# of the third of July\n{HEADER}{ROW}"), same),
     ] {
         assert_eq!(bars(&content, &options()), [expected], "{name}");
@@ -136,7 +193,11 @@ fn what_a_file_does_not_say_can_be_told() {
 #[test]
 fn rows_that_cannot_be_read_have_a_kind_in_common() {
     let content = format!(
-        "{HEADER}NVDA,2024-07-03 09:30,1,1,1,1,1\nNVDA,2024-07-03 09:31,1,1,1,1,1\nNVDA,2024-07-03T13:30:00Z,121,66,121,90,121,5,121,7,1\n{HEADER}"
+        "{HEADER}\
+         NVDA,2024-07-03 09:30,1,1,1,1,1\n\
+         NVDA,2024-07-03 09:31,1,1,1,1,1\n\
+         NVDA,2024-07-03T13:30:00Z,121,66,121,90,121,5,121,7,1\n\
+         {HEADER}"
     );
     let folder = Folder::new();
     let kinds: Vec<String> = read(&folder.write("bars.csv", content), &options())

@@ -1,11 +1,11 @@
 //! Servers that answer badly: every provider must stay calm, quick and small.
 
 use crate::given::{self, half_hour, symbols};
-use crate::server::{Reply, Server};
 use futures_util::future::join_all;
 use qqq_feed::{
     Alpaca, AlpacaConfig, FeedError, FeedErrorKind, Fetched, Iex, IexConfig, Provider, Yahoo, YahooConfig,
 };
+use qqq_testkit::http::{Reply, Server};
 use std::process::Command;
 use std::time::{Duration, Instant};
 use url::Url;
@@ -18,13 +18,32 @@ const NAMES: [&str; 3] = ["alpaca", "yahoo", "iex"];
 fn good(provider: &str, close: &str) -> String {
     match provider {
         "alpaca" => format!(
-            r#"{{"bars":{{"AAPL":[{{"t":"2025-01-31T15:00:00Z","o":{close},"h":{close},"l":{close},"c":{close},"v":5,"n":1,"vw":1}}]}},"next_page_token":null}}"#
+            r#"{{
+                "bars": {{"AAPL": [{{
+                    "t": "2025-01-31T15:00:00Z", "o": {close}, "h": {close}, "l": {close}, "c": {close},
+                    "v": 5, "n": 1, "vw": 1
+                }}]}},
+                "next_page_token": null
+            }}"#
         ),
         "yahoo" => format!(
-            r#"{{"chart":{{"result":[{{"meta":{{"symbol":"AAPL","dataGranularity":"1m"}},"timestamp":[1738335600],"indicators":{{"quote":[{{"open":[{close}],"high":[{close}],"low":[{close}],"close":[{close}],"volume":[5]}}]}}}}],"error":null}}}}"#
+            r#"{{"chart": {{
+                "result": [{{
+                    "meta": {{"symbol": "AAPL", "dataGranularity": "1m"}},
+                    "timestamp": [1738335600],
+                    "indicators": {{"quote": [{{
+                        "open": [{close}], "high": [{close}], "low": [{close}], "close": [{close}],
+                        "volume": [5]
+                    }}]}}
+                }}],
+                "error": null
+            }}}}"#
         ),
         _ => format!(
-            r#"{{"AAPL":{{"intraday-prices":[{{"date":"2025-01-31","minute":"10:00","open":{close},"high":{close},"low":{close},"close":{close},"volume":5}}]}}}}"#
+            r#"{{"AAPL": {{"intraday-prices": [{{
+                "date": "2025-01-31", "minute": "10:00",
+                "open": {close}, "high": {close}, "low": {close}, "close": {close}, "volume": 5
+            }}]}}}}"#
         ),
     }
 }
@@ -91,7 +110,7 @@ async fn a_page_for_people_is_called_one() {
     let server = Server::always(Reply::ok(HTML)).await;
     let error = ask(&given::yahoo(&server.url)).await.expect_err("HTML");
     assert!(error.message.contains("HTML where JSON belongs"), "{error}");
-    assert!(server.seen().len() > 1, "it was not tried again");
+    assert!(server.requests().len() > 1, "it was not tried again");
 }
 
 #[tokio::test]
@@ -176,18 +195,18 @@ async fn servers_that_never_finish_are_given_up_in_time() {
 async fn a_body_cut_short_is_asked_for_again() {
     for name in NAMES {
         let reply = Reply::ok(good(name, "101.5"));
-        let server = Server::script(vec![reply.clone().cut_short(), reply]).await;
+        let server = Server::script([reply.clone().cut_short(), reply]).await;
         assert_eq!(ask(&*one(name, &server.url)).await.expect("an answer").bars.len(), 1, "{name}");
-        assert_eq!(server.seen().len(), 2, "{name}");
+        assert_eq!(server.requests().len(), 2, "{name}");
     }
 }
 
 #[tokio::test]
 async fn a_server_error_is_asked_again_until_it_answers() {
     for name in NAMES {
-        let server = Server::script(vec![Reply::status(500, HTML), Reply::ok(good(name, "101.5"))]).await;
+        let server = Server::script([Reply::status(500, HTML), Reply::ok(good(name, "101.5"))]).await;
         assert_eq!(ask(&*one(name, &server.url)).await.expect("an answer").bars.len(), 1, "{name}");
-        assert_eq!(server.seen().len(), 2, "{name}");
+        assert_eq!(server.requests().len(), 2, "{name}");
     }
 }
 
@@ -200,10 +219,10 @@ async fn a_server_that_stays_down_is_left_alone_after_a_while() {
         for failed in join_all((0..5).map(|_| ask(&*provider))).await {
             assert_eq!(error(failed).kind, FeedErrorKind::Transient, "{name}");
         }
-        let asked = server.seen().len();
+        let asked = server.requests().len();
         let error = error(ask(&*provider).await);
         assert!(error.message.contains("left alone") && error.message.contains("503"), "{name}: {error}");
-        assert_eq!(server.seen().len(), asked, "{name} was asked while its breaker is open");
+        assert_eq!(server.requests().len(), asked, "{name} was asked while its breaker is open");
     }))
     .await;
 }
@@ -217,7 +236,7 @@ async fn a_redirect_is_not_followed() {
         assert_eq!(error.kind, FeedErrorKind::BadRequest, "{name}: {error}");
         assert!(error.message.contains("302") && error.message.contains("redirect"), "{name}: {error}");
     }
-    assert!(target.seen().is_empty());
+    assert!(target.requests().is_empty());
 }
 
 #[tokio::test]
@@ -265,9 +284,9 @@ async fn a_rate_limit_is_honoured_as_long_as_the_provider_said() {
         let error = ask(&*provider).await.expect_err("429");
         let retry_after = seconds.map(Duration::from_secs);
         assert_eq!(error.kind, FeedErrorKind::RateLimited { retry_after }, "{name} {headers:?}");
-        let asked = server.seen().len();
+        let asked = server.requests().len();
         assert!(ask(&*provider).await.is_err());
-        assert_eq!(server.seen().len(), asked, "{name} was asked again too early: {headers:?}");
+        assert_eq!(server.requests().len(), asked, "{name} was asked again too early: {headers:?}");
     }))
     .await;
 }
@@ -277,9 +296,9 @@ async fn the_end_of_a_window_delays_no_answer_to_what_is_no_rate_limit() {
     let reset = half_hour().end.start().as_second() + 55;
     for name in NAMES {
         let down = Reply::status(500, HTML).header("x-ratelimit-reset", reset);
-        let server = Server::script(vec![down, Reply::ok(good(name, "101.5"))]).await;
+        let server = Server::script([down, Reply::ok(good(name, "101.5"))]).await;
         let fetched = ask(&*one(name, &server.url)).await.expect("it is asked again at once");
-        assert_eq!((fetched.bars.len(), server.seen().len()), (1, 2), "{name}");
+        assert_eq!((fetched.bars.len(), server.requests().len()), (1, 2), "{name}");
     }
 }
 
@@ -301,7 +320,7 @@ fn what_is_on_this_machine_is_not_asked_through_a_proxy() {
 async fn a_short_wait_is_sat_out_within_the_call() {
     for name in ["alpaca", "iex"] {
         let limited = Reply::status(429, "slow down").header("retry-after", 0);
-        let server = Server::script(vec![limited, Reply::ok(good(name, "101.5"))]).await;
+        let server = Server::script([limited, Reply::ok(good(name, "101.5"))]).await;
         assert_eq!(ask(&*one(name, &server.url)).await.expect("an answer").bars.len(), 1, "{name}");
     }
 }

@@ -1,8 +1,8 @@
 //! The IEX form, against a server.
 
 use crate::given::{self, half_hour, symbol, symbols};
-use crate::server::{Reply, Request, Server};
 use qqq_feed::{FeedErrorKind, Iex, IexConfig, Provider};
+use qqq_testkit::http::{Reply, Request, Server};
 
 const BATCH: &str = include_str!("../../testdata/iex/batch.json");
 
@@ -28,7 +28,7 @@ async fn minutes_are_new_york_time_and_those_without_a_price_are_absent() {
 async fn the_request_is_the_batch_form() {
     let server = Server::always(Reply::ok(BATCH)).await;
     given::iex(&server.url).bars(&symbols("MSFT AAPL"), half_hour()).await.expect("an answer");
-    let [request] = server.seen().try_into().expect("one request");
+    let [request] = server.requests().try_into().expect("one request");
     assert_eq!(request.path(), "/stable/stock/market/batch");
     for (name, value) in [
         ("symbols", "AAPL,MSFT"),
@@ -48,7 +48,7 @@ async fn share_classes_are_asked_for_as_they_are_listed_and_known_in_every_spell
         let server =
             Server::always(Reply::ok(format!(r#"{{"{spelling}":{{"intraday-prices":[{record}]}}}}"#))).await;
         let fetched = given::iex(&server.url).bars(&symbols("BRK-B"), half_hour()).await.expect("an answer");
-        assert_eq!(server.seen()[0].query("symbols"), "BRK.B");
+        assert_eq!(server.requests()[0].query("symbols"), "BRK.B");
         assert_eq!(fetched.bars.iter().map(|bar| bar.symbol.as_str()).collect::<Vec<_>>(), ["BRK.B"]);
         assert_eq!((fetched.failed.len(), fetched.rejects.len()), (0, 0), "{spelling}: {fetched:?}");
     }
@@ -66,7 +66,7 @@ async fn plain_text_refusals_are_understood_and_the_token_is_never_repeated() {
         let error = given::iex(&server.url).bars(&symbols("AAPL"), half_hour()).await.expect_err(body);
         assert_eq!(error.kind, kind, "{status} {body}");
         assert!(!error.message.contains("TOKEN-OF-A-TEST"), "{error}");
-        assert_eq!(server.seen().len(), 1);
+        assert_eq!(server.requests().len(), 1);
     }
     let server = Server::always(Reply::status(404, "Unknown symbol")).await;
     let fetched = given::iex(&server.url).bars(&symbols("GONE"), half_hour()).await.expect("an answer");
@@ -100,7 +100,10 @@ async fn whatever_stands_for_one_symbol_the_others_are_served() {
         let failed: Vec<_> = fetched.failed.iter().map(|(symbol, error)| (*symbol, error.kind)).collect();
         assert_eq!(failed, [(symbol("GONE"), kind)], "{told}");
     }
-    let nan = r#"{"intraday-prices":[{"date":"2025-01-31","minute":"10:00","open":1,"high":1,"low":1,"close":NaN,"volume":5}]}"#;
+    let nan = concat!(
+        r#"{"intraday-prices":[{"date":"2025-01-31","minute":"10:00","#,
+        r#""open":1,"high":1,"low":1,"close":NaN,"volume":5}]}"#,
+    );
     let server = Server::new(move |request| Reply::ok(answer_of(request, "NVDA", nan, 0))).await;
     let fetched =
         given::iex(&server.url).bars(&symbols("AAPL MSFT NVDA"), half_hour()).await.expect("an answer");
@@ -115,7 +118,7 @@ async fn an_answer_that_is_too_large_is_asked_for_in_halves_and_that_is_remember
     let iex = given::iex(&server.url);
     let asked = symbols("AAPL AMZN GOOG MSFT NVDA");
     let seen = |from: usize| -> Vec<String> {
-        server.seen()[from..].iter().map(|request| request.query("symbols")).collect()
+        server.requests()[from..].iter().map(|request| request.query("symbols")).collect()
     };
     let fetched = iex.bars(&asked, half_hour()).await.expect("an answer");
     assert_eq!((fetched.bars.len(), fetched.failed.len()), (5, 0));
@@ -142,7 +145,7 @@ async fn the_check_asks_for_one_record() {
     let server = Server::always(Reply::ok(BATCH)).await;
     let line = given::iex(&server.url).check(symbol("AAPL")).await.expect("an answer");
     assert_eq!(line, "iex: the server answers, newest bar of AAPL is 2025-01-31T17:00:00Z");
-    assert_eq!(server.seen()[0].query("chartLast"), "1");
+    assert_eq!(server.requests()[0].query("chartLast"), "1");
 }
 
 #[tokio::test]

@@ -14,12 +14,17 @@ fn dropped(holdings: &Holdings, what: &str, reason: &str) {
     assert!(found.is_some_and(|line| line.reason.contains(reason)), "{what}: {:?}", holdings.dropped);
 }
 
-const OLD: &str = "\u{feff}Fund Ticker,Security Identifier,Holding Ticker,Shares/Par Value,MarketValue,Weight,Name,Class of Shares,Sector,Date\r\n\
-    QQQ,037833100,\"AAPL    \",\"43,210,987\",\"9,876,543,210.12\",8.500,Apple Inc,Common Stock,Information Technology,09/12/2026\r\n\
-    QQQ,67066G104,NVDA    ,\"80,000,000\",\"10,000,000,000.00\",9.1,NVIDIA Corp,Common Stock,Information Technology,09/12/2026\r\n\
+const OLD: &str = "\u{feff}\
+    Fund Ticker,Security Identifier,Holding Ticker,Shares/Par Value,MarketValue,Weight,\
+        Name,Class of Shares,Sector,Date\r\n\
+    QQQ,037833100,\"AAPL    \",\"43,210,987\",\"9,876,543,210.12\",8.500,\
+        Apple Inc,Common Stock,Information Technology,09/12/2026\r\n\
+    QQQ,67066G104,NVDA    ,\"80,000,000\",\"10,000,000,000.00\",9.1,\
+        NVIDIA Corp,Common Stock,Information Technology,09/12/2026\r\n\
     QQQ,02079K107,GOOG,1,1,3.4,Alphabet Inc,Common Stock,Communication Services,09/12/2026\r\n\
     QQQ,02079K305,GOOGL,1,1,3.6,Alphabet Inc,Common Stock,Communication Services,09/12/2026\r\n\
-    QQQ,874039100,ASML,1,1,0.68,ASML Holding NV,New York Registered Shares,Information Technology,09/12/2026\r\n\
+    QQQ,874039100,ASML,1,1,0.68,\
+        ASML Holding NV,New York Registered Shares,Information Technology,09/12/2026\r\n\
     QQQ,33767E202,FCFS,1,1,0.01,FirstCash Holdings Inc,Common Stock,Financials,09/12/2026\r\n\
     QQQ,1,BRK/B,1,1,0.02,Berkshire Hathaway Inc,Common Stock,Financials,09/12/2026\r\n\
     QQQ,2,\"  \",1,1,0.1,US Dollars,Cash,,09/12/2026\r\n\
@@ -47,7 +52,8 @@ fn the_old_csv_form_is_read() {
 #[test]
 fn the_new_csv_form_is_read_behind_its_preamble() {
     let content = "\"Invesco QQQ Trust, Series 1\"\n\"Holdings as of September 23, 2026\"\n\n\
-        Fund Ticker,Ticker,Security Identifier,Holding Ticker,Name,Shares/Par Value,Market Value,Weight,Sector,Date\n\
+        Fund Ticker,Ticker,Security Identifier,Holding Ticker,Name,Shares/Par Value,Market Value,\
+            Weight,Sector,Date\n\
         QQQ,QQQ,1,NVDA,NVIDIA Corp,\"1,000\",\"$1,000.50\",8.22%,Information Technology,2026-09-23\n\
         QQQ,QQQ,2,NQZ6,NASDAQ 100 E-MINI DEC 26,1,1,0.14%,,2026-09-23\n\
         QQQ,QQQ,3,AAPL,Apple Inc,1,1,\"7.05 %\",Information Technology,2026-09-23\n\
@@ -70,7 +76,10 @@ fn the_new_csv_form_is_read_behind_its_preamble() {
 fn the_json_form_is_read_by_type() {
     let line = |ticker: &str, weight: &str, code: &str| {
         format!(
-            r#"{{"ticker":{ticker},"issuerName":"Of {code}","units":1,"percentageOfTotalNetAssets":{weight},"securityTypeCode":"{code}","currency":"USD"}}"#
+            r#"{{
+                "ticker": {ticker}, "issuerName": "Of {code}", "units": 1,
+                "percentageOfTotalNetAssets": {weight}, "securityTypeCode": "{code}", "currency": "USD"
+            }}"#
         )
     };
     let lines = [
@@ -147,7 +156,9 @@ proptest! {
     }
 
     #[test]
-    fn no_damage_panics(damage in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..9)) {
+    fn no_damage_panics(
+        damage in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..9),
+    ) {
         let mut content = OLD.as_bytes().to_vec();
         for (index, byte) in damage {
             let at = index.index(content.len());

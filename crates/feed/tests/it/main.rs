@@ -18,7 +18,6 @@ mod parquet;
 mod parsers;
 mod peer;
 mod replay;
-mod server;
 mod simulated_market;
 mod splits;
 mod yahoo;

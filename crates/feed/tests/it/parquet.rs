@@ -1,6 +1,6 @@
 //! Bars from Parquet files: our own, those of others, and damaged ones.
 
-use crate::given::{any_bar, minute, symbol};
+use crate::given::{any_bar, minute};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::column::writer::ColumnWriter;
 use parquet::data_type::{ByteArray, FixedLenByteArray, Int96};
@@ -8,9 +8,10 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use proptest::prelude::*;
-use qqq_core::{Bar, FeedLabel, Volume};
+use qqq_core::{Bar, FeedLabel};
 use qqq_feed::bar_file::{self, BarWriter, Format, Labels, ReadOptions, RejectedRow, Row};
 use qqq_feed::{FeedError, FeedErrorKind};
+use qqq_testkit::bars::ohlc;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -157,19 +158,8 @@ fn with(replaced: Vec<(&'static str, Values)>) -> Vec<(&'static str, Values)> {
 }
 
 fn good() -> Bar {
-    let price = |text: &str| text.parse().unwrap();
-    Bar {
-        symbol: symbol("AAPL"),
-        start: minute("2025-01-27T14:30:00Z"),
-        open: price("10.1"),
-        high: price("12.5"),
-        low: price("9.5"),
-        close: price("11"),
-        volume: Volume::from_shares(1000).unwrap(),
-        vwap: None,
-        trades: None,
-        feed: label(),
-    }
+    let bar = ohlc("AAPL", "2025-01-27T14:30:00Z", ["10.1", "12.5", "9.5", "11"], 1000);
+    Bar { feed: label(), ..bar }
 }
 
 #[test]
@@ -374,7 +364,8 @@ fn a_column_that_cannot_be_used_is_an_error_that_says_what_can() {
         (
             "required int64 open",
             two(),
-            "the column open is INT64 (NONE); allowed is a decimal of at most 38 digits, a double, a float or text",
+            "the column open is INT64 (NONE); \
+             allowed is a decimal of at most 38 digits, a double, a float or text",
         ),
         ("required int32 start (DATE)", Values::Int32(vec![1; 2]), "the column start is INT32"),
         ("required int64 symbol", two(), "the column symbol is INT64"),
@@ -479,7 +470,10 @@ proptest! {
     }
 
     #[test]
-    fn a_double_price_is_the_price_it_is_printed_as(nanos in 1..=qqq_core::Price::MAX.nanos(), places in 0_u32..=6) {
+    fn a_double_price_is_the_price_it_is_printed_as(
+        nanos in 1..=qqq_core::Price::MAX.nanos(),
+        places in 0_u32..=6,
+    ) {
         // Up to fifteen digits, every decimal is the shortest text of its double.
         let unit = 10_i64.pow(9 - places);
         let price = qqq_core::Price::from_nanos((nanos / unit).max(1) * unit).unwrap();

@@ -156,7 +156,8 @@ proptest! {
             text(within(at.0)), text(high), text(low), text(within(at.1)),
         );
         let label = FeedLabel::new("sip").expect("a label");
-        let page = alpaca::parse::bars(body.as_bytes(), &symbols("AAPL"), half_hour(), label).expect("a page");
+        let page = alpaca::parse::bars(body.as_bytes(), &symbols("AAPL"), half_hour(), label)
+            .expect("a page");
         prop_assert_eq!(page.fetched.rejects.len(), 0, "{:?}", page.fetched.rejects);
         let bar = page.fetched.bars[0];
         prop_assert_eq!(bar.start, start);

@@ -1,11 +1,11 @@
 //! Recorded bars, played.
 
 use proptest::prelude::*;
-use qqq_core::calendar::Market;
-use qqq_core::watchlist::DEFAULT_SYMBOLS;
+use qqq_core::market::calendar::Market;
+use qqq_core::market::watchlist::DEFAULT_SYMBOLS;
 use qqq_core::{Calendar, FeedLabel, FeedMode, Minute, Watchlist};
 use qqq_feed::replay::{Replay, ReplaySpeed};
-use qqq_feed::{FeedErrorKind, Tape, Tick};
+use qqq_feed::{FeedErrorKind, ReplaySource, TimedBatch};
 use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -47,23 +47,23 @@ async fn timed(starts: &[&str], speed: &str, calendar: &Calendar) -> Vec<(String
     let folder = folder(&[("a.csv", rows)]);
     let mut replay = open(folder.path(), speed, calendar);
     let began = Instant::now();
-    let mut ticks = Vec::new();
-    while let Some(tick) = replay.next().await.unwrap() {
-        ticks.push((tick.clock.to_string(), began.elapsed()));
+    let mut batches = Vec::new();
+    while let Some(batch) = replay.next().await.unwrap() {
+        batches.push((batch.clock.to_string(), began.elapsed()));
     }
-    ticks
+    batches
 }
 
-fn seconds(ticks: &[(String, Duration)]) -> Vec<f64> {
-    ticks.iter().map(|(_, after)| after.as_millis() as f64 / 1000.0).collect()
+fn seconds(batches: &[(String, Duration)]) -> Vec<f64> {
+    batches.iter().map(|(_, after)| after.as_millis() as f64 / 1000.0).collect()
 }
 
-async fn all(mut replay: Replay) -> Vec<Tick> {
-    let mut ticks = Vec::new();
-    while let Some(tick) = replay.next().await.unwrap() {
-        ticks.push(tick);
+async fn all(mut replay: Replay) -> Vec<TimedBatch> {
+    let mut batches = Vec::new();
+    while let Some(batch) = replay.next().await.unwrap() {
+        batches.push(batch);
     }
-    ticks
+    batches
 }
 
 #[test]
@@ -102,17 +102,17 @@ async fn files_are_merged_into_one_tick_per_minute_and_revisions_keep_their_orde
     let info = replay.info().clone();
     assert_eq!((info.provider, info.label, info.mode), ("replay", label(), FeedMode::Replayed));
     assert_eq!(info.coverage, format!("recorded bars of {}", folder.path().file_name().unwrap().display()));
-    let ticks = all(replay).await;
-    let told: Vec<Vec<String>> = ticks
+    let batches = all(replay).await;
+    let told: Vec<Vec<String>> = batches
         .iter()
-        .map(|tick| tick.bars.iter().map(|bar| format!("{} {}", bar.symbol, bar.volume)).collect())
+        .map(|batch| batch.bars.iter().map(|bar| format!("{} {}", bar.symbol, bar.volume)).collect())
         .collect();
     assert_eq!(told, [vec!["AAPL 3"], vec!["AAPL 2", "AAPL 4", "AAPL 6", "MSFT 1"]]);
-    assert_eq!(ticks[0].clock.to_string(), "2025-01-27T14:31:00Z");
-    assert!(ticks.iter().flat_map(|tick| &tick.bars).all(|bar| bar.feed == label()));
-    assert_eq!(ticks[0].rejects.len(), 1);
-    assert!(ticks[0].rejects[0].place.ends_with("b.csv:line 3"), "{:?}", ticks[0].rejects);
-    assert!(ticks[1].rejects.is_empty());
+    assert_eq!(batches[0].clock.to_string(), "2025-01-27T14:31:00Z");
+    assert!(batches.iter().flat_map(|batch| &batch.bars).all(|bar| bar.feed == label()));
+    assert_eq!(batches[0].rejects.len(), 1);
+    assert!(batches[0].rejects[0].place.ends_with("b.csv:line 3"), "{:?}", batches[0].rejects);
+    assert!(batches[1].rejects.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -134,8 +134,8 @@ async fn closed_hours_take_no_time() {
         "2025-01-21T14:30:00Z",
         "2025-01-21T14:31:00Z",
     ];
-    let ticks = timed(&starts, "60x", &xnas()).await;
-    assert_eq!(seconds(&ticks), [0.0, 1.0, 1.0, 1.0, 1.0, 2.0, 3.0]);
+    let batches = timed(&starts, "60x", &xnas()).await;
+    assert_eq!(seconds(&batches), [0.0, 1.0, 1.0, 1.0, 1.0, 2.0, 3.0]);
     let extended = Calendar::new(Market::Xnas, true, []);
     assert_eq!(seconds(&timed(&starts, "60x", &extended).await), [0.0, 1.0, 2.0, 32.0, 33.0, 63.0, 64.0]);
 }
@@ -161,7 +161,7 @@ async fn a_reader_who_gives_up_waiting_loses_nothing() {
     let began = Instant::now();
     loop {
         match tokio::time::timeout(Duration::from_millis(300), replay.next()).await {
-            Ok(Ok(Some(tick))) => volumes.extend(tick.bars.iter().map(|bar| bar.volume.shares())),
+            Ok(Ok(Some(batch))) => volumes.extend(batch.bars.iter().map(|bar| bar.volume.shares())),
             Ok(end) => break assert_eq!(end, Ok(None)),
             Err(_) => given_up += 1,
         }
@@ -198,9 +198,9 @@ fn a_damaged_file_is_an_error_and_not_a_shorter_recording() {
 async fn a_file_of_rejects_is_summed_up() {
     let rows = row("AAPL", "2025-01-27T14:30:00Z", 1) + &"nonsense\n".repeat(10_500);
     let folder = folder(&[("a.csv", rows)]);
-    let ticks = all(open(folder.path(), "max", &xnas())).await;
-    assert_eq!(ticks[0].rejects.len(), 10_001);
-    assert_eq!(ticks[0].rejects[10_000].reason, "500 more rows were rejected");
+    let batches = all(open(folder.path(), "max", &xnas())).await;
+    assert_eq!(batches[0].rejects.len(), 10_001);
+    assert_eq!(batches[0].rejects[10_000].reason, "500 more rows were rejected");
 }
 
 proptest! {
@@ -223,14 +223,14 @@ proptest! {
         let at = cut.index(lines.len());
         let folder = folder(&[("1.csv", lines[..at].concat()), ("2.csv", lines[at..].concat())]);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let ticks = runtime.block_on(all(open(folder.path(), "max", &xnas())));
+        let batches = runtime.block_on(all(open(folder.path(), "max", &xnas())));
         let expected: Vec<i64> = model.into_values().flatten().collect();
         let played: Vec<i64> =
-            ticks.iter().flat_map(|tick| &tick.bars).map(|bar| bar.volume.shares()).collect();
+            batches.iter().flat_map(|batch| &batch.bars).map(|bar| bar.volume.shares()).collect();
         prop_assert_eq!(played, expected);
-        prop_assert!(ticks.is_sorted_by(|one, two| one.clock < two.clock));
-        for tick in &ticks {
-            prop_assert!(tick.bars.iter().all(|bar| bar.start.end() == tick.clock));
+        prop_assert!(batches.is_sorted_by(|one, two| one.clock < two.clock));
+        for batch in &batches {
+            prop_assert!(batch.bars.iter().all(|bar| bar.start.end() == batch.clock));
         }
     }
 }
@@ -242,10 +242,10 @@ async fn a_recorded_week_plays_whole() {
         eprintln!("MISSING: the recorded week is not beside the project; nothing was tested");
         return;
     }
-    let ticks = all(open(&path, "max", &xnas())).await;
-    assert_eq!(ticks.iter().map(|tick| tick.bars.len()).sum::<usize>(), 33_837);
-    assert_eq!(ticks[0].clock.to_string(), "2025-01-27T09:01:00Z");
-    assert_eq!(ticks.last().unwrap().clock.to_string(), "2025-02-01T00:00:00Z");
+    let batches = all(open(&path, "max", &xnas())).await;
+    assert_eq!(batches.iter().map(|batch| batch.bars.len()).sum::<usize>(), 33_837);
+    assert_eq!(batches[0].clock.to_string(), "2025-01-27T09:01:00Z");
+    assert_eq!(batches.last().unwrap().clock.to_string(), "2025-02-01T00:00:00Z");
 }
 
 #[tokio::test(start_paused = true)]
@@ -265,10 +265,11 @@ async fn a_resumed_recording_repeats_what_is_known_at_once_and_as_it_was_left() 
     let mut replay = open(folder.path(), "1x", &xnas()).resume_after(known);
     let began = Instant::now();
     let mut told = Vec::new();
-    while let Some(tick) = replay.next().await.unwrap() {
-        let volumes: Vec<i64> = tick.bars.iter().map(|bar| bar.volume.shares()).collect();
+    while let Some(batch) = replay.next().await.unwrap() {
+        let volumes: Vec<i64> = batch.bars.iter().map(|bar| bar.volume.shares()).collect();
         told.push((volumes, began.elapsed().as_secs()));
     }
-    // Corrections of minutes not yet played are still corrections; the first new minute is due a minute later.
+    // Corrections of minutes not yet played are still corrections; the first new minute is due a minute
+    // later.
     assert_eq!(told, [(vec![2, 3], 0), (vec![4], 0), (vec![5, 6], 60), (vec![7], 120)]);
 }

@@ -2,12 +2,15 @@
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use qqq_core::calendar::Market;
-use qqq_core::watchlist::DEFAULT_SYMBOLS;
-use qqq_core::{Bar, Calendar, FeedMode, Minute, Phase, SpikeRule, Symbol, Watchlist};
+use qqq_core::market::calendar::Market;
+use qqq_core::market::watchlist::DEFAULT_SYMBOLS;
+use qqq_core::statistics::profile::Profile;
+use qqq_core::{
+    Bar, Calendar, Evidence, FeedMode, Metric, Minute, Phase, Rule, SpikeRule, Symbol, Watchlist,
+};
 use qqq_feed::sim::{Sim, SimConfig};
-use qqq_feed::{FeedErrorKind, Tape, Tick};
-use std::collections::{BTreeMap, BTreeSet};
+use qqq_feed::{FeedErrorKind, ReplaySource, TimedBatch};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -52,15 +55,15 @@ fn sim(config: SimConfig, list: &Watchlist, calendar: &Calendar, now: &str, resu
     Sim::new(config, list, calendar, now.parse().unwrap(), resume).unwrap()
 }
 
-async fn next(sim: &mut Sim) -> Tick {
-    let tick = sim.next().await.unwrap().unwrap();
-    assert!(tick.rejects.is_empty());
-    assert!(tick.bars.is_sorted_by_key(|bar| bar.start), "oldest first");
+async fn next(sim: &mut Sim) -> TimedBatch {
+    let batch = sim.next().await.unwrap().unwrap();
+    assert!(batch.rejects.is_empty());
+    assert!(batch.bars.is_sorted_by_key(|bar| bar.start), "oldest first");
     assert!(
-        tick.bars.iter().all(|bar| bar.start.end() <= tick.clock),
+        batch.bars.iter().all(|bar| bar.start.end() <= batch.clock),
         "the clock is at or after every bar's end"
     );
-    tick
+    batch
 }
 
 /// The bars of the session of `day` and, before them, of the whole session before.
@@ -88,13 +91,14 @@ fn by_symbol(bars: &[Bar]) -> BTreeMap<Symbol, Vec<Bar>> {
 
 /// The minutes at which the spike rule holds for the volume of a name, by the rule's own words.
 fn spikes(bars: &[Bar]) -> Vec<Minute> {
-    let rule = SpikeRule::default();
+    let rule = Rule::from(SpikeRule::default());
     let qualifies = |bar: &&Bar| {
         let from = bars.partition_point(|other| other.start < bar.start.plus(-60));
         let window = bars[from..].iter().take_while(|other| other.start < bar.start);
         let (sum, count) =
             window.fold((0, 0), |(sum, count), other| (sum + other.volume.shares(), count + 1));
-        rule.fires(bar.volume.shares(), sum, count)
+        let evidence = Evidence::Average { sum, bars: count };
+        rule.condition.holds(Metric::Volume, bar.volume.shares(), &evidence)
     };
     bars.iter().filter(qualifies).map(|bar| bar.start).collect()
 }
@@ -145,6 +149,44 @@ async fn a_seed_is_a_market() {
     let (one, two) = (bars(1).await, bars(2).await);
     let same = one.iter().zip(&two).filter(|(one, two)| one.close == two.close).count();
     assert!(same < one.len() / 50, "{same}");
+}
+
+/// A market in which all were from the beginning is the oracle.
+#[tokio::test(start_paused = true)]
+async fn who_comes_later_or_comes_back_gets_what_it_missed() {
+    let (calendar, start) = (xnas(), minute("2025-01-28T16:00:00Z"));
+    let whole = {
+        let mut sim =
+            sim(start_at(3, "2025-01-28T16:00:00Z"), &ten(), &calendar, "2025-01-28T16:00:00Z", None);
+        next(&mut sim).await.bars
+    };
+    let last = start.plus(-1);
+    let (newcomer, returned) = ("NVDA".parse().unwrap(), "TSLA".parse().unwrap());
+    let known: HashMap<Symbol, Minute> = DEFAULT_SYMBOLS
+        .iter()
+        .map(|name| name.parse().unwrap())
+        .filter(|symbol| *symbol != newcomer)
+        .map(|symbol| (symbol, if symbol == returned { minute("2025-01-14T18:30:00Z") } else { last }))
+        .collect();
+    let mut sim = sim(config(3), &ten(), &calendar, "2025-01-28T16:00:00Z", Some(last)).caught_up(&known);
+    let mut made: BTreeMap<(Symbol, Minute), Bar> = BTreeMap::new();
+    let mut bars = 0;
+    while let Some(batch) = sim.next().await.unwrap().filter(|batch| batch.clock <= start.start()) {
+        bars += batch.bars.len();
+        made.extend(batch.bars.iter().map(|bar| ((bar.symbol, bar.start), *bar)));
+    }
+    assert_eq!(bars, made.len(), "each once");
+    let wanted =
+        |bar: &&Bar| bar.symbol == newcomer || known.get(&bar.symbol).is_some_and(|k| bar.start > *k);
+    let missed: Vec<&Bar> = whole.iter().filter(wanted).collect();
+    assert!(missed.len() > 5_000);
+    for bar in missed {
+        assert_eq!(made.get(&(bar.symbol, bar.start)), Some(bar));
+    }
+    // Of the others no more than before: the day that is resumed.
+    let oldest =
+        made.keys().filter(|(symbol, _)| ![newcomer, returned].contains(symbol)).map(|(_, at)| at).min();
+    assert_eq!(oldest, Some(&minute("2025-01-27T14:30:00Z")));
 }
 
 /// The whole run at once is the oracle; a resumed one must not be told from it.
@@ -371,11 +413,12 @@ async fn every_name_has_alerts_and_not_too_many_and_somebody_has_one_every_half_
 
 #[tokio::test]
 async fn price_alone_never_triples() {
-    let rule = SpikeRule::default();
+    let rule = Rule::from(SpikeRule::default());
     for bars in by_symbol(&two_sessions(1, &ten(), &xnas(), "2025-01-29").await).values() {
         for window in bars.windows(61) {
             let sum = window[..60].iter().map(|bar| bar.close.nanos()).sum();
-            assert!(!rule.fires(window[60].close.nanos(), sum, 60));
+            let evidence = Evidence::Average { sum, bars: 60 };
+            assert!(!rule.condition.holds(Metric::Price, window[60].close.nanos(), &evidence));
         }
     }
 }
@@ -407,23 +450,26 @@ async fn a_new_run_shows_an_alert_of_its_first_three_names_within_forty_minutes(
 }
 
 #[tokio::test]
-async fn a_new_run_starts_two_hours_into_the_latest_session_after_a_day_of_history() {
-    for (now, open, first) in [
-        ("2025-01-28T22:00:00Z", "2025-01-28T14:30:00Z", "2025-01-27T14:30:00Z"), // Tuesday evening
-        ("2025-01-28T11:00:00Z", "2025-01-28T14:30:00Z", "2025-01-27T14:30:00Z"), // before the open
-        ("2025-01-27T16:00:00Z", "2025-01-27T14:30:00Z", "2025-01-24T14:30:00Z"), // Monday
-        ("2025-01-26T16:00:00Z", "2025-01-24T14:30:00Z", "2025-01-23T14:30:00Z"), // Sunday
-        ("2025-01-09T18:00:00Z", "2025-01-08T14:30:00Z", "2025-01-07T14:30:00Z"), // closed unscheduled
-        ("2025-07-03T18:00:00Z", "2025-07-03T13:30:00Z", "2025-07-02T13:30:00Z"), // early close
-        ("2025-12-02T03:00:00Z", "2025-12-01T14:30:00Z", "2025-11-28T14:30:00Z"), // Monday in New York
+async fn a_new_run_starts_two_hours_into_the_latest_session_after_weeks_of_history() {
+    for (now, open) in [
+        ("2025-01-28T22:00:00Z", "2025-01-28T14:30:00Z"), // Tuesday evening
+        ("2025-01-28T11:00:00Z", "2025-01-28T14:30:00Z"), // before the open
+        ("2025-01-27T16:00:00Z", "2025-01-27T14:30:00Z"), // Monday
+        ("2025-01-26T16:00:00Z", "2025-01-24T14:30:00Z"), // Sunday
+        ("2025-01-09T18:00:00Z", "2025-01-08T14:30:00Z"), // closed unscheduled
+        ("2025-07-03T18:00:00Z", "2025-07-03T13:30:00Z"), // early close
+        ("2025-12-02T03:00:00Z", "2025-12-01T14:30:00Z"), // Monday in New York
     ] {
+        let today = xnas().date_of(minute(open));
+        // As many sessions as are compared with, and the close before them.
+        let first = xnas().trading_days_before(today).nth(Profile::SESSIONS).unwrap();
+        let first = xnas().session_on(first).unwrap().open;
         for seed in 0..5 {
             let mut sim = sim(config(seed), &ten(), &xnas(), now, None);
             let history = next(&mut sim).await;
-            assert_eq!(history.bars[0].start, minute(first), "{now}");
+            assert_eq!(history.bars[0].start, first, "{now}");
             let start = Minute::containing(history.clock);
             assert_eq!(history.bars.last().unwrap().start.end(), history.clock);
-            assert!(start.since(minute(first)) >= Minute::PER_DAY);
             assert!((100..=120).contains(&start.since(minute(open))), "{now}: {start}");
         }
     }
@@ -444,12 +490,12 @@ async fn minutes_come_at_the_speed_and_closed_hours_take_no_time() {
         assert_eq!(next(&mut sim).await.clock, minute("2025-01-24T20:55:00Z").start());
         assert_eq!(made.elapsed(), Duration::ZERO, "history comes at once");
         let mut clocks = Vec::new();
-        for tick in 1..=7_u32 {
+        for batch in 1..=7_u32 {
             let got = next(&mut sim).await;
             assert!(got.bars.iter().all(|bar| bar.start.end() == got.clock));
             clocks.push(got.clock.to_string());
-            let late = made.elapsed().as_secs_f64() - period * f64::from(tick);
-            assert!((-1e-6..0.002).contains(&late), "tick {tick} at speed {speed} is {late} s late");
+            let late = made.elapsed().as_secs_f64() - period * f64::from(batch);
+            assert!((-1e-6..0.002).contains(&late), "batch {batch} at speed {speed} is {late} s late");
         }
         assert_eq!(clocks[4..], ["2025-01-24T21:00:00Z", "2025-01-27T14:31:00Z", "2025-01-27T14:32:00Z"]);
     }
@@ -466,7 +512,7 @@ async fn a_reader_who_gives_up_waiting_loses_nothing() {
     let began = Instant::now();
     while got.len() < expected.len() {
         match tokio::time::timeout(Duration::from_millis(170), hasty.next()).await {
-            Ok(tick) => got.push(tick.unwrap().unwrap()),
+            Ok(batch) => got.push(batch.unwrap().unwrap()),
             Err(_) => given_up += 1,
         }
     }

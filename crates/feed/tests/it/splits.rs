@@ -1,10 +1,12 @@
-//! Files and splits: what leaves a store comes back into it as it is there by then, whichever splits came between.
+//! Files and splits: what leaves a store comes back into it as it is there by then, whichever splits came
+//! between.
 
 use crate::given::symbol;
 use proptest::prelude::*;
-use qqq_core::calendar::Market;
-use qqq_core::{Bar, Calendar, FeedLabel, Minute, Price, Split, Splits, Volume, Watchlist};
+use qqq_core::market::calendar::Market;
+use qqq_core::{Bar, Calendar, FeedLabel, Minute, Price, Split, Splits, Watchlist};
 use qqq_feed::bar_file::{self, BarWriter, Format, ReadOptions, Row, Units};
+use qqq_testkit::bars::flat;
 use std::collections::BTreeMap;
 
 fn label() -> FeedLabel {
@@ -65,18 +67,8 @@ fn a_bar() -> impl Strategy<Value = Bar> {
     (minutes, 1..Price::MAX.nanos() / 1_000_000, 0_i64..1_000_000_000, any::<bool>()).prop_map(
         |(minute, nanos, shares, has_vwap)| {
             let price = Price::from_nanos(nanos).unwrap();
-            Bar {
-                symbol: symbol("NVDA"),
-                start: Minute::from_index(minute),
-                open: price,
-                high: price,
-                low: price,
-                close: price,
-                volume: Volume::from_shares(shares).unwrap(),
-                vwap: has_vwap.then_some(price),
-                trades: None,
-                feed: label(),
-            }
+            let bar = flat("NVDA", Minute::from_index(minute), price, shares);
+            Bar { vwap: has_vwap.then_some(price), feed: label(), ..bar }
         },
     )
 }

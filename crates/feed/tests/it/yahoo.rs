@@ -1,10 +1,10 @@
 //! Yahoo's chart endpoint, against a server.
 
 use crate::given::{self, half_hour, minute, symbol, symbols};
-use crate::server::{Reply, Server};
 use jiff::civil::date;
 use qqq_core::FeedLabel;
 use qqq_feed::{FeedErrorKind, Fetched, Provider, Yahoo, YahooConfig, yahoo};
+use qqq_testkit::http::{Reply, Server};
 use std::time::{Duration, Instant};
 
 const CHART: &str = include_str!("../../testdata/yahoo/chart_1m.json");
@@ -44,7 +44,7 @@ async fn minutes_without_a_trade_and_made_up_edges_are_left_out() {
 async fn the_request_names_the_symbol_as_yahoo_does() {
     let server = Server::always(Reply::ok(CHART)).await;
     given::yahoo(&server.url).bars(&symbols("BRK.B"), half_hour()).await.expect("an answer");
-    let [request] = server.seen().try_into().expect("one request");
+    let [request] = server.requests().try_into().expect("one request");
     assert_eq!(request.path(), "/v8/finance/chart/BRK-B");
     for (name, value) in [
         ("interval", "1m"),
@@ -140,7 +140,7 @@ async fn a_refusal_that_sounds_like_a_wrong_key_is_a_limit_for_there_is_no_key()
         let server = Server::always(Reply::status(status, format!(r#"{{"{root}":{said}}}"#))).await;
         let error = given::yahoo(&server.url).bars(&symbols("AAPL"), half_hour()).await.expect_err(root);
         assert_eq!(error.kind, FeedErrorKind::RateLimited { retry_after: None }, "{status} {root}: {error}");
-        assert_eq!(server.seen().len(), 1, "{status} {root}: it was asked again at once");
+        assert_eq!(server.requests().len(), 1, "{status} {root}: it was asked again at once");
     }
 }
 
@@ -150,7 +150,7 @@ async fn a_long_range_is_asked_for_by_weeks_and_never_beyond_thirty_days() {
     let range = minute("2024-11-01T00:00:00Z")..half_hour().end;
     given::yahoo(&server.url).bars(&symbols("AAPL"), range.clone()).await.expect("an answer");
     let period = |name: &str| -> Vec<i64> {
-        server.seen().iter().map(|request| request.query(name).parse().expect("seconds")).collect()
+        server.requests().iter().map(|request| request.query(name).parse().expect("seconds")).collect()
     };
     let (starts, ends) = (period("period1"), period("period2"));
     let week = 7 * 86_400;
@@ -160,10 +160,10 @@ async fn a_long_range_is_asked_for_by_weeks_and_never_beyond_thirty_days() {
     assert_eq!(ends.last(), Some(&now));
     assert!(now - starts[0] <= 30 * 86_400 && now - starts[0] > 29 * 86_400);
 
-    let before = server.seen().len();
+    let before = server.requests().len();
     let old = minute("2024-11-01T00:00:00Z")..minute("2024-12-01T00:00:00Z");
     assert!(given::yahoo(&server.url).bars(&symbols("AAPL"), old).await.expect("an answer").bars.is_empty());
-    assert_eq!(server.seen().len(), before, "what is too old is not asked for");
+    assert_eq!(server.requests().len(), before, "what is too old is not asked for");
 }
 
 #[tokio::test]
@@ -181,7 +181,7 @@ async fn a_range_that_is_refused_as_too_wide_is_halved() {
     let fetched = given::yahoo(&server.url).bars(&symbols("AAPL"), end.plus(-7 * 1440)..end).await;
     assert!(fetched.expect("an answer").failed.is_empty());
     let answered: i64 = server
-        .seen()
+        .requests()
         .iter()
         .map(|request| {
             let seconds = |name| request.query(name).parse::<i64>().expect("seconds");
@@ -195,7 +195,7 @@ async fn a_range_that_is_refused_as_too_wide_is_halved() {
     let fetched =
         given::yahoo(&server.url).bars(&symbols("AAPL"), end.plus(-7 * 1440)..end).await.expect("words");
     assert_eq!(fetched.failed[0].1.kind, FeedErrorKind::BadRequest, "halving ends");
-    assert!(server.seen().len() < 10, "{}", server.seen().len());
+    assert!(server.requests().len() < 10, "{}", server.requests().len());
 }
 
 #[tokio::test]
@@ -206,14 +206,14 @@ async fn after_too_many_requests_yahoo_is_left_alone() {
     let error = yahoo.bars(&symbols("AAPL"), half_hour()).await.expect_err("429");
     assert_eq!(error.kind, FeedErrorKind::RateLimited { retry_after: None });
     assert!(error.message.contains("Edge: Too Many Requests"), "{error}");
-    assert_eq!(server.seen().len(), 1, "no retry, and no other host for an unofficial address");
+    assert_eq!(server.requests().len(), 1, "no retry, and no other host for an unofficial address");
 
     let error = yahoo.bars(&symbols("AAPL MSFT"), half_hour()).await.expect_err("still open");
     let FeedErrorKind::RateLimited { retry_after: Some(wait) } = error.kind else { panic!("{error:?}") };
     let pause = Duration::from_secs(120);
     assert!(wait <= pause && wait + begun.elapsed() >= pause, "{wait:?}");
     assert!(error.message.contains("left alone"), "{error}");
-    assert_eq!(server.seen().len(), 1, "nothing was asked while the breaker is open");
+    assert_eq!(server.requests().len(), 1, "nothing was asked while the breaker is open");
 }
 
 #[tokio::test]
@@ -223,7 +223,7 @@ async fn requests_are_spread_out() {
     let yahoo = Yahoo::new(config, given::clock()).expect("a provider");
     let begun = Instant::now();
     yahoo.bars(&symbols("A B C D E F G"), half_hour()).await.expect("an answer");
-    assert_eq!(server.seen().len(), 7);
+    assert_eq!(server.requests().len(), 7);
     assert!(begun.elapsed() > Duration::from_millis(450), "five waited a tenth of a second each");
 }
 
@@ -235,7 +235,7 @@ async fn splits_come_from_the_chart_of_days() {
         yahoo.splits(&symbols("BRK.B"), date(2025, 1, 1)..=date(2025, 1, 31)).await.expect("an answer");
     assert_eq!(found.len(), 1);
     assert_eq!((found[0].new, found[0].old, found[0].ex_date), (3, 2, date(2025, 1, 31)));
-    let request = &server.seen()[0];
+    let request = &server.requests()[0];
     assert_eq!((request.query("interval").as_str(), request.query("events").as_str()), ("1d", "split"));
     let found =
         yahoo.splits(&symbols("BRK.B"), date(2025, 1, 1)..=date(2025, 1, 30)).await.expect("an answer");

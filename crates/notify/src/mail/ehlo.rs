@@ -1,15 +1,15 @@
 //! How we introduce ourselves to a mail server: the argument of EHLO (RFC 5321, section 4.1.1.1).
 //!
-//! Many servers refuse a name that is not fully qualified, for good, and a container's host name (`a1b2c3`) is none.
-//! RFC 5321, section 4.1.4, says what to do then: give the address in brackets.
+//! Many servers refuse a name that is not fully qualified, for good, and a container's host name (`a1b2c3`)
+//! is none. RFC 5321, section 4.1.4, says what to do then: give the address in brackets.
 
 use lettre::transport::smtp::extension::ClientId;
 use std::net::IpAddr;
 
 /// What is allowed, told with every error.
-const ALLOWED: &str = "it must be this host's qualified name, like mail.example.com, an address in brackets, like \
-                       [192.0.2.1] or [IPv6:2001:db8::1], or empty: the host's own name where that is qualified, else the \
-                       address of the connection";
+const ALLOWED: &str = "it must be this host's qualified name, like mail.example.com, \
+                       an address in brackets, like [192.0.2.1] or [IPv6:2001:db8::1], or empty: \
+                       the host's own name where that is qualified, else the address of the connection";
 
 /// What is said in EHLO.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +21,8 @@ pub(crate) enum EhloName {
 }
 
 impl EhloName {
-    /// As set (`email.helo_name`, empty: not set), else the name of the host where it is qualified, else the address of
-    /// each connection. The error says what is wrong with the setting, and what is allowed.
+    /// As set (`email.helo_name`, empty: not set), else the name of the host where it is qualified, else the
+    /// address of each connection. The error says what is wrong with the setting, and what is allowed.
     pub(crate) fn choose(setting: &str, host_name: Option<&str>) -> Result<Self, String> {
         match setting.trim() {
             "" => Ok(host_name.and_then(qualified).map_or(Self::LocalAddress, Self::Fixed)),

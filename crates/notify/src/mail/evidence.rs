@@ -2,14 +2,15 @@
 
 use super::{scale, text};
 use minijinja::{Value, context};
+use qqq_contract::sentence;
 use qqq_core::rule::{Condition, Origin};
-use qqq_core::{Alert, Evidence, Metric, Rule, sentence};
+use qqq_core::{Alert, Evidence, Metric};
 
 /// A line of the table: what, and how much.
 pub(crate) type Row = (&'static str, String);
 
 /// The table.
-pub(crate) fn rows(alert: &Alert, rule: &Rule) -> Vec<Row> {
+pub(crate) fn rows(alert: &Alert) -> Vec<Row> {
     let label = match alert.metric {
         Metric::Price => "Price",
         Metric::Volume => "Volume",
@@ -21,9 +22,10 @@ pub(crate) fn rows(alert: &Alert, rule: &Rule) -> Vec<Row> {
         n => format!("{n} (corrected {n} times)"),
     };
     let mut rows = vec![(label, with_unit(alert.metric, sentence::amount(alert.metric, alert.value)))];
-    rows.extend(compared(alert, rule));
+    rows.extend(compared(alert));
+    rows.extend(sentence::price_then(alert).map(|price| ("Price", price)));
     rows.extend([
-        ("Rule", sentence::requirement(rule, alert.symbol, alert.metric)),
+        ("Rule", sentence::requirement(alert.rule.rule(), alert.symbol, alert.metric)),
         ("New York", sentence::new_york_time(alert.start)),
         ("UTC", alert.start.to_string()),
         ("Feed", format!("{}{feed}", alert.feed)),
@@ -33,11 +35,11 @@ pub(crate) fn rows(alert: &Alert, rule: &Rule) -> Vec<Row> {
 }
 
 /// What the value was compared with, and how it came off.
-fn compared(alert: &Alert, rule: &Rule) -> Vec<Row> {
+fn compared(alert: &Alert) -> Vec<Row> {
     let metric = alert.metric;
     let baseline = with_unit(metric, sentence::precise_average(alert));
     let ratio = || sentence::ratio(alert).map_or_else(none, |ratio| format!("{ratio} times"));
-    match (rule.condition, alert.evidence) {
+    match (alert.rule.rule().condition, alert.evidence) {
         (Condition::Spike { window, min_bars, .. }, Evidence::Average { bars, .. }) => vec![
             ("Average", format!("{baseline}, last {}", sentence::span(window))),
             ("Ratio", ratio()),
@@ -98,10 +100,11 @@ pub(crate) fn table(rows: &[Row]) -> Vec<String> {
     rows.iter().map(|(label, value)| text::beside(label, width, value)).collect()
 }
 
-/// The value on the scale of ratios, with a tick at the rule: as text, and in percent of the way. Only where the rule
-/// is about a ratio and there is one.
-pub(crate) fn scale(alert: &Alert, rule: &Rule) -> Option<Value> {
-    let (Condition::Spike { ratio: least, .. } | Condition::TimeOfDay { ratio: least, .. }) = rule.condition
+/// The value on the scale of ratios, with a tick at the rule: as text, and in percent of the way. Only where
+/// the rule is about a ratio and there is one.
+pub(crate) fn scale(alert: &Alert) -> Option<Value> {
+    let (Condition::Spike { ratio: least, .. } | Condition::TimeOfDay { ratio: least, .. }) =
+        alert.rule.rule().condition
     else {
         return None;
     };

@@ -2,7 +2,7 @@
 
 use crate::DeliveryError;
 use jiff::{SignedDuration, Timestamp};
-use qqq_core::delivery::{Delivery, DeliveryId};
+use qqq_core::delivery::{Delivery, DeliveryId, Lease, SignInMail};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
@@ -35,10 +35,15 @@ impl Folder {
     }
 
     /// Writes the mail, durably. A second attempt of the same delivery replaces its file.
-    pub(crate) async fn put(&self, delivery: &Delivery, mail: Vec<u8>) -> Result<(), DeliveryError> {
-        let name = file_name(delivery);
+    pub(crate) async fn put(
+        &self,
+        name: String,
+        id: DeliveryId,
+        lease: Lease,
+        mail: Vec<u8>,
+    ) -> Result<(), DeliveryError> {
         // Fenced by the lease: two claims of one delivery never write into each other's file.
-        let draft = format!(".{}-{}{DRAFT}", delivery.id, delivery.lease.0);
+        let draft = format!(".{id}-{}{DRAFT}", lease.0);
         let folder = self.0.clone();
         self.blocking(move || write(&folder, &draft, &name, &mail)).await
     }
@@ -74,11 +79,18 @@ impl Folder {
     }
 }
 
-/// `20250127T185712Z-alert-NVDA-<delivery id>.eml`: a function of what is owed, not of the attempt, and in the
-/// order it came to be owed.
-fn file_name(delivery: &Delivery) -> String {
+/// `20250127T185712Z-alert-NVDA-<delivery id>.eml`: a function of what is owed, not of the attempt, and in
+/// the order it was enqueued.
+pub(crate) fn file_name(delivery: &Delivery) -> String {
     let owed = delivery.created_at.strftime("%Y%m%dT%H%M%SZ");
-    format!("{owed}-{}-{}-{}.eml", delivery.kind, delivery.subscription.symbol, delivery.id)
+    let symbol = delivery.alert.as_ref().map(|alert| alert.symbol).or(delivery.subscription.scope.symbol());
+    let about = symbol.map_or_else(|| "watchlist".to_owned(), |symbol| symbol.to_string());
+    format!("{owed}-{}-{about}-{}.eml", delivery.kind, delivery.id)
+}
+
+/// `20250127T185712Z-sign_in-<delivery id>.eml`.
+pub(crate) fn sign_in_file_name(mail: &SignInMail) -> String {
+    format!("{}-sign_in-{}.eml", mail.created_at.strftime("%Y%m%dT%H%M%SZ"), mail.delivery_id())
 }
 
 /// How the name of a draft ends. It begins with a dot.

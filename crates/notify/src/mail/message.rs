@@ -3,11 +3,12 @@
 //! Headers are made by the mail library's encoders alone, and what stands in them is typed: no text of a user
 //! or a feed reaches one.
 //!
-//! Every attempt of a delivery carries the same `Message-ID`, so that a receiver can drop a repeat. A confirmation may say
-//! something else at its next attempt, as when who was asked has confirmed meanwhile: then it is another message (RFC
-//! 5322, section 3.6.4), and has another id, or whoever drops repeats would miss it.
+//! Every attempt of a delivery carries the same `Message-ID`, so that a receiver can drop a repeat. A
+//! confirmation may say something else at its next attempt, as when who was asked has confirmed meanwhile:
+//! then it is another message (RFC 5322, section 3.6.4), and has another id, or whoever drops repeats would
+//! miss it.
 
-use super::{evidence, text};
+use super::{asked, evidence, text};
 use crate::links::Links;
 use crate::news::News;
 use crate::words::{self, title};
@@ -17,13 +18,16 @@ use lettre::message::{Body, Mailbox, MessageBuilder, MultiPart, SinglePart};
 use lettre::{Address, Message, address::Envelope};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
-use qqq_core::calendar::new_york;
-use qqq_core::channel::Channel;
-use qqq_core::delivery::{Delivery, DeliveryId, DeliveryKind};
+use qqq_contract::sentence;
+use qqq_core::delivery::{Delivery, DeliveryId, DeliveryKind, SignInMail};
+use qqq_core::market::calendar::new_york;
+use qqq_core::subscription::channel::Channel;
+use qqq_core::subscription::snooze::Snooze;
+use qqq_core::subscription::token::TokenKey;
 use qqq_core::subscription::{EmailAddress, Subscription, SubscriptionStatus};
-use qqq_core::token::TokenKey;
-use qqq_core::{Alert, Clock, SpikeRule, sentence};
+use qqq_core::{Alert, Clock, SpikeRule};
 use sha2::{Digest as _, Sha256};
+use std::slice;
 use std::sync::Arc;
 use std::time::SystemTime;
 use url::Url;
@@ -31,8 +35,11 @@ use url::Url;
 /// Alerts that a digest tells of: with more, mail programs would cut the mail off themselves.
 const MAX_TOLD: usize = 100;
 
+/// Groups of what was asked for that a confirmation tells of.
+const MAX_GROUPS: usize = 8;
+
 /// Every template, by name. The ending decides about escaping.
-const TEMPLATES: [(&str, &str); 11] = [
+const TEMPLATES: [(&str, &str); 13] = [
     ("layout.html", include_str!("../../templates/layout.html")),
     ("parts.txt", include_str!("../../templates/parts.txt")),
     ("parts.html", include_str!("../../templates/parts.html")),
@@ -44,6 +51,8 @@ const TEMPLATES: [(&str, &str); 11] = [
     ("digest.html", include_str!("../../templates/digest.html")),
     ("confirmation.txt", include_str!("../../templates/confirmation.txt")),
     ("confirmation.html", include_str!("../../templates/confirmation.html")),
+    ("sign_in.txt", include_str!("../../templates/sign_in.txt")),
+    ("sign_in.html", include_str!("../../templates/sign_in.html")),
 ];
 
 /// Makes the mails.
@@ -54,6 +63,7 @@ pub(crate) struct Composer {
     /// The address of `from`. Its domain names mails and the list.
     pub(crate) sender: EmailAddress,
     links: Links,
+    /// The house rule as it is now: what a subscription to it promises.
     rule: SpikeRule,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -93,7 +103,7 @@ impl Composer {
     /// The mail of a delivery.
     pub(crate) fn compose(&self, delivery: &Delivery) -> Result<Message, DeliveryError> {
         let told = match News::of(delivery)? {
-            News::Confirmation => self.confirmation(&delivery.subscription),
+            News::Confirmation => self.confirmation(&delivery.subscription, &delivery.asked),
             News::Alert(alert) => self.alert(&delivery.subscription, alert),
             News::Retraction(alert) => self.retraction(&delivery.subscription, alert),
             News::Digest(alerts) => self.digest(&delivery.subscription, alerts),
@@ -101,29 +111,16 @@ impl Composer {
         let Channel::Email(address) = &delivery.subscription.channel else {
             return Err(DeliveryError::give_up("the subscription is not one by mail"));
         };
-        let recipient: Address = address
-            .expose()
-            .parse()
-            .map_err(|_| DeliveryError::give_up("the subscriber's address cannot be written to"))?;
-        let envelope = Envelope::new(Some(self.from.email.clone()), vec![recipient.clone()])
-            .map_err(|error| DeliveryError::give_up(error.to_string()))?;
-
         let said = self.write(&told)?;
-        let mut message = Message::builder()
-            .envelope(envelope)
-            .from(self.from.clone())
-            .to(Mailbox::new(None, recipient))
-            .subject(told.subject.as_str())
-            .date(self.now())
-            .message_id(Some(match delivery.kind {
-                DeliveryKind::Confirmation => self.message_id_by_text(delivery.id, &said),
-                _ => self.message_id(delivery.id),
-            }));
+        let message_id = match delivery.kind {
+            DeliveryKind::Confirmation => self.message_id_by_text(delivery.id, &said),
+            _ => self.message_id(delivery.id),
+        };
+        let mut message = self.addressed(address, &said, message_id)?;
         if let Some(earlier) = told.in_reply_to {
             message = message.in_reply_to(earlier.clone()).references(earlier);
         }
-        // RFC 3834: no holiday notes in answer. RFC 2919: the name a filter can go by.
-        message = header(message, "Auto-Submitted", "auto-generated".to_owned());
+        // RFC 2919: the name a filter can go by.
         message = header(
             message,
             "List-Id",
@@ -135,28 +132,65 @@ impl Composer {
             message = header(message, "List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned());
         }
 
-        let parts = MultiPart::alternative()
-            .boundary(format!("qqq-{}", delivery.id))
-            .singlepart(plain(said.text))
-            .singlepart(SinglePart::html(said.html));
-        message
-            .multipart(parts)
-            .map_err(|error| DeliveryError::retry(format!("the mail cannot be made: {error}")))
+        with_body(message, delivery.id, said)
+    }
+
+    /// The mail with a link to sign in. Of no list: there is nothing to unsubscribe from.
+    pub(crate) fn compose_sign_in(&self, mail: &SignInMail) -> Result<Message, DeliveryError> {
+        let subject = "Sign in to QQQ Tracker";
+        let said = self.write(&Told {
+            subject: subject.to_owned(),
+            template: "sign_in",
+            content: context! {
+                heading => subject,
+                link => self.links.sign_in(mail.id),
+                home => self.links.home(),
+            },
+            in_reply_to: None,
+            one_click: None,
+        })?;
+        let id = mail.delivery_id();
+        let message = self.addressed(&mail.to, &said, self.message_id(id))?;
+        with_body(message, id, said)
+    }
+
+    /// The beginning of a mail: from us, to an address, with a subject, a date and an id.
+    fn addressed(
+        &self,
+        address: &EmailAddress,
+        said: &Said,
+        message_id: String,
+    ) -> Result<MessageBuilder, DeliveryError> {
+        let recipient: Address = address
+            .expose()
+            .parse()
+            .map_err(|_| DeliveryError::give_up("the receiver's address cannot be written to"))?;
+        let envelope = Envelope::new(Some(self.from.email.clone()), vec![recipient.clone()])
+            .map_err(|error| DeliveryError::give_up(error.to_string()))?;
+        let message = Message::builder()
+            .envelope(envelope)
+            .from(self.from.clone())
+            .to(Mailbox::new(None, recipient))
+            .subject(said.subject.as_str())
+            .date(self.now())
+            .message_id(Some(message_id));
+        // RFC 3834: no holiday notes in answer.
+        Ok(header(message, "Auto-Submitted", "auto-generated".to_owned()))
     }
 
     fn alert(&self, subscription: &Subscription, alert: &Alert) -> Told {
-        let seconds = alert.rule.rule(self.rule).cooldown_seconds;
+        let seconds = alert.rule.rule().cooldown_seconds;
         let Alert { symbol, metric, .. } = alert;
         let cooldown = match seconds {
             0 => format!("Every minute of {symbol} {metric} that qualifies is mailed."),
             seconds => format!(
-                "You will not hear of {symbol} {metric} by this rule again for {}; minutes that qualify meanwhile are \
-                 counted on this alert.",
+                "You will not hear of {symbol} {metric} by this rule again for {}; \
+                 minutes that qualify meanwhile are counted on this alert.",
                 sentence::duration(seconds)
             ),
         };
         Told {
-            subject: title("", alert, self.rule),
+            subject: title("", alert),
             template: "alert",
             content: context! { cooldown, ..self.evidence(subscription, alert) },
             in_reply_to: None,
@@ -167,7 +201,7 @@ impl Composer {
     fn retraction(&self, subscription: &Subscription, alert: &Alert) -> Told {
         let told = DeliveryId::of_alert(DeliveryKind::Alert, alert.id, subscription.id);
         Told {
-            subject: title("Retracted: ", alert, self.rule),
+            subject: title("Retracted: ", alert),
             template: "retraction",
             content: self.evidence(subscription, alert),
             in_reply_to: Some(self.message_id(told)),
@@ -177,7 +211,7 @@ impl Composer {
 
     fn digest(&self, subscription: &Subscription, alerts: &[Alert]) -> Told {
         let told = &alerts[..alerts.len().min(MAX_TOLD)];
-        let title = words::digest_title(alerts, self.rule);
+        let title = words::digest_title(alerts);
         let everything = self.links.unsubscribe_all(subscription);
         Told {
             subject: title.clone(),
@@ -213,33 +247,47 @@ impl Composer {
     /// An alert of a digest.
     fn entry(&self, alert: &Alert) -> minijinja::Value {
         let time = sentence::clock(alert.start);
-        let sentence = sentence::sentence(alert, &alert.rule.rule(self.rule));
+        let sentence = sentence::sentence(alert);
         context! {
             lines => text::beside(&time, time.len(), &sentence),
             time,
             sentence,
             symbol => alert.symbol.as_str(),
             page => self.links.symbol(alert.symbol.as_str()),
-            json => self.evidence_link(alert),
+            evidence => self.links.alert_page(alert),
         }
     }
 
-    fn confirmation(&self, subscription: &Subscription) -> Told {
-        let Subscription { symbol, metric, status, .. } = subscription;
+    /// `asked`: what the link shows, where that is known to be more than the subscription.
+    fn confirmation(&self, subscription: &Subscription, asked: &[Subscription]) -> Told {
+        let Subscription { scope, metric, status, quiet, .. } = subscription;
         let active = *status == SubscriptionStatus::Active;
+        let asked = if active || asked.is_empty() { slice::from_ref(subscription) } else { asked };
         let ask = if active { "You are subscribed" } else { "Please confirm" };
+        let groups = if asked.len() > 1 { asked::groups(asked, self.rule) } else { Vec::new() };
+        let (told, beyond) = groups.split_at(groups.len().min(MAX_GROUPS));
+        let told: Vec<minijinja::Value> = told
+            .iter()
+            .map(|group| context! { what => group.what.as_str(), promise => group.promise.as_str() })
+            .collect();
+        let is_quiet = asked.iter().all(|one| one.quiet == *quiet);
         let token = self.links.manage_token(subscription);
+        let (now, page) = words::now(*scope, &self.links);
         Told {
-            subject: format!("{ask}: alerts on {symbol} {metric}"),
+            subject: format!("{ask}: alerts on {}", asked::title(asked)),
             template: "confirmation",
             content: context! {
                 active,
                 heading => ask,
-                promise => sentence::promise(&subscription.rule.rule(self.rule), *symbol, *metric),
-                quiet => words::quiet_hours(subscription),
+                promise => sentence::promise(&subscription.rule.rule(self.rule), *scope, *metric),
+                groups => told,
+                more => beyond.iter().map(|group| group.subscriptions).sum::<usize>(),
+                quiet => is_quiet.then(|| words::quiet_hours(subscription)).flatten(),
                 home => self.links.home(),
-                page => self.links.symbol(symbol.as_str()),
+                now,
+                page,
                 confirm => self.links.confirm(subscription),
+                unsubscribe_all => self.links.unsubscribe_all(subscription),
                 id => subscription.id.to_string(),
                 token => token.expose(),
                 ..self.ways_out(subscription)
@@ -252,32 +300,40 @@ impl Composer {
     /// How to hear less: the links, and the subscription they are about.
     fn ways_out(&self, subscription: &Subscription) -> minijinja::Value {
         context! {
-            symbol => subscription.symbol.as_str(),
-            metric => subscription.metric.as_str(),
+            about => sentence::about(subscription.scope, subscription.metric),
             unsubscribe => self.links.unsubscribe(subscription),
             manage => self.links.manage(subscription),
+            snoozes => Snooze::ALL.map(|snooze| {
+                context! {
+                    label => words::for_how_long(snooze),
+                    url => self.links.snooze(subscription, snooze),
+                }
+            }),
         }
     }
 
     /// What alert and retraction both show: the sentence, the scale, the table, the links.
     fn evidence(&self, subscription: &Subscription, alert: &Alert) -> minijinja::Value {
-        let rule = alert.rule.rule(self.rule);
-        let rows = evidence::rows(alert, &rule);
+        let rows = evidence::rows(alert);
         context! {
             simulated => alert.feed.is_simulated(),
-            heading => sentence::headline(alert, &rule),
-            sentence => sentence::sentence(alert, &rule),
-            scale => evidence::scale(alert, &rule),
+            heading => sentence::headline(alert),
+            sentence => sentence::sentence(alert),
+            scale => evidence::scale(alert),
             table => evidence::table(&rows),
             rows,
             when => sentence::new_york_time(alert.start),
+            symbol => alert.symbol.as_str(),
+            metric => alert.metric.as_str(),
             page => self.links.symbol(alert.symbol.as_str()),
+            alert => self.links.alert_page(alert),
             json => self.evidence_link(alert),
             ..self.ways_out(subscription)
         }
     }
 
-    /// The alert for programs, where a click is enough to read it: an own rule's wants the subscription's token.
+    /// The alert for programs, where a click is enough to read it: an own rule's wants the subscription's
+    /// token.
     fn evidence_link(&self, alert: &Alert) -> Option<String> {
         alert.is_public().then(|| self.links.alert(alert.id))
     }
@@ -336,6 +392,16 @@ fn templates() -> Environment<'static> {
     environment
 }
 
+fn with_body(message: MessageBuilder, id: DeliveryId, said: Said) -> Result<Message, DeliveryError> {
+    let parts = MultiPart::alternative()
+        .boundary(format!("qqq-{id}"))
+        .singlepart(plain(said.text))
+        .singlepart(SinglePart::html(said.html));
+    message
+        .multipart(parts)
+        .map_err(|error| DeliveryError::retry(format!("the mail cannot be made: {error}")))
+}
+
 fn header(message: MessageBuilder, name: &'static str, value: String) -> MessageBuilder {
     message.raw_header(HeaderValue::new(HeaderName::new_from_ascii_str(name), value))
 }
@@ -352,7 +418,7 @@ fn plain(text: String) -> SinglePart {
 }
 
 /// `Name <address>`, `"Name" <address>` or an address alone; and the address.
-fn parse_from(from: &str) -> Result<(Mailbox, EmailAddress), InvalidConfig> {
+pub(super) fn parse_from(from: &str) -> Result<(Mailbox, EmailAddress), InvalidConfig> {
     let invalid = || InvalidConfig {
         key: "email.from",
         problem: format!(

@@ -1,25 +1,29 @@
 //! Mails: over SMTP to a mail server, or as files where none is set.
 
+mod asked;
 mod ehlo;
 mod evidence;
 mod folder;
 mod message;
 mod scale;
 mod smtp;
+mod smtp_step;
 mod smtp_url;
+mod smtp_wire;
 mod text;
 
-pub use smtp::{Deadlines, MailFault};
+pub use smtp::Deadlines;
+pub use smtp_step::MailFault;
 
 use crate::{Deliver, DeliveryError, InvalidConfig, sample};
 use async_trait::async_trait;
 use ehlo::EhloName;
-use folder::Folder;
+use folder::{Folder, file_name, sign_in_file_name};
 use message::Composer;
-use qqq_core::channel::Channel;
-use qqq_core::delivery::Delivery;
+use qqq_core::delivery::{Delivery, SignInMail};
 use qqq_core::subscription::EmailAddress;
-use qqq_core::token::TokenKey;
+use qqq_core::subscription::channel::Channel;
+use qqq_core::subscription::token::TokenKey;
 use qqq_core::{Clock, SpikeRule};
 use smtp::Smtp;
 use smtp_url::SmtpUrl;
@@ -38,11 +42,11 @@ pub struct MailConfig {
     /// `smtp://` requires STARTTLS unless the host is this machine (`localhost`, a loopback address): there
     /// it is used where offered. `?tls=required`, `opportunistic` or `none` says otherwise. Credentials never
     /// travel in clear text unless `tls=none` is written out. Certificates are verified, except where TLS is
-    /// only used where offered and neither login nor `ca` is set. `?ca=FILE` trusts only the authorities of a PEM
-    /// file. User and password are percent-encoded. The port is 587 (`smtps`: 465) where none is written.
+    /// only used where offered and neither login nor `ca` is set. `?ca=FILE` trusts only the authorities of a
+    /// PEM file. User and password are percent-encoded. The port is 587 (`smtps`: 465) where none is written.
     pub smtp_url: Option<String>,
-    /// `email.helo_name`: what is said in EHLO, `mail.example.com`, `[192.0.2.1]` or `[IPv6:2001:db8::1]`. Empty: the
-    /// host's name where it is qualified, else the address of the connection.
+    /// `email.helo_name`: what is said in EHLO, `mail.example.com`, `[192.0.2.1]` or `[IPv6:2001:db8::1]`.
+    /// Empty: the host's name where it is qualified, else the address of the connection.
     pub helo_name: String,
     /// `email.from`: `QQQ Tracker <alerts@localhost>`. Its domain also names the mails (`Message-ID`).
     pub from: String,
@@ -50,7 +54,7 @@ pub struct MailConfig {
     pub public_url: Url,
     /// Where mails go as files.
     pub folder: PathBuf,
-    /// The rule that raises alerts, for the words about it: ratio, window, cool-down.
+    /// The house rule: what a subscription to it promises. Alerts are told by the rule that each carries.
     pub rule: SpikeRule,
 }
 
@@ -78,10 +82,19 @@ pub struct MailTrouble {
     pub fault: MailFault,
 }
 
-impl From<smtp::FailedStep> for MailTrouble {
-    fn from(failure: smtp::FailedStep) -> Self {
+impl From<smtp_step::FailedStep> for MailTrouble {
+    fn from(failure: smtp_step::FailedStep) -> Self {
         Self { what: failure.what, fault: failure.fault }
     }
+}
+
+/// The address that a sender such as `QQQ Tracker <alerts@localhost>` names: of the setting `email.from`.
+///
+/// # Errors
+///
+/// Says what is allowed.
+pub fn sender_of(from: &str) -> Result<EmailAddress, InvalidConfig> {
+    message::parse_from(from).map(|(_, sender)| sender)
 }
 
 /// Characters of a line, its end not counted (RFC 5322, section 2.1.1).
@@ -140,8 +153,8 @@ impl Mail {
         }
     }
 
-    /// Makes a message of every kind and goes its way up to the content, for `qqq-tracker check`: connects, introduces
-    /// itself, logs in, names sender and size. Answers one line for the operator.
+    /// Makes a message of every kind and goes its way up to the content, for `qqq-tracker check`: connects,
+    /// introduces itself, logs in, names sender and size. Answers one line for the operator.
     ///
     /// # Errors
     ///
@@ -190,8 +203,8 @@ impl Mail {
     ///
     /// # Errors
     ///
-    /// [`DeliveryError::GiveUp`] where there is nothing to tell (an ended subscription, an alert that is missing), and
-    /// where it is not to be told by mail.
+    /// [`DeliveryError::GiveUp`] where there is nothing to tell (an ended subscription, an alert that is
+    /// missing), and where it is not to be told by mail.
     pub fn render(&self, delivery: &Delivery) -> Result<Vec<u8>, DeliveryError> {
         Ok(self.composer.compose(delivery)?.formatted())
     }
@@ -209,7 +222,21 @@ impl Deliver for Mail {
         let message = self.composer.compose(delivery)?;
         match &self.route {
             Route::Smtp(smtp) => Ok(smtp.send(&message).await?),
-            Route::Folder(folder) => folder.put(delivery, message.formatted()).await,
+            Route::Folder(folder) => {
+                let (id, lease) = (delivery.id, delivery.lease);
+                folder.put(file_name(delivery), id, lease, message.formatted()).await
+            }
+        }
+    }
+
+    async fn deliver_sign_in(&self, mail: &SignInMail) -> Result<(), DeliveryError> {
+        let message = self.composer.compose_sign_in(mail)?;
+        match &self.route {
+            Route::Smtp(smtp) => Ok(smtp.send(&message).await?),
+            Route::Folder(folder) => {
+                let (id, lease) = (mail.delivery_id(), mail.lease);
+                folder.put(sign_in_file_name(mail), id, lease, message.formatted()).await
+            }
         }
     }
 }

@@ -3,34 +3,30 @@
 //! Each step has its own deadline. The one that matters is the last: after the final dot a server may take
 //! ten minutes to answer (RFC 5321, section 4.5.3.2.6), and who hangs up earlier sends accepted mail twice.
 //!
-//! Only a refusal of this very message or of this very recipient is final. Whatever smells of a wrong setting (no
-//! STARTTLS, a bad certificate, a refused EHLO or login, a sender or a relay that is not allowed) is tried again:
-//! the operator mends it, and no alert is lost meanwhile. How long is bounded by the delivery's expiry.
+//! Only a refusal of this very message or of this very recipient is final. Whatever smells of a wrong setting
+//! (no STARTTLS, a bad certificate, a refused EHLO or login, a sender or a relay that is not allowed) is
+//! tried again: the operator mends it, and no alert is lost meanwhile. How long is bounded by the delivery's
+//! expiry.
 
 use super::ehlo::EhloName;
+use super::smtp_step::{FailedStep, MailFault, Step, Subject};
 use super::smtp_url::{Login, Security, SmtpUrl};
-use crate::DeliveryError;
+use super::smtp_wire::Wire;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
-use lettre::transport::smtp::client::{
-    AsyncSmtpConnection, AsyncTokioStream, Certificate, CertificateStore, TlsParameters,
-};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Ehlo, Mail, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, MailParameter};
 use lettre::transport::smtp::response::{Code, Response};
 use lettre::{Address, Message};
-use qqq_core::delivery::{Failure, FailureKind};
+use qqq_core::delivery::FailureKind;
 use qqq_core::redaction::Redaction;
 use std::error::Error as _;
-use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, BufReader, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -77,141 +73,6 @@ impl Deadlines {
     }
 }
 
-/// Where in the conversation something went wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
-    Connect,
-    Greeting,
-    Hello,
-    StartTls,
-    Login,
-    Sender,
-    Recipient,
-    Data,
-    Message,
-}
-
-/// What a 5xx is about, by the second number of an enhanced status code (RFC 3463, section 2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Subject {
-    /// 5.1.x and 5.2.x.
-    AddressOrMailbox,
-    /// 5.7.x: security or policy, such as a relay that is not allowed.
-    Policy,
-    /// Any other.
-    Other,
-}
-
-impl Subject {
-    /// Reads the code a reply's text begins with (RFC 2034, section 4).
-    fn of(reply: &str) -> Option<Self> {
-        let code = reply.split_whitespace().next()?;
-        let mut numbers = code.split('.').map(|part| part.parse::<u16>().ok());
-        match (numbers.next()??, numbers.next()??, numbers.next()??, numbers.next()) {
-            (5, 1 | 2, _, None) => Some(Self::AddressOrMailbox),
-            (5, 7, _, None) => Some(Self::Policy),
-            (5, _, _, None) => Some(Self::Other),
-            _ => None,
-        }
-    }
-}
-
-impl Step {
-    /// What a refusal here is about.
-    fn fault(self, code: u16, subject: Option<Subject>, reply: &str) -> MailFault {
-        match (code, self, subject) {
-            _ if speaks_of_hello(reply) => MailFault::Hello,
-            // RFC 4954, sections 4.2 and 6: authentication is missing, refused, or too weak.
-            (530 | 534 | 535 | 538, _, _) => MailFault::Login,
-            (500.., Self::Hello, _) => MailFault::Hello,
-            (500.., Self::Login, _) => MailFault::Login,
-            // RFC 1870, section 6.1: the size we declare is more than the server takes.
-            (552, Self::Sender, _) => MailFault::Message,
-            (500.., Self::Sender, _) | (500.., Self::Recipient, Some(Subject::Policy)) => MailFault::Sender,
-            (_, Self::Recipient | Self::Data | Self::Message, _) => MailFault::Message,
-            _ => MailFault::Server,
-        }
-    }
-
-    /// Whether a 5xx here is about the message or its recipient, not about how we are set up.
-    const fn is_refused_for_good(self, code: u16, subject: Option<Subject>) -> bool {
-        match (self, subject) {
-            (Self::Recipient, None) => matches!(code, 550 | 551 | 553),
-            (Self::Recipient, Some(subject)) => matches!(subject, Subject::AddressOrMailbox),
-            (Self::Data | Self::Message, subject) => !matches!(subject, Some(Subject::Policy)),
-            _ => false,
-        }
-    }
-}
-
-/// Whether a refusal, at whatever step, is one of what we said in EHLO. Many servers, Postfix as it comes among them,
-/// answer EHLO with 250 and hold a refusal of it back until RCPT TO; no code tells it from others, only its words.
-fn speaks_of_hello(reply: &str) -> bool {
-    let reply = reply.to_ascii_lowercase();
-    ["helo", "ehlo"].iter().any(|word| reply.contains(word))
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Connect => "the connection",
-            Self::Greeting => "the greeting",
-            Self::Hello => "EHLO",
-            Self::StartTls => "STARTTLS",
-            Self::Login => "the login",
-            Self::Sender => "MAIL FROM",
-            Self::Recipient => "RCPT TO",
-            Self::Data => "DATA",
-            Self::Message => "the message",
-        })
-    }
-}
-
-/// What an operator has to look at where a mail cannot be sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MailFault {
-    /// The folder that mails are written into.
-    Folder,
-    /// The server: whether it is there, answers, and is protected as `email.smtp_url` says.
-    Server,
-    /// What we said in EHLO: `email.helo_name`.
-    Hello,
-    /// User and password in `email.smtp_url`.
-    Login,
-    /// `email.from`, and whom the server relays for.
-    Sender,
-    /// The message itself, or its recipient.
-    Message,
-}
-
-/// A failed step.
-pub(crate) struct FailedStep {
-    pub(crate) what: String,
-    pub(crate) fault: MailFault,
-    kind: FailureKind,
-    /// Whether trying again is in vain.
-    is_final: bool,
-    /// After an answer the server still listens, and QUIT is due.
-    answered: bool,
-}
-
-impl FailedStep {
-    /// Tells what was said in EHLO where that is at fault.
-    fn having_said(mut self, hello: &ClientId) -> Self {
-        if self.fault == MailFault::Hello {
-            self.what.push_str(&format!("; it was told `EHLO {hello}`, see email.helo_name"));
-        }
-        self
-    }
-}
-
-impl From<FailedStep> for DeliveryError {
-    fn from(failed: FailedStep) -> Self {
-        let failure = Failure::new(failed.kind, failed.what);
-        if failed.is_final { Self::GiveUp(failure) } else { Self::Retry(failure) }
-    }
-}
-
 /// A mail server.
 pub(crate) struct Smtp {
     url: SmtpUrl,
@@ -234,9 +95,9 @@ impl Smtp {
         session.end(sent).await
     }
 
-    /// Goes the way of a message of `size` bytes from `sender` up to its content, and sends none: TLS, login, MAIL FROM
-    /// with the size where the server limits it, and RCPT TO for the sender's own mailbox. Answers one line for the
-    /// operator.
+    /// Goes the way of a message of `size` bytes from `sender` up to its content, and sends none: TLS, login,
+    /// MAIL FROM with the size where the server limits it, and RCPT TO for the sender's own mailbox. Answers
+    /// one line for the operator.
     ///
     /// A refusal of that mailbox itself is told and is no failure: nobody has to receive mail to send some.
     pub(crate) async fn check(&self, sender: &Address, size: usize) -> Result<String, FailedStep> {
@@ -444,7 +305,8 @@ impl Session<'_> {
         smtp.expect(Step::Message, &response, COMPLETED)
     }
 
-    /// As [`send`](Self::send), up to the content. Answers how the server refused the sender's own mailbox, if it did.
+    /// As [`send`](Self::send), up to the content. Answers how the server refused the sender's own mailbox,
+    /// if it did.
     async fn rehearse(&mut self, sender: &Address, size: usize) -> Result<Option<String>, FailedStep> {
         self.encrypt().await?;
         let limits_size = self.limits_size().await?;
@@ -492,7 +354,8 @@ impl Session<'_> {
         smtp.expect(Step::Login, &response, COMPLETED)
     }
 
-    /// Whether the server says how large a message may be (RFC 1870). The library keeps that answer to itself.
+    /// Whether the server says how large a message may be (RFC 1870). The library keeps that answer to
+    /// itself.
     async fn limits_size(&mut self) -> Result<bool, FailedStep> {
         let again = self.connection.command(Ehlo::new(self.hello.clone()));
         let response = self.smtp.step(Step::Hello, self.smtp.deadlines.greeting, again).await?;
@@ -524,8 +387,8 @@ impl Session<'_> {
     }
 }
 
-/// The address of ours from which the first of `servers` that there is a way to is reached. Nothing is sent: connecting
-/// a datagram socket looks up the way.
+/// The address of ours from which the first of `servers` that there is a way to is reached. Nothing is sent:
+/// connecting a datagram socket looks up the way.
 fn local_address(servers: &[SocketAddr]) -> IpAddr {
     let toward = |server: &SocketAddr| {
         let any: IpAddr = match server {
@@ -586,68 +449,6 @@ fn tls_parameters(url: &SmtpUrl) -> Result<TlsParameters, String> {
 
 /// Addresses of a host that are tried.
 const MAX_ADDRESSES: usize = 8;
-
-/// The most a server may say on one connection.
-const MAX_RECEIVED: usize = 256 * 1024;
-
-/// The connection as the dialogue reads it: at most one line at a time, and [`MAX_RECEIVED`] in all.
-///
-/// One line at a time keeps whatever came behind the answer to STARTTLS out of the dialogue's buffer: what
-/// somebody slipped in before the encryption reaches the TLS handshake, which fails, and is never taken for
-/// the server's answers after it (CVE-2011-0411).
-///
-/// `smtps://` does without: there a server has shown its certificate before it says a word.
-#[derive(Debug)]
-struct Wire {
-    stream: BufReader<TcpStream>,
-    left: usize,
-}
-
-impl Wire {
-    fn new(stream: TcpStream) -> Self {
-        Self { stream: BufReader::new(stream), left: MAX_RECEIVED }
-    }
-}
-
-impl AsyncRead for Wire {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let wire = self.get_mut();
-        let received = ready!(Pin::new(&mut wire.stream).poll_fill_buf(context))?;
-        let line = received.iter().position(|byte| *byte == b'\n').map_or(received.len(), |at| at + 1);
-        let taken = line.min(into.remaining());
-        if taken > wire.left {
-            return Poll::Ready(Err(io::Error::other("the server says too much")));
-        }
-        into.put_slice(&received[..taken]);
-        wire.left -= taken;
-        Pin::new(&mut wire.stream).consume(taken);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Wire {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
-    }
-}
-
-impl AsyncTokioStream for Wire {
-    fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.stream.get_ref().peer_addr()
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -8,9 +8,10 @@ use std::str::FromStr;
 use url::Url;
 
 /// What is allowed, told with every error.
-const ALLOWED: &str = "it must be smtp://user:password@host:587 with STARTTLS, smtps://user:password@host:465 \
-                       with TLS from the start, or empty for mails as files; user and password are optional and \
-                       percent-encoded; options: ?tls=required, opportunistic or none (smtp:// only), ?ca=FILE";
+const ALLOWED: &str = "it must be smtp://user:password@host:587 with STARTTLS, \
+                       smtps://user:password@host:465 with TLS from the start, or empty for mails as files; \
+                       user and password are optional and percent-encoded; \
+                       options: ?tls=required, opportunistic or none (smtp:// only), ?ca=FILE";
 
 /// The submission port (RFC 6409), where none is written.
 const SUBMISSION: u16 = 587;

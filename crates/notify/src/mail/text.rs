@@ -36,7 +36,8 @@ fn wrap_line(line: &str, indent: &str, wrapped: &mut String) {
     }
 }
 
-/// A line that begins with a label of `width` characters, the text beside it broken into lines below one another.
+/// A line that begins with a label of `width` characters, the text beside it broken into lines below one
+/// another.
 pub(crate) fn beside(label: &str, width: usize, text: &str) -> String {
     let indent = " ".repeat(width + 2);
     let mut lines = String::new();
@@ -55,7 +56,8 @@ mod tests {
             "the volume of NVDA is at least 3 times the median of the same minute of the last 20 sessions";
         assert_eq!(
             beside("Rule", 6, text),
-            "Rule    the volume of NVDA is at least 3 times the median of the same\n        minute of the last 20 sessions"
+            "Rule    the volume of NVDA is at least 3 times the median of the same\n        \
+             minute of the last 20 sessions"
         );
     }
 

@@ -2,11 +2,11 @@
 
 use super::guard::{Checked, Guard, Reach, Refusal, SystemNames};
 use crate::DeliveryError;
-use jiff::Timestamp;
-use jiff::fmt::rfc2822::DateTimeParser;
 use qqq_core::Clock;
-use qqq_core::channel::{Webhook, WebhookFormat, WebhookUrl};
 use qqq_core::delivery::{Failure, FailureKind};
+use qqq_core::retry::{LONGEST_RETRY_AFTER, retry_after};
+use qqq_core::subscription::channel::WebhookFormat;
+use qqq_core::subscription::webhook_url::WebhookUrl;
 use reqwest::dns::Resolve;
 use reqwest::header::{DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode};
@@ -20,25 +20,33 @@ const CONNECT: Duration = Duration::from_secs(5);
 const MAX_ANSWER: usize = 16 << 10;
 /// Characters of an answer that are kept.
 const MAX_QUOTED: usize = 256;
-/// No receiver is believed when it asks to be left alone for longer.
-const MAX_WAIT: Duration = Duration::from_secs(3600);
 /// How long a connection is kept for the next request to the same host.
 const KEPT: Duration = Duration::from_secs(30);
 
+/// In whose words a receiver answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answers {
+    /// As what takes requests of a format does.
+    As(WebhookFormat),
+    /// As a browser's push service does.
+    PushService,
+}
+
 /// Sends requests.
-pub(crate) struct Courier {
+pub(crate) struct WebhookClient {
     pub(crate) guard: Arc<Guard>,
     pub(crate) names: Arc<dyn Resolve>,
     /// From the first byte sent to the last one read.
     pub(crate) timeout: Duration,
     clock: Arc<dyn Clock>,
-    /// Of the public internet and the allowed networks. Made at first use: it reads the machine's certificates.
+    /// Of the public internet and the allowed networks. Made at first use: it reads the machine's
+    /// certificates.
     public: OnceCell<Client>,
     /// Of the allowed networks alone, for http:// and for unusual ports.
     allowed: OnceCell<Client>,
 }
 
-impl Courier {
+impl WebhookClient {
     pub(crate) fn new(guard: Guard, timeout: Duration, clock: Arc<dyn Clock>) -> Self {
         Self {
             guard: Arc::new(guard),
@@ -53,11 +61,11 @@ impl Courier {
     /// One request. `Ok` means the receiver answered 2xx.
     pub(crate) async fn post(
         &self,
-        webhook: &Webhook,
+        url: &WebhookUrl,
+        answers: Answers,
         headers: HeaderMap,
         body: Vec<u8>,
     ) -> Result<(), FailedRequest> {
-        let url = &webhook.url;
         let reach = self.guard.admit(url).map_err(|refusal| refused(url, refusal))?;
         let client = self.client(reach).await?;
         let request = client.post(url.url().clone()).headers(headers).body(body);
@@ -65,7 +73,7 @@ impl Courier {
         if response.status().is_success() {
             return Ok(());
         }
-        Err(self.failure(webhook, response).await)
+        Err(self.failure(url, answers, response).await)
     }
 
     async fn client(&self, reach: Reach) -> Result<&Client, FailedRequest> {
@@ -98,9 +106,9 @@ impl Courier {
             .build()
     }
 
-    /// What an answer other than success means. All but "gone" may pass: a receiver is down for an update, its
-    /// proxy answers 404 or 403 for it meanwhile, and the alert must not be lost to that.
-    async fn failure(&self, webhook: &Webhook, mut response: Response) -> FailedRequest {
+    /// What an answer other than success means. All but "gone" may pass: a receiver is down for an update,
+    /// its proxy answers 404 or 403 for it meanwhile, and the alert must not be lost to that.
+    async fn failure(&self, url: &WebhookUrl, answers: Answers, mut response: Response) -> FailedRequest {
         let status = response.status();
         let wait = self.wait(response.headers());
         let redirect = status.is_redirection() && response.headers().contains_key(LOCATION);
@@ -112,33 +120,24 @@ impl Courier {
             body.extend_from_slice(&chunk[..chunk.len().min(MAX_ANSWER - body.len())]);
         }
         let said = if redirect { "redirects are not followed".to_owned() } else { quoted(&body) };
-        let reason = match (webhook.url.host(), said.as_str()) {
+        let reason = match (url.host(), said.as_str()) {
             (host, "") => format!("{host} answered {status}"),
             (host, said) => format!("{host} answered {status}: {said}"),
         };
         let failure = Failure::new(FailureKind::refused(status.as_u16()), reason);
+        let wait = wait.or_else(|| asked_in_words(answers, &body));
         let error = match wait {
-            _ if is_gone(webhook.format, status, &body) => DeliveryError::Gone(failure),
+            _ if is_gone(answers, status, &body) => DeliveryError::Gone(failure),
             Some(wait) => DeliveryError::RetryAfter(failure, wait),
             None => DeliveryError::Retry(failure),
         };
         error.into()
     }
 
-    /// How long the receiver asks to be left alone: `Retry-After`, in seconds or as a date, which is measured from the
-    /// answer's own `Date` where it has one.
+    /// How long the receiver asks to be left alone.
     fn wait(&self, headers: &HeaderMap) -> Option<Duration> {
-        let text = |name: HeaderName| Some(headers.get(name)?.to_str().ok()?.trim());
-        let date = |text: &str| DateTimeParser::new().parse_timestamp(text).ok();
-        let asked = text(RETRY_AFTER)?;
-        let wait = match asked.parse() {
-            Ok(seconds) => Duration::from_secs(seconds),
-            Err(_) => {
-                let now: Timestamp = text(DATE).and_then(date).unwrap_or_else(|| self.clock.now());
-                Duration::try_from(date(asked)?.duration_since(now)).unwrap_or_default()
-            }
-        };
-        Some(wait.min(MAX_WAIT))
+        let text = |name: HeaderName| headers.get(name)?.to_str().ok();
+        retry_after(text(RETRY_AFTER)?, text(DATE), self.clock.now())
     }
 }
 
@@ -156,8 +155,13 @@ impl From<DeliveryError> for FailedRequest {
     }
 }
 
-/// Whether an endpoint says that it is no more: by the status made for it, or in the words of those who have others.
-fn is_gone(format: WebhookFormat, status: StatusCode, body: &[u8]) -> bool {
+/// Whether an endpoint says that it is no more: by the status made for it, or in the words of those who have
+/// others.
+fn is_gone(answers: Answers, status: StatusCode, body: &[u8]) -> bool {
+    let Answers::As(format) = answers else {
+        // RFC 8030, section 7.3: a subscription that has lapsed or was taken back is not found.
+        return matches!(status, StatusCode::GONE | StatusCode::NOT_FOUND);
+    };
     match (format, status) {
         (_, StatusCode::GONE) => true,
         // The webhook was removed or disabled.
@@ -166,8 +170,26 @@ fn is_gone(format: WebhookFormat, status: StatusCode, body: &[u8]) -> bool {
         (WebhookFormat::Discord, StatusCode::NOT_FOUND) => {
             serde_json::from_slice(body).is_ok_and(|answer: serde_json::Value| answer["code"] == 10015)
         }
+        // "Forbidden: bot was blocked by the user", "bot was kicked from the group chat".
+        (WebhookFormat::Telegram, StatusCode::FORBIDDEN) => {
+            serde_json::from_slice(body).is_ok_and(|answer: serde_json::Value| {
+                let said = answer["description"].as_str().unwrap_or_default();
+                said.contains("bot was blocked") || said.contains("bot was kicked")
+            })
+        }
         _ => false,
     }
+}
+
+/// How long Telegram asks to be left alone: it says so in its answer, not in a header
+/// (<https://core.telegram.org/bots/api#responseparameters>).
+fn asked_in_words(answers: Answers, body: &[u8]) -> Option<Duration> {
+    if answers != Answers::As(WebhookFormat::Telegram) {
+        return None;
+    }
+    let answer: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let seconds = answer["parameters"]["retry_after"].as_u64()?;
+    Some(Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER))
 }
 
 fn refused(url: &WebhookUrl, refusal: Refusal) -> FailedRequest {
@@ -205,9 +227,9 @@ fn root_cause(error: &reqwest::Error) -> String {
     }
 }
 
-/// At most [`MAX_QUOTED`] printable characters of an answer, on one line. What could be an address, a path or a secret
-/// is masked: servers like to repeat what they were sent. So is the last word of one that was not read to its end: it may
-/// be a piece of such. Of a page for browsers nothing is kept.
+/// At most [`MAX_QUOTED`] printable characters of an answer, on one line. What could be an address, a path or
+/// a secret is masked: servers like to repeat what they were sent. So is the last word of one that was not
+/// read to its end: it may be a piece of such. Of a page for browsers nothing is kept.
 fn quoted(answer: &[u8]) -> String {
     const MASK: &str = "[…]";
     let is_cut = answer.len() >= MAX_ANSWER;
@@ -266,8 +288,10 @@ mod tests {
 
     #[test]
     fn only_a_deleted_endpoint_is_gone() {
-        use WebhookFormat::{Discord, Ntfy, Slack, Standard};
+        use WebhookFormat::{Discord, Ntfy, Slack, Standard, Telegram};
         let (gone, missing) = (StatusCode::GONE, StatusCode::NOT_FOUND);
+        let blocked =
+            &br#"{"ok":false,"error_code":403,"description":"Forbidden: bot was blocked by the user"}"#[..];
         let deleted = br#"{"message": "Unknown Webhook", "code": 10015}"#;
         for (format, status, body, expected) in [
             (Standard, gone, &b""[..], true),
@@ -279,8 +303,23 @@ mod tests {
             (Discord, missing, b"no such page", false),
             (Standard, missing, deleted, false),
             (Ntfy, missing, b"no_service", false),
+            (Telegram, StatusCode::FORBIDDEN, blocked, true),
+            (Telegram, StatusCode::FORBIDDEN, b"nginx", false),
+            (Standard, StatusCode::FORBIDDEN, blocked, false),
         ] {
-            assert_eq!(is_gone(format, status, body), expected, "{format} {status}");
+            assert_eq!(is_gone(Answers::As(format), status, body), expected, "{format} {status}");
+        }
+    }
+
+    #[test]
+    fn a_push_service_does_not_find_who_is_gone() {
+        for (status, expected) in [
+            (StatusCode::GONE, true),
+            (StatusCode::NOT_FOUND, true),
+            (StatusCode::FORBIDDEN, false),
+            (StatusCode::TOO_MANY_REQUESTS, false),
+        ] {
+            assert_eq!(is_gone(Answers::PushService, status, b""), expected, "{status}");
         }
     }
 
@@ -294,7 +333,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_answer_is_quoted_short_printable_and_without_long_words(answer: Vec<u8>, word in "[a-zA-Z0-9_-]{24,60}") {
+        fn any_answer_is_quoted_short_printable_and_without_long_words(
+            answer: Vec<u8>,
+            word in "[a-zA-Z0-9_-]{24,60}",
+        ) {
             let answer = [&answer[..], b" ", word.as_bytes()].concat();
             let quote = quoted(&answer);
             prop_assert!(quote.chars().count() <= MAX_QUOTED);

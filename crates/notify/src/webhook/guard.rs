@@ -1,11 +1,12 @@
-//! Where webhooks may go: to public addresses, and to the networks the operator allows. Nowhere else, whatever a URL
-//! or a name server says.
+//! Where webhooks may go: to public addresses, and to the networks the operator allows. Nowhere else,
+//! whatever a URL or a name server says.
 //!
-//! An address that stands in a URL is checked before anything is asked. A name is resolved by [`Checked`], which hands
-//! the connector exactly the addresses that were checked: nobody resolves a second time. docs/adr/0013-webhook-guard.md.
+//! An address that stands in a URL is checked before anything is asked. A name is resolved by [`Checked`],
+//! which hands the connector exactly the addresses that were checked: nobody resolves a second time.
+//! docs/adr/0013-webhook-guard.md.
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use qqq_core::channel::WebhookUrl;
+use qqq_core::subscription::webhook_url::WebhookUrl;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -15,7 +16,8 @@ use url::Host;
 /// Addresses of one name that are looked at and tried.
 const MAX_ADDRESSES: usize = 16;
 
-/// Why a webhook is not sent to its address. Names no address: what a name means inside our network is nobody's business.
+/// Why a webhook is not sent to its address. Names no address: what a name means inside our network is
+/// nobody's business.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The address, or one of those of the host's name, is none of the internet's.
@@ -28,7 +30,8 @@ pub enum Refusal {
     Plain,
     /// A port of other services, on the public internet.
     #[error(
-        "its port must be 443, or 1024 and above: other ports are only reached in the networks of webhooks.allow_networks"
+        "its port must be 443, or 1024 and above: \
+         other ports are only reached in the networks of webhooks.allow_networks"
     )]
     Port,
 }
@@ -58,8 +61,8 @@ impl Guard {
         &self.allowed
     }
 
-    /// Judges all that a URL says by itself: scheme, port, and a host that is an address, or `localhost`. Answers how far
-    /// the request may reach where the host is another name.
+    /// Judges all that a URL says by itself: scheme, port, and a host that is an address, or `localhost`.
+    /// Answers how far the request may reach where the host is another name.
     pub(crate) fn admit(&self, url: &WebhookUrl) -> Result<Reach, Refusal> {
         let url = url.url();
         let reach = match (url.scheme(), url.port_or_known_default()) {
@@ -94,8 +97,9 @@ impl Guard {
     }
 }
 
-/// The networks of IANA's special-purpose registry (RFC 6890 and its updates), even where these are globally reachable:
-/// no webhook lives there. Multicast (RFC 5771), and public addresses that hosting providers answer their guests at.
+/// The networks of IANA's special-purpose registry (RFC 6890 and its updates), even where these are globally
+/// reachable: no webhook lives there. Multicast (RFC 5771), and public addresses that hosting providers
+/// answer their guests at.
 const SPECIAL_V4: [(Ipv4Net, &str); 18] = [
     v4([0, 0, 0, 0], 8, "\"this network\""),
     v4([10, 0, 0, 0], 8, "a private network"),
@@ -117,8 +121,9 @@ const SPECIAL_V4: [(Ipv4Net, &str); 18] = [
     v4([224, 0, 0, 0], 3, "a multicast or reserved network"),
 ];
 
-/// The same for IPv6. What lies outside of 2000::/3 is no global unicast (RFC 4291) and needs no line here, but for
-/// a better word. Addresses that carry an IPv4 address to a relay (6to4, Teredo) are refused whatever they carry.
+/// The same for IPv6. What lies outside of 2000::/3 is no global unicast (RFC 4291) and needs no line here,
+/// but for a better word. Addresses that carry an IPv4 address to a relay (6to4, Teredo) are refused whatever
+/// they carry.
 const SPECIAL_V6: [(Ipv6Net, &str); 15] = [
     v6([0, 0, 0, 0, 0, 0, 0, 1], 128, "the loopback network"),
     v6([0, 0, 0, 0, 0, 0, 0, 0], 96, "the network of IPv4-compatible addresses"), // and ::
@@ -138,8 +143,8 @@ const SPECIAL_V6: [(Ipv6Net, &str); 15] = [
 ];
 
 const GLOBAL_UNICAST: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
-/// Behind it lies the IPv4 internet (RFC 6052): in networks without IPv4, every name with an IPv4 address alone
-/// resolves to this. The last 32 bits are that address.
+/// Behind it lies the IPv4 internet (RFC 6052): in networks without IPv4, every name with an IPv4 address
+/// alone resolves to this. The last 32 bits are that address.
 const TRANSLATED: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96);
 
 const fn v4(address: [u8; 4], prefix: u8, name: &'static str) -> (Ipv4Net, &'static str) {
@@ -170,7 +175,8 @@ fn special(address: IpAddr) -> Option<&'static str> {
     }
 }
 
-/// Whether a name is an address in other words (RFC 6761, section 6.3). The URL's parser has made it lower case.
+/// Whether a name is an address in other words (RFC 6761, section 6.3). The URL's parser has made it lower
+/// case.
 fn means_loopback(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     name == "localhost" || name.ends_with(".localhost")

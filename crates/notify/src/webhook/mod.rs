@@ -1,9 +1,11 @@
-//! Webhooks: signed HTTP requests to addresses of subscribers, who may name any address, and are therefore guarded.
+//! Webhooks and pushes: signed HTTP requests to addresses of subscribers, who may name any address, and are
+//! therefore guarded.
 
 mod body;
+mod breakers;
 mod client;
 mod guard;
-mod pause;
+mod push;
 mod sign;
 
 pub use guard::Refusal;
@@ -12,13 +14,17 @@ use crate::links::Links;
 use crate::{Deliver, DeliveryError, InvalidConfig, sample};
 use async_trait::async_trait;
 use body::{Body, Writer};
-use client::{Courier, FailedRequest};
+use breakers::Breakers;
+use client::{Answers, FailedRequest, WebhookClient};
 use guard::Guard;
 use ipnet::IpNet;
-use pause::Pauses;
-use qqq_core::channel::{Channel, InvalidWebhookUrl, Webhook, WebhookFormat, WebhookUrl};
+use push::PushKey;
 use qqq_core::delivery::Delivery;
-use qqq_core::token::TokenKey;
+use qqq_core::subscription::EmailAddress;
+use qqq_core::subscription::channel::{Channel, Webhook, WebhookFormat};
+use qqq_core::subscription::push::{InvalidPushReceiver, PushReceiver};
+use qqq_core::subscription::token::TokenKey;
+use qqq_core::subscription::webhook_url::{InvalidWebhookUrl, WebhookUrl};
 use qqq_core::{Clock, SpikeRule};
 use reqwest::dns::Resolve;
 use reqwest::header::{HeaderName, HeaderValue};
@@ -31,21 +37,26 @@ use url::Url;
 /// What webhooks need to know of the configuration.
 #[derive(Clone, Debug)]
 pub struct WebhooksConfig {
-    /// `webhooks.allow_networks`: where requests may go beside the public internet, with `http://` and on any port too.
+    /// `webhooks.allow_networks`: where requests may go beside the public internet, with `http://` and on any
+    /// port too.
     pub allow_networks: Vec<IpNet>,
     /// `webhooks.timeout`: the longest an attempt takes.
     pub timeout: Duration,
     /// `server.public_url`: where the links in messages lead.
     pub public_url: Url,
-    /// The rule that raises alerts, for the words about it.
+    /// `email.from`: whom the push service of a browser may write to.
+    pub contact: EmailAddress,
+    /// The house rule: what a subscription to it promises. Alerts are told by the rule that each carries.
     pub rule: SpikeRule,
 }
 
 /// The webhook channel.
 pub struct Webhooks {
     writer: Writer,
-    courier: Courier,
-    pauses: Mutex<Pauses>,
+    push: PushKey,
+    client: WebhookClient,
+    breakers: Mutex<Breakers>,
+    started: Instant,
     clock: Arc<dyn Clock>,
 }
 
@@ -56,37 +67,57 @@ impl Webhooks {
     ///
     /// Names the setting that cannot be used.
     pub fn new(config: WebhooksConfig, key: TokenKey, clock: Arc<dyn Clock>) -> Result<Self, InvalidConfig> {
+        let push = PushKey::new(&key, format!("mailto:{}", config.contact.expose()))?;
         let links = Links::new(&config.public_url, key)
             .map_err(|problem| InvalidConfig { key: "server.public_url", problem })?;
         let guard = Guard::new(config.allow_networks);
-        let courier = Courier::new(guard, config.timeout, Arc::clone(&clock));
+        let client = WebhookClient::new(guard, config.timeout, Arc::clone(&clock));
         let writer = Writer { links, rule: config.rule };
-        Ok(Self { writer, courier, pauses: Mutex::default(), clock })
+        let breakers = Mutex::new(Breakers::new(config.timeout));
+        Ok(Self { writer, push, client, breakers, started: Instant::now(), clock })
     }
 
     /// Replaces the operating system's name service, for tests that need one that lies.
     #[doc(hidden)]
     #[must_use]
     pub fn with_names(mut self, names: Arc<dyn Resolve>) -> Self {
-        self.courier.names = names;
+        self.client.names = names;
         self
     }
 
-    /// Judges an address by itself, without asking a name server: for sign-ups, which should hear of a mistake at once.
-    /// Names are judged when they are resolved, at every connection.
+    /// Judges an address by itself, without asking a name server: for sign-ups, which should hear of a
+    /// mistake at once. Names are judged when they are resolved, at every connection.
     ///
     /// # Errors
     ///
     /// Says why nothing would ever be sent there.
     pub fn admit(&self, url: &WebhookUrl) -> Result<(), Refusal> {
-        self.courier.guard.admit(url).map(|_| ())
+        self.client.guard.admit(url).map(|_| ())
+    }
+
+    /// Judges a browser's subscription by itself, as [`admit`](Self::admit) does the address in it.
+    ///
+    /// # Errors
+    ///
+    /// Names the member for whose sake nothing would ever be sent there, and says why.
+    pub fn admit_push(&self, receiver: &PushReceiver) -> Result<(), InvalidPushReceiver> {
+        let invalid = |member, problem| InvalidPushReceiver { member, problem };
+        self.admit(&receiver.endpoint).map_err(|refusal| invalid("endpoint", refusal.to_string()))?;
+        let is_point = push::public_key(receiver).map(drop);
+        is_point.map_err(|problem| invalid("keys.p256dh", problem.to_owned()))
+    }
+
+    /// The key that browsers are to subscribe with (`applicationServerKey`): an uncompressed point of P-256
+    /// in URL-safe base64.
+    pub fn push_key(&self) -> String {
+        self.push.public()
     }
 
     /// Refuses, for now, what would fail as the requests before it did.
     fn pass(&self, url: &WebhookUrl) -> Result<(), DeliveryError> {
-        let mut pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
-        for key in [&*origin(url), url.expose()] {
-            pauses.pass(key, self.courier.timeout, Instant::now()).map_err(|wait| {
+        let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
+        for key in [&*url.origin(), url.expose()] {
+            breakers.pass(key, self.started.elapsed()).map_err(|wait| {
                 let seconds = wait.as_secs_f64().ceil();
                 let reason = format!("{} keeps failing, and is left alone for {seconds} s", url.host());
                 DeliveryError::NotTried(reason, wait)
@@ -95,20 +126,22 @@ impl Webhooks {
         Ok(())
     }
 
-    /// Learns from how a request ended. A host's troubles are those of all who are there. What an endpoint answers is
-    /// its own: anybody can sign up with another's host and a path that fails.
+    /// Learns from how a request ended. A host's troubles are those of all who are there. What an endpoint
+    /// answers is its own: anybody can sign up with another's host and a path that fails.
     fn learn(&self, url: &WebhookUrl, result: &Result<(), FailedRequest>) {
-        let mut pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
-        let (host, endpoint, now) = (origin(url), url.expose(), Instant::now());
+        let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
+        let (host, endpoint, now) = (url.origin(), url.expose(), self.started.elapsed());
         if let Err(FailedRequest { unreachable: true, .. }) = result {
-            pauses.failed(&host, now);
+            breakers.failed(&host, now);
             return;
         }
-        pauses.succeeded(&host);
+        breakers.succeeded(&host, now);
         match result.as_ref().map_err(|failure| &failure.error) {
-            Err(DeliveryError::Retry(_)) => pauses.failed(endpoint, now),
-            Err(DeliveryError::RetryAfter(_, wait)) => pauses.asked(endpoint, *wait, now),
-            Ok(()) | Err(DeliveryError::GiveUp(_) | DeliveryError::Gone(_)) => pauses.succeeded(endpoint),
+            Err(DeliveryError::Retry(_)) => breakers.failed(endpoint, now),
+            Err(DeliveryError::RetryAfter(_, wait)) => breakers.asked_to_wait(endpoint, now, *wait),
+            Ok(()) | Err(DeliveryError::GiveUp(_) | DeliveryError::Gone(_)) => {
+                breakers.succeeded(endpoint, now)
+            }
             // Said of who was not asked.
             Err(DeliveryError::NotTried(..)) => {}
         }
@@ -116,10 +149,10 @@ impl Webhooks {
 
     /// The longest an attempt can take. A lease on a delivery must outlive it, or be renewed.
     pub fn longest_attempt(&self) -> Duration {
-        self.courier.timeout
+        self.client.timeout
     }
 
-    /// Makes a message of every kind in every format, for `qqq-tracker check`. Sends none.
+    /// Makes a message of every kind in every format, and as a push, for `qqq-tracker check`. Sends none.
     ///
     /// # Errors
     ///
@@ -135,14 +168,30 @@ impl Webhooks {
                 self.request(&webhook, &sample)?;
             }
         }
+        // Of RFC 8291, appendix A: nobody is asked.
+        let receiver: PushReceiver = concat!(
+            "https://push.example.net/push/JzLQ3raZJfFBR0aqvOMsLrt54w4rJUsV ",
+            "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4 ",
+            "BTBZMqHH6r4Tts7J_aSIgg"
+        )
+        .parse()
+        .map_err(|error: InvalidPushReceiver| DeliveryError::give_up(error.to_string()))?;
+        for sample in sample::deliveries(&Channel::Push(receiver.clone()), self.clock.now()) {
+            self.pushed(&receiver, &sample)?;
+        }
         Ok(())
+    }
+
+    /// The request that pushes a delivery.
+    fn pushed(&self, receiver: &PushReceiver, delivery: &Delivery) -> Result<Body, DeliveryError> {
+        self.push.request(receiver, delivery, self.writer.write_push(delivery)?, self.clock.now())
     }
 
     /// The request that tells of a delivery, signed with the secrets in force.
     fn request(&self, webhook: &Webhook, delivery: &Delivery) -> Result<Body, DeliveryError> {
         let now = self.clock.now();
         let secrets = self.writer.links.secrets(&delivery.subscription, now);
-        let mut body = self.writer.write(webhook.format, delivery, secrets.first())?;
+        let mut body = self.writer.write(webhook, delivery, secrets.first())?;
         let id = delivery.id.to_string();
         let timestamp = now.as_second();
         let signatures = sign::signatures(&secrets, &id, timestamp, &body.bytes);
@@ -161,7 +210,7 @@ impl Webhooks {
 
     /// One line for the operator: what may go where. No secrets.
     pub fn describe(&self) -> String {
-        let networks: Vec<_> = self.courier.guard.allowed().iter().map(IpNet::to_string).collect();
+        let networks: Vec<_> = self.client.guard.allowed().iter().map(IpNet::to_string).collect();
         match networks.as_slice() {
             [] => "to public addresses over https".to_owned(),
             networks => format!("to public addresses over https, and to {}", networks.join(", ")),
@@ -171,23 +220,25 @@ impl Webhooks {
 
 #[async_trait]
 impl Deliver for Webhooks {
-    /// Every attempt carries the delivery's id as its `webhook-id`, so that a receiver can drop a repeat, and is signed
-    /// with the secrets in force.
+    /// Every attempt carries the delivery's id as its `webhook-id`, so that a receiver can drop a repeat, and
+    /// is signed with the secrets in force.
     async fn deliver(&self, delivery: &Delivery) -> Result<(), DeliveryError> {
-        let Channel::Webhook(webhook) = &delivery.subscription.channel else {
-            return Err(DeliveryError::give_up("the subscription is not one by webhook"));
+        let (url, answers, request) = match &delivery.subscription.channel {
+            Channel::Webhook(webhook) => {
+                (&webhook.url, Answers::As(webhook.format), self.request(webhook, delivery)?)
+            }
+            Channel::Push(receiver) => {
+                (&receiver.endpoint, Answers::PushService, self.pushed(receiver, delivery)?)
+            }
+            Channel::Email(_) => {
+                return Err(DeliveryError::give_up("the subscription is not one by webhook or push"));
+            }
         };
-        let Body { headers, bytes } = self.request(webhook, delivery)?;
-        self.pass(&webhook.url)?;
-        let result = self.courier.post(webhook, headers, bytes).await;
-        self.learn(&webhook.url, &result);
+        self.pass(url)?;
+        let result = self.client.post(url, answers, request.headers, request.bytes).await;
+        self.learn(url, &result);
         result.map_err(|failure| failure.error)
     }
-}
-
-/// Scheme, host and port of an address.
-fn origin(url: &WebhookUrl) -> String {
-    url.url().origin().ascii_serialization()
 }
 
 impl fmt::Debug for Webhooks {

@@ -3,13 +3,13 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
-use qqq_core::token::WebhookSecret;
+use qqq_core::subscription::token::WebhookSecret;
 use sha2::Sha256;
 
 /// The signatures of a request by every secret in force, separated by blanks: the `webhook-signature` header.
 ///
-/// `id` must hold no full stop, so that nobody can move the border between it and what follows. `timestamp` is the
-/// attempt's, in seconds since 1970.
+/// `id` must hold no full stop, so that nobody can move the border between it and what follows. `timestamp`
+/// is the attempt's, in seconds since 1970.
 pub(crate) fn signatures(secrets: &[WebhookSecret], id: &str, timestamp: i64, body: &[u8]) -> String {
     let signatures: Vec<_> =
         secrets.iter().map(|secret| signature(secret.as_bytes(), id, timestamp, body)).collect();
@@ -31,7 +31,7 @@ fn signature(key: &[u8], id: &str, timestamp: i64, body: &[u8]) -> String {
 mod tests {
     use super::*;
     use qqq_core::subscription::SubscriptionId;
-    use qqq_core::token::TokenKey;
+    use qqq_core::subscription::token::TokenKey;
 
     /// `sign function works` of the specification's own libraries (JavaScript, Go, Rust, ...).
     #[test]

@@ -1,11 +1,12 @@
 //! Deliveries to send, and channels to send them over.
 
 use jiff::Timestamp;
-use qqq_core::channel::{Channel, Webhook, WebhookFormat, WebhookUrl};
 use qqq_core::delivery::{Delivery, DeliveryId, DeliveryKind, Lease};
 use qqq_core::rule::Evidence;
+use qqq_core::subscription::channel::{Channel, Webhook, WebhookFormat};
+use qqq_core::subscription::token::{TokenKey, WebhookSecret};
+use qqq_core::subscription::webhook_url::WebhookUrl;
 use qqq_core::subscription::{Subscription, SubscriptionId, SubscriptionStatus};
-use qqq_core::token::{TokenKey, WebhookSecret};
 use qqq_core::{Alert, AlertId, AlertState, Metric, Minute, RuleName, SpikeRule};
 use qqq_notify::{Mail, MailConfig, Webhooks, WebhooksConfig};
 use qqq_testkit::SetClock;
@@ -42,7 +43,7 @@ pub(crate) fn alert() -> Alert {
     let start = Minute::containing("2025-01-27T18:57:00Z".parse().unwrap());
     Alert {
         id: AlertId::derive("spike", symbol, Metric::Volume, start),
-        rule: RuleName::House,
+        rule: RuleName::House.whole(SpikeRule::default()),
         symbol,
         metric: Metric::Volume,
         start,
@@ -55,6 +56,8 @@ pub(crate) fn alert() -> Alert {
         visibility: qqq_core::Visibility::Public,
         occurrences: Vec::new(),
         folded: qqq_core::alert::Folded::default(),
+        close: "118.42".parse().ok(),
+        previous_close: "122.7".parse().ok(),
     }
 }
 
@@ -65,7 +68,7 @@ pub(crate) fn alerts_of_every_kind() -> Vec<Alert> {
     let own = |text: &str, metric, value, evidence| {
         let rule = RuleName::Own(text.parse().unwrap());
         let id = AlertId::derive(rule, alert().symbol, metric, alert().start);
-        Alert { id, rule, metric, value, evidence, ..alert() }
+        Alert { id, rule: rule.whole(SpikeRule::default()), metric, value, evidence, ..alert() }
     };
     let (price, volume) = (Metric::Price, Metric::Volume);
     let window = Evidence::Deviation { sum: 9, squares: 35, bars: 3 };
@@ -116,7 +119,7 @@ pub(crate) fn subscription(status: SubscriptionStatus) -> Subscription {
     Subscription {
         id: SubscriptionId::from_random([3; 16]),
         channel: Channel::Email(ADDRESS.parse().unwrap()),
-        symbol: "NVDA".parse().unwrap(),
+        scope: "NVDA".parse().unwrap(),
         metric: Metric::Volume,
         rule: RuleName::House,
         status,
@@ -160,6 +163,7 @@ fn delivery(
         subscription,
         alert,
         digest: Vec::new(),
+        asked: Vec::new(),
         attempt: 1,
         created_at: "2025-01-27T18:58:02Z".parse().unwrap(),
         expires_at: "2025-01-27T22:58:02Z".parse().unwrap(),
@@ -174,11 +178,17 @@ pub(crate) fn webhooks(allow_networks: &[&str]) -> Webhooks {
 
 /// The same, at a time.
 pub(crate) fn webhooks_at(allow_networks: &[&str], now: Timestamp) -> Webhooks {
+    webhooks_by(SpikeRule::default(), allow_networks, now)
+}
+
+/// The same, on a tracker with this house rule.
+pub(crate) fn webhooks_by(rule: SpikeRule, allow_networks: &[&str], now: Timestamp) -> Webhooks {
     let config = WebhooksConfig {
         allow_networks: allow_networks.iter().map(|network| network.parse().unwrap()).collect(),
         timeout: Duration::from_secs(20),
+        contact: "alerts@example.org".parse().unwrap(),
         public_url: config().public_url,
-        rule: SpikeRule::default(),
+        rule,
     };
     Webhooks::new(config, key(), Arc::new(SetClock::new(now))).unwrap()
 }

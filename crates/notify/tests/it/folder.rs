@@ -1,9 +1,11 @@
 //! Mails as files.
 
-use crate::fixture::{alert_delivery, config, confirmation, mail};
-use qqq_core::delivery::{Failure, Lease};
+use crate::fixture::{alert_delivery, config, confirmation, key, mail};
+use qqq_core::delivery::{Failure, Lease, SignInMail};
 use qqq_core::subscription::SubscriptionStatus;
+use qqq_core::subscription::session::SignInId;
 use qqq_notify::{Deliver, DeliveryError, MailConfig, MailFault};
+use qqq_testkit::Mail as Written;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -52,6 +54,41 @@ async fn a_second_attempt_replaces_the_file_of_the_first() {
     let names = names(folder.path());
     assert_eq!(names.len(), 2, "{names:?}");
     assert!(names[1].contains("-confirmation-NVDA-"), "{names:?}");
+}
+
+#[tokio::test]
+async fn a_link_to_sign_in_is_a_mail_of_no_list_whose_every_attempt_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mail = mail(into(folder.path()));
+    let id = SignInId::from_random([5; 16]);
+    let mut link = SignInMail {
+        id,
+        to: "Ada@example.com".parse().unwrap(),
+        attempt: 1,
+        created_at: "2025-01-27T18:58:02Z".parse().unwrap(),
+        expires_at: "2025-01-27T19:13:02Z".parse().unwrap(),
+        lease: Lease(1),
+    };
+    mail.deliver_sign_in(&link).await.unwrap();
+    (link.attempt, link.lease) = (2, Lease(2));
+    mail.deliver_sign_in(&link).await.unwrap();
+
+    let name = format!("20250127T185802Z-sign_in-{}.eml", link.delivery_id());
+    assert_eq!(names(folder.path()), std::slice::from_ref(&name));
+    let written = Written::new(&std::fs::read(folder.path().join(name)).unwrap());
+    assert_eq!(
+        (written.to(), written.subject()),
+        ("Ada@example.com".to_owned(), "Sign in to QQQ Tracker".to_owned())
+    );
+    assert!(written.message_id().contains(&link.delivery_id().to_string()));
+    assert_eq!(written.header("Auto-Submitted").as_deref(), Some("auto-generated"));
+    for absent in ["List-Id", "List-Unsubscribe"] {
+        assert_eq!(written.header(absent), None);
+    }
+    let token = key().sign_in_token(id);
+    let address = written.link("/v1/session/link?token=").unwrap();
+    assert!(address.ends_with(&format!("token={}", token.expose())), "{address}");
+    assert!(written.raw.contains("<html") && !written.raw.contains(&id.to_string()));
 }
 
 #[tokio::test]

@@ -1,11 +1,11 @@
-//! Webhooks against addresses that are not what they seem: nothing but the public internet and what the operator allows
-//! is ever dialled. A canary on loopback counts who comes.
+//! Webhooks against addresses that are not what they seem: nothing but the public internet and what the
+//! operator allows is ever dialled. A canary on loopback counts who comes.
 
 use crate::fixture::{Names, alert_delivery, by_webhook, url_of, webhooks};
-use crate::sink::{Sink, status};
-use qqq_core::channel::WebhookFormat::Standard;
 use qqq_core::delivery::{Failure, FailureKind};
+use qqq_core::subscription::channel::WebhookFormat::Standard;
 use qqq_notify::{Deliver as _, DeliveryError, Webhooks};
+use qqq_testkit::http::{Reply, Server};
 use qqq_testkit::python;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
@@ -145,7 +145,7 @@ fn assert_refused(result: &Result<(), DeliveryError>, url: &str) {
 
 #[tokio::test]
 async fn no_disguise_of_an_address_gets_past() {
-    let canary = Sink::start([]).await;
+    let canary = Server::script([]).await;
     let webhooks = webhooks(&[]);
     for host in LOOPBACK.into_iter().chain(ELSEWHERE) {
         for scheme in ["https", "http"] {
@@ -160,7 +160,7 @@ async fn no_disguise_of_an_address_gets_past() {
 /// The control to the above: these are words for this machine, and would have got there.
 #[tokio::test]
 async fn what_the_operator_allows_is_reached_in_every_disguise() {
-    let canary = Sink::start([]).await;
+    let canary = Server::script([]).await;
     let webhooks = webhooks(&["127.0.0.0/8"]);
     for host in LOOPBACK {
         let url = format!("http://{host}:{}/hook", canary.port());
@@ -171,7 +171,7 @@ async fn what_the_operator_allows_is_reached_in_every_disguise() {
 
 #[tokio::test]
 async fn a_name_of_such_an_address_gets_no_further() {
-    let canary = Sink::start([]).await;
+    let canary = Server::script([]).await;
     // The canonical text of each, as a name server would say it.
     let addresses: Vec<_> = ELSEWHERE
         .into_iter()
@@ -197,7 +197,7 @@ async fn a_name_of_such_an_address_gets_no_further() {
 
 #[tokio::test]
 async fn one_private_address_among_public_ones_refuses_the_name() {
-    let canary = Sink::start([]).await;
+    let canary = Server::script([]).await;
     let answers = [
         "93.184.215.14 127.0.0.1",
         "127.0.0.1 93.184.215.14",
@@ -217,8 +217,8 @@ async fn one_private_address_among_public_ones_refuses_the_name() {
 #[cfg(target_os = "linux")] // Elsewhere 127.0.0.2 must be set up first.
 #[tokio::test]
 async fn a_name_that_changes_its_address_is_judged_by_each() {
-    let receiver = Sink::listen("127.0.0.2:0", [], None).await.unwrap();
-    let canary = Sink::listen(&format!("127.0.0.1:{}", receiver.port()), [], None).await.unwrap();
+    let receiver = Server::at("127.0.0.2:0").await;
+    let canary = Server::at(&format!("127.0.0.1:{}", receiver.port())).await;
     let url = format!("http://rebind.example:{}/hook", receiver.port());
     let webhooks = webhooks(&["127.0.0.2/32"]).with_names(Names::saying(&[
         "127.0.0.2",
@@ -235,17 +235,17 @@ async fn a_name_that_changes_its_address_is_judged_by_each() {
 
 #[tokio::test]
 async fn a_redirect_leads_nowhere() {
-    let canary = Sink::start([]).await;
+    let canary = Server::script([]).await;
     for (code, host) in [
-        ("301 Moved Permanently", "127.0.0.1"),
-        ("302 Found", "127.0.0.1"),
-        ("303 See Other", "2130706433"),
-        ("307 Temporary Redirect", "[::ffff:127.0.0.1]"),
-        ("308 Permanent Redirect", "localhost"),
+        (301, "127.0.0.1"),
+        (302, "127.0.0.1"),
+        (303, "2130706433"),
+        (307, "[::ffff:127.0.0.1]"),
+        (308, "localhost"),
     ] {
         for scheme in ["http", "https"] {
-            let location = format!("location: {scheme}://{host}:{}/\r\n", canary.port());
-            let receiver = Sink::start([status(code, &location)]).await;
+            let location = format!("{scheme}://{host}:{}/", canary.port());
+            let receiver = Server::always(Reply::status(code, "").header("location", location)).await;
             // Not even to where a request of its own might go.
             let webhooks = webhooks(&["127.0.0.0/8", "::1/128"]);
             let result = attempt(&webhooks, &format!("http://{}/hook", receiver.address)).await;
@@ -308,7 +308,8 @@ async fn a_name_without_an_address_is_asked_for_again_later() {
     assert!(why.starts_with("hook.example cannot be reached"), "{why}");
 }
 
-/// Whatever Python's standard library does not take for global, neither do we; and what we refuse beyond that is named.
+/// Whatever Python's standard library does not take for global, neither do we; and what we refuse beyond that
+/// is named.
 #[test]
 fn addresses_are_judged_as_python_judges_them_or_more_strictly() {
     let mut seed = 0x2545_f491_4f6c_dd1d_u64;
@@ -383,7 +384,7 @@ fn addresses_are_judged_as_python_judges_them_or_more_strictly() {
 async fn a_proxy_of_the_environment_is_passed_over() {
     let (authority, tls) = authority();
     let (receiver, secure, proxy) =
-        (Sink::start([]).await, Sink::start_tls(tls).await, Sink::start([]).await);
+        (Server::script([]).await, Server::tls(tls).await, Server::script([]).await);
     let folder = tempfile::tempdir().unwrap();
     let trusted = folder.path().join("authority.pem");
     std::fs::write(&trusted, authority).unwrap();
@@ -415,7 +416,7 @@ async fn sends_by_this_environment() {
 #[tokio::test]
 async fn a_certificate_nobody_vouches_for_gets_nothing() {
     let (_, tls) = authority();
-    let receiver = Sink::start_tls(tls).await;
+    let receiver = Server::tls(tls).await;
     let webhooks = webhooks(&["127.0.0.0/8"]).with_names(Names::saying(&["127.0.0.1"]));
     let result = attempt(&webhooks, &format!("https://hook.example:{}/", receiver.port())).await;
     let Err(DeliveryError::Retry(Failure { reason: why, .. })) = result else { panic!("{result:?}") };
@@ -448,7 +449,7 @@ async fn a_refusal_tells_nothing_of_the_network_behind_a_name() {
     let Err(DeliveryError::GiveUp(Failure { reason: why, .. })) = result else { panic!("{result:?}") };
     assert_eq!(
         why,
-        "a webhook at wiki.internal is not sent: its host is not on the public internet but in a private network, and \
-         webhooks.allow_networks does not allow that"
+        "a webhook at wiki.internal is not sent: its host is not on the public internet \
+         but in a private network, and webhooks.allow_networks does not allow that"
     );
 }

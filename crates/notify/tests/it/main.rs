@@ -9,7 +9,6 @@ mod folder;
 mod guard;
 mod message;
 mod parsed;
-mod server;
-mod sink;
+mod push;
 mod smtp;
 mod webhook;

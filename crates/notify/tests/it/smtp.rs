@@ -4,10 +4,10 @@ use crate::fixture::{
     ADDRESS, alert, alert_delivery, alerts_of_every_kind, config, confirmation, digest, mail, many, telling,
 };
 use crate::parsed::Parsed;
-use crate::server::{Act, At, Heard, Server, Tls, say};
 use qqq_core::delivery::{Delivery, DeliveryKind, FailureKind};
 use qqq_core::subscription::SubscriptionStatus;
 use qqq_notify::{Deadlines, Deliver, DeliveryError, Mail, MailConfig, MailFault, MailTrouble};
+use qqq_testkit::smtp::script::{Act, At, Heard, Server, Tls, say};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -518,7 +518,8 @@ async fn a_refused_or_stalled_starttls_sends_nothing() {
     }
 }
 
-/// What a server that wants a qualified name answers EHLO, as Postfix does with `reject_non_fqdn_helo_hostname`.
+/// What a server that wants a qualified name answers EHLO, as Postfix does with
+/// `reject_non_fqdn_helo_hostname`.
 fn strict(line: &str) -> &'static str {
     let name = line.strip_prefix("EHLO ").unwrap();
     let literal = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));

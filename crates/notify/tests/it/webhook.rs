@@ -2,16 +2,19 @@
 
 use crate::fixture::{
     Names, alert, alert_delivery, alerts_of_every_kind, by_webhook, confirmation, digest, key, many, secrets,
-    telling, webhooks, webhooks_at,
+    telling, webhooks, webhooks_at, webhooks_by,
 };
-use crate::sink::{Answer, Request, Sink, saying, status};
 use jiff::{SignedDuration, Timestamp};
-use qqq_core::channel::WebhookFormat::{self, Discord, Ntfy, Slack, Standard};
+use qqq_contract::sentence;
 use qqq_core::delivery::{Delivery, DeliveryKind, Failure, FailureKind};
 use qqq_core::subscription::SubscriptionStatus::{Active, Pending, Unsubscribed};
-use qqq_core::token::Purpose;
-use qqq_core::{Alert, AlertState, SpikeRule, sentence};
+use qqq_core::subscription::channel::WebhookFormat::{
+    self, Discord, Ntfy, Pushover, Slack, Standard, Telegram,
+};
+use qqq_core::subscription::token::Purpose;
+use qqq_core::{Alert, AlertState, SpikeRule};
 use qqq_notify::{Deliver as _, DeliveryError, Webhooks, WebhooksConfig};
+use qqq_testkit::http::{Reply, Request, Server};
 use qqq_testkit::python;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -26,7 +29,7 @@ async fn attempt(webhooks: &Webhooks, url: &str, format: WebhookFormat) -> Resul
 
 /// The request a delivery becomes.
 async fn sent(format: WebhookFormat, delivery: &Delivery) -> Request {
-    let sink = Sink::start([]).await;
+    let sink = Server::script([]).await;
     let url = format!("http://{}/hook?to=us", sink.address);
     webhooks(&LOCAL).deliver(&by_webhook(&url, format, delivery.clone())).await.unwrap();
     sink.once()
@@ -50,6 +53,11 @@ fn link(action: &str, purpose: Purpose) -> String {
     let subscription = confirmation(Pending).subscription;
     let token = key().token(purpose, subscription.id, &subscription.nonce);
     format!("https://qqq.example.org/v1/subscriptions/{action}?token={}", token.expose())
+}
+
+/// The page of the fixture's alert.
+fn page() -> String {
+    format!("https://qqq.example.org/alerts/{}", alert().id)
 }
 
 fn retraction() -> Delivery {
@@ -81,10 +89,19 @@ async fn an_alert_comes_in_the_shape_of_the_api() {
     let ratio: Value = serde_json::from_str(&alert().ratio().unwrap().to_string()).unwrap();
     // The contract's example, value by value where the fixture has one.
     let expected = json!({
-        "id": alert().id.to_string(), "rule": "spike", "symbol": "NVDA", "metric": "volume", "start": "2025-01-27T18:57:00Z",
+        "id": alert().id.to_string(), "rule": "spike", "symbol": "NVDA", "metric": "volume",
+        "start": "2025-01-27T18:57:00Z",
         "value": 9_637_512, "average": 515_888.0, "ratio": ratio, "window_bars": 60, "feed": "iex",
-        "revision": 0, "state": "raised", "raised_at": "2025-01-27T18:58:00Z", "occurrences": 0, "peak": 9_637_512,
-        "kind": "spike", "evidence": {"type": "average", "sum": 30_953_280, "bars": 60}
+        "revision": 0, "state": "raised", "raised_at": "2025-01-27T18:58:00Z",
+        "occurrences": 0, "peak": 9_637_512,
+        "kind": "spike",
+        "rule_text": "v1 spike ratio=3 window=60m min_bars=30 trigger=level session=all cooldown=60m",
+        "headline": "NVDA volume 18.7x its last hour",
+        "text": "NVDA traded 9,637,512 shares at 13:57 New York time, \
+                 18.7 times its average of the last hour, 516,000. \
+                 The price was $118.42 (-3.49 % on the day).",
+        "close": 118.42, "day_change": {"amount": -4.28, "percent": -3.4882},
+        "evidence": {"type": "average", "sum": 30_953_280, "bars": 60}
     });
     assert_eq!(event["data"]["alert"], expected);
     assert_eq!(
@@ -96,7 +113,7 @@ async fn an_alert_comes_in_the_shape_of_the_api() {
     assert_eq!(
         event["data"]["links"],
         json!({
-            "page": "https://qqq.example.org/s/NVDA",
+            "page": format!("https://qqq.example.org/alerts/{}", alert().id),
             "alert": format!("https://qqq.example.org/v1/alerts/{}", alert().id),
             "unsubscribe": link("unsubscribe", Purpose::Unsubscribe)
         })
@@ -133,6 +150,7 @@ async fn the_evidence_of_every_kind_comes_exactly() {
         if !expected[1].is_null() {
             assert_eq!(told["evidence"], expected[1]);
         }
+        assert_eq!(told["rule_text"], alert.rule.rule().to_string());
     }
     // Digit by digit, beyond what a double holds.
     let body = sent(Standard, &telling(DeliveryKind::Alert, alerts_of_every_kind().remove(3))).await.body;
@@ -142,8 +160,7 @@ async fn the_evidence_of_every_kind_comes_exactly() {
 #[tokio::test]
 async fn every_kind_of_rule_is_told_in_the_words_of_mails_in_every_format() {
     for alert in alerts_of_every_kind() {
-        let rule = alert.rule.rule(SpikeRule::default());
-        let (title, text) = (sentence::headline(&alert, &rule), sentence::sentence(&alert, &rule));
+        let (title, text) = (sentence::headline(&alert), sentence::sentence(&alert));
         for format in WebhookFormat::ALL {
             let request = sent(format, &telling(DeliveryKind::Alert, alert.clone())).await;
             let title_header = request.headers.get("x-title").cloned().unwrap_or_default();
@@ -151,12 +168,32 @@ async fn every_kind_of_rule_is_told_in_the_words_of_mails_in_every_format() {
             assert!(said.contains(&title) && said.contains(&text), "{format}: {said}");
         }
         let mut confirmation = confirmation(Pending);
-        confirmation.subscription.rule = alert.rule;
+        confirmation.subscription.rule = alert.rule.name();
         confirmation.subscription.metric = alert.metric;
-        let promise = sentence::promise(&rule, alert.symbol, alert.metric);
+        let promise = sentence::promise(alert.rule.rule(), alert.symbol.into(), alert.metric);
         for format in WebhookFormat::ALL {
             let said = sent(format, &confirmation).await.body.replace("\\", "");
             assert!(said.contains(&promise), "{format}: {said}");
+        }
+    }
+}
+
+/// An alert is told by the rule it was raised by, whatever the house's is by then.
+#[tokio::test]
+async fn an_alert_is_told_the_same_under_any_configuration() {
+    let other = SpikeRule { window: 30, min_bars: 15, cooldown_seconds: 0, ..SpikeRule::default() };
+    for format in WebhookFormat::ALL {
+        for delivery in [alert_delivery(), retraction(), digest(many(5, 4))] {
+            let sink = Server::script([]).await;
+            let url = format!("http://{}/hook", sink.address);
+            for rule in [SpikeRule::default(), other] {
+                let delivery = by_webhook(&url, format, delivery.clone());
+                let now = "2025-01-27T18:58:03Z".parse().unwrap();
+                webhooks_by(rule, &LOCAL, now).deliver(&delivery).await.unwrap();
+            }
+            let told: Vec<String> = sink.requests().into_iter().map(|request| request.body).collect();
+            assert_eq!(told.len(), 2);
+            assert_eq!(told[0], told[1], "{format} {}", delivery.kind);
         }
     }
 }
@@ -183,7 +220,7 @@ async fn a_digest_brings_alerts_that_had_to_wait() {
             "unsubscribe_all": format!("{unsubscribe}&all=true"),
         })
     );
-    for format in [Slack, Discord, Ntfy] {
+    for format in [Slack, Discord, Ntfy, Telegram] {
         let body = sent(format, &delivery).await.body.replace("\\", "");
         for said in [
             "Mon, Jan 27, 13:57 EST: S0 traded 9,637,512 shares at 13:57",
@@ -196,8 +233,10 @@ async fn a_digest_brings_alerts_that_had_to_wait() {
     }
 }
 
-/// What Slack, Discord and ntfy refuse or turn into something else: <https://docs.slack.dev/reference/block-kit/blocks>,
-/// <https://discord.com/developers/docs/resources/message#embed-object-embed-limits>, <https://docs.ntfy.sh/publish/>.
+/// What Slack, Discord and ntfy refuse or turn into something else:
+/// <https://docs.slack.dev/reference/block-kit/blocks>,
+/// <https://discord.com/developers/docs/resources/message#embed-object-embed-limits>,
+/// <https://docs.ntfy.sh/publish/>.
 #[tokio::test]
 async fn the_longest_digest_stays_within_the_limits_of_every_receiver() {
     let delivery = digest(many(200, 200));
@@ -218,7 +257,12 @@ async fn the_longest_digest_stays_within_the_limits_of_every_receiver() {
     let ntfy = sent(Ntfy, &delivery).await;
     assert!(ntfy.body.len() <= 4_096);
 
-    for said in [slack.to_string(), discord.to_string(), ntfy.body] {
+    let telegram = json_of(Telegram, &delivery).await;
+    assert!(telegram["text"].as_str().unwrap().encode_utf16().count() <= 4_096);
+    let pushover = json_of(Pushover, &delivery).await;
+    assert!(characters(&pushover["message"]) <= 1_024 && characters(&pushover["title"]) <= 250);
+
+    for said in [slack.to_string(), discord.to_string(), ntfy.body, telegram.to_string()] {
         let said = said.replace("\\", "");
         let told = said.matches("9,637,512 shares").count();
         assert!(told > 20 && said.contains("all=true"), "{said}");
@@ -250,7 +294,7 @@ async fn a_confirmation_brings_what_is_needed_to_confirm_to_manage_and_to_verify
     assert_eq!(data.get("alert"), None);
 
     // People in a room get the links and the token, not the secret that nobody there checks.
-    for format in [Slack, Discord, Ntfy] {
+    for format in [Slack, Discord, Ntfy, Telegram, Pushover] {
         let body = sent(format, &delivery).await.body;
         for part in [
             &*link("confirm", Purpose::Confirm),
@@ -294,7 +338,7 @@ async fn discord_gets_an_embed_and_mentions_nobody() {
     let message = json_of(Discord, &retraction()).await;
     assert_eq!(message["content"], r"Retracted\: NVDA volume 18.7x its last hour");
     assert_eq!(message["allowed_mentions"], json!({"parse": []}));
-    assert_eq!(message["embeds"][0]["url"], "https://qqq.example.org/s/NVDA");
+    assert_eq!(message["embeds"][0]["url"], page());
     let text = message["embeds"][0]["description"].as_str().unwrap();
     assert!(text.starts_with("We take an alert back.") && text.contains("[Unsubscribe](https://"), "{text}");
 }
@@ -304,7 +348,20 @@ async fn ntfy_gets_a_text_and_headers() {
     let delivery = alert_delivery();
     let request = sent(Ntfy, &delivery).await;
     assert_eq!(request.headers["x-title"], "NVDA volume 18.7x its last hour");
-    assert_eq!(request.headers["x-click"], "https://qqq.example.org/s/NVDA");
+    assert_eq!(request.headers["x-click"], page());
+    let actions: Value = serde_json::from_str(&request.headers["x-actions"]).unwrap();
+    let snooze = |label: &str, how: &str| {
+        let url = format!("{}&for={how}", link("snooze", Purpose::Unsubscribe));
+        json!({"action": "view", "label": label, "url": url})
+    };
+    assert_eq!(
+        actions,
+        json!([
+            snooze("Snooze 1 hour", "hour"),
+            snooze("Snooze until tomorrow", "tomorrow"),
+            snooze("Snooze a week", "week")
+        ])
+    );
     assert_eq!(request.headers["x-sequence-id"], delivery.id.to_string());
     assert_eq!(request.headers["content-type"], "text/plain; charset=utf-8");
     assert!(request.body.starts_with("NVDA traded 9,637,512 shares"), "{}", request.body);
@@ -313,7 +370,7 @@ async fn ntfy_gets_a_text_and_headers() {
 
 #[tokio::test]
 async fn who_has_left_or_never_confirmed_is_not_asked() {
-    let sink = Sink::start([]).await;
+    let sink = Server::script([]).await;
     let url = format!("http://{}/", sink.address);
     let left = confirmation(Unsubscribed);
     let mut unconfirmed = alert_delivery();
@@ -329,7 +386,7 @@ async fn who_has_left_or_never_confirmed_is_not_asked() {
 
 #[tokio::test]
 async fn every_attempt_carries_the_same_id_and_body_and_its_own_time() {
-    let sink = Sink::start([status("503 Service Unavailable", ""), status("200 OK", "")]).await;
+    let sink = Server::script([Reply::status(503, ""), Reply::status(200, "")]).await;
     let delivery = by_webhook(&format!("http://{}/", sink.address), Standard, alert_delivery());
     let first: Timestamp = "2025-01-27T18:58:03Z".parse().unwrap();
     for (minutes, sent) in [(0, false), (10, true)] {
@@ -351,7 +408,7 @@ async fn the_official_library_of_another_language_verifies_what_is_sent() {
     let webhooks = webhooks_at(&LOCAL, now);
     for format in WebhookFormat::ALL {
         for delivery in [alert_delivery(), retraction(), confirmation(Pending), digest(many(3, 3))] {
-            let sink = Sink::start([]).await;
+            let sink = Server::script([]).await;
             let mut delivery = by_webhook(&format!("http://{}/hook", sink.address), format, delivery);
             // Rotated within the last day: both sign. What was before them, or comes after, does not.
             delivery.subscription.secret_generation = 2;
@@ -378,44 +435,51 @@ async fn an_answer_decides_what_becomes_of_a_delivery() {
         Gone,
     }
     use Expected::{Gone, Retry, RetryAfter};
+    let slow =
+        r#"{"ok":false,"error_code":429,"description":"Too Many Requests","parameters":{"retry_after":35}}"#;
     let deleted = r#"{"message": "Unknown Webhook", "code": 10015}"#;
-    let dated = "date: Mon, 27 Jan 2025 12:00:00 GMT\r\nretry-after: Mon, 27 Jan 2025 12:02:00 GMT\r\n";
+    let dated = Reply::status(503, "")
+        .header("date", "Mon, 27 Jan 2025 12:00:00 GMT")
+        .header("retry-after", "Mon, 27 Jan 2025 12:02:00 GMT");
     for (answer, format, expected) in [
-        (status("200 OK", ""), Standard, Expected::Sent),
-        (status("202 Accepted", ""), Standard, Expected::Sent),
-        (saying("299 Whatever", "no"), Standard, Expected::Sent),
+        (Reply::status(200, ""), Standard, Expected::Sent),
+        (Reply::status(202, ""), Standard, Expected::Sent),
+        (Reply::status(299, "no"), Standard, Expected::Sent),
         // What a receiver that is down may answer, and what stands before it.
-        (status("302 Found", "location: /login\r\n"), Standard, Retry),
-        (status("304 Not Modified", ""), Standard, Retry),
-        (status("400 Bad Request", ""), Standard, Retry),
-        (status("401 Unauthorized", ""), Standard, Retry),
-        (status("403 Forbidden", ""), Standard, Retry),
-        (status("404 Not Found", ""), Standard, Retry),
-        (status("408 Request Timeout", ""), Standard, Retry),
-        (status("425 Too Early", ""), Standard, Retry),
-        (status("429 Too Many Requests", ""), Standard, Retry),
-        (status("500 Internal Server Error", ""), Standard, Retry),
-        (status("503 Service Unavailable", ""), Standard, Retry),
-        (status("999 Nonsense", ""), Standard, Retry),
+        (Reply::status(302, "").header("location", "/login"), Standard, Retry),
+        (Reply::status(304, ""), Standard, Retry),
+        (Reply::status(400, ""), Standard, Retry),
+        (Reply::status(401, ""), Standard, Retry),
+        (Reply::status(403, ""), Standard, Retry),
+        (Reply::status(404, ""), Standard, Retry),
+        (Reply::status(408, ""), Standard, Retry),
+        (Reply::status(425, ""), Standard, Retry),
+        (Reply::status(429, ""), Standard, Retry),
+        (Reply::status(500, ""), Standard, Retry),
+        (Reply::status(503, ""), Standard, Retry),
+        (Reply::status(999, ""), Standard, Retry),
         // Asked to wait, within reason.
-        (status("429 Too Many Requests", "retry-after: 7\r\n"), Standard, RetryAfter(7)),
-        (status("503 Service Unavailable", "retry-after: 0\r\n"), Standard, RetryAfter(0)),
-        (status("503 Service Unavailable", "retry-after: 99999999\r\n"), Standard, RetryAfter(3600)),
-        (status("503 Service Unavailable", dated), Standard, RetryAfter(120)),
-        (status("503 Service Unavailable", "retry-after: soon\r\n"), Standard, Retry),
-        (status("503 Service Unavailable", "retry-after: -1\r\n"), Standard, Retry),
+        (Reply::status(429, "").header("retry-after", "7"), Standard, RetryAfter(7)),
+        (Reply::status(503, "").header("retry-after", "0"), Standard, RetryAfter(0)),
+        (Reply::status(503, "").header("retry-after", "99999999"), Standard, RetryAfter(3600)),
+        (dated, Standard, RetryAfter(120)),
+        (Reply::status(503, "").header("retry-after", "soon"), Standard, Retry),
+        (Reply::status(503, "").header("retry-after", "-1"), Standard, Retry),
         // No more.
-        (status("410 Gone", ""), Standard, Gone),
-        (status("410 Gone", "retry-after: 7\r\n"), Ntfy, Gone),
-        (saying("410 Gone", "channel_is_archived"), Slack, Gone),
-        (saying("404 Not Found", "no_service"), Slack, Gone),
-        (saying("404 Not Found", deleted), Discord, Gone),
-        (saying("404 Not Found", deleted), Standard, Retry),
+        (Reply::status(410, ""), Standard, Gone),
+        (Reply::status(410, "").header("retry-after", "7"), Ntfy, Gone),
+        (Reply::status(410, "channel_is_archived"), Slack, Gone),
+        (Reply::status(404, "no_service"), Slack, Gone),
+        (Reply::status(404, deleted), Discord, Gone),
+        (Reply::status(404, deleted), Standard, Retry),
+        // Telegram says in its answer how long to wait.
+        (Reply::status(429, slow), Telegram, RetryAfter(35)),
+        (Reply::status(429, slow), Standard, Retry),
         // No answer.
-        (Answer::Drop, Standard, Retry),
-        (Answer::Say("hello\r\n\r\n".to_owned()), Standard, Retry),
+        (Reply::raw(""), Standard, Retry),
+        (Reply::raw("hello\r\n\r\n"), Standard, Retry),
     ] {
-        let sink = Sink::start([answer.clone()]).await;
+        let sink = Server::script([answer.clone()]).await;
         let result = attempt(&webhooks(&LOCAL), &format!("http://{}/", sink.address), format).await;
         let as_expected = match (&result, expected) {
             (Ok(()), Expected::Sent) => true,
@@ -437,14 +501,14 @@ async fn a_failure_says_of_what_kind_it_is() {
     let mut told = vec![(nobody, FailureKind::Unreachable)];
     let mut sinks = Vec::new();
     for (answer, kind) in [
-        (saying("503 Service Unavailable", "it did not answer in time"), FailureKind::Refused(Some(503))),
-        (status("410 Gone", ""), FailureKind::Refused(Some(410))),
-        (status("429 Too Many Requests", "retry-after: 7\r\n"), FailureKind::Refused(Some(429))),
-        (status("999 Nonsense", ""), FailureKind::Refused(None)),
-        (Answer::Stall, FailureKind::TimedOut),
-        (Answer::Drop, FailureKind::BrokeOff),
+        (Reply::status(503, "it did not answer in time"), FailureKind::Refused(Some(503))),
+        (Reply::status(410, ""), FailureKind::Refused(Some(410))),
+        (Reply::status(429, "").header("retry-after", "7"), FailureKind::Refused(Some(429))),
+        (Reply::status(999, ""), FailureKind::Refused(None)),
+        (Reply::silent(), FailureKind::TimedOut),
+        (Reply::raw(""), FailureKind::BrokeOff),
     ] {
-        let sink = Sink::start([answer]).await;
+        let sink = Server::script([answer]).await;
         told.push((sink.address, kind));
         sinks.push(sink);
     }
@@ -462,7 +526,7 @@ async fn a_failure_says_of_what_kind_it_is() {
 async fn an_answer_is_repeated_short_and_without_our_secrets() {
     let unsubscribe = link("unsubscribe", Purpose::Unsubscribe);
     let words = format!("Cannot POST /canary {unsubscribe} canary@example.com {}", "word ".repeat(5000));
-    let sink = Sink::start([saying("500 Internal Server Error", &words)]).await;
+    let sink = Server::script([Reply::status(500, words.clone())]).await;
     let result =
         attempt(&webhooks(&LOCAL), &format!("http://{}/canary?k=canary", sink.address), Standard).await;
     let Err(DeliveryError::Retry(Failure { reason: why, .. })) = result else { panic!("{result:?}") };
@@ -474,7 +538,7 @@ async fn an_answer_is_repeated_short_and_without_our_secrets() {
 #[tokio::test]
 async fn a_url_is_in_no_reason() {
     let (_held, nobody) = port_of_nobody();
-    let plain = Sink::start([]).await.address;
+    let plain = Server::script([]).await.address;
     let webhooks = webhooks(&LOCAL).with_names(Names::saying(&["127.0.0.1"]));
     for (scheme, address) in [("http", nobody), ("https", nobody), ("https", plain)] {
         let url = format!("{scheme}://hook.example:{}/canary?k=canary", address.port());
@@ -498,7 +562,7 @@ async fn an_endless_answer_is_not_read_to_the_end() {
         "HTTP/1.1 200 OK\r\nx-header: ".to_owned(),
         "HTTP/1.1 200 ".to_owned(),
     ] {
-        let sink = Sink::start([Answer::Flood(head.clone())]).await;
+        let sink = Server::script([Reply::flood(head.clone())]).await;
         let begun = Instant::now();
         let result = attempt(&webhooks(&LOCAL), &format!("http://{}/", sink.address), Standard).await;
         assert!(matches!(result, Err(DeliveryError::Retry(_))), "{head}: {result:?}");
@@ -511,6 +575,7 @@ fn impatient() -> Webhooks {
     let config = WebhooksConfig {
         allow_networks: vec!["127.0.0.0/8".parse().unwrap()],
         timeout: Duration::from_secs(1),
+        contact: "alerts@example.org".parse().unwrap(),
         public_url: "https://qqq.example.org/".parse().unwrap(),
         rule: SpikeRule::default(),
     };
@@ -525,7 +590,7 @@ fn impatient() -> Webhooks {
 
 #[tokio::test]
 async fn an_endpoint_that_is_dead_is_left_alone_and_holds_up_nobody_else() {
-    let (dead, well) = (Sink::start([Answer::Stall]).await, Sink::start([]).await);
+    let (dead, well) = (Server::script([Reply::silent()]).await, Server::script([]).await);
     let webhooks = impatient();
     let url = format!("http://{}/hook", dead.address);
     for _ in 0..3 {
@@ -546,7 +611,7 @@ async fn an_endpoint_that_is_dead_is_left_alone_and_holds_up_nobody_else() {
 
 #[tokio::test]
 async fn an_endpoint_that_asks_to_be_left_alone_is_left_alone() {
-    let sink = Sink::start([status("429 Too Many Requests", "retry-after: 60\r\n")]).await;
+    let sink = Server::script([Reply::status(429, "").header("retry-after", "60")]).await;
     let (webhooks, url) = (webhooks(&LOCAL), format!("http://{}/hook", sink.address));
     let result = attempt(&webhooks, &url, Standard).await;
     assert!(matches!(result, Err(DeliveryError::RetryAfter(_, _))), "{result:?}");
@@ -572,8 +637,8 @@ async fn a_host_that_is_down_is_left_alone_whatever_is_sent_there() {
 /// Or else whoever knows a host could have its subscribers left alone.
 #[tokio::test]
 async fn an_endpoint_that_fails_leaves_others_of_its_host_in_peace() {
-    let failures = vec![status("500 Internal Server Error", ""); 3];
-    let sink = Sink::start(failures.into_iter().chain([status("200 OK", "")])).await;
+    let failures = vec![Reply::status(500, ""); 3];
+    let sink = Server::script(failures.into_iter().chain([Reply::status(200, "")])).await;
     let (webhooks, url) = (webhooks(&LOCAL), format!("http://{}/hook", sink.address));
     for _ in 0..3 {
         let result = attempt(&webhooks, &format!("{url}?key=wrong"), Standard).await;

@@ -20,7 +20,11 @@ pub async fn subscriptions_are_listed_in_pages(store: Shared) {
             .collect();
         expected.sort();
         for limit in [1, 3, 100] {
-            let mut query = SubscriptionQuery { address: address.map(str::to_owned), after: None, limit };
+            let mut query = SubscriptionQuery {
+                address: address.map(str::to_owned),
+                limit,
+                ..SubscriptionQuery::default()
+            };
             let mut seen = Vec::new();
             loop {
                 let page = store.subscriptions(&query).await.unwrap();
@@ -175,7 +179,7 @@ pub async fn what_failed_or_expired_is_owed_again_and_nothing_else(store: Shared
     // Long past its first expiry, and once for each wish.
     let now = at(50_000);
     for id in &ids[..2] {
-        assert_eq!(store.replay(*id, now).await.unwrap(), Replayed::Owed);
+        assert_eq!(store.replay(*id, now).await.unwrap(), Replayed::Enqueued);
         assert_eq!(store.replay(*id, now).await.unwrap(), refused(DeliveryState::Pending));
     }
     assert_eq!(outbox(&store).await, (2, 2, 0, 0, 1));
@@ -193,7 +197,7 @@ pub async fn what_failed_or_expired_is_owed_again_and_nothing_else(store: Shared
 }
 
 pub async fn nothing_is_owed_again_to_what_has_ended(store: Shared) {
-    let (_, ended) = one_owed(&store).await;
+    let (_, ended) = one_enqueued(&store).await;
     let delivery = claim_one(&store, at(1)).await;
     settle(&store, &delivery, Outcome::Failed(Failure::other("550")), at(2)).await;
     store.unsubscribe(&ended.hashes.unsubscribe, false, at(3)).await.unwrap();

@@ -3,7 +3,7 @@
 use super::*;
 
 pub async fn raising_an_alert_twice_keeps_the_first(store: Shared) {
-    let (first, _) = one_owed(&store).await;
+    let (first, _) = one_enqueued(&store).await;
     let second = Alert { value: 1, revision: 9, occurrences: Vec::new(), ..first.clone() };
     let before = store.sequence().await.unwrap();
     let committed = store.commit(&alerts_of([AlertChange::Raised(second)]), at(5)).await.unwrap();
@@ -12,7 +12,7 @@ pub async fn raising_an_alert_twice_keeps_the_first(store: Shared) {
 }
 
 pub async fn an_alert_is_known_by_its_minute_whatever_its_id(store: Shared) {
-    let (first, _) = one_owed(&store).await;
+    let (first, _) = one_enqueued(&store).await;
     let sent = claim_one(&store, at(1)).await;
     assert!(settle(&store, &sent, Outcome::Sent, at(2)).await);
     // As after a symbol got another spelling: the same minute derives another id.
@@ -44,7 +44,7 @@ pub async fn an_alert_is_known_by_its_minute_whatever_its_id(store: Shared) {
 }
 
 pub async fn counting_changes_only_the_occurrences_of_a_stored_alert(store: Shared) {
-    let (first, _) = one_owed(&store).await;
+    let (first, _) = one_enqueued(&store).await;
     let occurrences = vec![
         Occurrence { start: MINUTE, value: 151_234 },
         Occurrence { start: MINUTE.plus(3), value: i64::MAX },
@@ -71,7 +71,8 @@ pub async fn alerts_come_back_with_any_rule_and_evidence(store: Shared) {
     let alerts = cases.map(|(rule, metric, evidence)| {
         let rule: RuleName = rule.parse().unwrap();
         let id = AlertId::derive(rule, symbol("TSLA"), metric, MINUTE);
-        Alert { id, rule, metric, evidence, ..alert("TSLA", MINUTE) }
+        let house = SpikeRule { window: 30, ..SpikeRule::default() };
+        Alert { id, rule: rule.whole(house), metric, evidence, ..alert("TSLA", MINUTE) }
     });
     let batch = alerts_of(alerts.iter().cloned().map(AlertChange::Raised));
     let first = store.commit(&batch, at(0)).await.unwrap();
@@ -103,7 +104,7 @@ pub async fn an_alert_concerns_only_subscriptions_of_its_own_rule(store: Shared)
 
     for (rule, to) in [(RuleName::House, &house), (own_rule(), &own)] {
         let id = AlertId::derive(rule, symbol("TSLA"), Metric::Volume, MINUTE);
-        let raised = Alert { id, rule, ..alert("TSLA", MINUTE) };
+        let raised = Alert { id, rule: rule.whole(SpikeRule::default()), ..alert("TSLA", MINUTE) };
         let committed = store.commit(&alerts_of([AlertChange::Raised(raised.clone())]), at(0)).await.unwrap();
         assert_eq!(committed.deliveries, 1);
         let delivery = claim_one(&store, at(1)).await;
@@ -113,7 +114,7 @@ pub async fn an_alert_concerns_only_subscriptions_of_its_own_rule(store: Shared)
 }
 
 pub async fn a_retracted_alert_is_never_raised_again(store: Shared) {
-    let (first, _) = one_owed(&store).await;
+    let (first, _) = one_enqueued(&store).await;
     retract(&store, &first, at(1)).await;
     let again = alerts_of([AlertChange::Raised(first.clone())]);
     assert_eq!(store.commit(&again, at(2)).await.unwrap().deliveries, 0);
@@ -136,7 +137,7 @@ async fn many_alerts(store: &Shared) -> Vec<Alert> {
                 one.metric = Metric::Price;
             }
             if n % 4 > 1 {
-                one.rule = own_rule();
+                one.rule = own_rule().whole(SpikeRule::default());
                 one.evidence = Evidence::Deviation { sum: 1_262_070, squares: 1 << 90, bars: 30 };
             }
             one.id = AlertId::derive(one.rule, one.symbol, one.metric, one.start);
@@ -184,7 +185,7 @@ pub async fn alerts_are_filtered(store: Shared) {
     for query in queries {
         let expected: Vec<Alert> = all
             .iter()
-            .filter(|one| query.rule.is_none_or(|rule| one.rule == rule))
+            .filter(|one| query.rule.is_none_or(|rule| one.rule.name() == rule))
             .filter(|one| query.symbol.is_none_or(|symbol| one.symbol == symbol))
             .filter(|one| query.metric.is_none_or(|metric| one.metric == metric))
             .filter(|one| query.since.is_none_or(|since| one.start >= since))
@@ -201,16 +202,21 @@ pub async fn alerts_are_filtered(store: Shared) {
 }
 
 /// An alert by a rule of somebody's own.
-fn private(name: &str, start: Minute) -> Alert {
+pub(super) fn private(name: &str, start: Minute) -> Alert {
     let id = AlertId::derive(own_rule(), symbol(name), Metric::Volume, start);
-    Alert { id, rule: own_rule(), visibility: Visibility::Private, ..alert(name, start) }
+    Alert {
+        id,
+        rule: own_rule().whole(SpikeRule::default()),
+        visibility: Visibility::Private,
+        ..alert(name, start)
+    }
 }
 
 /// The sign-up with number `n` for what raises [`private`] alerts, active from `now` on.
 async fn subscribed_to_own(store: &Shared, n: u16, name: &str, now: Timestamp) -> Subscription {
     let asked = sign_up(n, &format!("s{n}@example.com"), name);
     let asked = SignUp { confirm: false, rule: own_rule(), ..asked };
-    store.subscribe(&asked, UNLIMITED, now).await.unwrap();
+    store.subscribe(slice::from_ref(&asked), UNLIMITED, now).await.unwrap();
     store.subscription_of(Purpose::Manage, &asked.hashes.manage).await.unwrap().unwrap()
 }
 
@@ -226,7 +232,7 @@ pub async fn alerts_of_own_rules_are_listed_only_for_who_asks_for_them(store: Sh
             _ => Visibility::Public,
         };
         let id = AlertId::derive(rule, one.symbol, metric, one.start);
-        all.push(Alert { id, rule, metric, visibility, ..one });
+        all.push(Alert { id, rule: rule.whole(SpikeRule::default()), metric, visibility, ..one });
     }
     all.sort_by_key(|one| std::cmp::Reverse((one.start, one.id)));
     all.dedup_by_key(|one| one.id);
@@ -240,7 +246,7 @@ pub async fn alerts_of_own_rules_are_listed_only_for_who_asks_for_them(store: Sh
                         AlertQuery { rule, symbol, metric, private_too, since: None, after: None, limit: 99 };
                     let expected: Vec<Alert> = all
                         .iter()
-                        .filter(|one| rule.is_none_or(|rule| one.rule == rule))
+                        .filter(|one| rule.is_none_or(|rule| one.rule.name() == rule))
                         .filter(|one| symbol.is_none_or(|symbol| one.symbol == symbol))
                         .filter(|one| metric.is_none_or(|metric| one.metric == metric))
                         .filter(|one| private_too || one.is_public())
@@ -267,11 +273,11 @@ pub async fn rows_hold_alerts_of_own_rules_for_their_subscribers_alone(store: Sh
     let newest = store.commit(&alerts_of(raised), from).await.unwrap().sequence;
     for (audience, expected) in [
         (Audience::Everybody, vec![&house]),
-        (Audience::Subscriber(&others), vec![&house]),
-        (Audience::Subscriber(&ended), vec![&house]),
-        (Audience::Subscriber(&mine), vec![&house, &own]),
+        (Audience::Subscriber(slice::from_ref(&others)), vec![&house]),
+        (Audience::Subscriber(slice::from_ref(&ended)), vec![&house]),
+        (Audience::Subscriber(slice::from_ref(&mine)), vec![&house, &own]),
     ] {
-        let rows = store.rows_after(Place::end_of(Sequence(0)), newest, 99, audience).await.unwrap();
+        let rows = store.rows_after(ChangeCursor::end_of(Sequence(0)), newest, 99, audience).await.unwrap();
         let mut ids: Vec<Key> = rows.iter().map(|row| row.place().key).collect();
         let mut wanted: Vec<Key> = expected.iter().map(|one| Key::Alert(one.id)).collect();
         ids.sort_unstable();
@@ -284,6 +290,75 @@ pub async fn rows_hold_alerts_of_own_rules_for_their_subscribers_alone(store: Sh
     assert!(store.was_owed(own.id, mine.id).await.unwrap());
     assert!(!store.was_owed(before.id, mine.id).await.unwrap());
     assert!(!store.was_owed(own.id, others.id).await.unwrap());
+}
+
+pub async fn alerts_of_a_receiver_are_those_of_its_active_subscriptions(store: Shared) {
+    let from = at(60);
+    let mine = subscribed_to_own(&store, 1, "TSLA", from).await;
+    let key = mine.channel.key();
+    let house = SignUp {
+        confirm: false,
+        channel: mine.channel.clone(),
+        metric: Metric::Price,
+        ..sign_up(9, "x@example.com", "*")
+    };
+    ask(&store, &house, UNLIMITED, from).await;
+    subscribed_to_own(&store, 2, "AAPL", from).await;
+    let start = mine.active_from.unwrap();
+    let price = |name: &str, n| {
+        let one = alert(name, start.plus(n));
+        let id = AlertId::derive("spike", one.symbol, Metric::Price, one.start);
+        Alert { id, metric: Metric::Price, ..one }
+    };
+    let own = [private("TSLA", start), private("TSLA", start.plus(3))];
+    let houses = [price("TSLA", 1), price("AAPL", 2), price("NVDA", 3)];
+    let others = [private("TSLA", start.plus(-1)), private("AAPL", start), alert("TSLA", start)];
+    let raised = own.iter().chain(&houses).chain(&others).map(|one| AlertChange::Raised(one.clone()));
+    store.commit(&alerts_of(raised), from).await.unwrap();
+    let sorted = |alerts: Vec<&Alert>| {
+        let mut ids: Vec<(Minute, AlertId)> = alerts.iter().map(|one| (one.start, one.id)).collect();
+        ids.sort_by_key(|place| std::cmp::Reverse(*place));
+        ids
+    };
+    let everything = ReceiverAlertQuery { limit: 99, ..ReceiverAlertQuery::default() };
+    for (query, expected) in [
+        (everything, own.iter().chain(&houses).collect()),
+        (ReceiverAlertQuery { private_only: true, ..everything }, own.iter().collect::<Vec<_>>()),
+        (
+            ReceiverAlertQuery { symbol: Some(symbol("TSLA")), ..everything },
+            vec![&own[0], &own[1], &houses[0]],
+        ),
+        (ReceiverAlertQuery { metric: Some(Metric::Price), ..everything }, houses.iter().collect()),
+        (ReceiverAlertQuery { since: Some(start.plus(3)), ..everything }, vec![&own[1], &houses[2]]),
+    ] {
+        let found = store.alerts_of(&key, query).await.unwrap();
+        assert_eq!(sorted(found.iter().collect()), sorted(expected), "{query:?}");
+        let mut paged: Vec<Alert> = Vec::new();
+        loop {
+            let after = paged.last().map(|one| (one.start, one.id));
+            let page = store.alerts_of(&key, ReceiverAlertQuery { after, limit: 2, ..query }).await.unwrap();
+            let ends = page.len() < 2;
+            paged.extend(page);
+            if ends {
+                break;
+            }
+        }
+        assert_eq!(paged, found, "{query:?}");
+    }
+    assert_eq!(store.alerts_of("nobody@example.com", everything).await.unwrap(), []);
+    assert!(store.was_owed_to(own[0].id, &key).await.unwrap());
+    assert!(!store.was_owed_to(own[0].id, "s2@example.com").await.unwrap());
+    let mut active = store.active_of(&key).await.unwrap();
+    active.sort_by_key(|one| one.id != mine.id);
+    assert_eq!(active.iter().map(|one| one.id).collect::<Vec<_>>(), [mine.id, house.id]);
+    assert_eq!(store.subscription(mine.id).await.unwrap().as_ref(), active.first());
+    // What has ended reads nothing more, though it was told.
+    store.unsubscribe(&house.hashes.unsubscribe, true, at(120)).await.unwrap();
+    assert_eq!(store.alerts_of(&key, everything).await.unwrap(), []);
+    assert_eq!(store.active_of(&key).await.unwrap(), []);
+    let live = SubscriptionQuery { address: Some(key), live_only: true, limit: 9, after: None };
+    assert_eq!(store.subscriptions(&live).await.unwrap(), []);
+    assert_eq!(store.subscriptions(&SubscriptionQuery { live_only: false, ..live }).await.unwrap().len(), 2);
 }
 
 pub async fn a_rule_of_the_houses_makes_its_alerts_public(store: Shared) {

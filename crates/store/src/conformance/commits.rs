@@ -34,7 +34,7 @@ pub async fn replaying_a_batch_changes_nothing(store: Shared) {
 }
 
 pub async fn replaying_a_whole_story_changes_nothing(store: Shared) {
-    let (spike, _) = one_owed(&store).await;
+    let (spike, _) = one_enqueued(&store).await;
     let told = claim_one(&store, at(1)).await;
     settle(&store, &told, Outcome::Sent, at(2)).await;
     let mut counted = spike.clone();
@@ -123,7 +123,7 @@ pub async fn an_alert_and_its_retraction_reach_hundreds_once_each(store: Shared)
 }
 
 pub async fn a_batch_that_cannot_be_written_leaves_no_trace(store: Shared) {
-    let (_, sign_up) = one_owed(&store).await;
+    let (_, sign_up) = one_enqueued(&store).await;
     let before = everything(&store).await;
     // A known id for another minute: nothing this program makes, so the store refuses.
     let mut batch = full_batch();

@@ -1,4 +1,5 @@
-//! What holds while several use the store at once. Each rule takes two handles of one store, as two processes hold them.
+//! What holds while several use the store at once. Each rule takes two handles of one store, as two processes
+//! hold them.
 
 use super::*;
 use tokio::sync::watch;
@@ -112,7 +113,8 @@ pub async fn two_dispatchers_never_hold_the_same_delivery(store: Shared, other: 
     assert_eq!(store.outbox().await.unwrap().sent, 120);
 }
 
-/// Alerts are retracted while they are sent: each is either taken back before anybody hears of it, or followed up once.
+/// Alerts are retracted while they are sent: each is either taken back before anybody hears of it, or
+/// followed up once.
 pub async fn what_is_retracted_while_it_is_sent_is_followed_up_or_never_told(store: Shared, other: Shared) {
     for n in 0..5 {
         subscribed(&store, n, "TSLA", at(-3600)).await;
@@ -151,7 +153,7 @@ pub async fn one_wish_asked_for_at_once_is_one_subscription(store: Shared, other
             let store = if n % 2 == 0 { store.clone() } else { other.clone() };
             let asked = SignUp { confirm: n % 4 < 2, ..sign_up(n, "ada@example.com", "TSLA") };
             tokio::spawn(async move {
-                store.subscribe(&asked, UNLIMITED, at(0)).await.unwrap();
+                store.subscribe(slice::from_ref(&asked), UNLIMITED, at(0)).await.unwrap();
                 store.take_in(UNLIMITED, at(0)).await.unwrap();
             })
         })
@@ -159,7 +161,7 @@ pub async fn one_wish_asked_for_at_once_is_one_subscription(store: Shared, other
     for one in asking {
         one.await.unwrap();
     }
-    let query = SubscriptionQuery { address: None, after: None, limit: 99 };
+    let query = SubscriptionQuery { limit: 99, ..SubscriptionQuery::default() };
     let listed = store.subscriptions(&query).await.unwrap();
     assert_eq!(listed.len(), 1, "{listed:?}");
     assert_eq!(listed[0].status, SubscriptionStatus::Active);

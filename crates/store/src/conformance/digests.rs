@@ -11,6 +11,10 @@ pub async fn quiet_hours_bring_alerts_together_when_they_end(store: Shared) {
     }
     let gone = raise(&store, "TSLA", 5, at(5)).await;
     assert!(claim_all(&store, after(end, -1)).await.is_empty());
+    let query = DeliveryQuery { state: DeliveryState::Pending, address: None, after: None, limit: 9 };
+    let waiting = store.deliveries(&query).await.unwrap();
+    let reasons: Vec<_> = waiting.iter().map(|one| one.waits_for(after(end, -1))).collect();
+    assert_eq!(reasons, [Some(WaitsFor::QuietHours); 4]);
     retract(&store, &gone, after(end, -1)).await;
     expected.sort_by_key(|one| one.start);
     let digest = claim_one(&store, end).await;
@@ -154,7 +158,7 @@ pub async fn a_digest_outlives_its_first_subscription(store: Shared) {
     store.unsubscribe(&first[0].hashes.unsubscribe, false, after(end, 2)).await.unwrap();
     let again = claim_one(&store, after(end, 60)).await;
     assert_eq!((again.id, again.subscription.id), (digest.id, other[0].id));
-    let expected: Vec<Alert> = alerts.into_iter().filter(|one| one.symbol == other[0].symbol).collect();
+    let expected: Vec<Alert> = alerts.into_iter().filter(|one| other[0].scope.covers(one.symbol)).collect();
     assert_eq!(again.digest, expected);
     // Gone: all that it tells of.
     assert!(settle(&store, &again, Outcome::Gone(Failure::other("410")), after(end, 61)).await);
@@ -176,7 +180,8 @@ pub async fn a_digest_has_its_limit_and_the_rest_comes_next(store: Shared) {
 pub async fn what_was_tried_is_put_off_alone(store: Shared) {
     let (_, end) = quiet(&store).await;
     let begin = after(end, 20 * 3600);
-    // Tried before the quiet hours, and again only after them: under its own id, for its receiver may know it.
+    // Tried before the quiet hours, and again only after them: under its own id, for its receiver may know
+    // it.
     let tried = raise(&store, "TSLA", 1300, after(begin, -60)).await;
     let first = claim_one(&store, after(begin, -60)).await;
     assert!(

@@ -40,7 +40,7 @@ pub fn bar(name: &str, start: Minute, cents: i64) -> BarRecord {
 pub fn alert(name: &str, start: Minute) -> Alert {
     Alert {
         id: AlertId::derive("spike", symbol(name), Metric::Volume, start),
-        rule: RuleName::House,
+        rule: RuleName::House.whole(SpikeRule::default()),
         symbol: symbol(name),
         metric: Metric::Volume,
         start,
@@ -53,6 +53,8 @@ pub fn alert(name: &str, start: Minute) -> Alert {
         visibility: Visibility::Public,
         occurrences: vec![Occurrence { start, value: 151_234 }],
         folded: Folded::default(),
+        close: "118.42".parse().ok(),
+        previous_close: "122.7".parse().ok(),
     }
 }
 
@@ -76,8 +78,8 @@ pub fn bars_of(bars: impl IntoIterator<Item = BarRecord>) -> Batch {
     Batch { bars: bars.into_iter().collect(), ..Batch::default() }
 }
 
-/// The sign-up with number `n`, for alerts of the house rule on a volume, by mail, or by webhook where the receiver is
-/// a URL.
+/// The sign-up with number `n`, for alerts of the house rule on a volume, by mail, or by webhook where the
+/// receiver is a URL.
 pub fn sign_up(n: u16, receiver: &str, name: &str) -> SignUp {
     let mut bytes = [7; 16];
     bytes[..2].copy_from_slice(&n.to_be_bytes());
@@ -89,7 +91,7 @@ pub fn sign_up(n: u16, receiver: &str, name: &str) -> SignUp {
     SignUp {
         id,
         channel,
-        symbol: symbol(name),
+        scope: name.parse().unwrap(),
         metric: Metric::Volume,
         rule: RuleName::House,
         quiet: None,
@@ -127,9 +129,9 @@ pub fn feed_status(mode: FeedMode, clock: Timestamp) -> FeedStatus {
     }
 }
 
-/// Signs up and has it taken in. Whether a message that asks to confirm came to be owed.
+/// Signs up and has it taken in. Whether a message that asks to confirm was enqueued.
 pub async fn ask(store: &Shared, sign_up: &SignUp, limits: SignUpLimits, now: Timestamp) -> bool {
-    assert_eq!(store.subscribe(sign_up, limits, now).await.unwrap(), SignedUp::Taken);
+    assert_eq!(store.subscribe(slice::from_ref(sign_up), limits, now).await.unwrap(), SignedUp::Taken);
     store.take_in(limits, now).await.unwrap().confirmations > 0
 }
 
@@ -155,7 +157,7 @@ pub(super) async fn status(store: &Shared, sign_up: &SignUp) -> Option<Subscript
 }
 
 /// A store with one alert, raised at [`at`]`(0)` and owed to one subscription.
-pub(super) async fn one_owed(store: &Shared) -> (Alert, SignUp) {
+pub(super) async fn one_enqueued(store: &Shared) -> (Alert, SignUp) {
     let sign_up = subscribed(store, 1, "TSLA", at(-3600)).await;
     let alert = alert("TSLA", MINUTE);
     let committed = store.commit(&alerts_of([AlertChange::Raised(alert.clone())]), at(0)).await.unwrap();
@@ -287,7 +289,8 @@ pub(super) async fn left_alone(store: &Shared, until: i64, now: i64) -> Delivery
     delivery
 }
 
-/// Takes in at `seconds`, and answers whom the messages go to that came to be owed, by the number of their sign-up.
+/// Takes in at `seconds`, and answers whom the messages go to that were enqueued, by the number of their
+/// sign-up.
 pub(super) async fn turns(store: &Shared, limits: SignUpLimits, seconds: i64) -> Vec<u16> {
     store.take_in(limits, at(seconds)).await.unwrap();
     let owed = claim_all(store, at(seconds)).await;
@@ -303,7 +306,7 @@ pub(super) async fn turns(store: &Shared, limits: SignUpLimits, seconds: i64) ->
     numbers
 }
 
-/// Has an alert of the `n`-th minute end for one receiver, if it comes to be owed to it at all.
+/// Has an alert of the `n`-th minute end for one receiver, if it is enqueued for it at all.
 pub(super) async fn answered(store: &Shared, n: i32, outcome: Outcome, now: Timestamp) -> bool {
     let raised = alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus(n)))]);
     if store.commit(&raised, now).await.unwrap().deliveries == 0 {

@@ -112,17 +112,17 @@ pub async fn rows_are_read_on_from_any_place_in_the_order_of_their_commits(store
     let newest = store.sequence().await.unwrap();
     let mut expected: Vec<_> = model.into_values().collect();
     expected.sort_by_key(Stamped::place);
-    let begin = Place::end_of(Sequence(0));
+    let begin = ChangeCursor::end_of(Sequence(0));
     let all = store.rows_after(begin, newest, usize::MAX, Audience::Everybody).await.unwrap();
     assert_eq!(all, expected);
     assert_eq!(store.changes(Sequence(0), usize::MAX).await.unwrap().into_rows(), expected);
     // From every place there is, and from those where a row has moved away.
     let gone = |sequence| {
         [Key::Bar(symbol("B"), MINUTE), Key::Statistics(symbol("B")), Key::End]
-            .map(|key| Place { sequence: Sequence(sequence), key })
+            .map(|key| ChangeCursor { sequence: Sequence(sequence), key })
     };
     let places = expected.iter().map(Stamped::place).chain((0..=newest.0 + 1).flat_map(gone));
-    for after in places.chain([Place::end_of(Sequence(i64::MAX))]) {
+    for after in places.chain([ChangeCursor::end_of(Sequence(i64::MAX))]) {
         let upto = Sequence(random(newest.0 + 2));
         let limit = 1 + random(11) as usize;
         let rest = expected.iter().filter(|row| row.place() > after && row.sequence <= upto);

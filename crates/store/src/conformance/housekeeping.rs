@@ -32,7 +32,7 @@ pub async fn what_nobody_confirmed_is_forgotten(store: Shared) {
 }
 
 pub async fn what_has_ended_is_forgotten_after_a_month(store: Shared) {
-    let (_, sign_up) = one_owed(&store).await;
+    let (_, sign_up) = one_enqueued(&store).await;
     let stays = subscribed(&store, 2, "TSLA", at(0)).await;
     let told = claim_one(&store, at(1)).await;
     settle(&store, &told, Outcome::Sent, at(2)).await;
@@ -46,7 +46,7 @@ pub async fn what_has_ended_is_forgotten_after_a_month(store: Shared) {
 }
 
 pub async fn settled_deliveries_are_forgotten_after_ninety_days(store: Shared) {
-    let (raised, sign_up) = one_owed(&store).await;
+    let (raised, sign_up) = one_enqueued(&store).await;
     let told = claim_one(&store, at(1)).await;
     settle(&store, &told, Outcome::Sent, at(2)).await;
     let waiting = alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus(1)))]);

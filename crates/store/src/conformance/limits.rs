@@ -23,7 +23,8 @@ async fn confirm_all(store: &Shared, sign_up: &SignUp) -> (usize, Vec<LimitExcee
 
 pub async fn what_a_receiver_has_active_is_limited(store: Shared) {
     store.hold_to(SubscriptionLimits { per_receiver: 3, rules_per_receiver: 2, ..Default::default() });
-    let subscribe = async |sign_up: &SignUp| store.subscribe(sign_up, UNLIMITED, at(0)).await;
+    let subscribe =
+        async |sign_up: &SignUp| store.subscribe(slice::from_ref(sign_up), UNLIMITED, at(0)).await;
     let first = at_once(1, ADA, "TSLA", own(1));
     subscribe(&first).await.unwrap();
     subscribe(&at_once(2, "Ada@Example.com", "AAPL", own(2))).await.unwrap();
@@ -61,7 +62,8 @@ pub async fn what_a_receiver_has_active_is_limited(store: Shared) {
 
 pub async fn own_rules_in_force_are_limited_and_shared(store: Shared) {
     store.hold_to(SubscriptionLimits { rules: 2, ..Default::default() });
-    let subscribe = async |sign_up: &SignUp| store.subscribe(sign_up, UNLIMITED, at(0)).await;
+    let subscribe =
+        async |sign_up: &SignUp| store.subscribe(slice::from_ref(sign_up), UNLIMITED, at(0)).await;
     subscribe(&at_once(1, "s1@example.com", "TSLA", own(1))).await.unwrap();
     let last = at_once(2, "s2@example.com", "TSLA", own(2));
     subscribe(&last).await.unwrap();
@@ -97,7 +99,8 @@ pub async fn a_rule_of_the_houses_is_counted_for_nobody(store: Shared) {
     let house = vec![Watch { rule, metric: Metric::Volume }];
     let limits = SubscriptionLimits { rules_per_receiver: 1, house, ..Default::default() };
     store.hold_to(limits.clone());
-    let subscribe = async |sign_up: &SignUp| store.subscribe(sign_up, UNLIMITED, at(0)).await;
+    let subscribe =
+        async |sign_up: &SignUp| store.subscribe(slice::from_ref(sign_up), UNLIMITED, at(0)).await;
     for (n, name) in (0..).zip(["TSLA", "AAPL", "NVDA"]) {
         subscribe(&at_once(n, ADA, name, own(1))).await.unwrap();
     }
@@ -112,7 +115,7 @@ pub async fn a_rule_of_the_houses_is_counted_for_nobody(store: Shared) {
 
 pub async fn a_sign_up_tells_of_no_receivers_limits(store: Shared) {
     store.hold_to(SubscriptionLimits { per_receiver: 1, rules_per_receiver: 1, ..Default::default() });
-    store.subscribe(&at_once(1, ADA, "TSLA", own(1)), UNLIMITED, at(0)).await.unwrap();
+    store.subscribe(slice::from_ref(&at_once(1, ADA, "TSLA", own(1))), UNLIMITED, at(0)).await.unwrap();
     for (n, receiver) in [(2, ADA), (3, "stranger@example.com")] {
         let asked = SignUp { rule: own(2), ..sign_up(n, receiver, "NVDA") };
         assert!(ask(&store, &asked, UNLIMITED, at(1)).await, "{receiver}");
@@ -127,7 +130,7 @@ pub async fn sign_ups_at_the_same_time_do_not_pass_a_limit(store: Shared) {
         let store = Arc::clone(&store);
         asking.push(tokio::spawn(async move {
             let one = at_once(n, &format!("s{n}@example.com"), "TSLA", own(n));
-            store.subscribe(&one, UNLIMITED, at(0)).await
+            store.subscribe(slice::from_ref(&one), UNLIMITED, at(0)).await
         }));
     }
     let mut refused = 0;

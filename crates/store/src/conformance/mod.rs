@@ -1,6 +1,6 @@
 //! What every backend must do, as a list of rules, by aspect. Each takes a fresh, empty store; those of
-//! [`concurrency`] take a second handle of it, as another process would hold one. A backend's tests name only how to make
-//! them:
+//! [`concurrency`] take a second handle of it, as another process would hold one. A backend's tests name only
+//! how to make them:
 //!
 //! ```text
 //! // async fn fresh() -> (Arc<dyn Store>, G)
@@ -8,9 +8,9 @@
 //! qqq_store::store_conformance!(fresh, another);
 //! ```
 //!
-//! A new rule is a function in the file of its aspect and a line in [`store_conformance!`](crate::store_conformance). What
-//! becomes of deliveries is decided by `qqq_core::delivery`, which is tested there; the rules here hold what storage can
-//! break.
+//! A new rule is a function in the file of its aspect and a line in
+//! [`store_conformance!`](crate::store_conformance). What becomes of deliveries is decided by
+//! `qqq_core::delivery`, which is tested there; the rules here hold what storage can break.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "rules are tests")]
 #![allow(missing_docs, reason = "a rule's name is its sentence")]
@@ -27,9 +27,12 @@ mod housekeeping;
 mod limits;
 mod outbox;
 mod retractions;
+mod scopes;
+mod sessions;
 mod sign_ups;
 mod subscriptions;
 mod throttles;
+mod watchlist;
 
 pub use admin::*;
 pub use alerts::*;
@@ -43,29 +46,42 @@ pub use housekeeping::*;
 pub use limits::*;
 pub use outbox::*;
 pub use retractions::*;
+pub use scopes::*;
+pub use sessions::*;
 pub use sign_ups::*;
 pub use subscriptions::*;
 pub use throttles::*;
+pub use watchlist::*;
 
 use crate::*;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
+use qqq_core::alert::detector::Watch;
 use qqq_core::alert::{AlertState, Folded, Occurrence};
-use qqq_core::channel::{Webhook, WebhookFormat};
-use qqq_core::delivery::Failure;
-use qqq_core::delivery::places::{HostLimits, PlaceLimits, Places, Room};
-use qqq_core::detector::Watch;
-use qqq_core::limits::LimitExceeded;
-use qqq_core::rule::Evidence;
-use qqq_core::subscription::SubscriptionStatus;
-use qqq_core::token::TokenKey;
-use qqq_core::{FeedMode, Figures, Price, StandIn, SymbolProblem, Visibility, Volume};
+use qqq_core::delivery::places::{HostLimits, PlaceLimits, Places, Room, Rooms};
+use qqq_core::delivery::{
+    Delivery, DeliveryId, DeliveryKind, Failure, FailureKind, Lease, Outcome, SignInMail, WaitsFor,
+};
+use qqq_core::rule::{Evidence, Rule};
+use qqq_core::subscription::channel::{Channel, Webhook, WebhookFormat};
+use qqq_core::subscription::limits::{LimitExceeded, SubscriptionLimits};
+use qqq_core::subscription::push::PushReceiver;
+use qqq_core::subscription::quiet::QuietHours;
+use qqq_core::subscription::session::{MOST_SESSIONS, SignInId};
+use qqq_core::subscription::token::{Purpose, Token, TokenHash, TokenKey};
+use qqq_core::subscription::{Scope, Subscription, SubscriptionId, SubscriptionStatus};
+use qqq_core::{
+    Alert, AlertId, Bar, FeedMode, FeedStatus, Figures, Metric, Minute, Price, RuleName, SpikeRule, Split,
+    StandIn, Statistics, Symbol, SymbolProblem, Visibility, Volume,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::slice;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// Makes one test of every rule, each with a store of its own. The arguments are a function without parameters that
-/// answers a future of (store, guard), and one that answers a future of a second handle of the guard's store; the guard
-/// lives as long as the test.
+/// Makes one test of every rule, each with a store of its own. The arguments are a function without
+/// parameters that answers a future of (store, guard), and one that answers a future of a second handle of
+/// the guard's store; the guard lives as long as the test.
 #[macro_export]
 macro_rules! store_conformance {
     ($fresh:path, $another:path) => {
@@ -149,11 +165,19 @@ macro_rules! store_conformance {
             all_addresses_together_have_a_limit_and_all_have_their_turn
             too_many_that_wait_are_refused_and_nothing_of_them_is_kept
             what_is_pending_of_a_recipient_is_confirmed_together
+            a_request_of_ten_symbols_is_one_message_and_is_confirmed_together
+            what_joins_a_request_is_shown_by_the_link_of_the_newest_message
+            strangers_cannot_push_a_request_off_its_own_page
+            requests_are_taken_in_whole_however_many_wait
+            a_request_beyond_a_limit_leaves_nothing_of_it
+            the_watchlist_is_told_of_every_symbol_and_nobody_twice
+            own_rules_on_the_watchlist_are_watched_read_and_limited
             what_a_message_was_about_is_shown_however_much_else_is_asked_for
             what_was_confirmed_meanwhile_is_not_asked_again
             each_subscription_by_webhook_is_told_its_own_secret
             what_waits_is_not_forgotten_and_ends_with_its_recipient
             a_webhook_is_subscribed_and_confirmed_like_an_address
+            a_browser_is_asked_once_for_all_and_told_for_a_day
             a_webhook_is_tried_for_a_day
             without_confirmation_a_subscription_is_active_at_once
             an_active_webhook_is_owed_the_message_that_tells_its_secret
@@ -176,6 +200,17 @@ macro_rules! store_conformance {
             a_sign_up_tells_of_no_receivers_limits
             sign_ups_at_the_same_time_do_not_pass_a_limit
             confirmations_at_the_same_time_do_not_pass_a_limit
+            a_link_signs_one_browser_in
+            links_and_sessions_end_in_time_and_are_forgotten
+            links_are_for_subscribers_and_operators_alone
+            no_link_goes_to_who_is_suppressed
+            one_mailbox_gets_three_links_a_day_ten_minutes_apart
+            requests_for_links_that_wait_have_a_limit
+            a_mail_with_a_link_is_claimed_by_lease_and_tried_while_it_works
+            a_few_mails_with_links_are_under_way_at_once
+            an_address_has_so_many_sessions_and_the_oldest_end
+            erasing_a_recipient_signs_it_out
+            alerts_of_a_receiver_are_those_of_its_active_subscriptions
             subscriptions_are_listed_in_pages
             an_operator_disables_one_or_all_of_a_recipient
             erasing_a_recipient_leaves_nothing_of_it
@@ -202,6 +237,8 @@ macro_rules! store_conformance {
             settled_deliveries_are_forgotten_after_ninety_days
             forgetting_does_not_widen_the_throttle
             notes_come_back
+            edits_of_the_watchlist_come_back_in_their_order
+            an_edit_of_a_watchlist_that_changed_meanwhile_is_none
             only_one_worker_holds_the_lock
             a_store_describes_and_checks_itself
         }
@@ -210,6 +247,8 @@ macro_rules! store_conformance {
             two_dispatchers_never_hold_the_same_delivery
             what_is_retracted_while_it_is_sent_is_followed_up_or_never_told
             one_wish_asked_for_at_once_is_one_subscription
+            of_edits_at_the_same_time_one_is_taken
+            one_link_used_by_many_at_once_signs_one_in
         }
     };
     (@each $fresh:path; $($rule:ident)+) => {
@@ -235,7 +274,7 @@ macro_rules! store_conformance {
 
 /// The files of rules.
 #[cfg(test)]
-const ASPECTS: [&str; 14] = [
+const ASPECTS: [&str; 17] = [
     include_str!("admin.rs"),
     include_str!("alerts.rs"),
     include_str!("bars.rs"),
@@ -247,9 +286,12 @@ const ASPECTS: [&str; 14] = [
     include_str!("limits.rs"),
     include_str!("outbox.rs"),
     include_str!("retractions.rs"),
+    include_str!("scopes.rs"),
+    include_str!("sessions.rs"),
     include_str!("sign_ups.rs"),
     include_str!("subscriptions.rs"),
     include_str!("throttles.rs"),
+    include_str!("watchlist.rs"),
 ];
 
 /// A rule that is not in the list is a rule nobody checks.

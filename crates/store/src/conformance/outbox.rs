@@ -3,7 +3,7 @@
 use super::*;
 
 pub async fn a_claim_hands_out_everything_a_channel_needs(store: Shared) {
-    let (alert, sign_up) = one_owed(&store).await;
+    let (alert, sign_up) = one_enqueued(&store).await;
     let delivery = claim_one(&store, at(7)).await;
     assert_eq!(delivery.id, DeliveryId::of_alert(DeliveryKind::Alert, alert.id, sign_up.id));
     assert_eq!((delivery.kind, delivery.attempt), (DeliveryKind::Alert, 1));
@@ -13,7 +13,7 @@ pub async fn a_claim_hands_out_everything_a_channel_needs(store: Shared) {
     let subscription = &delivery.subscription;
     assert_eq!(subscription.id, sign_up.id);
     assert_eq!(subscription.channel, sign_up.channel);
-    assert_eq!((subscription.symbol, subscription.metric), (sign_up.symbol, sign_up.metric));
+    assert_eq!((subscription.scope, subscription.metric), (sign_up.scope, sign_up.metric));
     assert_eq!((subscription.rule, &subscription.quiet), (sign_up.rule, &sign_up.quiet));
     assert_eq!((subscription.paused_until, subscription.secret_rotated_at), (None, None));
     assert_eq!(subscription.secret_generation, 0);
@@ -35,14 +35,14 @@ pub async fn a_claim_takes_the_oldest_first_and_no_more_than_asked(store: Shared
         order.extend(claimed.into_iter().map(|delivery| delivery.created_at));
     }
     assert!(order.is_sorted() && order.len() == 4, "{order:?}");
-    // What comes to be owed later than now is not due yet.
+    // What is enqueued later than now is not due yet.
     let later = alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus(20)))]);
     store.commit(&later, at(700)).await.unwrap();
     assert!(store.claim(at(629), at(640), Rooms::for_anybody(10), PLENTY).await.unwrap().is_empty());
 }
 
 pub async fn a_delivery_under_way_is_not_handed_out_again(store: Shared) {
-    one_owed(&store).await;
+    one_enqueued(&store).await;
     let delivery = claim_one(&store, at(1)).await;
     assert!(claim_all(&store, at(1)).await.is_empty());
     assert!(claim_all(&store, at(30)).await.is_empty());
@@ -52,7 +52,7 @@ pub async fn a_delivery_under_way_is_not_handed_out_again(store: Shared) {
 }
 
 pub async fn after_its_lease_a_delivery_is_claimed_anew_and_the_old_holder_settles_nothing(store: Shared) {
-    one_owed(&store).await;
+    one_enqueued(&store).await;
     let old = claim_one(&store, at(1)).await;
     let new = claim_one(&store, at(31)).await;
     assert_eq!((new.id, new.attempt), (old.id, 2));
@@ -71,14 +71,14 @@ pub async fn after_its_lease_a_delivery_is_claimed_anew_and_the_old_holder_settl
 }
 
 pub async fn a_lapsed_lease_that_nobody_took_over_still_settles(store: Shared) {
-    one_owed(&store).await;
+    one_enqueued(&store).await;
     let delivery = claim_one(&store, at(1)).await;
     assert!(settle(&store, &delivery, Outcome::Sent, at(300)).await);
     assert!(claim_all(&store, at(301)).await.is_empty());
 }
 
 pub async fn renewing_keeps_others_away_and_only_the_holder_can(store: Shared) {
-    one_owed(&store).await;
+    one_enqueued(&store).await;
     let delivery = claim_one(&store, at(1)).await;
     assert!(!store.renew(delivery.id, Lease(delivery.lease.0 + 1), at(90)).await.unwrap());
     assert!(store.renew(delivery.id, delivery.lease, at(90)).await.unwrap());
@@ -89,7 +89,7 @@ pub async fn renewing_keeps_others_away_and_only_the_holder_can(store: Shared) {
 }
 
 pub async fn what_is_settled_stays_settled(store: Shared) {
-    one_owed(&store).await;
+    one_enqueued(&store).await;
     let delivery = claim_one(&store, at(1)).await;
     assert!(settle(&store, &delivery, Outcome::Failed(Failure::other("550 no such user")), at(2)).await);
     for outcome in [
@@ -106,7 +106,7 @@ pub async fn what_is_settled_stays_settled(store: Shared) {
 }
 
 pub async fn a_delivery_that_was_refused_for_now_is_due_again_and_then_sent(store: Shared) {
-    one_owed(&store).await;
+    one_enqueued(&store).await;
     let first = claim_one(&store, at(1)).await;
     assert!(settle(&store, &first, Outcome::RetryAt(at(60), Failure::other("451 busy")), at(2)).await);
     // The lease is used up with it.
@@ -121,7 +121,7 @@ pub async fn a_delivery_that_was_refused_for_now_is_due_again_and_then_sent(stor
 }
 
 pub async fn a_retry_past_its_expiry_is_expired(store: Shared) {
-    one_owed(&store).await;
+    one_enqueued(&store).await;
     let delivery = claim_one(&store, at(1)).await;
     let retry = Outcome::RetryAt(delivery.expires_at, Failure::other("451 busy"));
     assert!(settle(&store, &delivery, retry, at(2)).await);
@@ -131,7 +131,7 @@ pub async fn a_retry_past_its_expiry_is_expired(store: Shared) {
 
 pub async fn what_was_not_claimed_in_time_is_expired(store: Shared) {
     let lifetime = DeliveryKind::Alert.lifetime_seconds();
-    one_owed(&store).await;
+    one_enqueued(&store).await;
     assert_eq!(claim_one(&store, at(lifetime - 40)).await.attempt, 1);
     // The lease ran out and nobody knows how the attempt ended.
     assert!(claim_all(&store, at(lifetime)).await.is_empty());
@@ -139,7 +139,7 @@ pub async fn what_was_not_claimed_in_time_is_expired(store: Shared) {
 }
 
 pub async fn releasing_leases_makes_deliveries_due_at_once(store: Shared) {
-    one_owed(&store).await;
+    one_enqueued(&store).await;
     let lost = claim_one(&store, at(1)).await;
     assert_eq!(store.release_leases().await.unwrap(), 1);
     assert_eq!(store.release_leases().await.unwrap(), 0);
@@ -182,7 +182,10 @@ const FEW: PlaceLimits = PlaceLimits {
 async fn owed_in_order(store: &Shared, receivers: &[String]) {
     for (n, receiver) in (1_i32..).zip(receivers) {
         let asked = SignUp { confirm: false, ..sign_up(n as u16, receiver, "TSLA") };
-        assert_eq!(store.subscribe(&asked, UNLIMITED, at(-3600)).await.unwrap(), SignedUp::Taken);
+        assert_eq!(
+            store.subscribe(slice::from_ref(&asked), UNLIMITED, at(-3600)).await.unwrap(),
+            SignedUp::Taken
+        );
     }
     let alert = AlertChange::Raised(alert("TSLA", MINUTE));
     let committed = store.commit(&alerts_of([alert]), at(0)).await.unwrap();
@@ -214,7 +217,8 @@ pub async fn channels_have_places_of_their_own_and_one_host_has_few(store: Share
         "https://slow.example:8443",
     ];
     assert_eq!(hosts_claimed(&store, rooms, 1).await, expected);
-    // No mail has a place where there is none for mails, whatever there is for webhooks; nor the other way round.
+    // No mail has a place where there is none for mails, whatever there is for webhooks; nor the other way
+    // round.
     let rooms = Rooms { mail: Room::for_anybody(0), webhooks: Room::for_anybody(3) };
     assert_eq!(hosts_claimed(&store, rooms, 2).await, ["https://slow.example"; 3]);
     // What had no place was not handed out: its attempts are yet to come.
@@ -248,7 +252,7 @@ pub async fn hosts_without_a_place_are_passed_over(store: Shared) {
 }
 
 pub async fn unsubscribing_cancels_what_is_owed(store: Shared) {
-    let (_, sign_up) = one_owed(&store).await;
+    let (_, sign_up) = one_enqueued(&store).await;
     let ended = store.unsubscribe(&sign_up.hashes.unsubscribe, false, at(1)).await.unwrap().unwrap();
     assert_eq!((ended.id, ended.status), (sign_up.id, SubscriptionStatus::Unsubscribed));
     assert_eq!(outbox(&store).await, (0, 0, 0, 0, 1));
@@ -256,13 +260,13 @@ pub async fn unsubscribing_cancels_what_is_owed(store: Shared) {
     let again = store.unsubscribe(&sign_up.hashes.unsubscribe, false, at(9)).await.unwrap().unwrap();
     assert_eq!(again, ended);
     assert_eq!(status(&store, &sign_up).await, Some(SubscriptionStatus::Unsubscribed));
-    // Nor does a new alert come to be owed.
+    // Nor is a new alert enqueued.
     let batch = alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus(1)))]);
     assert_eq!(store.commit(&batch, at(60)).await.unwrap().deliveries, 0);
 }
 
 pub async fn a_claim_hands_out_nothing_of_an_ended_subscription(store: Shared) {
-    let (_, sign_up) = one_owed(&store).await;
+    let (_, sign_up) = one_enqueued(&store).await;
     // Under way while it ends, so unsubscribing leaves it; then it comes back.
     let delivery = claim_one(&store, at(1)).await;
     store.unsubscribe(&sign_up.hashes.unsubscribe, false, at(2)).await.unwrap().unwrap();
@@ -273,7 +277,7 @@ pub async fn a_claim_hands_out_nothing_of_an_ended_subscription(store: Shared) {
 }
 
 pub async fn a_delivery_under_way_when_its_subscription_ends_may_still_settle(store: Shared) {
-    let (_, sign_up) = one_owed(&store).await;
+    let (_, sign_up) = one_enqueued(&store).await;
     let delivery = claim_one(&store, at(1)).await;
     store.unsubscribe(&sign_up.hashes.unsubscribe, false, at(2)).await.unwrap().unwrap();
     assert!(settle(&store, &delivery, Outcome::Sent, at(3)).await);
@@ -281,7 +285,7 @@ pub async fn a_delivery_under_way_when_its_subscription_ends_may_still_settle(st
 }
 
 pub async fn what_was_not_tried_gives_its_attempt_back(store: Shared) {
-    let (_, _) = one_owed(&store).await;
+    let (_, _) = one_enqueued(&store).await;
     let first = left_alone(&store, 30, 1).await;
     for n in 1..5 {
         assert!(claim_all(&store, at(30 * n - 1)).await.is_empty());
@@ -298,28 +302,33 @@ pub async fn what_was_not_tried_gives_its_attempt_back(store: Shared) {
 }
 
 pub async fn what_was_not_tried_expires_in_time(store: Shared) {
-    let (_, _) = one_owed(&store).await;
+    let (_, _) = one_enqueued(&store).await;
     left_alone(&store, DeliveryKind::Alert.lifetime_seconds(), 1).await;
     assert_eq!(outbox(&store).await, (0, 0, 0, 1, 0));
 }
 
 pub async fn what_was_not_tried_keeps_the_reason_of_its_failure(store: Shared) {
-    let (_, _) = one_owed(&store).await;
+    let (_, _) = one_enqueued(&store).await;
     left_alone(&store, 30, 1).await;
     let query = DeliveryQuery { state: DeliveryState::Pending, address: None, after: None, limit: 9 };
     let stands = async || {
         let one = store.deliveries(&query).await.unwrap().remove(0);
         (one.attempts, one.reason.unwrap(), one.failure)
     };
+    let waits_for = async |now| store.deliveries(&query).await.unwrap()[0].waits_for(now);
     assert_eq!(stands().await, (0, "it is left alone".to_owned(), None));
     let tried = claim_one(&store, at(30)).await;
+    assert_eq!(waits_for(at(30)).await, Some(WaitsFor::Answer));
     let refused = Failure::new(FailureKind::Refused(Some(503)), "it answered 503");
     assert!(settle(&store, &tried, Outcome::RetryAt(at(40), refused.clone()), at(31)).await);
+    assert_eq!(waits_for(at(39)).await, Some(WaitsFor::Retry));
+    assert_eq!(waits_for(at(40)).await, Some(WaitsFor::Turn));
     left_alone(&store, 50, 40).await;
     assert_eq!(stands().await, (1, refused.reason.clone(), Some(refused.kind)));
     left_alone(&store, DAY, 50).await;
     let query = DeliveryQuery { state: DeliveryState::Expired, address: None, after: None, limit: 9 };
     let expired = store.deliveries(&query).await.unwrap().remove(0);
+    assert_eq!(expired.waits_for(at(DAY)), None);
     assert_eq!((expired.reason, expired.failure), (Some(refused.reason), Some(refused.kind)));
 }
 
@@ -358,7 +367,7 @@ pub async fn three_refusals_in_a_row_suppress_an_address_for_a_month(store: Shar
     assert!(settle(&store, waiting, Outcome::RetryAt(at(90), Failure::other("451")), at(81)).await);
     assert!(settle(&store, mail, refused(), at(82)).await);
 
-    // What is owed already is cancelled, and nothing more comes to be owed.
+    // What is owed already is cancelled, and nothing more is enqueued.
     assert!(claim_all(&store, at(100)).await.is_empty());
     assert_eq!(outbox(&store).await, (0, 0, 3, 0, 1));
     for seconds in [120, 29 * DAY, 30 * DAY + 81] {
@@ -425,7 +434,8 @@ pub async fn a_receiver_that_is_gone_ends_its_subscription_only(store: Shared) {
     assert_eq!(store.commit(&alerts_of(next), at(4)).await.unwrap().deliveries, 1);
     assert!(claim_all(&store, at(100)).await.iter().all(|one| one.subscription.id == stays.id));
     assert_eq!(store.outbox().await.unwrap().failed, 1);
-    // It has ended like any other: not confirmed, not unsubscribed, but signed up for anew and forgotten in time.
+    // It has ended like any other: not confirmed, not unsubscribed, but signed up for anew and forgotten in
+    // time.
     let ended = store.unsubscribe(&gone.hashes.unsubscribe, false, at(5)).await.unwrap().unwrap();
     assert_eq!(ended.status, SubscriptionStatus::Disabled);
     let confirmed = store.confirm(&gone.hashes.confirm, &Choice::Everything, at(5)).await.unwrap();
@@ -439,7 +449,7 @@ pub async fn a_receiver_that_is_gone_ends_its_subscription_only(store: Shared) {
 }
 
 pub async fn a_retraction_does_not_follow_to_a_receiver_that_is_gone(store: Shared) {
-    let (raised, _) = one_owed(&store).await;
+    let (raised, _) = one_enqueued(&store).await;
     let first = claim_one(&store, at(1)).await;
     assert!(settle(&store, &first, Outcome::RetryAt(at(10), Failure::other("503")), at(2)).await);
     let second = claim_one(&store, at(10)).await;

@@ -3,7 +3,7 @@
 use super::*;
 
 pub async fn a_retraction_cancels_what_was_never_attempted(store: Shared) {
-    let (alert, _) = one_owed(&store).await;
+    let (alert, _) = one_enqueued(&store).await;
     assert_eq!(retract(&store, &alert, at(1)).await, 0);
     assert!(claim_all(&store, at(2)).await.is_empty());
     assert_eq!(outbox(&store).await, (0, 0, 0, 0, 1));
@@ -11,7 +11,7 @@ pub async fn a_retraction_cancels_what_was_never_attempted(store: Shared) {
 
 pub async fn a_retraction_does_not_follow_what_was_not_tried(store: Shared) {
     // Retracted while it waits again, and while it is under way.
-    let (first, _) = one_owed(&store).await;
+    let (first, _) = one_enqueued(&store).await;
     left_alone(&store, 30, 1).await;
     assert_eq!(retract(&store, &first, at(2)).await, 0);
     let second = raise(&store, "TSLA", 1, at(3)).await;
@@ -47,7 +47,7 @@ pub async fn a_retraction_does_not_follow_a_digest_that_was_not_tried(store: Sha
 }
 
 pub async fn a_retraction_follows_what_was_sent(store: Shared) {
-    let (alert, sign_up) = one_owed(&store).await;
+    let (alert, sign_up) = one_enqueued(&store).await;
     let told = claim_one(&store, at(1)).await;
     assert!(settle(&store, &told, Outcome::Sent, at(2)).await);
     assert_eq!(retract(&store, &alert, at(3)).await, 1);
@@ -64,7 +64,7 @@ pub async fn a_retraction_follows_what_was_sent(store: Shared) {
 }
 
 pub async fn a_retraction_follows_what_was_under_way_once_it_is_sent(store: Shared) {
-    let (alert, _) = one_owed(&store).await;
+    let (alert, _) = one_enqueued(&store).await;
     let told = claim_one(&store, at(1)).await;
     assert_eq!(retract(&store, &alert, at(2)).await, 0);
     assert!(claim_all(&store, at(2)).await.is_empty());
@@ -75,7 +75,7 @@ pub async fn a_retraction_follows_what_was_under_way_once_it_is_sent(store: Shar
 }
 
 pub async fn a_retraction_does_not_follow_what_failed(store: Shared) {
-    let (alert, _) = one_owed(&store).await;
+    let (alert, _) = one_enqueued(&store).await;
     let told = claim_one(&store, at(1)).await;
     assert!(settle(&store, &told, Outcome::Failed(Failure::other("550")), at(2)).await);
     assert_eq!(retract(&store, &alert, at(3)).await, 0);
@@ -107,8 +107,8 @@ pub async fn a_retraction_follows_an_attempt_with_an_unknown_end(store: Shared) 
     assert_eq!(outbox(&store).await, (0, 3, 0, 0, 3));
 }
 
-/// Claims what is owed for the second time, the first attempt having ended in a way that leaves open whether the
-/// receiver was told.
+/// Claims what is owed for the second time, the first attempt having ended in a way that leaves open whether
+/// the receiver was told.
 async fn second_attempt(store: &Shared, answered: bool) -> Delivery {
     let first = claim_one(store, at(1)).await;
     if answered {
@@ -147,7 +147,7 @@ pub async fn a_retraction_follows_an_attempt_before_one_that_failed(store: Share
 }
 
 pub async fn a_retraction_follows_what_ended_after_more_than_one_attempt(store: Shared) {
-    let (raised, _) = one_owed(&store).await;
+    let (raised, _) = one_enqueued(&store).await;
     let second = second_attempt(&store, true).await;
     assert!(settle(&store, &second, Outcome::Failed(Failure::other("550")), at(32)).await);
     assert_eq!(retract(&store, &raised, at(33)).await, 1);
@@ -183,7 +183,7 @@ pub async fn a_retraction_follows_what_expired_after_an_attempt(store: Shared) {
 }
 
 pub async fn a_retraction_ends_the_retries_of_what_it_retracts(store: Shared) {
-    let (first, _) = one_owed(&store).await;
+    let (first, _) = one_enqueued(&store).await;
     let second = alert("TSLA", MINUTE.plus(1));
     store.commit(&alerts_of([AlertChange::Raised(second.clone())]), at(0)).await.unwrap();
     let refused = |at| Outcome::RetryAt(at, Failure::other("timed out"));

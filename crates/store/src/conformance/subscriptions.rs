@@ -32,6 +32,34 @@ pub async fn a_webhook_is_subscribed_and_confirmed_like_an_address(store: Shared
     assert_eq!(confirmed(&store, &asked, at(3)).await.channel, asked.channel);
 }
 
+pub async fn a_browser_is_asked_once_for_all_and_told_for_a_day(store: Shared) {
+    // Of RFC 8291, appendix A.
+    let receiver: PushReceiver = concat!(
+        "https://push.example.net/push/JzLQ3raZJfFBR0aqvOMsLrt54w4rJUsV ",
+        "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4 ",
+        "BTBZMqHH6r4Tts7J_aSIgg"
+    )
+    .parse()
+    .unwrap();
+    let by_push =
+        |n, name| SignUp { channel: Channel::Push(receiver.clone()), ..sign_up(n, "ada@example.com", name) };
+    let (first, second) = (by_push(1, "TSLA"), by_push(2, "NVDA"));
+    let both = [first.clone(), second];
+    assert_eq!(store.subscribe(&both, UNLIMITED, at(-3600)).await.unwrap(), SignedUp::Taken);
+    // A webhook of the same address is another receiver.
+    ask(&store, &sign_up(3, receiver.endpoint.expose(), "TSLA"), UNLIMITED, at(-3600)).await;
+    let asks: Vec<_> = claim_all(&store, at(-3599)).await;
+    let to_browser: Vec<_> = asks.iter().filter(|one| one.subscription.channel == first.channel).collect();
+    assert_eq!((asks.len(), to_browser.len(), to_browser[0].asked.len()), (2, 1, 2));
+    let confirmed = store.confirm(&first.hashes.confirm, &Choice::Everything, at(-3598)).await.unwrap();
+    assert!(matches!(confirmed, Confirmed::Settled { activated, .. } if activated.len() == 2));
+    store.commit(&alerts_of([AlertChange::Raised(alert("TSLA", MINUTE))]), at(0)).await.unwrap();
+    let told = claim_all(&store, at(22 * 3600)).await.into_iter().find(|one| one.alert.is_some()).unwrap();
+    assert_eq!((&told.subscription.channel, told.expires_at), (&first.channel, at(DAY)));
+    assert!(settle(&store, &told, Outcome::Gone(Failure::other("410")), at(22 * 3600)).await);
+    assert_eq!(status(&store, &first).await, Some(SubscriptionStatus::Disabled));
+}
+
 pub async fn a_webhook_is_tried_for_a_day(store: Shared) {
     let asked = SignUp { confirm: false, ..sign_up(1, "https://example.com/hook", "TSLA") };
     ask(&store, &asked, UNLIMITED, at(-3600)).await;
@@ -125,7 +153,11 @@ pub async fn a_changed_rule_is_told_of_instead(store: Shared) {
     for (rule, expected) in [(RuleName::House, 0), (own_rule(), 1)] {
         let start = MINUTE.plus(2);
         let id = AlertId::derive(rule, symbol("TSLA"), Metric::Volume, start);
-        let batch = alerts_of([AlertChange::Raised(Alert { id, rule, ..alert("TSLA", start) })]);
+        let batch = alerts_of([AlertChange::Raised(Alert {
+            id,
+            rule: rule.whole(SpikeRule::default()),
+            ..alert("TSLA", start)
+        })]);
         assert_eq!(store.commit(&batch, at(60)).await.unwrap().deliveries, expected, "{rule}");
     }
     // What was owed before still is.
@@ -164,7 +196,7 @@ fn pause(until: Option<Timestamp>) -> SubscriptionChange {
 }
 
 pub async fn a_pause_cancels_what_is_owed_and_nothing_of_it_is_told_later(store: Shared) {
-    let (told, asked) = one_owed(&store).await;
+    let (told, asked) = one_enqueued(&store).await;
     let sent = claim_one(&store, at(1)).await;
     settle(&store, &sent, Outcome::Sent, at(2)).await;
     let raise = async |n: i32, seconds: i64| {
@@ -198,7 +230,7 @@ pub async fn a_pause_leaves_the_confirmation_and_what_is_under_way(store: Shared
     amend(&store, &asked, pause(Some(at(600))), at(1)).await;
     assert_eq!(claim_one(&store, at(2)).await.kind, DeliveryKind::Confirmation);
 
-    let (_, owed) = one_owed(&store).await;
+    let (_, owed) = one_enqueued(&store).await;
     let accepted = claim_one(&store, at(3)).await;
     amend(&store, &owed, pause(Some(at(600))), at(4)).await;
     assert!(settle(&store, &accepted, Outcome::Sent, at(5)).await);
@@ -244,10 +276,11 @@ pub async fn what_own_rules_watch_is_told_with_its_version(store: Shared) {
     assert_eq!(store.watched().await.unwrap(), Watched { version, watches: Vec::new() });
     let (z, cross) = ("zscore z=4", "cross above=200");
     let asked = [own(1, "TSLA", z), own(2, "TSLA", z), own(3, "TSLA", cross), own(4, "AAPL", z)];
-    let mut expected: Vec<(Symbol, Metric, Rule)> = Vec::new();
+    let mut expected: Vec<(Scope, Metric, Rule)> = Vec::new();
     // Answers whether the version has changed, and checks what is watched.
     let mut look = async |watches: &[(&str, &str)]| {
-        expected = watches.iter().map(|(name, text)| (symbol(name), Metric::Volume, rule(text))).collect();
+        expected =
+            watches.iter().map(|(name, text)| (name.parse().unwrap(), Metric::Volume, rule(text))).collect();
         let watched = store.watched().await.unwrap();
         assert_eq!(watched.version, store.watch_version().await.unwrap());
         assert_eq!(watched.watches.len(), expected.len(), "{watched:?}");

@@ -5,7 +5,7 @@ use super::*;
 pub async fn one_address_is_written_to_once_in_ten_minutes(store: Shared) {
     let limits = SignUpLimits::default();
     let ask = async |n: u16, email: &str, name: &str, seconds: i64| {
-        store.subscribe(&sign_up(n, email, name), limits, at(seconds)).await.unwrap();
+        store.subscribe(slice::from_ref(&sign_up(n, email, name)), limits, at(seconds)).await.unwrap();
         turns(&store, limits, seconds).await
     };
     assert_eq!(ask(1, "ada@example.com", "TSLA", 0).await, [1]);
@@ -30,8 +30,12 @@ pub async fn one_address_is_written_to_three_times_a_day_and_again_the_next(stor
     assert_eq!(turns(&store, limits, DAY).await, [5]);
     let link =
         store.confirmable(&sign_up(5, "x@example.com", "S5").hashes.confirm, at(2 * DAY - 1)).await.unwrap();
-    let asked: Vec<Symbol> = link.unwrap().asked.iter().map(|one| one.symbol).collect();
-    assert_eq!(asked, ["S5", "S4", "S3", "S2", "S1"].map(symbol), "all of it, the newest first");
+    let asked: Vec<Scope> = link.unwrap().asked.iter().map(|one| one.scope).collect();
+    assert_eq!(
+        asked,
+        ["S5", "S4", "S3", "S2", "S1"].map(|name| symbol(name).into()),
+        "all of it, the newest first"
+    );
 }
 
 pub async fn one_mailbox_is_throttled_under_all_its_spellings(store: Shared) {
@@ -41,7 +45,7 @@ pub async fn one_mailbox_is_throttled_under_all_its_spellings(store: Shared) {
         .map(|(n, email)| sign_up(n, email, "TSLA"))
         .collect();
     for one in &asked {
-        assert_eq!(store.subscribe(one, limits, at(0)).await.unwrap(), SignedUp::Taken);
+        assert_eq!(store.subscribe(slice::from_ref(one), limits, at(0)).await.unwrap(), SignedUp::Taken);
     }
     let mut sent = Vec::new();
     for seconds in [0, 1, 600, 1200, 1800, DAY - 1, DAY] {
@@ -59,7 +63,7 @@ pub async fn a_domain_uses_up_its_share_and_no_more(store: Shared) {
     let limits = SignUpLimits { domain_per_hour: 4, total_per_hour: 20, ..SignUpLimits::default() };
     for n in 0..10 {
         let one = sign_up(n, &format!("s{n}@a{n}.example.com"), "TSLA");
-        assert_eq!(store.subscribe(&one, limits, at(0)).await.unwrap(), SignedUp::Taken);
+        assert_eq!(store.subscribe(slice::from_ref(&one), limits, at(0)).await.unwrap(), SignedUp::Taken);
     }
     assert_eq!(turns(&store, limits, 0).await.len(), 2, "half of an hour's at once");
     for n in 10..15 {
@@ -77,7 +81,7 @@ pub async fn all_addresses_together_have_a_limit_and_all_have_their_turn(store: 
     let limits = SignUpLimits { total_per_hour: 10, ..SignUpLimits::default() };
     for n in 0..30 {
         let one = sign_up(n, &format!("s{n}@d{n}.example"), "TSLA");
-        assert_eq!(store.subscribe(&one, limits, at(0)).await.unwrap(), SignedUp::Taken);
+        assert_eq!(store.subscribe(slice::from_ref(&one), limits, at(0)).await.unwrap(), SignedUp::Taken);
     }
     let mut sent: Vec<(i64, u16)> = Vec::new();
     for minute in 0..=6 * 60 {
@@ -86,7 +90,7 @@ pub async fn all_addresses_together_have_a_limit_and_all_have_their_turn(store: 
         if minute == 30 {
             // Who comes late does not wait for all the others.
             let late = sign_up(99, "late@late.example", "TSLA");
-            store.subscribe(&late, limits, at(60 * minute)).await.unwrap();
+            store.subscribe(slice::from_ref(&late), limits, at(60 * minute)).await.unwrap();
         }
     }
     let numbers: BTreeSet<u16> = sent.iter().map(|(_, n)| *n).collect();
@@ -104,11 +108,13 @@ pub async fn too_many_that_wait_are_refused_and_nothing_of_them_is_kept(store: S
     let asked = |n: u16, domain: &str| sign_up(n, &format!("s{n}@{domain}"), "TSLA");
     let second = |n: u16| at(i64::from(n));
     for n in 0..100 {
-        let taken = store.subscribe(&asked(n, "example.com"), limits, second(n)).await.unwrap();
+        let taken =
+            store.subscribe(slice::from_ref(&asked(n, "example.com")), limits, second(n)).await.unwrap();
         assert_eq!(taken, SignedUp::Taken);
     }
     let refused = asked(100, "example.com");
-    let SignedUp::Full(full) = store.subscribe(&refused, limits, second(100)).await.unwrap() else {
+    let SignedUp::Full(full) = store.subscribe(slice::from_ref(&refused), limits, second(100)).await.unwrap()
+    else {
         panic!("taken");
     };
     assert!(full.retry_after.is_positive());
@@ -118,14 +124,14 @@ pub async fn too_many_that_wait_are_refused_and_nothing_of_them_is_kept(store: S
     let mut taken = 0;
     for n in 101..300 {
         let other = asked(n, &format!("d{n}.example"));
-        let answer = store.subscribe(&other, limits, second(n)).await.unwrap();
+        let answer = store.subscribe(slice::from_ref(&other), limits, second(n)).await.unwrap();
         taken += u16::from(answer == SignedUp::Taken);
         store.take_in(limits, second(n)).await.unwrap();
     }
     assert!((100..110).contains(&taken), "{taken}");
     // Who need not be told anything needs no place.
     let open = SignUp { confirm: false, ..asked(500, "example.com") };
-    assert_eq!(store.subscribe(&open, limits, at(300)).await.unwrap(), SignedUp::Taken);
+    assert_eq!(store.subscribe(slice::from_ref(&open), limits, at(300)).await.unwrap(), SignedUp::Taken);
 }
 
 pub async fn what_is_pending_of_a_recipient_is_confirmed_together(store: Shared) {
@@ -173,9 +179,12 @@ pub async fn what_is_pending_of_a_recipient_is_confirmed_together(store: Shared)
 
 pub async fn what_a_message_was_about_is_shown_however_much_else_is_asked_for(store: Shared) {
     let first = sign_up(0, "ada@example.com", "TSLA");
-    store.subscribe(&first, UNLIMITED, at(0)).await.unwrap();
+    store.subscribe(slice::from_ref(&first), UNLIMITED, at(0)).await.unwrap();
     for n in 1..=250 {
-        store.subscribe(&sign_up(n, "ada@example.com", &format!("S{n}")), UNLIMITED, at(1)).await.unwrap();
+        store
+            .subscribe(slice::from_ref(&sign_up(n, "ada@example.com", &format!("S{n}"))), UNLIMITED, at(1))
+            .await
+            .unwrap();
     }
     while store.take_in(UNLIMITED, at(2)).await.unwrap().more {}
     let link = store.confirmable(&first.hashes.confirm, at(3)).await.unwrap().unwrap();
@@ -206,7 +215,7 @@ pub async fn each_subscription_by_webhook_is_told_its_own_secret(store: Shared) 
         .map(|(n, name)| sign_up(n, "https://example.com/hook", name))
         .collect();
     for one in &asked {
-        store.subscribe(one, limits, at(0)).await.unwrap();
+        store.subscribe(slice::from_ref(one), limits, at(0)).await.unwrap();
     }
     let first = turns(&store, limits, 0).await;
     assert_eq!(first.len(), 1);
@@ -242,7 +251,7 @@ pub async fn what_waits_is_not_forgotten_and_ends_with_its_recipient(store: Shar
     assert_eq!(waiting().await.len(), 2);
     // Noted down and not taken in: it is erased, and ends, like the rest.
     let late = sign_up(9, "late@late.example", "TSLA");
-    store.subscribe(&late, limits, at(3 * DAY)).await.unwrap();
+    store.subscribe(slice::from_ref(&late), limits, at(3 * DAY)).await.unwrap();
     store.erase("late@late.example").await.unwrap();
     assert_eq!(turns(&store, limits, 3 * DAY).await.len(), 1);
     assert_eq!(status(&store, &late).await, None);

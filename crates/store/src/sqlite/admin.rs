@@ -1,34 +1,41 @@
 //! What an operator looks at and mends.
 
-use super::Sqlite;
-use super::bars::bounded;
+use super::ending::{end, end_all};
+use super::lookup::hash_of;
 use super::rows::{self, Columns, subscription_columns};
-use super::subscriptions::{end, end_all, hash_of};
+use super::sessions;
+use super::sql::bounded;
+use super::store::Sqlite;
+use super::watching;
 use crate::{
     AdminStore, DeliveryQuery, DeliveryRecord, DeliveryState, Replayed, Selection, StoreError,
     SubscriptionQuery,
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
-use qqq_core::channel::ChannelKind;
 use qqq_core::delivery::{DeliveryId, DeliveryKind, expiry};
+use qqq_core::subscription::channel::Carrier;
 use qqq_core::subscription::{Subscription, SubscriptionStatus};
 use sqlx::sqlite::SqliteRow;
 
-const ALL: &str =
-    concat!("select ", subscription_columns!(), " from subscriptions s where id > ? order by id limit ?");
+const ALL: &str = concat!(
+    "select ",
+    subscription_columns!(),
+    " from subscriptions s where id > ?1 and (?4 = 0 or ended_at is null) order by id limit ?2"
+);
 
 pub(super) const OF_ADDRESS: &str = concat!(
     "select ",
     subscription_columns!(),
-    " from subscriptions s where id > ? and address = ?3 order by id limit ?2"
+    " from subscriptions s where id > ?1 and address = ?3 and (?4 = 0 or ended_at is null) \
+     order by id limit ?2"
 );
 
 macro_rules! newest_first {
     ($index:literal, $filters:literal) => {
         concat!(
-            "select d.id, d.kind, d.state, d.alert, d.created_at, d.expires_at, d.attempts, d.settled_at, d.reason, d.failure, \
-             d.digest, ",
+            "select d.id, d.kind, d.state, d.alert, d.created_at, d.expires_at, d.attempts, d.settled_at, \
+             d.reason, d.failure, d.digest, d.due_at, d.lease_until, ",
             subscription_columns!(),
             " from deliveries d indexed by ",
             $index,
@@ -48,11 +55,11 @@ impl AdminStore for Sqlite {
     async fn subscriptions(&self, query: &SubscriptionQuery) -> Result<Vec<Subscription>, StoreError> {
         let after = query.after.map(|id| id.to_string()).unwrap_or_default();
         let sql = if query.address.is_some() { OF_ADDRESS } else { ALL };
-        let listed = sqlx::query(sql).bind(after).bind(bounded(query.limit));
-        let listed = match &query.address {
-            Some(address) => listed.bind(address.clone()),
-            None => listed,
-        };
+        let listed = sqlx::query(sql)
+            .bind(after)
+            .bind(bounded(query.limit))
+            .bind(query.address.clone())
+            .bind(query.live_only);
         listed.fetch_all(&self.readers).await?.iter().map(rows::subscription).collect()
     }
 
@@ -75,16 +82,18 @@ impl AdminStore for Sqlite {
         ] {
             sqlx::query(sql).bind(hash_of(address)).execute(&mut *write).await?;
         }
-        sqlx::query("delete from sign_ups where address = ?")
-            .bind(address.to_owned())
-            .execute(&mut *write)
-            .await?;
-        let erased = sqlx::query("delete from subscriptions where address = ?")
-            .bind(address.to_owned())
-            .execute(&mut *write)
-            .await?;
+        for sql in ["delete from sign_ups where address = ?"].into_iter().chain(sessions::ERASE) {
+            sqlx::query(sql).bind(address.to_owned()).execute(&mut *write).await?;
+        }
+        let erased: Vec<bool> = sqlx::query_scalar(
+            "delete from subscriptions where address = ? returning own_rule = 1 and status = 'active'",
+        )
+        .bind(address.to_owned())
+        .fetch_all(&mut *write)
+        .await?;
+        watching::count(&mut write, erased.contains(&true)).await?;
         self.finish(write).await?;
-        Ok(erased.rows_affected())
+        Ok(erased.len() as u64)
     }
 
     async fn deliveries(&self, query: &DeliveryQuery) -> Result<Vec<DeliveryRecord>, StoreError> {
@@ -116,7 +125,7 @@ impl AdminStore for Sqlite {
         let Some(row) = row else { return Ok(Replayed::Unknown) };
         let mut columns = Columns::new(&row, "deliveries");
         let state: DeliveryState = columns.parse()?;
-        let (kind, channel): (DeliveryKind, ChannelKind) = (columns.parse()?, columns.parse()?);
+        let (kind, carrier): (DeliveryKind, Carrier) = (columns.parse()?, columns.parse()?);
         if !state.may_be_replayed() {
             return Ok(Replayed::Refused(state));
         }
@@ -124,17 +133,17 @@ impl AdminStore for Sqlite {
             return Ok(Replayed::Ended);
         }
         sqlx::query(
-            "update deliveries set state = 'pending', due_at = ?1, expires_at = ?2, settled_at = null, reason = null, \
-             failure = null \
+            "update deliveries set state = 'pending', due_at = ?1, expires_at = ?2, settled_at = null, \
+             reason = null, failure = null \
              where id = ?3",
         )
         .bind(now.as_microsecond())
-        .bind(expiry(kind, channel, now).as_microsecond())
+        .bind(expiry(kind, carrier, now).as_microsecond())
         .bind(id.to_string())
         .execute(&mut *write)
         .await?;
         self.finish(write).await?;
-        Ok(Replayed::Owed)
+        Ok(Replayed::Enqueued)
     }
 }
 
@@ -152,6 +161,8 @@ fn record(row: &SqliteRow) -> Result<DeliveryRecord, StoreError> {
         reason: columns.take()?,
         failure: columns.maybe()?,
         digest: columns.maybe()?,
+        due_at: columns.time()?,
+        lease_until: columns.maybe_time()?,
         subscription: columns.subscription()?,
     })
 }

@@ -1,20 +1,24 @@
 //! Alerts.
 
-use super::Sqlite;
-use super::bars::bounded;
-use super::rows::{self, Columns, alert_columns, write_evidence, write_occurrences};
-use crate::{AlertQuery, AlertStore, StoreError};
+use super::composite::{StoredEvidence, StoredOccurrences};
+use super::lookup::hash_of;
+use super::rows::{self, Columns, alert_columns};
+use super::sql::bounded;
+use super::store::Sqlite;
+use crate::{AlertQuery, AlertStore, ReceiverAlertQuery, StoreError};
 use async_trait::async_trait;
 use qqq_core::alert::AlertState;
 use qqq_core::delivery::{DeliveryId, DeliveryKind};
 use qqq_core::subscription::SubscriptionId;
-use qqq_core::{Alert, AlertId, Metric, Minute, RuleName};
+use qqq_core::{Alert, AlertId, AlertRule, Metric, Minute, Price, Rule, RuleName};
 use sqlx::SqliteConnection;
 use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
+use sqlx::types::Json;
 
-/// Alerts, newest first. Every combination of filters on what everybody may read is a text of its own and names the
-/// index that begins with what it filters by: without statistics of the table, the planner takes a shorter one.
+/// Alerts, newest first. Every combination of filters on what everybody may read is a text of its own and
+/// names the index that begins with what it filters by: without statistics of the table, the planner takes a
+/// shorter one.
 macro_rules! newest_first {
     ($index:literal, $filters:literal) => {
         concat!(
@@ -55,6 +59,41 @@ pub(super) const PUBLIC_OF_RULE_SYMBOL_METRIC: &str = newest_first!(
     "alerts_by_rule_symbol_metric",
     "public = 1 and rule = ?5 and symbol = ?6 and metric = ?7 and "
 );
+
+/// Places of alerts of a receiver's active subscriptions, read from the index alone but for whether everybody
+/// may read them.
+macro_rules! of_subscriptions {
+    ($symbols:literal) => {
+        concat!(
+            "select a.start as start, a.id as id from subscriptions s indexed by subscriptions_by_address \
+             join alerts a indexed by alerts_by_rule_symbol_metric \
+             on a.rule = s.rule and a.metric = s.metric and a.start >= s.active_from and ",
+            $symbols,
+            " where s.address = ?1 and s.status = 'active' and (a.start, a.id) < (?3, ?4) and a.start >= ?5 \
+             and (?6 is null or a.symbol = ?6) and (?7 is null or a.metric = ?7) and (?8 = 0 or a.public = 0)"
+        )
+    };
+}
+
+pub(super) const OF_RECEIVER: &str = concat!(
+    "select ",
+    alert_columns!(),
+    " from (",
+    of_subscriptions!("s.symbol <> '*' and a.symbol = s.symbol"),
+    " union ",
+    of_subscriptions!("s.symbol = '*'"),
+    " order by start desc, id desc limit ?2) found join alerts a on a.id = found.id \
+     order by a.start desc, a.id desc"
+);
+
+/// Alerts by the house's rule that do not say which settings it had.
+macro_rules! without_rule {
+    () => {
+        "select id from alerts indexed by alerts_without_rule where rule = 'spike' and house_rule is null"
+    };
+}
+
+const COMPLETE: &str = concat!("update alerts set house_rule = ? where id in (", without_rule!(), ")");
 
 pub(super) const PUBLISH: &str = "update alerts set public = 1 where id in \
      (select id from alerts indexed by alerts_by_rule_symbol_metric \
@@ -118,6 +157,38 @@ impl AlertStore for Sqlite {
             .await?)
     }
 
+    async fn alerts_of(&self, address: &str, query: ReceiverAlertQuery) -> Result<Vec<Alert>, StoreError> {
+        let (before, id) = match query.after {
+            Some((start, id)) => (i64::from(start.index()), id.to_string()),
+            None => (i64::MAX, String::new()),
+        };
+        sqlx::query(OF_RECEIVER)
+            .bind(address.to_owned())
+            .bind(bounded(query.limit))
+            .bind(before)
+            .bind(id)
+            .bind(query.since.map_or(i64::MIN, |start| i64::from(start.index())))
+            .bind(query.symbol.map(|symbol| symbol.as_str().to_owned()))
+            .bind(query.metric.map(|metric| metric.as_str().to_owned()))
+            .bind(query.private_only)
+            .fetch_all(&self.readers)
+            .await?
+            .iter()
+            .map(rows::alert)
+            .collect()
+    }
+
+    async fn was_owed_to(&self, alert: AlertId, address: &str) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar(
+            "select exists (select 1 from deliveries indexed by deliveries_by_alert \
+             where alert = ? and address_hash = ? and kind = 'alert')",
+        )
+        .bind(alert.to_string())
+        .bind(hash_of(address))
+        .fetch_one(&self.readers)
+        .await?)
+    }
+
     async fn publish(&self, rule: RuleName, metric: Metric, limit: u32) -> Result<u64, StoreError> {
         let mut write = self.begin().await?;
         let published = sqlx::query(PUBLISH)
@@ -129,6 +200,20 @@ impl AlertStore for Sqlite {
             .rows_affected();
         self.finish(write).await?;
         Ok(published)
+    }
+
+    async fn complete_house_rules(&self, rule: &Rule) -> Result<u64, StoreError> {
+        let is_missing: bool = sqlx::query_scalar(concat!("select exists (", without_rule!(), ")"))
+            .fetch_one(&self.readers)
+            .await?;
+        if !is_missing {
+            return Ok(0);
+        }
+        let mut write = self.begin().await?;
+        let completed =
+            sqlx::query(COMPLETE).bind(rule.to_string()).execute(&mut *write).await?.rows_affected();
+        self.finish(write).await?;
+        Ok(completed)
     }
 
     async fn prune_private_alerts(&self, before: Minute, limit: u32) -> Result<u64, StoreError> {
@@ -145,8 +230,9 @@ impl AlertStore for Sqlite {
     }
 }
 
-/// Follows the rule, symbol, metric and minute of a change. By them a stored alert is found, not by its id: that was derived
-/// when the symbol may have been spelled otherwise (migration 3), and whoever was told knows the alert by it.
+/// Follows the rule, symbol, metric and minute of a change. By them a stored alert is found, not by its id:
+/// that was derived when the symbol may have been spelled otherwise (migration 3), and whoever was told knows
+/// the alert by it.
 macro_rules! of_minute {
     ($update:literal, $state:literal) => {
         concat!($update, " where (rule, symbol, metric, start) = (?3, ?4, ?5, ?6) and ", $state)
@@ -163,7 +249,7 @@ pub(super) const RETRACT: &str = of_minute!(
 /// Binds the parameters of [`of_minute`]'s texts.
 fn change(sql: &'static str, alert: &Alert, sequence: i64) -> Query<'static, sqlx::Sqlite, SqliteArguments> {
     sqlx::query(sql)
-        .bind(write_occurrences(alert))
+        .bind(Json(StoredOccurrences::from(alert)))
         .bind(sequence)
         .bind(alert.rule.to_string())
         .bind(alert.symbol.as_str().to_owned())
@@ -178,23 +264,30 @@ pub(super) async fn insert(
     sequence: i64,
 ) -> Result<bool, StoreError> {
     let inserted = sqlx::query(
-        "insert into alerts (id, rule, symbol, metric, start, value, evidence, feed, revision, \
-         state, raised_at, public, occurrences, sequence) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+        "insert into alerts (id, rule, house_rule, symbol, metric, start, value, evidence, feed, revision, \
+         state, raised_at, public, occurrences, close, previous_close, sequence) \
+         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
          on conflict (rule, symbol, metric, start) do nothing",
     )
     .bind(alert.id.to_string())
-    .bind(alert.rule.to_string())
+    .bind(alert.rule.name().to_string())
+    .bind(match alert.rule {
+        AlertRule::House(rule) => Some(rule.to_string()),
+        AlertRule::Own(_) => None,
+    })
     .bind(alert.symbol.as_str().to_owned())
     .bind(alert.metric.as_str())
     .bind(alert.start.index())
     .bind(alert.value)
-    .bind(write_evidence(&alert.evidence))
+    .bind(Json(StoredEvidence(alert.evidence)))
     .bind(alert.feed.as_str().to_owned())
     .bind(alert.revision)
     .bind(alert.state.as_str())
     .bind(alert.raised_at.as_microsecond())
     .bind(alert.is_public())
-    .bind(write_occurrences(alert))
+    .bind(Json(StoredOccurrences::from(alert)))
+    .bind(alert.close.map(Price::nanos))
+    .bind(alert.previous_close.map(Price::nanos))
     .bind(sequence)
     .execute(connection)
     .await?;
@@ -210,8 +303,8 @@ pub(super) async fn count(
     Ok(change(COUNT, alert, sequence).execute(connection).await?.rows_affected())
 }
 
-/// Marks an alert as retracted, and answers the id it is stored under; `None` where it was before. The evidence stays. One
-/// never stored is stored as retracted: its minute must not raise an alert later.
+/// Marks an alert as retracted, and answers the id it is stored under; `None` where it was before. The
+/// evidence stays. One never stored is stored as retracted: its minute must not raise an alert later.
 pub(super) async fn retract(
     connection: &mut SqliteConnection,
     alert: &Alert,

@@ -1,35 +1,23 @@
 //! Applies what the policy decided, in the transaction in which it was decided.
 
-use super::outbox::{self, RECIPIENTS, recipients};
-use super::subscriptions;
+use super::cancel::cancel_waiting;
+use super::ending;
+use super::enqueue::{self, RECIPIENTS, recipients};
+use super::sql::json_list;
 use crate::StoreError;
 use jiff::Timestamp;
 use qqq_core::AlertId;
 use qqq_core::delivery::{
-    CancelWaiting, Delivery, DeliveryId, DeliveryKind, DeliveryState, Reason, Recipient, Transition,
-    WaitingOf, Why,
+    Delivery, DeliveryId, DeliveryKind, DeliveryState, Reason, Recipient, Transition, Why,
 };
 use qqq_core::subscription::{Subscription, SubscriptionId};
 use sqlx::SqliteConnection;
 
 /// Has due alerts of a recipient wait that had no attempt yet: of one subscription, or of all.
 pub(super) const DEFER: &str = "update deliveries indexed by deliveries_by_recipient \
-     set held = 1, due_at = ?4, expires_at = max(expires_at, ?5) \
+     set deferred = 1, due_at = ?4, expires_at = max(expires_at, ?5) \
      where address_hash = ?1 and state = 'pending' and kind = 'alert' and attempts = 0 and due_at <= ?2 \
      and subscription = coalesce(?3, subscription)";
-
-/// Cancels what waits for a subscription, or tells of an alert, of some kinds.
-macro_rules! cancel_waiting {
-    ($of:literal) => {
-        concat!(
-            "update deliveries set state = 'cancelled', held = 0, lease_until = null, settled_at = ?1, reason = ?2, \
-             failure = null where ",
-            $of,
-            " = ?3 and state = 'pending' and kind in (select value from json_each(?4)) \
-             and (lease_until is null or lease_until <= ?1)"
-        )
-    };
-}
 
 /// Applies transitions in their order. Answers how many deliveries are new, but for digests.
 pub(super) async fn apply(
@@ -67,7 +55,7 @@ pub(super) async fn apply(
             Transition::CancelWaiting(cancel) => cancel_waiting(connection, cancel, now).await?,
             Transition::Suppress { recipient, why } => suppress(connection, recipient, *why, now).await?,
             Transition::EndSubscription { id, status } => {
-                subscriptions::end(connection, *id, *status, now).await?;
+                ending::end(connection, *id, *status, now).await?;
             }
         }
     }
@@ -80,7 +68,8 @@ async fn hand_out(
     until: Timestamp,
 ) -> Result<(), StoreError> {
     sqlx::query(
-        "update deliveries set attempts = ?, claims = ?, held = 0, lease_until = ?, subscription = ? where id = ?",
+        "update deliveries set attempts = ?, claims = ?, deferred = 0, lease_until = ?, subscription = ? \
+         where id = ?",
     )
     .bind(delivery.attempt)
     .bind(delivery.lease.0)
@@ -108,7 +97,8 @@ async fn end(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     sqlx::query(
-        "update deliveries set state = ?, held = 0, lease_until = null, settled_at = ?, reason = ?, failure = ? \
+        "update deliveries set state = ?, deferred = 0, lease_until = null, \
+         settled_at = ?, reason = ?, failure = ? \
          where id = ?",
     )
     .bind(state.as_str())
@@ -168,7 +158,7 @@ async fn insert_digest(
     )
     .bind(id.to_string())
     .bind(to.id.to_string())
-    .bind(to.channel.kind().as_str())
+    .bind(to.channel.carrier().as_str())
     .bind(to.channel.host())
     .bind(Recipient::of(&to.channel).0.to_vec())
     .bind(now.as_microsecond())
@@ -186,7 +176,7 @@ async fn bundle(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     sqlx::query(
-        "update deliveries set state = 'bundled', held = 0, digest = ?, settled_at = ? \
+        "update deliveries set state = 'bundled', deferred = 0, digest = ?, settled_at = ? \
          where id in (select value from json_each(?))",
     )
     .bind(digest.to_string())
@@ -207,27 +197,7 @@ async fn enqueue_retraction(
         return Ok(0);
     }
     let to = sqlx::query(RECIPIENTS).bind(json_list(to)).fetch_all(&mut *connection).await?;
-    outbox::owe_each(connection, DeliveryKind::Retraction, alert, recipients(&to)?, now).await
-}
-
-/// Cancels what waits and is not under way.
-pub(super) async fn cancel_waiting(
-    connection: &mut SqliteConnection,
-    cancel: &CancelWaiting,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let (sql, of) = match cancel.of {
-        WaitingOf::Alert(id) => (cancel_waiting!("alert"), id.to_string()),
-        WaitingOf::Subscription(id) => (cancel_waiting!("subscription"), id.to_string()),
-    };
-    sqlx::query(sql)
-        .bind(now.as_microsecond())
-        .bind(cancel.why.as_str())
-        .bind(of)
-        .bind(json_list(cancel.kinds))
-        .execute(connection)
-        .await?;
-    Ok(())
+    enqueue::owe_each(connection, DeliveryKind::Retraction, alert, recipients(&to)?, now).await
 }
 
 async fn suppress(
@@ -246,10 +216,4 @@ async fn suppress(
     .execute(connection)
     .await?;
     Ok(())
-}
-
-/// Texts without quotes and backslashes, as ids, kinds and hosts are, as JSON.
-pub(super) fn json_list<T: ToString>(texts: &[T]) -> String {
-    let quoted: Vec<String> = texts.iter().map(|text| format!("\"{}\"", text.to_string())).collect();
-    format!("[{}]", quoted.join(","))
 }

@@ -1,15 +1,18 @@
 //! Bars and statistics, and what of them readers have not seen.
 
 use super::rows::{self, Columns, alert_columns, bar_columns, statistics_columns};
-use super::{Sqlite, commit, history, sequence};
+use super::sql::bounded;
+use super::store::{Sqlite, sequence};
+use super::{commit, history};
 use crate::{
-    Audience, BarRecord, BarStore, Batch, Changes, Committed, Imported, Key, Place, Row, Sequence,
+    Audience, BarRecord, BarStore, Batch, ChangeCursor, Changes, Committed, Imported, Key, Row, Sequence,
     SplitRecord, Stamped, StoreError,
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
 use qqq_core::{Bar, FeedStatus, Minute, Statistics, Symbol};
 use sqlx::SqliteConnection;
+use sqlx::types::Json;
 use std::ops::Range;
 
 pub(super) const CHANGED: &str = concat!(
@@ -35,7 +38,9 @@ pub(super) const ALERTS_AFTER: &str = concat!(
     "select ",
     alert_columns!(),
     ", sequence from alerts a indexed by alerts_by_sequence where (sequence, id) > (?, ?) and sequence <= ? \
-     and (public = 1 or (symbol = ? and metric = ? and rule = ? and start >= ?)) \
+     and (public = 1 or exists (select 1 from json_each(?) own \
+     where own.value ->> 0 in (symbol, '*') and own.value ->> 1 = metric and own.value ->> 2 = rule \
+     and own.value ->> 3 <= start)) \
      order by sequence, id limit ?"
 );
 
@@ -52,7 +57,7 @@ impl BarStore for Sqlite {
         let effects = commit::write(&mut write, batch, current + 1, now).await?;
         let sequence = advance(&mut write, current, effects.changed).await?;
         self.finish(write).await?;
-        Ok(Committed { sequence, deliveries: effects.owed })
+        Ok(Committed { sequence, deliveries: effects.enqueued })
     }
 
     async fn import(&self, bars: &[Bar]) -> Result<Imported, StoreError> {
@@ -182,7 +187,7 @@ impl BarStore for Sqlite {
 
     async fn rows_after(
         &self,
-        after: Place,
+        after: ChangeCursor,
         upto: Sequence,
         limit: usize,
         audience: Audience<'_>,
@@ -218,19 +223,22 @@ impl BarStore for Sqlite {
             .bind(bounded(limit))
             .fetch_all(&mut *read)
             .await?;
-        // Nothing equals what is not there.
         let own = match audience {
-            Audience::Everybody => None,
-            Audience::Subscriber(own) => own.reads_from().map(|from| (own, from)),
+            Audience::Everybody => &[],
+            Audience::Subscriber(own) => own,
         };
+        let own: Vec<_> = own
+            .iter()
+            .filter_map(|one| {
+                let from = one.reads_from()?.index();
+                Some((one.scope.as_str().to_owned(), one.metric.as_str(), one.rule.to_string(), from))
+            })
+            .collect();
         let alerts = sqlx::query(ALERTS_AFTER)
             .bind(alerts.0)
             .bind(alerts.1)
             .bind(upto.0)
-            .bind(own.map(|(own, _)| own.symbol.as_str().to_owned()))
-            .bind(own.map(|(own, _)| own.metric.as_str()))
-            .bind(own.map(|(own, _)| own.rule.to_string()))
-            .bind(own.map(|(_, from)| from.index()))
+            .bind(Json(own))
             .bind(bounded(limit))
             .fetch_all(&mut *read)
             .await?;
@@ -288,8 +296,8 @@ async fn advance(
     Ok(Sequence(current + 1))
 }
 
-/// The newest commit after `after` up to which there are at most `limit` bars and `limit` alerts; the very next
-/// one where that alone has more.
+/// The newest commit after `after` up to which there are at most `limit` bars and `limit` alerts; the very
+/// next one where that alone has more.
 async fn last_whole_commit(
     connection: &mut SqliteConnection,
     after: i64,
@@ -306,9 +314,4 @@ async fn last_whole_commit(
         upto = beyond.map_or(upto, |beyond| upto.min((beyond - 1).max(after + 1)));
     }
     Ok(upto)
-}
-
-/// A limit as SQLite takes it.
-pub(super) fn bounded(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX)
 }

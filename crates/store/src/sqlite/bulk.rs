@@ -4,7 +4,8 @@
 /// Rows in a full statement.
 pub(super) const ROWS: usize = 64;
 
-/// The same insert for one row and for [`ROWS`] rows, so that the statement cache holds two and not sixty-four.
+/// The same insert for one row and for [`ROWS`] rows, so that the statement cache holds two and not
+/// sixty-four.
 pub(super) struct Bulk {
     one: String,
     full: String,

@@ -1,30 +1,23 @@
 //! The check of a bar's row: what SQLite does not look at.
 //!
-//! SQLite finds a page whose shape is wrong, not a price with another bit. So each row of `bars` carries a CRC-32 over what
-//! the bar says (docs/adr/0031). It is no secret and no signature: it is against disks.
+//! SQLite finds a page whose shape is wrong, not a price with another bit. So each row of `bars` carries a
+//! CRC-32 over what the bar says (docs/adr/0031). It is no secret and no signature: it is against disks.
 
-use super::commit::CHECK_BARS;
-use super::rows::{self, bar_columns};
-use super::{Sqlite, bars, commit};
-use crate::{BarRecord, Housekeeping as _, StoreError};
+use crate::StoreError;
 use qqq_core::Bar;
-use sqlx::SqliteConnection;
 
 /// What stands in the rows of earlier versions until they get their check. No check is negative.
 pub(super) const NONE_YET: i64 = -1;
-/// Set once every row has its check.
-const NOTE: &str = "checksums";
-/// Rows that get their check in one transaction.
-const PIECE: usize = 5_000;
 
-/// CRC-32 over symbol, minute, prices, volume, vwap, trades and feed. What the row says of its history, the revision and the
-/// commit, is not under it.
+/// CRC-32 over symbol, minute, prices, volume, vwap, trades and feed. What the row says of its history, the
+/// revision and the commit, is not under it.
 pub(super) fn of(bar: &Bar) -> i64 {
     let mut crc = crc32fast::Hasher::new();
     crc.update(bar.symbol.as_str().as_bytes());
     let prices = [bar.open, bar.high, bar.low, bar.close].map(|price| price.nanos());
     let vwap = bar.vwap.map_or(0, |price| price.nanos());
-    // One number each, and no two bars the same numbers: prices are above zero, and a count of trades is not negative.
+    // One number each, and no two bars the same numbers: prices are above zero, and a count of trades is not
+    // negative.
     let numbers = [bar.volume.shares(), vwap, bar.trades.map_or(-1, i64::from), bar.start.index().into()];
     for number in prices.into_iter().chain(numbers) {
         crc.update(&number.to_le_bytes());
@@ -41,51 +34,11 @@ pub(super) fn verify(bar: &Bar, stored: i64) -> Result<(), StoreError> {
     Err(StoreError::Corrupt {
         table: "bars",
         reason: format!(
-            "the bar of {} at {} is not what was written (its checksum differs). Import the bars of that day again, \
-             which mends it, or bring back a backup",
+            "the bar of {} at {} is not what was written (its checksum differs). \
+             Import the bars of that day again, which mends it, or bring back a backup",
             bar.symbol, bar.start
         ),
     })
-}
-
-/// Gives the rows of earlier versions their check, once. On a full disk the rest waits for the next start.
-pub(super) async fn complete(store: &Sqlite) -> Result<(), StoreError> {
-    if store.note(NOTE).await?.is_some() {
-        return Ok(());
-    }
-    let mut after = (String::new(), i32::MIN);
-    loop {
-        let mut write = store.begin().await?;
-        let rows = sqlx::query(concat!(
-            "select ",
-            bar_columns!(),
-            " from bars where (symbol, start) > (?, ?) order by symbol, start limit ?"
-        ))
-        .bind(after.0.clone())
-        .bind(after.1)
-        .bind(bars::bounded(PIECE))
-        .fetch_all(&mut *write)
-        .await?;
-        let records = rows.iter().map(rows::bar).collect::<Result<Vec<_>, _>>()?;
-        write_checks(&mut write, &records).await?;
-        store.finish(write).await?;
-        match records.last() {
-            Some(last) if records.len() == PIECE => {
-                after = (last.bar.symbol.as_str().to_owned(), last.bar.start.index());
-            }
-            _ => return store.set_note(NOTE, "every bar has one").await,
-        }
-    }
-}
-
-async fn write_checks(connection: &mut SqliteConnection, records: &[BarRecord]) -> Result<(), StoreError> {
-    for (sql, piece) in CHECK_BARS.pieces(records) {
-        let query = piece
-            .iter()
-            .fold(sqlx::query(sql), |query, record| commit::bind_bar(query, &record.bar, record.revision, 0));
-        query.execute(&mut *connection).await?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,24 +1,27 @@
-//! Claiming: loads what is due and what decides about it, and applies what the policy (`qqq_core::delivery`) decides.
+//! Claiming: loads what is due and what decides about it, and applies what the policy (`qqq_core::delivery`)
+//! decides.
 
-use super::apply::{apply, json_list};
-use super::bars::bounded;
+use super::apply::apply;
+use super::confirmations::asked_with;
 use super::rows::{self, Columns, alert_columns, subscription_columns};
+use super::sql::{bounded, json_list};
 use crate::StoreError;
 use jiff::Timestamp;
-use qqq_core::channel::ChannelKind;
 use qqq_core::delivery::places::Rooms;
 use qqq_core::delivery::{
     Budget, Claim, Delivery, DueDelivery, MOST_BUNDLED, MOST_UNDER_WAY, Member, Needs, Recipient,
     RecipientState, Wanted,
 };
+use qqq_core::subscription::channel::Carrier;
 use sqlx::SqliteConnection;
 
-/// What is due over a channel, of recipients and to hosts that have room for more under way, oldest first: all hosts but
-/// those listed, or those alone. The inner query reads the index alone and passes quickly over the queue of who has none.
-/// The planner would rather read and sort all that is pending.
+/// What is due over a channel, of recipients and to hosts that have room for more under way, oldest first:
+/// all hosts but those listed, or those alone. The inner query reads the index alone and passes quickly over
+/// the queue of who has none. The planner would rather read and sort all that is pending.
 pub(super) const CANDIDATES: &str = concat!(
-    "select d.id, d.kind, d.attempts, d.claims, d.created_at, d.expires_at, d.held, d.lease_until is not null, d.host, \
-     d.address_hash, (select x.created_at from suppressions x where x.address_hash = d.address_hash), ",
+    "select d.id, d.kind, d.attempts, d.claims, d.created_at, d.expires_at, d.deferred, \
+     d.lease_until is not null, d.host, d.address_hash, \
+     (select x.created_at from suppressions x where x.address_hash = d.address_hash), ",
     subscription_columns!(),
     ", a.id is not null, ",
     alert_columns!(),
@@ -48,7 +51,8 @@ pub(super) const DEFERRED: &str = concat!(
     alert_columns!(),
     " from deliveries d indexed by deliveries_by_recipient \
      join subscriptions s on s.id = d.subscription join alerts a on a.id = d.alert \
-     where d.address_hash = ?1 and d.state = 'pending' and d.held = 1 and d.due_at <= ?2 and d.expires_at > ?2 \
+     where d.address_hash = ?1 and d.state = 'pending' and d.deferred = 1 \
+     and d.due_at <= ?2 and d.expires_at > ?2 \
      order by d.created_at, d.id limit ?3"
 );
 
@@ -71,9 +75,9 @@ pub(super) async fn claim(
     budget: Budget,
 ) -> Result<Vec<Delivery>, StoreError> {
     let mut claim = Claim::new(now, lease_until, rooms, budget);
-    for channel in ChannelKind::ALL {
-        while let Some(wanted) = claim.wanted(channel) {
-            let due = due(connection, channel, &wanted, now).await?;
+    for carrier in Carrier::ALL {
+        while let Some(wanted) = claim.wanted(carrier) {
+            let due = due(connection, carrier, &wanted, now).await?;
             if due.is_empty() {
                 break;
             }
@@ -96,22 +100,26 @@ pub(super) async fn claim(
 
 async fn due(
     connection: &mut SqliteConnection,
-    channel: ChannelKind,
+    carrier: Carrier,
     wanted: &Wanted<'_>,
     now: Timestamp,
 ) -> Result<Vec<DueDelivery>, StoreError> {
-    sqlx::query(CANDIDATES)
+    let mut due: Vec<DueDelivery> = sqlx::query(CANDIDATES)
         .bind(now.as_microsecond())
         .bind(bounded(MOST_UNDER_WAY))
         .bind(bounded(wanted.limit))
-        .bind(channel.as_str())
+        .bind(carrier.as_str())
         .bind(json_list(&wanted.hosts.listed))
         .bind(wanted.hosts.all_but)
-        .fetch_all(connection)
+        .fetch_all(&mut *connection)
         .await?
         .iter()
         .map(rows::due_delivery)
-        .collect()
+        .collect::<Result<_, _>>()?;
+    for one in due.iter_mut().filter(|one| one.asks_for_all()) {
+        one.asked = asked_with(connection, &one.subscription, now).await?;
+    }
+    Ok(due)
 }
 
 async fn recipient_state(

@@ -1,13 +1,15 @@
 //! The writes of a step: splits, bars, statistics, alerts with what is owed for them, and the feed's state.
 
 use super::bulk::Bulk;
+use super::composite::StoredProblem;
 use super::rows::{self, bar_columns, statistics_columns};
-use super::{alerts, checksum, outbox, subscriptions};
+use super::{activation, alerts, checksum, enqueue, retract};
 use crate::{AlertChange, BarRecord, Batch, Imported, SplitRecord, StoreError};
 use jiff::Timestamp;
 use qqq_core::{AlertId, Bar, FeedStatus, Figures, Statistics};
 use sqlx::SqliteConnection;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::types::Json;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -22,7 +24,7 @@ pub(super) struct Effects {
     /// Rows that readers see, new or different.
     pub(super) changed: u64,
     /// Deliveries newly owed.
-    pub(super) owed: u64,
+    pub(super) enqueued: u64,
 }
 
 /// Writes a whole step. Rows that change are stamped with `sequence`.
@@ -45,7 +47,7 @@ pub(super) async fn write(
     effects.changed += write_statistics(connection, &batch.statistics, sequence).await?;
     if let Some(status) = &batch.feed {
         // Before the alerts: it may decide whom they concern.
-        subscriptions::begin_with_tape(connection, status).await?;
+        activation::begin_with_replay(connection, status).await?;
         write_feed_status(connection, status).await?;
     }
     for change in settled(&batch.alerts) {
@@ -62,12 +64,12 @@ macro_rules! upsert_bar {
             concat!(
                 "on conflict (symbol, start) do update set \
                  (open, high, low, close, volume, vwap, trades, feed, revision, checksum, sequence) = \
-                 (excluded.open, excluded.high, excluded.low, excluded.close, excluded.volume, excluded.vwap, \
-                  excluded.trades, excluded.feed, ",
+                 (excluded.open, excluded.high, excluded.low, excluded.close, excluded.volume, \
+                  excluded.vwap, excluded.trades, excluded.feed, ",
                 $revision,
                 ", excluded.checksum, excluded.sequence) where \
-                 (excluded.open, excluded.high, excluded.low, excluded.close, excluded.volume, excluded.vwap, \
-                  excluded.trades, excluded.feed, excluded.checksum",
+                 (excluded.open, excluded.high, excluded.low, excluded.close, excluded.volume, \
+                  excluded.vwap, excluded.trades, excluded.feed, excluded.checksum",
                 $differ
             ),
         )
@@ -268,8 +270,9 @@ async fn write_statistics(
     Ok(changed)
 }
 
-/// The changes without the counts that a later change of the same alert replaces. Written one after the other,
-/// a replayed batch would go through states long past and change rows on its way back to where they stand.
+/// The changes without the counts that a later change of the same alert replaces. Written one after the
+/// other, a replayed batch would go through states long past and change rows on its way back to where they
+/// stand.
 fn settled(changes: &[AlertChange]) -> impl Iterator<Item = &AlertChange> {
     let last: HashMap<AlertId, usize> =
         changes.iter().enumerate().map(|(index, change)| (change.alert().id, index)).collect();
@@ -290,14 +293,14 @@ async fn write_alert(
         AlertChange::Raised(alert) => {
             if alerts::insert(connection, alert, sequence).await? {
                 effects.changed += 1;
-                effects.owed += outbox::owe_alert(connection, alert, now).await?;
+                effects.enqueued += enqueue::enqueue_alert(connection, alert, now).await?;
             }
         }
         AlertChange::Counted(alert) => effects.changed += alerts::count(connection, alert, sequence).await?,
         AlertChange::Retracted(alert) => {
             if let Some(stored) = alerts::retract(connection, alert, sequence).await? {
                 effects.changed += 1;
-                effects.owed += outbox::retract(connection, stored, now).await?;
+                effects.enqueued += retract::retract(connection, stored, now).await?;
             } else {
                 effects.changed += alerts::count(connection, alert, sequence).await?;
             }
@@ -309,20 +312,20 @@ async fn write_alert(
 async fn write_feed_status(connection: &mut SqliteConnection, status: &FeedStatus) -> Result<(), StoreError> {
     sqlx::query(
         "insert into feed_status \
-         (one, provider, label, mode, coverage, stands_in_for, stands_in_reason, clock, answered_at, problem, asked_until, \
-          symbol_problems) \
+         (one, provider, label, mode, coverage, stands_in_for, stands_in_reason, clock, answered_at, \
+          problem, asked_until, symbol_problems) \
          values (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
          on conflict (one) do update set \
-         (provider, label, mode, coverage, stands_in_for, stands_in_reason, clock, answered_at, problem, asked_until, \
-          symbol_problems) = \
+         (provider, label, mode, coverage, stands_in_for, stands_in_reason, clock, answered_at, \
+          problem, asked_until, symbol_problems) = \
          (excluded.provider, excluded.label, excluded.mode, excluded.coverage, excluded.stands_in_for, \
-          excluded.stands_in_reason, excluded.clock, excluded.answered_at, excluded.problem, excluded.asked_until, \
-          excluded.symbol_problems) \
+          excluded.stands_in_reason, excluded.clock, excluded.answered_at, \
+          excluded.problem, excluded.asked_until, excluded.symbol_problems) \
          where (excluded.provider, excluded.label, excluded.mode, excluded.coverage, excluded.stands_in_for, \
-          excluded.stands_in_reason, excluded.clock, excluded.answered_at, excluded.problem, excluded.asked_until, \
-          excluded.symbol_problems) is not \
-         (provider, label, mode, coverage, stands_in_for, stands_in_reason, clock, answered_at, problem, asked_until, \
-          symbol_problems)",
+          excluded.stands_in_reason, excluded.clock, excluded.answered_at, \
+          excluded.problem, excluded.asked_until, excluded.symbol_problems) is not \
+         (provider, label, mode, coverage, stands_in_for, stands_in_reason, clock, answered_at, \
+          problem, asked_until, symbol_problems)",
     )
     .bind(status.provider.clone())
     .bind(status.label.as_str().to_owned())
@@ -334,7 +337,7 @@ async fn write_feed_status(connection: &mut SqliteConnection, status: &FeedStatu
     .bind(status.answered_at.map(|at| at.as_microsecond()))
     .bind(status.problem.clone())
     .bind(status.asked_until.map(|minute| minute.index()))
-    .bind(rows::symbol_problems(&status.symbol_problems))
+    .bind(Json(status.symbol_problems.iter().cloned().map(StoredProblem).collect::<Vec<_>>()))
     .execute(connection)
     .await?;
     Ok(())

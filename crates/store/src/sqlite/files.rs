@@ -1,10 +1,10 @@
 //! The files of a store: made for their owner's eyes alone, held on to, and watched.
 //!
-//! SQLite holds the database by descriptors and finds the log and its index by name, so three things can go wrong behind
-//! its back: the name comes to mean another file, the same file is opened by another name (and so with another log), and
-//! a descriptor that is closed takes SQLite's locks along. The last is how POSIX defines them: closing *any* descriptor of
-//! a file drops all locks the process has on it. Hence the anchor: one descriptor of our own, opened before SQLite opens
-//! the file and closed after it.
+//! SQLite holds the database by descriptors and finds the log and its index by name, so three things can go
+//! wrong behind its back: the name comes to mean another file, the same file is opened by another name (and
+//! so with another log), and a descriptor that is closed takes SQLite's locks along. The last is how POSIX
+//! defines them: closing *any* descriptor of a file drops all locks the process has on it. Hence the anchor:
+//! one descriptor of our own, opened before SQLite opens the file and closed after it.
 
 use crate::StoreError;
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions, TryLockError};
@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What the names of SQLite's own files beside the database end with: the log, and its index in shared memory.
+/// What the names of SQLite's own files beside the database end with: the log, and its index in shared
+/// memory.
 const LOG: &str = "-wal";
 const BESIDE: [&str; 2] = [LOG, "-shm"];
 /// For people who look which process is the worker.
@@ -41,8 +42,9 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Opens the file, or makes it, with its folder; the folder and the file are their owner's alone. A file that is open
-    /// to others is closed to them; a folder that was there is somebody's decision and left as it is.
+    /// Opens the file, or makes it, with its folder; the folder and the file are their owner's alone. A file
+    /// that is open to others is closed to them; a folder that was there is somebody's decision and left as
+    /// it is.
     pub(super) fn open(named: &Path) -> io::Result<Self> {
         if let Some(folder) = named.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
@@ -63,7 +65,8 @@ impl Files {
         }
         if found.nlink() > 1 {
             return Err(io::Error::other(format!(
-                "the file has {} names (hard links), and whoever opens another one damages it: remove all names but one",
+                "the file has {} names (hard links), and whoever opens another one damages it: \
+                 remove all names but one",
                 found.nlink()
             )));
         }
@@ -91,8 +94,8 @@ impl Files {
         *self.beside.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Fails where a name does not mean any more what is open. `writing`: while the writing connection holds its files open,
-    /// so that from now on those are the ones.
+    /// Fails where a name does not mean any more what is open. `writing`: while the writing connection holds
+    /// its files open, so that from now on those are the ones.
     pub(super) fn guard(&self, writing: bool) -> Result<(), StoreError> {
         same(&self.named, self.identity)?;
         let mut beside = self.beside.lock().unwrap_or_else(PoisonError::into_inner);
@@ -153,9 +156,10 @@ impl Files {
 
     /// Becomes the worker's, or answers whose they are.
     ///
-    /// The lock is on the file itself, so it holds whatever name anybody opens it by, and whatever is deleted beside it.
-    /// It is an flock(2): on Linux a space of its own, which SQLite's locks (POSIX, by ranges) never meet. Elsewhere the
-    /// two conflict, and the lock is on a file beside the database, found where its links lead.
+    /// The lock is on the file itself, so it holds whatever name anybody opens it by, and whatever is deleted
+    /// beside it. It is an flock(2): on Linux a space of its own, which SQLite's locks (POSIX, by ranges)
+    /// never meet. Elsewhere the two conflict, and the lock is on a file beside the database, found where its
+    /// links lead.
     pub(super) fn lock_worker(self: &Arc<Self>) -> io::Result<Result<Held, String>> {
         let path = with_suffix(&self.real, WORKER);
         // On a full disk nobody can write down who it is. The lock is what counts.

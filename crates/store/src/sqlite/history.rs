@@ -1,8 +1,9 @@
-//! Many bars at once. A row costs more on its way here than what it holds: a copy of each column, and a message between
-//! two threads. So SQLite writes a few thousand bars into one text, and they are read from that.
+//! Many bars at once. A row costs more on its way here than what it holds: a copy of each column, and a
+//! message between two threads. So SQLite writes a few thousand bars into one text, and they are read from
+//! that.
 
-use super::bars::bounded;
 use super::checksum;
+use super::sql::bounded;
 use crate::StoreError;
 use qqq_core::{Bar, FeedLabel, Minute, Price, Symbol, Volume};
 use sqlx::SqliteConnection;
@@ -11,9 +12,10 @@ use std::ops::Range;
 /// Bars in one text: some 400 kB.
 const PIECE_BARS: usize = 4096;
 
-/// One text of the bars from a minute on: fields between commas, `-` for none, bars between semicolons. Prices are told by
-/// their distance from the close, in fewer digits.
-const PIECE: &str = "select group_concat(concat_ws(',', start, close, open - close, high - close, low - close, \
+/// One text of the bars from a minute on: fields between commas, `-` for none, bars between semicolons.
+/// Prices are told by their distance from the close, in fewer digits.
+const PIECE: &str = "select group_concat(concat_ws(',', start, close, \
+     open - close, high - close, low - close, \
      volume, ifnull(vwap - close, '-'), ifnull(trades, '-'), feed, checksum), ';') \
      from (select start, open, high, low, close, volume, vwap, trades, feed, checksum \
      from bars where symbol = ? and start >= ? and start < ? order by start limit ?)";

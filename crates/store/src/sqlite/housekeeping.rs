@@ -1,17 +1,21 @@
 //! The worker's lock, notes, what is forgotten, checks, and the end.
 
-use super::{Failure, Sqlite, failure, interrupted_after, options};
+use super::connections::{interrupted_after, options};
+use super::failure::{Failure, failure};
+use super::store::Sqlite;
 use crate::{Housekeeping, StoreError, WorkerLock};
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use qqq_core::delivery::{SUPPRESSED_FOR, later};
-use qqq_core::retention;
+use qqq_core::clock::later;
+use qqq_core::delivery::SUPPRESSED_FOR;
+use qqq_core::delivery::retention;
 use sqlx::{ConnectOptions as _, Connection as _};
 use std::time::Duration;
 
 /// What is deleted, with the age it has then. Deliveries go before their subscriptions: while there are more
-/// than may be deleted at once, it is not the subscriptions' turn. A sign-up whose message still waits for its turn keeps.
-pub(super) const FORGET: [(&str, SignedDuration); 6] = [
+/// than may be deleted at once, it is not the subscriptions' turn. A sign-up whose message still waits for
+/// its turn keeps.
+pub(super) const FORGET: [(&str, SignedDuration); 8] = [
     (
         "delete from deliveries where id in \
          (select id from deliveries where state <> 'pending' and settled_at < ? order by settled_at limit ?)",
@@ -44,6 +48,15 @@ pub(super) const FORGET: [(&str, SignedDuration); 6] = [
          (select address_hash from suppressions where created_at <= ? limit ?)",
         SUPPRESSED_FOR,
     ),
+    (
+        "delete from sessions where token_hash in \
+         (select token_hash from sessions where expires_at <= ? limit ?)",
+        SignedDuration::ZERO,
+    ),
+    (
+        "delete from sign_ins where place in (select place from sign_ins where asked_at < ? limit ?)",
+        retention::SIGN_INS,
+    ),
 ];
 
 #[async_trait]
@@ -69,7 +82,8 @@ impl Housekeeping for Sqlite {
     async fn set_note(&self, name: &str, text: &str) -> Result<(), StoreError> {
         let mut write = self.begin().await?;
         sqlx::query(
-            "insert into notes (name, text) values (?, ?) on conflict (name) do update set text = excluded.text",
+            "insert into notes (name, text) values (?, ?) \
+             on conflict (name) do update set text = excluded.text",
         )
         .bind(name.to_owned())
         .bind(text.to_owned())

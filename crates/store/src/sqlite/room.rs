@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 /// For so long, what the latest write found is believed.
 const BELIEVED: Duration = Duration::from_secs(10);
-/// A write that is taken this soon after one was refused is a small one that found the last of the room: what was
-/// refused is tried again every second, and is refused again.
+/// A write that is taken this soon after one was refused is a small one that found the last of the room: what
+/// was refused is tried again every second, and is refused again.
 const SETTLED: Duration = Duration::from_secs(3);
 /// How often it is said again that there is no room.
 const SAID_EVERY: Duration = Duration::from_secs(60);
@@ -76,7 +76,8 @@ impl Room {
         if is_news {
             tracing::error!(
                 reason,
-                "the disk takes nothing: writes are refused, and bars and deliveries wait, until there is room"
+                "the disk takes nothing: writes are refused, and bars and deliveries wait, \
+                 until there is room"
             );
         }
     }

@@ -2,20 +2,26 @@
 //! that names the table, never a guess.
 
 use super::checksum;
+use super::composite::{StoredEvidence, StoredOccurrences, StoredProblem, minute_of};
 use crate::{BarRecord, Sequence, SplitRecord, Stamped, StoreError};
 use jiff::Timestamp;
-use qqq_core::alert::{Folded, Occurrence, Visibility};
-use qqq_core::channel::{Channel, ChannelKind, Webhook};
-use qqq_core::delivery::{DueDelivery, Member, Recipient};
-use qqq_core::rule::Evidence;
+use qqq_core::alert::{Folded, Visibility};
+use qqq_core::delivery::{DueDelivery, Listener, Member, Recipient};
 use qqq_core::subscription::Subscription;
+use qqq_core::subscription::channel::{Carrier, Channel, Webhook};
 use qqq_core::{
-    Alert, Bar, FeedStatus, Figures, Minute, Price, Split, StandIn, Statistics, SymbolProblem, Volume,
+    Alert, AlertRule, Bar, FeedStatus, Figures, Minute, Price, RuleName, Split, StandIn, Statistics,
+    SymbolProblem, Volume,
 };
 use sqlx::sqlite::SqliteRow;
+use sqlx::types::Json;
 use sqlx::{Decode, Row as _, Type};
-use std::fmt::{Display, Write as _};
+use std::fmt::Display;
 use std::str::FromStr;
+
+/// The column `format` of a push. It goes the way of webhooks, and its rows say so: a check of the second
+/// migration knows two channels.
+pub(super) const PUSH: &str = "push";
 
 /// The columns [`bar`] reads, in order.
 macro_rules! bar_columns {
@@ -36,16 +42,16 @@ macro_rules! statistics_columns {
 /// The columns [`alert`] reads, in order, of the table `a`.
 macro_rules! alert_columns {
     () => {
-        "a.id, a.rule, a.symbol, a.metric, a.start, a.value, a.evidence, a.feed, a.revision, a.state, \
-         a.raised_at, a.public, a.occurrences"
+        "a.id, a.rule, a.house_rule, a.symbol, a.metric, a.start, a.value, a.evidence, a.feed, \
+         a.revision, a.state, a.raised_at, a.public, a.occurrences, a.close, a.previous_close"
     };
 }
 
 /// The columns [`subscription`] reads, in order, of the table `s`.
 macro_rules! subscription_columns {
     () => {
-        "s.id, s.channel, s.receiver, s.format, s.symbol, s.metric, s.rule, s.status, s.created_at, s.active_from, \
-         s.quiet, s.paused_until, s.secret_generation, s.secret_rotated_at, s.nonce"
+        "s.id, s.channel, s.receiver, s.format, s.symbol, s.metric, s.rule, s.status, s.created_at, \
+         s.active_from, s.quiet, s.paused_until, s.secret_generation, s.secret_rotated_at, s.nonce"
     };
 }
 
@@ -87,6 +93,11 @@ impl<'r> Columns<'r> {
         Price::from_nanos(self.take()?).map_err(|error| self.corrupt(error))
     }
 
+    fn maybe_price(&mut self) -> Result<Option<Price>, StoreError> {
+        let nanos = self.take::<Option<i64>>()?;
+        nanos.map(|nanos| Price::from_nanos(nanos).map_err(|error| self.corrupt(error))).transpose()
+    }
+
     pub(super) fn minute(&mut self) -> Result<Minute, StoreError> {
         let index = self.take()?;
         minute_of(index).ok_or_else(|| self.corrupt("the minute lies outside 1900 - 2200"))
@@ -100,9 +111,8 @@ impl<'r> Columns<'r> {
     }
 
     fn symbol_problems(&mut self) -> Result<Vec<SymbolProblem>, StoreError> {
-        let text = self.take::<&str>()?;
-        let problem = |line| symbol_problem(line).ok_or_else(|| self.corrupt("a line that cannot be read"));
-        text.lines().map(problem).collect()
+        let Json(problems) = self.take::<Json<Vec<StoredProblem>>>()?;
+        Ok(problems.into_iter().map(|StoredProblem(problem)| problem).collect())
     }
 
     pub(super) fn time(&mut self) -> Result<Timestamp, StoreError> {
@@ -141,10 +151,7 @@ impl<'r> Columns<'r> {
             low: self.price()?,
             close: self.price()?,
             volume: Volume::from_shares(self.take()?).map_err(|error| self.corrupt(error))?,
-            vwap: match self.take::<Option<i64>>()? {
-                Some(nanos) => Some(Price::from_nanos(nanos).map_err(|error| self.corrupt(error))?),
-                None => None,
-            },
+            vwap: self.maybe_price()?,
             trades: self.take()?,
             feed: self.parse()?,
         };
@@ -167,7 +174,7 @@ impl<'r> Columns<'r> {
         Ok(Subscription {
             id: self.parse()?,
             channel: self.channel()?,
-            symbol: self.parse()?,
+            scope: self.parse()?,
             metric: self.parse()?,
             rule: self.parse()?,
             status: self.parse()?,
@@ -188,13 +195,20 @@ impl<'r> Columns<'r> {
 
     pub(super) fn channel(&mut self) -> Result<Channel, StoreError> {
         match self.parse()? {
-            ChannelKind::Email => {
+            Carrier::Mail => {
                 let channel = Channel::Email(self.parse()?);
                 self.take::<Option<&str>>()?;
                 Ok(channel)
             }
-            ChannelKind::Webhook => {
-                Ok(Channel::Webhook(Webhook { url: self.parse()?, format: self.parse()? }))
+            Carrier::Http => {
+                let receiver: &str = self.take()?;
+                if self.row.try_get(self.next).is_ok_and(|format: &str| format == PUSH) {
+                    let receiver = receiver.parse().map_err(|error| self.corrupt(error))?;
+                    self.take::<&str>()?;
+                    return Ok(Channel::Push(receiver));
+                }
+                let url = receiver.parse().map_err(|error| self.corrupt(error))?;
+                Ok(Channel::Webhook(Webhook { url, format: self.parse()? }))
             }
         }
     }
@@ -202,15 +216,18 @@ impl<'r> Columns<'r> {
     pub(super) fn alert(&mut self) -> Result<Alert, StoreError> {
         let mut alert = Alert {
             id: self.parse()?,
-            rule: self.parse()?,
+            rule: match (self.parse()?, self.maybe()?) {
+                (RuleName::House, Some(rule)) => AlertRule::House(rule),
+                (RuleName::House, None) => {
+                    return Err(self.corrupt("which settings the rule had is not said"));
+                }
+                (RuleName::Own(rule), _) => AlertRule::Own(rule),
+            },
             symbol: self.parse()?,
             metric: self.parse()?,
             start: self.minute()?,
             value: self.take()?,
-            evidence: {
-                let text = self.take()?;
-                read_evidence(text).ok_or_else(|| self.corrupt("the evidence cannot be read"))?
-            },
+            evidence: self.take::<Json<StoredEvidence>>()?.0.0,
             feed: self.parse()?,
             revision: self.take()?,
             state: self.parse()?,
@@ -218,17 +235,13 @@ impl<'r> Columns<'r> {
             visibility: if self.take()? { Visibility::Public } else { Visibility::Private },
             occurrences: Vec::new(),
             folded: Folded::default(),
+            close: None,
+            previous_close: None,
         };
-        let text = self.take()?;
-        (alert.folded, alert.occurrences) =
-            read_occurrences(text).ok_or_else(|| self.corrupt("the occurrences cannot be read"))?;
+        (alert.folded, alert.occurrences) = self.take::<Json<StoredOccurrences>>()?.0.into();
+        (alert.close, alert.previous_close) = (self.maybe_price()?, self.maybe_price()?);
         Ok(alert)
     }
-}
-
-fn minute_of(index: i32) -> Option<Minute> {
-    let minute = Minute::from_index(index);
-    (minute.index() == index).then_some(minute)
 }
 
 pub(super) fn bar(row: &SqliteRow) -> Result<BarRecord, StoreError> {
@@ -281,31 +294,6 @@ fn stand_in(columns: &mut Columns<'_>) -> Result<Option<StandIn>, StoreError> {
     Ok(provider.map(|provider| StandIn { provider, reason }))
 }
 
-/// Problems of symbols as one text: a line for each, `symbol since next_attempt problem`, times in microseconds since
-/// 1970.
-pub(super) fn symbol_problems(problems: &[SymbolProblem]) -> String {
-    let mut text = String::new();
-    for SymbolProblem { symbol, problem, since, next_attempt } in problems {
-        let next = next_attempt.map_or("-".to_owned(), |at| at.as_microsecond().to_string());
-        let problem = problem.replace(['\n', '\r'], " ");
-        // Writing to a string does not fail.
-        let _ = writeln!(text, "{symbol} {} {next} {problem}", since.as_microsecond());
-    }
-    text
-}
-
-fn symbol_problem(line: &str) -> Option<SymbolProblem> {
-    let mut words = line.splitn(4, ' ');
-    let symbol = words.next()?.parse().ok()?;
-    let time = |text: &str| Timestamp::from_microsecond(text.parse().ok()?).ok();
-    let since = time(words.next()?)?;
-    let next_attempt = match words.next()? {
-        "-" => None,
-        text => Some(time(text)?),
-    };
-    Some(SymbolProblem { symbol, problem: words.next()?.to_owned(), since, next_attempt })
-}
-
 pub(super) fn alert(row: &SqliteRow) -> Result<Alert, StoreError> {
     Columns::new(row, "alerts").alert()
 }
@@ -330,6 +318,7 @@ pub(super) fn due_delivery(row: &SqliteRow) -> Result<DueDelivery, StoreError> {
         suppressed_at: columns.maybe_time()?,
         subscription: columns.subscription()?,
         alert: if columns.take()? { Some(columns.alert()?) } else { None },
+        asked: Vec::new(),
     })
 }
 
@@ -338,161 +327,11 @@ pub(super) fn member(row: &SqliteRow) -> Result<Member, StoreError> {
     Ok(Member { id: columns.parse()?, subscription: columns.subscription()?, alert: columns.alert()? })
 }
 
-/// `1;START:VALUE,START:VALUE`: version, then minutes and values. With folded ones `2;COUNT:PEAK:UNTIL;` and the same.
-pub(super) fn write_occurrences(alert: &Alert) -> String {
-    let mut text = match alert.folded {
-        Folded { count, peak, until: Some(until) } => format!("2;{count}:{peak}:{};", until.index()),
-        Folded { until: None, .. } => String::from("1;"),
-    };
-    for (index, occurrence) in alert.occurrences.iter().enumerate() {
-        let comma = if index == 0 { "" } else { "," };
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{comma}{}:{}", occurrence.start.index(), occurrence.value);
-    }
-    text
-}
-
-fn read_occurrences(text: &str) -> Option<(Folded, Vec<Occurrence>)> {
-    let (folded, list) = match text.split_once(';')? {
-        ("1", list) => (Folded::default(), list),
-        ("2", rest) => {
-            let (folded, list) = rest.split_once(';')?;
-            (read_folded(folded)?, list)
-        }
-        _ => return None,
-    };
-    let one = |pair: &str| {
-        let (start, value) = pair.split_once(':')?;
-        Some(Occurrence { start: minute_of(start.parse().ok()?)?, value: value.parse().ok()? })
-    };
-    let listed = if list.is_empty() { Some(Vec::new()) } else { list.split(',').map(one).collect() };
-    Some((folded, listed?))
-}
-
-fn read_folded(text: &str) -> Option<Folded> {
-    let mut parts = text.split(':');
-    let (count, peak, until) = (parts.next()?, parts.next()?, parts.next()?);
-    let until = minute_of(until.parse().ok()?)?;
-    let folded = Folded { count: count.parse().ok()?, peak: peak.parse().ok()?, until: Some(until) };
-    parts.next().is_none().then_some(folded)
-}
-
-/// `1;average;SUM;BARS` and the like: version, kind, numbers.
-pub(super) fn write_evidence(evidence: &Evidence) -> String {
-    match *evidence {
-        Evidence::Average { sum, bars } => format!("1;average;{sum};{bars}"),
-        Evidence::Deviation { sum, squares, bars } => format!("1;deviation;{sum};{squares};{bars}"),
-        Evidence::Origin { value, start } => format!("1;origin;{value};{}", start.index()),
-        Evidence::Crossing { level, before } => format!("1;crossing;{level};{before}"),
-        Evidence::Median { twice, sessions } => format!("1;median;{twice};{sessions}"),
-    }
-}
-
-fn read_evidence(text: &str) -> Option<Evidence> {
-    fn number<T: FromStr>(text: &str) -> Option<T> {
-        text.parse().ok()
-    }
-    let parts: Vec<&str> = text.split(';').collect();
-    Some(match *parts {
-        ["1", "average", sum, bars] => Evidence::Average { sum: number(sum)?, bars: number(bars)? },
-        ["1", "deviation", sum, squares, bars] => {
-            Evidence::Deviation { sum: number(sum)?, squares: number(squares)?, bars: number(bars)? }
-        }
-        ["1", "origin", value, start] => {
-            Evidence::Origin { value: number(value)?, start: minute_of(number(start)?)? }
-        }
-        ["1", "crossing", level, before] => {
-            Evidence::Crossing { level: number(level)?, before: number(before)? }
-        }
-        ["1", "median", twice, sessions] => {
-            Evidence::Median { twice: number(twice)?, sessions: number(sessions)? }
-        }
-        _ => return None,
+/// Reads a subscription's id, status and pause.
+pub(super) fn listener(columns: &mut Columns<'_>) -> Result<Listener, StoreError> {
+    Ok(Listener {
+        subscription: columns.parse()?,
+        status: columns.parse()?,
+        paused_until: columns.maybe_time()?,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::conformance::{MINUTE, alert};
-    use proptest::prelude::*;
-
-    fn any_evidence() -> impl Strategy<Value = Evidence> {
-        let minute = (-1_000_000..100_000_000_i32).prop_map(Minute::from_index);
-        prop_oneof![
-            any::<(i64, u16)>().prop_map(|(sum, bars)| Evidence::Average { sum, bars }),
-            any::<(i64, u128, u16)>().prop_map(|(sum, squares, bars)| Evidence::Deviation {
-                sum,
-                squares,
-                bars
-            }),
-            (any::<i64>(), minute).prop_map(|(value, start)| Evidence::Origin { value, start }),
-            any::<(i64, i64)>().prop_map(|(level, before)| Evidence::Crossing { level, before }),
-            any::<(i64, u16)>().prop_map(|(twice, sessions)| Evidence::Median { twice, sessions }),
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn evidence_survives_being_written_and_read(evidence in any_evidence()) {
-            prop_assert_eq!(read_evidence(&write_evidence(&evidence)), Some(evidence));
-        }
-
-        #[test]
-        fn occurrences_survive_being_written_and_read(
-            pairs in prop::collection::vec((-1_000_000..100_000_000_i32, any::<i64>()), 0..70),
-            folded in prop::option::of((any::<u32>(), any::<i64>(), -1_000_000..100_000_000_i32)),
-        ) {
-            let occurrences: Vec<Occurrence> = pairs
-                .into_iter()
-                .map(|(start, value)| Occurrence { start: Minute::from_index(start), value })
-                .collect();
-            let folded = folded.map_or_else(Folded::default, |(count, peak, until)| Folded {
-                count,
-                peak,
-                until: Some(Minute::from_index(until)),
-            });
-            let alert = Alert { occurrences: occurrences.clone(), folded, ..alert("TSLA", MINUTE) };
-            prop_assert_eq!(read_occurrences(&write_occurrences(&alert)), Some((folded, occurrences)));
-        }
-
-        #[test]
-        fn any_text_is_read_or_refused(text in "\\PC{0,40}") {
-            let _ = read_occurrences(&text);
-            let _ = read_evidence(&text);
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_evidence_is_refused() {
-        for text in ["", "1", "1;average", "1;average;1", "1;average;1;2;3", "2;average;1;2", "1;mean;1;2"] {
-            assert_eq!(read_evidence(text), None, "{text}");
-        }
-        for text in ["1;average;1;99999", "1;average;;1", "1;deviation;1;-1;2", "1;origin;1;999999999"] {
-            assert_eq!(read_evidence(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_occurrences_is_refused() {
-        for text in [
-            "",
-            "1",
-            "3;1:2",
-            "1;1",
-            "1;1:",
-            "1;:1",
-            "1;1:2,",
-            "1;999999999:1",
-            "1;1:2;3:4",
-            "2;1:2",
-            "2;;1:2",
-            "2;1:2;1:2",
-            "2;1:2:3:4;1:2",
-            "2;-1:2:3;1:2",
-            "2;1:2:999999999;",
-        ] {
-            assert_eq!(read_occurrences(text), None, "{text}");
-        }
-    }
 }

@@ -1,13 +1,15 @@
 //! The schema and its versions, and the checks without which nothing may be written.
 
+use super::files::Files;
 use crate::StoreError;
 use libsqlite3_sys::SQLITE_VERSION_NUMBER;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr as _, SqliteConnection};
+use std::sync::Arc;
 
-/// The first SQLite whose write-ahead log cannot lose commits when two connections write and checkpoint at once
-/// (the WAL-reset bug of 3.7.0 to 3.51.2).
+/// The first SQLite whose write-ahead log cannot lose commits when two connections write and checkpoint at
+/// once (the WAL-reset bug of 3.7.0 to 3.51.2).
 const OLDEST: [u32; 3] = [3, 51, 3];
 
 const _: () = assert!(SQLITE_VERSION_NUMBER >= 3_051_003, "the bundled SQLite can lose commits");
@@ -16,7 +18,7 @@ const _: () = assert!(SQLITE_VERSION_NUMBER >= 3_051_003, "the bundled SQLite ca
 const APPLICATION_ID: i64 = 0x5151_5154;
 
 /// (version, what it does, its SQL). A released one is never edited: add another.
-const MIGRATIONS: [(i64, &str, &str); 11] = [
+const MIGRATIONS: [(i64, &str, &str); 19] = [
     (1, "first schema", include_str!("../../migrations/sqlite/0001_first_schema.sql")),
     (2, "rules and channels", include_str!("../../migrations/sqlite/0002_rules_and_channels.sql")),
     (3, "share classes", include_str!("../../migrations/sqlite/0003_share_classes.sql")),
@@ -28,35 +30,66 @@ const MIGRATIONS: [(i64, &str, &str); 11] = [
     (9, "stands in for", include_str!("../../migrations/sqlite/0009_stands_in_for.sql")),
     (10, "kinds of failures", include_str!("../../migrations/sqlite/0010_failures.sql")),
     (11, "quarantined bars", include_str!("../../migrations/sqlite/0011_quarantined_bars.sql")),
+    (12, "rules of alerts", include_str!("../../migrations/sqlite/0012_rules_of_alerts.sql")),
+    (13, "composite columns", include_str!("../../migrations/sqlite/0013_composite_columns.sql")),
+    (14, "watched rules", include_str!("../../migrations/sqlite/0014_watched_rules.sql")),
+    (15, "deferred deliveries", include_str!("../../migrations/sqlite/0015_deferred.sql")),
+    (16, "requests", include_str!("../../migrations/sqlite/0016_requests.sql")),
+    (17, "sessions", include_str!("../../migrations/sqlite/0017_sessions.sql")),
+    (18, "watchlist", include_str!("../../migrations/sqlite/0018_watchlist.sql")),
+    (19, "prices of alerts", include_str!("../../migrations/sqlite/0019_prices_of_alerts.sql")),
 ];
 
 /// Connects once, checks the library and the file, migrates, and answers SQLite's version.
-pub(super) async fn bring_up_to_date(options: &SqliteConnectOptions) -> Result<String, StoreError> {
+pub(super) async fn bring_up_to_date(
+    options: &SqliteConnectOptions,
+    files: &Arc<Files>,
+) -> Result<String, StoreError> {
     let mut connection = options.connect().await?;
     let version: String = sqlx::query_scalar("select sqlite_version()").fetch_one(&mut connection).await?;
     if parse_version(&version).is_none_or(|version| version < OLDEST) {
         return Err(StoreError::OldSqlite(version));
     }
-    migrate(&mut connection).await?;
+    migrate(&mut connection, files).await?;
     check_durability(&mut connection).await?;
     connection.close().await?;
     Ok(version)
 }
 
-/// Applies what is missing in one write transaction: of two processes that start at once, the second waits and
-/// finds nothing to do; one that dies half-way leaves the file as it was.
-async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+/// How many migrations the file has.
+async fn applied(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
+    Ok(sqlx::query_scalar("select count(*) from _sqlx_migrations").fetch_one(connection).await?)
+}
+
+/// Applies what is missing in one write transaction: of two processes that start at once, the second waits
+/// and finds nothing to do; one that dies half-way leaves the file as it was.
+///
+/// A worker of an earlier version that ran on would write rows as they were before: the file is left alone
+/// while there is one.
+async fn migrate(connection: &mut SqliteConnection, files: &Arc<Files>) -> Result<(), StoreError> {
     let mut write = connection.begin_with("BEGIN IMMEDIATE").await?;
     let id: i64 = sqlx::query_scalar("pragma application_id").fetch_one(&mut *write).await?;
     let tables: i64 = sqlx::query_scalar("select count(*) from sqlite_schema").fetch_one(&mut *write).await?;
     if id != APPLICATION_ID && (id != 0 || tables > 0) {
         return Err(StoreError::Backend("it is the SQLite file of another program".to_owned()));
     }
+    let _no_worker = if tables > 0 && applied(&mut write).await? < MIGRATIONS.len() as i64 {
+        let held = files.lock_worker().map_err(|error| StoreError::Backend(error.to_string()))?;
+        Some(held.map_err(|holder| {
+            StoreError::Backend(format!(
+                "an earlier version of this program works on {holder}: \
+                 stop every process that uses the store first"
+            ))
+        })?)
+    } else {
+        None
+    };
     // `run` would do the same, but its future is not `Send`.
     migrator().run_direct(None, &mut *write, false).await.map_err(|error| match error {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error.into(),
         MigrateError::VersionMissing(version) => StoreError::Backend(format!(
-            "a newer version of this program wrote it (schema {version}, this one knows {}): update the program",
+            "a newer version of this program wrote it (schema {version}, this one knows {}): \
+             update the program",
             MIGRATIONS.len()
         )),
         MigrateError::VersionMismatch(version) => {
@@ -74,7 +107,8 @@ fn migrator() -> Migrator {
     Migrator::with_migrations(MIGRATIONS.into_iter().map(migration).collect())
 }
 
-/// Reads back what makes a commit durable: a pragma that is not understood or not possible is silently ignored.
+/// Reads back what makes a commit durable: a pragma that is not understood or not possible is silently
+/// ignored.
 pub(super) async fn check_durability(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     let journal: String = sqlx::query_scalar("pragma journal_mode").fetch_one(&mut *connection).await?;
     let synchronous: i64 = sqlx::query_scalar("pragma synchronous").fetch_one(&mut *connection).await?;
@@ -114,8 +148,8 @@ mod tests {
 
     #[test]
     fn migrations_are_numbered_from_one_without_gaps() {
-        for (index, (version, _, sql)) in MIGRATIONS.iter().enumerate() {
-            assert_eq!(*version, index as i64 + 1);
+        for (number, (version, _, sql)) in (1..).zip(MIGRATIONS) {
+            assert_eq!(version, number);
             assert!(!sql.trim().is_empty());
         }
     }

@@ -1,22 +1,23 @@
-//! Random stories of subscribers, alerts and dispatchers against a model in memory: after every step the store
-//! must owe, hand out and count exactly what the model says.
+//! Random stories of subscribers, alerts and dispatchers against a model in memory: after every step the
+//! store must enqueue, hand out and count exactly what the model says.
 
 use crate::sqlite::fresh;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
-use qqq_core::channel::Channel;
 use qqq_core::delivery::places::Rooms;
 use qqq_core::delivery::{Delivery, DeliveryId, DeliveryKind, Failure, Outcome};
-use qqq_core::signup::{Throttle, Turn};
-use qqq_core::subscription::SubscriptionStatus;
-use qqq_core::token::Purpose;
-use qqq_core::{Alert, AlertId, Minute, RuleName};
+use qqq_core::subscription::channel::Channel;
+use qqq_core::subscription::signup::{Throttle, Turn};
+use qqq_core::subscription::token::Purpose;
+use qqq_core::subscription::{SubscriptionId, SubscriptionStatus};
+use qqq_core::{Alert, AlertId, Minute, RuleName, SpikeRule};
 use qqq_store::conformance::{PLENTY, alert, alerts_of, at, own_rule, retracted, sign_up};
 use qqq_store::{
     AlertChange, Amended, Choice, Confirmed, DeliveryState, Replayed, SignUp, SignUpLimits, SignedUp, Store,
     SubscriptionChange,
 };
 use std::collections::{BTreeMap, VecDeque};
+use std::slice;
 use std::sync::Arc;
 
 const SYMBOLS: [&str; 2] = ["TSLA", "AAPL"];
@@ -104,7 +105,7 @@ struct InLine {
     not_before: Timestamp,
 }
 
-struct Owed {
+struct Enqueued {
     kind: DeliveryKind,
     to: usize,
     of: Option<AlertId>,
@@ -126,15 +127,16 @@ struct Model {
     subscribers: Vec<Subscriber>,
     /// Alerts, and whether they stand.
     alerts: BTreeMap<AlertId, bool>,
-    owed: BTreeMap<DeliveryId, Owed>,
-    /// What receivers answered for good: address, when, whether they accepted. What is tried again is not answered.
+    owed: BTreeMap<DeliveryId, Enqueued>,
+    /// What receivers answered for good: address, when, whether they accepted. What is tried again is not
+    /// answered.
     answers: BTreeMap<DeliveryId, (String, Timestamp, bool)>,
     /// Addresses that refused three mails in a row, and when they did.
     suppressed: BTreeMap<String, Timestamp>,
 }
 
 impl Model {
-    fn owe(&mut self, kind: DeliveryKind, to: usize, of: Option<AlertId>, now: Timestamp) -> u64 {
+    fn enqueue(&mut self, kind: DeliveryKind, to: usize, of: Option<AlertId>, now: Timestamp) -> u64 {
         let subscriber = &mut self.subscribers[to];
         let id = match of {
             Some(of) => DeliveryId::of_alert(kind, of, subscriber.asked.id),
@@ -147,7 +149,7 @@ impl Model {
             return 0;
         }
         let expires = now + subscriber.lifetime(kind);
-        let owed = Owed {
+        let owed = Enqueued {
             kind,
             to,
             of,
@@ -187,7 +189,7 @@ impl Model {
         }
     }
 
-    /// Answers how many sign-ups were taken in, and how many messages came to be owed.
+    /// Answers how many sign-ups were taken in, and how many messages were enqueued.
     fn take_in(&mut self, now: Timestamp) -> (u64, u64) {
         let noted = std::mem::take(&mut self.noted);
         let count = noted.len() as u64;
@@ -201,7 +203,7 @@ impl Model {
         let same = |one: &Subscriber| {
             !one.status.has_ended()
                 && one.asked.channel.key() == asked.channel.key()
-                && (one.asked.symbol, one.asked.rule) == (asked.symbol, asked.rule)
+                && (one.asked.scope, one.asked.rule) == (asked.scope, asked.rule)
         };
         let to = self.subscribers.iter().position(same).unwrap_or_else(|| {
             self.subscribers.push(Subscriber {
@@ -238,7 +240,7 @@ impl Model {
         }
     }
 
-    /// The messages that ask to confirm, as they came to be owed: when, to whom.
+    /// The messages that ask to confirm, as they were enqueued: when, to whom.
     fn confirmations(&self) -> Vec<(Timestamp, usize)> {
         let mut sent: Vec<_> = self
             .owed
@@ -288,7 +290,7 @@ impl Model {
             for one in throttle.in_turn(due) {
                 let key = self.subscribers[one.to].asked.channel.key();
                 let subject = match self.subscribers[one.to].asked.channel {
-                    Channel::Email(_) => self.pending_of(&key, one.asked).first().copied(),
+                    Channel::Email(_) | Channel::Push(_) => self.pending_of(&key, one.asked).first().copied(),
                     Channel::Webhook(_) => {
                         let subscriber = &self.subscribers[one.to];
                         let told = match subscriber.status {
@@ -321,7 +323,7 @@ impl Model {
                             let confirm_by = &mut self.subscribers[pending].confirm_by;
                             *confirm_by = (*confirm_by).max(now + SignedDuration::from_hours(24));
                         }
-                        self.owe(DeliveryKind::Confirmation, subject, None, now);
+                        self.enqueue(DeliveryKind::Confirmation, subject, None, now);
                         sent += 1;
                     }
                     Turn::NotBefore(at) => self.waiting[place].not_before = at,
@@ -331,8 +333,13 @@ impl Model {
         }
     }
 
-    /// Confirms or declines what a link shows: `ticked` of it, or all.
-    fn confirm(&mut self, of: usize, ticked: Option<usize>, now: Timestamp) -> Option<(usize, usize)> {
+    /// Confirms or declines what a link shows: those `ticked` of it, or all.
+    fn confirm(
+        &mut self,
+        of: usize,
+        ticked: Option<&[SubscriptionId]>,
+        now: Timestamp,
+    ) -> Option<(usize, usize)> {
         let key = self.subscribers[of].asked.channel.key();
         let asked = match self.subscribers[of].confirm_by > now {
             true => self.pending_of(&key, now),
@@ -341,29 +348,30 @@ impl Model {
         if asked.is_empty() {
             return None;
         }
-        let wanted = ticked.unwrap_or(asked.len()).min(asked.len());
-        for to in &asked[..wanted] {
+        let is_ticked = |to: &usize| ticked.is_none_or(|some| some.contains(&self.subscribers[*to].asked.id));
+        let (wanted, declined): (Vec<usize>, Vec<usize>) = asked.iter().copied().partition(is_ticked);
+        for to in &wanted {
             self.subscribers[*to].activate(now);
         }
-        for to in &asked[wanted..] {
+        for to in &declined {
             self.end(*to, SubscriptionStatus::Unsubscribed, now);
         }
         match self.subscribers[of].asked.channel {
-            Channel::Email(_) => {
+            Channel::Email(_) | Channel::Push(_) => {
                 if self.pending_of(&key, Timestamp::MIN).is_empty() {
                     self.waiting.retain(|one| self.subscribers[one.to].asked.channel.key() != key);
                 }
             }
             Channel::Webhook(_) => {
-                for to in &asked[..wanted] {
+                for to in &wanted {
                     if self.subscribers[*to].mails == 0 {
-                        self.owe(DeliveryKind::Confirmation, *to, None, now);
+                        self.enqueue(DeliveryKind::Confirmation, *to, None, now);
                     }
                     self.waiting.retain(|one| one.to != *to);
                 }
             }
         }
-        Some((wanted, asked.len() - wanted))
+        Some((wanted.len(), declined.len()))
     }
 
     fn raise(&mut self, alert: &Alert, now: Timestamp) -> u64 {
@@ -375,18 +383,22 @@ impl Model {
             .filter(|&to| {
                 let one = &self.subscribers[to];
                 one.listens(now)
-                    && (one.asked.symbol, one.asked.rule) == (alert.symbol, alert.rule)
+                    && (one.asked.scope, one.asked.rule) == (alert.symbol.into(), alert.rule.name())
                     && one.active_from.unwrap() <= alert.start
                     && !self.is_suppressed(&one.asked, now)
             })
             .collect();
-        concerned.into_iter().map(|to| self.owe(DeliveryKind::Alert, to, Some(alert.id), now)).sum()
+        concerned.into_iter().map(|to| self.enqueue(DeliveryKind::Alert, to, Some(alert.id), now)).sum()
     }
 
     /// Ends a delivery whose alert no longer stands; true where its receiver may have been told.
     fn follow_up(&mut self, id: DeliveryId, now: Timestamp) -> u64 {
         let (to, of) = (self.owed[&id].to, self.owed[&id].of);
-        if self.subscribers[to].listens(now) { self.owe(DeliveryKind::Retraction, to, of, now) } else { 0 }
+        if self.subscribers[to].listens(now) {
+            self.enqueue(DeliveryKind::Retraction, to, of, now)
+        } else {
+            0
+        }
     }
 
     fn retract(&mut self, alert: AlertId, now: Timestamp) -> u64 {
@@ -416,7 +428,7 @@ impl Model {
         owed
     }
 
-    fn recipient(&self, one: &Owed) -> String {
+    fn recipient(&self, one: &Enqueued) -> String {
         self.subscribers[one.to].asked.channel.key()
     }
 
@@ -426,7 +438,7 @@ impl Model {
         for one in self.owed.values().filter(|one| one.lease.is_some_and(|lease| lease > now)) {
             *under_way.entry(self.recipient(one)).or_default() += 1;
         }
-        let due = |one: &Owed| one.lease.unwrap_or(one.due);
+        let due = |one: &Enqueued| one.lease.unwrap_or(one.due);
         self.owed
             .iter()
             .filter(|(_, one)| one.state == State::Pending && due(one) <= now)
@@ -520,7 +532,7 @@ impl Subscriber {
     fn lifetime(&self, kind: DeliveryKind) -> SignedDuration {
         SignedDuration::from_secs(match self.asked.channel {
             Channel::Email(_) => kind.lifetime_seconds(),
-            Channel::Webhook(_) => kind.webhook_lifetime_seconds(),
+            Channel::Webhook(_) | Channel::Push(_) => kind.webhook_lifetime_seconds(),
         })
     }
 
@@ -536,7 +548,7 @@ impl Subscriber {
     }
 }
 
-impl Owed {
+impl Enqueued {
     fn end(&mut self, state: State) {
         self.state = state;
         self.lease = None;
@@ -563,7 +575,10 @@ impl Stage {
                 let n = self.sign_ups.len() as u16;
                 let asked =
                     SignUp { confirm, rule: rule(own), ..sign_up(n, RECEIVERS[address], SYMBOLS[symbol]) };
-                assert_eq!(self.store.subscribe(&asked, LIMITS, now).await.unwrap(), SignedUp::Taken);
+                assert_eq!(
+                    self.store.subscribe(slice::from_ref(&asked), LIMITS, now).await.unwrap(),
+                    SignedUp::Taken
+                );
                 self.model.subscribe(asked.clone(), now);
                 self.sign_ups.push(asked);
             }
@@ -576,17 +591,17 @@ impl Stage {
                 let token = &asked.hashes.confirm;
                 let link = self.store.confirmable(token, now).await.unwrap();
                 let shown: Vec<_> = link.iter().flat_map(|link| &link.asked).map(|one| one.id).collect();
-                let choice = match ticked {
+                // In which order it shows them is held by `core::subscription::confirmation`.
+                let ticked: Option<Vec<_>> = ticked.map(|some| shown.iter().take(some).copied().collect());
+                let choice = match ticked.clone() {
                     None => Choice::Everything,
-                    Some(some) => {
-                        Choice::Ticked { ticked: shown.iter().take(some).copied().collect(), shown }
-                    }
+                    Some(ticked) => Choice::Ticked { ticked, shown },
                 };
                 let confirmed = self.store.confirm(token, &choice, now).await.unwrap();
                 let known = self.model.subscribers.iter().position(|one| one.asked.id == asked.id);
                 let Some(of) = known else { return assert_eq!(confirmed, Confirmed::Unknown) };
                 let status = self.model.subscribers[of].status;
-                match (self.model.confirm(of, ticked, now), confirmed) {
+                match (self.model.confirm(of, ticked.as_deref(), now), confirmed) {
                     (Some(expected), Confirmed::Settled { activated, declined, refused }) => {
                         assert_eq!((activated.len(), declined.len()), expected);
                         assert!(refused.is_empty());
@@ -631,7 +646,7 @@ impl Stage {
                         (one.state, one.due) = (State::Pending, now);
                         one.expires = now + to.lifetime(one.kind);
                         self.model.answers.remove(&id);
-                        Replayed::Owed
+                        Replayed::Enqueued
                     }
                     State::Pending => Replayed::Refused(DeliveryState::Pending),
                     State::Sent => Replayed::Refused(DeliveryState::Sent),
@@ -642,7 +657,7 @@ impl Stage {
             Step::Raise { symbol, own, minutes } => {
                 let start = Minute::containing(now).plus(minutes);
                 let mut raised = alert(SYMBOLS[symbol], start);
-                raised.rule = rule(own);
+                raised.rule = rule(own).whole(SpikeRule::default());
                 raised.id = AlertId::derive(raised.rule, raised.symbol, raised.metric, start);
                 let batch = alerts_of([AlertChange::Raised(raised.clone())]);
                 let committed = self.store.commit(&batch, now).await.unwrap();
@@ -731,7 +746,7 @@ impl Stage {
                 to != known
                     && !one.status.has_ended()
                     && one.asked.channel.key() == asked.channel.key()
-                    && (one.asked.symbol, one.asked.rule) == (asked.symbol, rule)
+                    && (one.asked.scope, one.asked.rule) == (asked.scope, rule)
             })
         });
         if conflict {
@@ -752,7 +767,7 @@ impl Stage {
             }
         }
         if subscriber.paused_until.is_some_and(|until| now < until) {
-            let paused = |one: &&mut Owed| one.to == known && one.kind != DeliveryKind::Confirmation;
+            let paused = |one: &&mut Enqueued| one.to == known && one.kind != DeliveryKind::Confirmation;
             let owed = self.model.owed.values_mut().filter(paused);
             for one in
                 owed.filter(|one| one.state == State::Pending && one.lease.is_none_or(|lease| lease <= now))

@@ -1,5 +1,5 @@
-//! No backend contains delivery policy: what is searched for here stands in `qqq_core::delivery`, and a backend only loads
-//! and applies (docs/adr/0034-policy-in-the-domain.md).
+//! No backend contains delivery policy: what is searched for here stands in `qqq_core::delivery`, and a
+//! backend only loads and applies (docs/adr/0034-policy-in-the-domain.md).
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,6 @@
-//! Random days of alerts for readers with quiet hours and a small budget. Whatever happens: nobody is disturbed in quiet
-//! hours or more often than the budget allows, nothing is told twice, and every alert comes to an end that has a name.
+//! Random days of alerts for readers with quiet hours and a small budget. Whatever happens: nobody is
+//! disturbed in quiet hours or more often than the budget allows, nothing is told twice, and every alert
+//! comes to an end that has a name.
 
 use crate::sqlite::fresh;
 use jiff::{SignedDuration, Timestamp};
@@ -12,6 +13,7 @@ use qqq_store::{
     AlertChange, Budget, DeliveryQuery, DeliveryRecord, DeliveryState, SignUp, Store, SubscriptionChange,
 };
 use std::collections::BTreeMap;
+use std::slice;
 use std::sync::Arc;
 
 const BUDGET: Budget = Budget { messages: 2, per_seconds: 3600 };
@@ -92,7 +94,8 @@ impl Stage {
         }
     }
 
-    /// Claims, and ends the attempts as told, again and again: accepted, accepted, refused for now, never heard of.
+    /// Claims, and ends the attempts as told, again and again: accepted, accepted, refused for now, never
+    /// heard of.
     async fn work(&mut self, outcomes: &[u8]) {
         let now = self.now;
         let claimed = self
@@ -121,7 +124,7 @@ impl Stage {
         }
         let key = delivery.subscription.channel.key();
         for alert in delivery.alert.iter().chain(&delivery.digest) {
-            let mine = |one: &&SignUp| one.channel.key() == key && one.symbol == alert.symbol;
+            let mine = |one: &&SignUp| one.channel.key() == key && one.scope == alert.symbol.into();
             let asked = self.readers.iter().find(mine).unwrap();
             assert!(asked.quiet.as_ref().is_none_or(|quiet| quiet.end(self.now).is_none()), "{delivery:?}");
         }
@@ -188,7 +191,7 @@ proptest! {
             for (n, (receiver, name, quiet)) in (0..).zip(READERS) {
                 let quiet = quiet.map(|quiet| quiet.parse().unwrap());
                 let asked = SignUp { confirm: false, quiet, ..sign_up(n, receiver, name) };
-                store.subscribe(&asked, UNLIMITED, at(-3600)).await.unwrap();
+                store.subscribe(slice::from_ref(&asked), UNLIMITED, at(-3600)).await.unwrap();
                 readers.push(asked);
             }
             store.take_in(UNLIMITED, at(-3600)).await.unwrap();

@@ -2,12 +2,12 @@
 
 use jiff::SignedDuration;
 use qqq_core::alert::AlertState;
-use qqq_core::channel::{Channel, ChannelKind};
 use qqq_core::delivery::places::{Room, Rooms};
 use qqq_core::delivery::{DeliveryId, DeliveryKind, Failure, Outcome};
 use qqq_core::subscription::SubscriptionStatus;
-use qqq_core::token::{Purpose, TokenHash};
-use qqq_core::{Alert, Minute, Price, RuleName};
+use qqq_core::subscription::channel::{Channel, ChannelKind};
+use qqq_core::subscription::token::{Purpose, TokenHash};
+use qqq_core::{Alert, Minute, Price, RuleName, SpikeRule};
 use qqq_store::conformance::{
     MINUTE, PLENTY, UNLIMITED, alert, alerts_of, ask, at, bar, bars_of, rows_of, sign_up, symbol,
 };
@@ -19,6 +19,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr as _, SqliteConnection};
 use std::path::{Path, PathBuf};
+use std::slice;
 use std::sync::Arc;
 use tempfile::TempDir;
 
@@ -197,10 +198,12 @@ async fn deliveries_of_earlier_schemas_learn_their_hosts() {
         let SignUp { id, channel, .. } = sign_up(n, receiver, "TSLA");
         let format = (channel.kind() == ChannelKind::Webhook).then_some("ntfy");
         sqlx::query(
-            "insert into subscriptions (id, channel, receiver, format, address, address_hash, mailbox, symbol, metric, \
-             rule, status, created_at, active_from, nonce, confirm_hash, unsubscribe_hash, manage_hash) \
-             values (?, ?, ?, ?, ?, randomblob(32), '', 'TSLA', 'volume', 'spike', 'active', 0, 0, randomblob(16), \
-             randomblob(32), randomblob(32), randomblob(32))",
+            "insert into subscriptions (id, channel, receiver, format, address, address_hash, mailbox, \
+             symbol, metric, rule, status, created_at, active_from, \
+             nonce, confirm_hash, unsubscribe_hash, manage_hash) \
+             values (?, ?, ?, ?, ?, randomblob(32), '', \
+             'TSLA', 'volume', 'spike', 'active', 0, 0, \
+             randomblob(16), randomblob(32), randomblob(32), randomblob(32))",
         )
         .bind(id.to_string())
         .bind(channel.kind().as_str())
@@ -211,7 +214,8 @@ async fn deliveries_of_earlier_schemas_learn_their_hosts() {
         .await
         .unwrap();
         sqlx::query(
-            "insert into deliveries (id, kind, subscription, address_hash, state, created_at, expires_at, due_at) \
+            "insert into deliveries \
+             (id, kind, subscription, address_hash, state, created_at, expires_at, due_at) \
              values (?, 'confirmation', ?, randomblob(32), 'pending', 0, ?, 0)",
         )
         .bind(DeliveryId::of_confirmation(id, 1).to_string())
@@ -263,7 +267,8 @@ async fn failures_of_earlier_schemas_learn_their_kinds() {
     ];
     for (n, (reason, _)) in told.iter().enumerate() {
         sqlx::query(
-            "insert into deliveries (id, kind, subscription, state, created_at, expires_at, due_at, attempts, reason) \
+            "insert into deliveries \
+             (id, kind, subscription, state, created_at, expires_at, due_at, attempts, reason) \
              select ?, 'confirmation', id, 'pending', ?, ?, 0, 7, ? from subscriptions limit 1",
         )
         .bind(DeliveryId::of_confirmation(sign_up(9, "x@example.com", "TSLA").id, n as u32).to_string())
@@ -278,7 +283,8 @@ async fn failures_of_earlier_schemas_learn_their_kinds() {
 
     let _store = open(&url(&folder)).await.unwrap();
     let kept: Vec<(String, Option<String>, i64, i64)> = sqlx::query_as(
-        "select reason, failure, attempts, claims from deliveries where attempts = 7 order by created_at desc",
+        "select reason, failure, attempts, claims from deliveries where attempts = 7 \
+         order by created_at desc",
     )
     .fetch_all(&mut raw(&folder).await)
     .await
@@ -338,11 +344,20 @@ async fn a_file_of_the_first_schema_is_upgraded_and_keeps_every_row() {
         assert_eq!(left, 0, "{aside}");
     }
 
-    // Alerts keep their window as evidence.
+    // Alerts are given the rule that whoever opens the store knows, once.
+    let rule = SpikeRule::default().into();
+    let told = store.alerts(AlertQuery { limit: 9, ..AlertQuery::default() }).await;
+    assert!(matches!(told, Err(StoreError::Corrupt { table: "alerts", .. })), "{told:?}");
+    assert_eq!(store.complete_house_rules(&rule).await.unwrap(), 2);
+    let other = SpikeRule { window: 30, ..SpikeRule::default() }.into();
+    assert_eq!(store.complete_house_rules(&other).await.unwrap(), 0);
+
+    // They keep their window as evidence.
     let alerts = store.alerts(AlertQuery { limit: 9, ..AlertQuery::default() }).await.unwrap();
     let expected = [(MINUTE.plus(1), AlertState::Retracted), (MINUTE, AlertState::Raised)];
     assert_eq!(alerts.iter().map(|one| (one.start, one.state)).collect::<Vec<_>>(), expected);
-    assert_eq!(alerts[1], Alert { id: alerts[1].id, ..alert("TSLA", MINUTE) });
+    let without = Alert { close: None, previous_close: None, ..alert("TSLA", MINUTE) };
+    assert_eq!(alerts[1], Alert { id: alerts[1].id, ..without });
     assert_eq!(store.changes(Sequence(0), 99).await.unwrap().alerts.len(), 2);
 
     // Subscriptions go on: by mail, of the house rule, never paused.
@@ -380,7 +395,7 @@ async fn a_file_of_the_first_schema_is_upgraded_and_keeps_every_row() {
     assert_eq!(store.sequence().await.unwrap(), Sequence(8));
     // The same wish is still the same wish.
     let again = SignUp { confirm: false, ..sign_up(9, "ada@example.com", "TSLA") };
-    store.subscribe(&again, UNLIMITED, at(601)).await.unwrap();
+    store.subscribe(slice::from_ref(&again), UNLIMITED, at(601)).await.unwrap();
     assert_eq!(store.subscription_of(Purpose::Manage, &again.hashes.manage).await.unwrap(), None);
 }
 
@@ -418,12 +433,15 @@ async fn rows_of_a_share_class_in_another_spelling_are_those_of_the_listed_one()
          update subscriptions set symbol = 'BRK-B' where symbol = 'TSLA';
          update subscriptions set symbol = 'BTC-USD' where symbol = 'AAPL';
          -- The same minute twice.
-         insert into bars select 'BRK.B', start, open, high, low, close, 777, vwap, trades, feed, revision, sequence
+         insert into bars
+         select 'BRK.B', start, open, high, low, close, 777, vwap, trades, feed, revision, sequence
          from bars;
-         insert into bars select 'BRK-B', start + 1, open, high, low, close, volume, vwap, trades, feed, revision,
-             sequence from bars where symbol = 'BRK-B';
+         insert into bars
+         select 'BRK-B', start + 1, open, high, low, close, volume, vwap, trades, feed, revision, sequence
+         from bars where symbol = 'BRK-B';
          -- The same wish twice.
-         insert into subscriptions select '00000009-0000-4000-8000-000000000000', email, address, address_hash, mailbox,
+         insert into subscriptions
+         select '00000009-0000-4000-8000-000000000000', email, address, address_hash, mailbox,
              'BRK.B', metric, status, created_at, confirm_by, active_from, ended_at, nonce, randomblob(32),
              randomblob(32), randomblob(32), asked, confirmations
          from subscriptions where status = 'active';",
@@ -434,6 +452,7 @@ async fn rows_of_a_share_class_in_another_spelling_are_those_of_the_listed_one()
     connection.close().await.unwrap();
 
     let store = open(&url(&folder)).await.unwrap();
+    store.complete_house_rules(&SpikeRule::default().into()).await.unwrap();
     store.check().await.unwrap();
     let listed = symbol("BRK-B");
     assert_eq!(listed.as_str(), "BRK.B");
@@ -475,24 +494,31 @@ async fn before_own_alerts(folder: &TempDir) {
     ]);
     migrations.run_direct(None, &mut connection, false).await.unwrap();
     sqlx::raw_sql(
-        "insert into subscriptions (id, channel, receiver, address, address_hash, mailbox, symbol, metric, rule, status,
-             created_at, active_from, nonce, confirm_hash, unsubscribe_hash, manage_hash)
-         values ('00000001-0000-4000-8000-000000000000', 'email', 'ada@example.com', 'ada@example.com', randomblob(32),
-             'ada@example.com', 'TSLA', 'volume', 'v1 spike ratio=4 window=60m min_bars=30 trigger=level session=all cooldown=60m',
+        "insert into subscriptions (id, channel, receiver, address, address_hash, mailbox,
+             symbol, metric, rule,
+             status, created_at, active_from, nonce, confirm_hash, unsubscribe_hash, manage_hash)
+         values ('00000001-0000-4000-8000-000000000000',
+             'email', 'ada@example.com', 'ada@example.com', randomblob(32), 'ada@example.com',
+             'TSLA', 'volume',
+             'v1 spike ratio=4 window=60m min_bars=30 trigger=level session=all cooldown=60m',
              'active', 0, 0, randomblob(16), randomblob(32), randomblob(32), randomblob(32));
-         insert into alerts (id, rule, symbol, metric, start, value, evidence, feed, revision, state, raised_at,
-             occurrences, sequence)
-         select printf('0000000%d-0000-5000-8000-000000000000', value), iif(value < 3, 'spike', s.rule), 'TSLA', 'volume',
-             28000000 + value, 5, '1;average;1;1', 'iex', 0, 'raised', 0, '1;' || (28000000 + value) || ':5', value
+         insert into alerts (id, rule, symbol, metric, start, value, evidence, feed, revision, state,
+             raised_at, occurrences, sequence)
+         select printf('0000000%d-0000-5000-8000-000000000000', value), iif(value < 3, 'spike', s.rule),
+             'TSLA', 'volume', 28000000 + value, 5, '1;average;1;1', 'iex', 0, 'raised',
+             0, '1;' || (28000000 + value) || ':5', value
          from json_each('[1, 2, 3, 4]'), subscriptions s;
-         insert into deliveries (id, kind, subscription, address_hash, alert, digest, state, created_at, expires_at, due_at,
-             attempts, settled_at)
-         select '00000009-0000-5000-8000-000000000000', 'digest', id, address_hash, null, null, 'sent', 0, 9, 0, 1, 1
+         insert into deliveries (id, kind, subscription, address_hash, alert, digest,
+             state, created_at, expires_at, due_at, attempts, settled_at)
+         select '00000009-0000-5000-8000-000000000000', 'digest', id, address_hash, null, null,
+             'sent', 0, 9, 0, 1, 1
          from subscriptions
          union all
-         select printf('0000000%d-0000-5000-8000-000000000000', a.sequence), 'alert', s.id, s.address_hash, a.id,
-             iif(a.sequence > 3, null, '00000009-0000-5000-8000-000000000000'), iif(a.sequence > 3, 'pending', 'bundled'), 0,
-             9000000, 0, 0, iif(a.sequence > 3, null, 1)
+         select printf('0000000%d-0000-5000-8000-000000000000', a.sequence), 'alert',
+             s.id, s.address_hash, a.id,
+             iif(a.sequence > 3, null, '00000009-0000-5000-8000-000000000000'),
+             iif(a.sequence > 3, 'pending', 'bundled'), 0, 9000000, 0,
+             0, iif(a.sequence > 3, null, 1)
          from alerts a, subscriptions s;
          update history set sequence = 4;",
     )
@@ -508,6 +534,7 @@ async fn an_upgrade_tells_the_houses_alerts_from_those_of_own_rules_and_keeps_ev
     before_own_alerts(&folder).await;
     let store = open(&url(&folder)).await.unwrap();
     store.check().await.unwrap();
+    assert_eq!(store.complete_house_rules(&SpikeRule::default().into()).await.unwrap(), 2);
     let starts = async |private_too| {
         let query = AlertQuery { private_too, limit: 9, ..AlertQuery::default() };
         let alerts = store.alerts(query).await.unwrap();
@@ -593,8 +620,8 @@ async fn a_damaged_file_is_noticed() {
     assert!(!error.is_transient());
 }
 
-/// Bits of a closed file are flipped one after the other, over all its pages. Whatever is then served is what was written,
-/// or an error says that something is wrong.
+/// Bits of a closed file are flipped one after the other, over all its pages. Whatever is then served is what
+/// was written, or an error says that something is wrong.
 #[tokio::test]
 async fn no_flipped_bit_changes_a_bar_in_silence() {
     const FLIPS: usize = 400;
@@ -650,7 +677,8 @@ async fn no_flipped_bit_changes_a_bar_in_silence() {
         for answer in answers {
             match answer {
                 Err(_) => told += 1,
-                // A damaged key hides a row from who looks for it, and a check finds that. None is another than it was.
+                // A damaged key hides a row from who looks for it, and a check finds that. None is another
+                // than it was.
                 Ok(answer) if !is_sound => {
                     let was_written = |bar| bars.iter().any(|record| record.bar == bar);
                     assert!(
@@ -728,7 +756,7 @@ async fn a_row_that_makes_no_sense_names_its_table() {
 async fn suppressed_addresses_are_not_written_to_and_nobody_can_tell() {
     let (store, folder) = fresh().await;
     let open_sign_up = SignUp { confirm: false, ..sign_up(1, "Ada@Example.com", "TSLA") };
-    store.subscribe(&open_sign_up, UNLIMITED, at(-3600)).await.unwrap();
+    store.subscribe(slice::from_ref(&open_sign_up), UNLIMITED, at(-3600)).await.unwrap();
     store.commit(&alerts_of([AlertChange::Raised(alert("TSLA", MINUTE))]), at(0)).await.unwrap();
     let mut connection = raw(&folder).await;
     sqlx::query("insert into suppressions (address_hash, reason, created_at) values (?, 'bounced', ?)")
@@ -737,7 +765,7 @@ async fn suppressed_addresses_are_not_written_to_and_nobody_can_tell() {
         .execute(&mut connection)
         .await
         .unwrap();
-    // What was owed before is cancelled, nothing more comes to be owed.
+    // What was owed before is cancelled, nothing more is enqueued.
     assert!(store.claim(at(1), at(30), Rooms::for_anybody(9), PLENTY).await.unwrap().is_empty());
     let next = alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus(1)))]);
     assert_eq!(store.commit(&next, at(60)).await.unwrap().deliveries, 0);
@@ -755,7 +783,7 @@ async fn suppressed_addresses_are_not_written_to_and_nobody_can_tell() {
 async fn a_suppressed_address_is_kept_as_a_hash_and_forgotten_when_it_lapses() {
     let (store, folder) = fresh().await;
     let asked = SignUp { confirm: false, ..sign_up(1, "Ada@Example.com", "TSLA") };
-    store.subscribe(&asked, UNLIMITED, at(-3600)).await.unwrap();
+    store.subscribe(slice::from_ref(&asked), UNLIMITED, at(-3600)).await.unwrap();
     for n in 0..3 {
         let raised = alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus(n)))]);
         store.commit(&raised, at(0)).await.unwrap();
@@ -777,7 +805,8 @@ async fn a_suppressed_address_is_kept_as_a_hash_and_forgotten_when_it_lapses() {
     assert_eq!(store.forget(at(2) + month, 100).await.unwrap(), 1);
 }
 
-/// A sign-up that wrote less, or nothing, would be answered sooner: anybody with a watch could ask who subscribes.
+/// A sign-up that wrote less, or nothing, would be answered sooner: anybody with a watch could ask who
+/// subscribes.
 #[tokio::test]
 async fn every_sign_up_writes_as_much_whoever_asks() {
     let (store, folder) = fresh().await;
@@ -803,7 +832,7 @@ async fn every_sign_up_writes_as_much_whoever_asks() {
         ("another address", sign_up(3, "eve@example.com", "TSLA")),
     ] {
         let before = log();
-        store.subscribe(&asked, SignUpLimits::default(), at(1)).await.unwrap();
+        store.subscribe(slice::from_ref(&asked), SignUpLimits::default(), at(1)).await.unwrap();
         if asked.confirm {
             written.push((case, log() - before));
         }

@@ -1,19 +1,24 @@
-//! A store that an earlier version left behind, opened by this one: `testdata/` has the file, and what was in it as that
-//! version read it. Compared is what can be read through the traits, so that later migrations may lay it out otherwise.
+//! A store that an earlier version left behind, opened by this one: `testdata/` has the file, and what was in
+//! it as that version read it. Compared is what can be read through the traits, so that later migrations may
+//! lay it out otherwise.
 
 mod fill;
 mod listing;
 
 use flate2::read::GzDecoder;
 use listing::{Listing, listing};
+use qqq_core::SpikeRule;
 use qqq_core::delivery::places::Rooms;
-use qqq_core::token::Purpose;
-use qqq_store::conformance::{PLENTY, UNLIMITED, at, sign_up};
-use qqq_store::{SignUp, Store, open};
+use qqq_core::subscription::token::Purpose;
+use qqq_store::conformance::{MINUTE, PLENTY, UNLIMITED, at, sign_up, symbol};
+use qqq_store::{AlertQuery, SignUp, Store, open};
 use serde_json::{Value, json};
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::SqliteConnectOptions;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::slice;
 use std::sync::Arc;
 use tempfile::TempDir;
 
@@ -21,18 +26,46 @@ fn testdata(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(name)
 }
 
-/// Opens a copy of the file of version 0.1.
-async fn of_version_0_1() -> (Arc<dyn Store>, TempDir) {
+/// A copy of the file of version 0.1.
+fn copy_of_version_0_1() -> (PathBuf, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.db");
     let mut packed = GzDecoder::new(File::open(testdata("store-0.1.sqlite.gz")).unwrap());
     std::io::copy(&mut packed, &mut File::create(&path).unwrap()).unwrap();
-    (open(&format!("sqlite://{}", path.display())).await.unwrap(), folder)
+    (path, folder)
+}
+
+/// Opens a copy of the file of version 0.1.
+async fn of_version_0_1() -> (Arc<dyn Store>, TempDir) {
+    let (path, folder) = copy_of_version_0_1();
+    let store = open(&format!("sqlite://{}", path.display())).await.unwrap();
+    // As every process that plays roles does: that version kept no rule with an alert of the house's.
+    assert!(store.complete_house_rules(&SpikeRule::default().into()).await.unwrap() > 0);
+    (store, folder)
 }
 
 fn listed() -> Listing {
     let text = fs::read_to_string(testdata("store-0.1.json")).unwrap();
     serde_json::from_str::<Value>(&text).unwrap().as_object().unwrap().clone()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_store_is_left_as_it_is_while_a_worker_of_an_earlier_version_runs() {
+    let (path, _folder) = copy_of_version_0_1();
+    let url = format!("sqlite://{}", path.display());
+    // The lock of a worker.
+    let worker = File::open(&path).unwrap();
+    worker.try_lock().unwrap();
+    let before = fs::read(&path).unwrap();
+    let Err(error) = open(&url).await else { panic!("it was opened") };
+    assert!(error.to_string().contains("stop every process that uses the store first"), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), before);
+    drop(worker);
+    let store = open(&url).await.unwrap();
+    // Once it is up to date, a worker keeps nobody from opening it.
+    let _worker = store.lock_worker().await.unwrap();
+    open(&url).await.unwrap();
 }
 
 #[tokio::test]
@@ -82,6 +115,51 @@ async fn the_file_of_version_0_1_holds_rows_of_every_kind() {
     }
 }
 
+#[tokio::test]
+async fn what_one_column_of_version_0_1_held_is_json_of_the_same_values() {
+    let (_store, folder) = of_version_0_1().await;
+    let options = SqliteConnectOptions::new().filename(folder.path().join("store.db")).read_only(true);
+    let mut connection = options.connect().await.unwrap();
+    let texts = "select distinct evidence from alerts where rule <> 'spike' order by 1";
+    let evidence: Vec<String> = sqlx::query_scalar(texts).fetch_all(&mut connection).await.unwrap();
+    assert_eq!(
+        evidence,
+        [
+            r#"{"type":"average","sum":30000000000,"bars":30}"#,
+            r#"{"type":"average","sum":9223372036854775807,"bars":65535}"#,
+            r#"{"type":"crossing","level":200000000000,"before":-1}"#,
+            concat!(
+                r#"{"type":"deviation","sum":-9223372036854775808,"#,
+                r#""squares":"340282366920938463463374607431768211455","bars":30}"#,
+            ),
+            r#"{"type":"median","twice":3,"sessions":20}"#,
+            &format!(r#"{{"type":"origin","value":1,"start":{}}}"#, MINUTE.plus(-60).index()),
+        ]
+    );
+    let others = "select count(*) from alerts where not json_valid(evidence) or not json_valid(occurrences)";
+    assert_eq!(sqlx::query_scalar::<_, i64>(others).fetch_one(&mut connection).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn an_alert_of_version_0_1_tells_the_price_of_its_bar_where_that_is_the_one_that_was_judged() {
+    let (path, _folder) = copy_of_version_0_1();
+    let options = SqliteConnectOptions::new().filename(&path);
+    let mut connection = options.connect().await.unwrap();
+    let start = MINUTE.index();
+    let judged = "update alerts set revision = 0 where symbol = 'TSLA' and start = ? and metric = 'volume'";
+    assert!(sqlx::query(judged).bind(start).execute(&mut connection).await.unwrap().rows_affected() > 1);
+    drop(connection);
+    let store = open(&format!("sqlite://{}", path.display())).await.unwrap();
+    store.complete_house_rules(&SpikeRule::default().into()).await.unwrap();
+    let all = AlertQuery { private_too: true, limit: 1_000, ..AlertQuery::default() };
+    for alert in store.alerts(all).await.unwrap() {
+        let is_judged = alert.symbol == symbol("TSLA") && alert.start == MINUTE && alert.revision == 0;
+        let close = alert.close.map(|close| close.to_string());
+        assert_eq!(close, is_judged.then(|| "100".to_owned()), "{alert:?}");
+        assert_eq!(alert.previous_close, None);
+    }
+}
+
 /// What no trait lists is there when it is needed.
 #[tokio::test]
 async fn what_waited_in_version_0_1_goes_on() {
@@ -98,7 +176,7 @@ async fn what_waited_in_version_0_1_goes_on() {
     assert_eq!(status(&fill::waiting(0)).await, Some("pending"));
     // A suppressed address is not written to.
     let suppressed = sign_up(900, fill::REFUSING, "NVDA");
-    store.subscribe(&suppressed, UNLIMITED, now).await.unwrap();
+    store.subscribe(slice::from_ref(&suppressed), UNLIMITED, now).await.unwrap();
     assert_eq!(store.take_in(UNLIMITED, now).await.unwrap().confirmations, 0);
     // What was owed, put off, or under way when the process ended, is handed out.
     let mut claimed = BTreeSet::new();

@@ -20,8 +20,8 @@ pub(super) fn subscriptions(found: &[Subscription], as_json: bool) -> anyhow::Re
         [
             one.id.to_string(),
             one.status.as_str().to_owned(),
-            address(&one.channel).to_owned(),
-            one.symbol.to_string(),
+            address(&one.channel),
+            one.scope.to_string(),
             one.metric.to_string(),
             one.rule.to_string(),
             one.active_from.map_or_else(|| NONE.to_owned(), |from| from.to_string()),
@@ -43,8 +43,8 @@ pub(super) fn deliveries(found: &[DeliveryRecord], as_json: bool) -> anyhow::Res
             one.id.to_string(),
             one.state.to_string(),
             one.kind.to_string(),
-            address(&to.channel).to_owned(),
-            to.symbol.to_string(),
+            address(&to.channel),
+            to.scope.to_string(),
             to.metric.to_string(),
             second(one.created_at),
             one.attempts.to_string(),
@@ -58,6 +58,7 @@ fn subscription_json(one: &Subscription) -> Value {
     let (email, url, format) = match &one.channel {
         Channel::Email(address) => (Some(address.expose()), None, None),
         Channel::Webhook(webhook) => (None, Some(webhook.url.expose()), Some(webhook.format.as_str())),
+        Channel::Push(receiver) => (None, Some(receiver.endpoint.expose()), None),
     };
     json!({
         "id": one.id.to_string(),
@@ -66,7 +67,7 @@ fn subscription_json(one: &Subscription) -> Value {
         "email": email,
         "url": url,
         "format": format,
-        "ticker": one.symbol.as_str(),
+        "ticker": one.scope.as_str(),
         "metric": one.metric.as_str(),
         "rule_text": one.rule.to_string(),
         "quiet_hours": one.quiet.as_ref().map(|quiet| {
@@ -101,10 +102,10 @@ fn items(items: Vec<Value>) -> anyhow::Result<String> {
 }
 
 /// For the operator's eyes only.
-fn address(channel: &Channel) -> &str {
+fn address(channel: &Channel) -> String {
     match channel {
-        Channel::Email(address) => address.expose(),
-        Channel::Webhook(webhook) => webhook.url.expose(),
+        Channel::Email(address) => address.expose().to_owned(),
+        Channel::Webhook(_) | Channel::Push(_) => channel.key(),
     }
 }
 

@@ -1,11 +1,12 @@
-//! `qqq-tracker admin`: what an operator looks at and mends, through the store alone, so that it works while a worker
-//! runs in another process. Addresses are shown on standard output, to who runs the command, and logged nowhere.
+//! `qqq-tracker admin`: what an operator looks at and mends, through the store alone, so that it works while
+//! a worker runs in another process. Addresses are shown on standard output, to who runs the command, and
+//! logged nowhere.
 
 mod list;
 
-use crate::app::open_store;
 use crate::cli::{Address, AdminCommand, Which};
 use crate::config::{Config, ConfigError};
+use crate::store;
 use anyhow::{anyhow, bail};
 use jiff::Timestamp;
 use qqq_core::Clock;
@@ -29,7 +30,7 @@ pub async fn run(
     clock: &dyn Clock,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let store = open_store(config).await?;
+    let store = store::open(config).await?;
     let done = tokio::select! {
         done = perform(&*store, command, clock.now()) => done,
         () = stop.cancelled() => Err(anyhow!("stopped")),
@@ -57,7 +58,11 @@ async fn perform(store: &dyn Store, command: AdminCommand, now: Timestamp) -> an
 }
 
 async fn subscriptions(store: &dyn Store, address: Option<Address>) -> Result<Vec<Subscription>, StoreError> {
-    let mut query = SubscriptionQuery { address: address.map(|address| address.0), after: None, limit: PAGE };
+    let mut query = SubscriptionQuery {
+        address: address.map(|address| address.0),
+        limit: PAGE,
+        ..SubscriptionQuery::default()
+    };
     let mut found = Vec::new();
     loop {
         let page = store.subscriptions(&query).await?;
@@ -148,7 +153,9 @@ async fn of_state(
 
 async fn replay(store: &dyn Store, id: DeliveryId, now: Timestamp) -> anyhow::Result<String> {
     match store.replay(id, now).await? {
-        Replayed::Owed => Ok("owed again: a worker tries it at once, or as soon as one runs\n".to_owned()),
+        Replayed::Enqueued => {
+            Ok("owed again: a worker tries it at once, or as soon as one runs\n".to_owned())
+        }
         Replayed::Refused(DeliveryState::Pending) => bail!("{id} is owed already: a worker will try it"),
         Replayed::Refused(DeliveryState::Sent) => bail!("{id} was sent: nothing is sent twice"),
         Replayed::Refused(state) => bail!("{id} is {state}: only what failed or expired is tried again"),

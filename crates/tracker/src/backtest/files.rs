@@ -43,8 +43,8 @@ impl Found {
     }
 }
 
-/// Reads what files and folders hold of the symbols of a watchlist in some minutes that count. Tells of rows that are no
-/// bars or of other symbols, and ends where a file cannot be read to its end.
+/// Reads what files and folders hold of the symbols of a watchlist in some minutes that count. Tells of rows
+/// that are no bars or of other symbols, and ends where a file cannot be read to its end.
 pub(super) fn read(
     paths: &[PathBuf],
     mut options: ReadOptions,

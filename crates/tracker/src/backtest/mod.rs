@@ -1,5 +1,5 @@
-//! `qqq-tracker backtest`: what a rule would have told, of stored bars or of those in files, by the very code that
-//! runs live and behind `POST /v1/backtests`.
+//! `qqq-tracker backtest`: what a rule would have told, of stored bars or of those in files, by the very code
+//! that runs live and behind `POST /v1/backtests`.
 //!
 //! ```text
 //! files   the bars of files, as a backtest wants them
@@ -9,15 +9,15 @@
 mod files;
 mod table;
 
-use crate::app::open_store;
 use crate::cli::BacktestArgs;
 use crate::clock::SystemClock;
 use crate::config::{Config, ConfigError};
 use crate::splits;
+use crate::store;
 use anyhow::{Context as _, bail};
 use files::Found;
-use qqq_api::BacktestOut;
-use qqq_core::backtest::{Backtest, Report};
+use qqq_contract::BacktestOut;
+use qqq_core::alert::backtest::{Backtest, Report};
 use qqq_core::{Calendar, Clock as _, FeedLabel, Metric, Minute, RuleName, SpikeRule, Symbol, Watchlist};
 use qqq_engine::backtest::{BacktestQuery, SymbolBacktest, backtest, metrics_of};
 use qqq_feed::bar_file::Labels;
@@ -29,7 +29,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Tests what was asked for and prints what came of it.
 pub async fn run(config: &Config, args: &BacktestArgs, stop: CancellationToken) -> anyhow::Result<()> {
-    let asked = Asked::of(config, args)?;
+    let watched = store::watchlist(config).await?.list;
+    let asked = Asked::of(config, &watched, args)?;
     let testing = async {
         if args.files.is_empty() {
             asked.over_the_store(config).await
@@ -63,7 +64,7 @@ struct Asked {
 }
 
 impl Asked {
-    fn of(config: &Config, args: &BacktestArgs) -> Result<Self, ConfigError> {
+    fn of(config: &Config, watched: &Watchlist, args: &BacktestArgs) -> Result<Self, ConfigError> {
         let (calendar, rule) = (config.calendar()?, args.rule);
         if let RuleName::Own(own) = rule {
             let suits_metric = args.metric.map_or(Ok(()), |metric| own.suits(metric));
@@ -83,10 +84,9 @@ impl Asked {
             house: config.rule(),
             metrics: args.metric.map_or_else(|| metrics_of(rule), |metric| vec![metric]),
             watchlist: if args.symbols.is_empty() {
-                config.watchlist()?
+                watched.clone()
             } else {
-                let watchlist = config.watchlist()?;
-                config.watchlist_of(args.symbols.iter().map(|&symbol| watchlist.meant(symbol)))?
+                config.watchlist_of(args.symbols.iter().map(|&symbol| watched.meant(symbol)))?
             },
             calendar: Arc::new(calendar),
             from,
@@ -119,7 +119,7 @@ impl Asked {
     }
 
     async fn over_the_store(&self, config: &Config) -> anyhow::Result<(BacktestQuery, Report)> {
-        let store = open_store(config).await?;
+        let store = store::open(config).await?;
         let query = self.query(stored(&*store, self.symbols()).await?)?;
         let report = backtest(&store, &self.calendar, &query).await?;
         store.close().await;

@@ -1,9 +1,9 @@
 //! A backtest for people: the sentence, the figures, then the alerts.
 
 use indicatif::HumanCount;
-use qqq_core::backtest::{Day, Report};
-use qqq_core::calendar::new_york;
-use qqq_core::sentence::sentence;
+use qqq_contract::sentence::sentence;
+use qqq_core::alert::backtest::{Day, Report};
+use qqq_core::market::calendar::new_york;
 use qqq_core::{Minute, Symbol};
 use qqq_engine::backtest::BacktestQuery;
 use std::fmt::Write as _;
@@ -43,7 +43,7 @@ pub(super) fn told(query: &BacktestQuery, report: &Report) -> String {
             1 => " 1 more bar qualified during its cool-down.".to_owned(),
             more => format!(" {more} more bars qualified during its cool-down."),
         };
-        let sentence = sentence(alert, &rule);
+        let sentence = sentence(alert);
         let _ = writeln!(text, "{}  {:<6}{sentence}{silenced}", clock(alert.start), alert.symbol.as_str());
     }
     text

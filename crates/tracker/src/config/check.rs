@@ -1,16 +1,19 @@
 //! What is allowed beyond a setting's type.
 
-use super::{Config, ConfigError, Period, ProviderName, Text};
-use qqq_core::SpikeRule;
+use super::error::ConfigError;
+use super::feed::ProviderName;
+use super::settings::Config;
+use super::value::Text;
+use qqq_core::{Period, SpikeRule};
 
-const MINUTE: u64 = 60;
-const HOUR: u64 = 60 * MINUTE;
-const DAY: u64 = 24 * HOUR;
+const MINUTE: u32 = 60;
+const HOUR: u32 = 60 * MINUTE;
+const DAY: u32 = 24 * HOUR;
 
 impl Config {
     /// Holds every value to what is allowed beyond its type.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let within = |key: &str, period: Period, low: u64, high: u64, allowed: &str| {
+        let within = |key: &str, period: Period, low: u32, high: u32, allowed: &str| {
             if (low..=high).contains(&period.as_secs()) {
                 Ok(())
             } else {
@@ -25,14 +28,14 @@ impl Config {
             return Err(ConfigError::value("rules.window", format!("`{window}` must be whole minutes")));
         }
         let minutes = window.as_secs() / MINUTE;
-        if !(1..=minutes).contains(&u64::from(self.rules.min_bars)) {
+        if !(1..=minutes).contains(&u32::from(self.rules.min_bars)) {
             let allowed = format!(
                 "`{}` is out of range: it must be 1 to {minutes}, the minutes of rules.window",
                 self.rules.min_bars
             );
             return Err(ConfigError::value("rules.min_bars", allowed));
         }
-        within("rules.cooldown", self.rules.cooldown, 0, SpikeRule::MAX_COOLDOWN_SECONDS.into(), "0s to 7d")?;
+        within("rules.cooldown", self.rules.cooldown, 0, SpikeRule::MAX_COOLDOWN_SECONDS, "0s to 7d")?;
         let calendar = self.calendar()?;
         for Text(watch) in &self.rules.also {
             watch
@@ -52,8 +55,8 @@ impl Config {
         let oldest = delay + self.feed.poll_interval.as_secs();
         if self.rules.max_alert_age.as_secs() < oldest {
             let what = format!(
-                "`{}` is too short: with this feed and feed.poll_interval, bars are up to {} old when they come, and \
-                 would alert nobody",
+                "`{}` is too short: with this feed and feed.poll_interval, \
+                 bars are up to {} old when they come, and would alert nobody",
                 self.rules.max_alert_age,
                 Period::seconds(oldest)
             );
@@ -62,7 +65,7 @@ impl Config {
         within("feed.poll_interval", self.feed.poll_interval, 10, HOUR, "10s to 1h")?;
         within("feed.failover_after", self.feed.failover_after, 10, HOUR, "10s to 1h")?;
         within("feed.failback_after", self.feed.failback_after, 10, DAY, "10s to 1d")?;
-        within("feed.backfill", self.feed.backfill, HOUR, 7 * DAY, "1h to 7d")?;
+        within("feed.backfill", self.feed.backfill, HOUR, 45 * DAY, "1h to 45d")?;
         within("store.bars_retention", self.store.bars_retention, 2 * DAY, 36_500 * DAY, "2d or more")?;
         within("webhooks.timeout", self.webhooks.timeout, 1, MINUTE, "1s to 1m")?;
         if self.subscriptions.max_per_receiver == 0 {
@@ -96,8 +99,8 @@ impl Config {
         let section = &self.feed;
         if let Some(name) = section.fallback.iter().find(|&&name| plays(name)) {
             return refuse(format!(
-                "`{name}` cannot stand in for a provider: its bars are not the market's; it must be alpaca, yahoo, \
-                 iex or finnhub"
+                "`{name}` cannot stand in for a provider: its bars are not the market's; \
+                 it must be alpaca, yahoo, iex or finnhub"
             ));
         }
         if plays(section.provider) && !section.fallback.is_empty() {

@@ -1,7 +1,8 @@
 //! `[feed]`: who is asked for bars, and how.
 
-use super::{Period, Secret};
-use qqq_feed::FinnhubConfig;
+use super::{ConfigError, Secret, value};
+use qqq_core::Period;
+use qqq_feed::{FinnhubConfig, SimConfig};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
@@ -46,12 +47,17 @@ pub struct FeedConfig {
     /// Who stands in while the provider fails, in this order.
     pub fallback: Vec<ProviderName>,
     /// How long a feed must fail before another takes over.
+    #[serde(with = "value::written")]
     pub failover_after: Period,
     /// How long a feed before the running one must be well before it is taken back.
+    #[serde(with = "value::written")]
     pub failback_after: Period,
     /// How often a provider is asked while the market is open, aligned to the minute.
+    #[serde(with = "value::written")]
     pub poll_interval: Period,
-    /// How much market before now is fetched at start and after a gap.
+    /// How much market before now is fetched at start and after a gap: a day for the windows, a month to say
+    /// at once what is usual of a symbol.
+    #[serde(with = "value::written")]
     pub backfill: Period,
     /// `[feed.alpaca]`
     pub alpaca: AlpacaSection,
@@ -168,6 +174,23 @@ pub struct FinnhubSection {
     pub max_symbols: usize,
 }
 
+impl FinnhubSection {
+    /// Whether the plan takes so many symbols.
+    pub fn admit(&self, symbols: usize) -> Result<(), ConfigError> {
+        let most = self.max_symbols;
+        if symbols <= most {
+            return Ok(());
+        }
+        let what = format!(
+            "is {most}, and {symbols} symbols are watched: \
+             the free plan takes about {} on its one connection; \
+             watch fewer, or set what your plan takes",
+            FinnhubConfig::MAX_SYMBOLS
+        );
+        Err(ConfigError::value("feed.finnhub.max_symbols", what))
+    }
+}
+
 impl Default for FinnhubSection {
     fn default() -> Self {
         Self {
@@ -217,11 +240,14 @@ pub struct SimSection {
     pub speed: String,
     /// Where simulated time begins (RFC 3339); empty: in the latest session.
     pub start: String,
+    /// How many sessions before its own a new market comes with, 1 to 21: what is usual is said by 20 of
+    /// them.
+    pub sessions: u8,
 }
 
 impl Default for SimSection {
     fn default() -> Self {
-        Self { seed: 1, speed: "60x".to_owned(), start: String::new() }
+        Self { seed: 1, speed: "60x".to_owned(), start: String::new(), sessions: SimConfig::MAX_SESSIONS }
     }
 }
 

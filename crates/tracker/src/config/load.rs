@@ -1,14 +1,10 @@
 //! File, then environment, then flags; every key known, every error naming its key.
 
-use super::Config;
-use std::fmt;
-use std::path::{Path, PathBuf};
+use super::error::ConfigError;
+use super::settings::Config;
+use super::sources::{PREFIX, Sources, read_file};
 use toml::{Table, Value};
 
-/// The file read when no `--config` is given and it exists.
-const DEFAULT_FILE: &str = "qqq-tracker.toml";
-/// What environment variables begin with; `__` separates levels.
-pub const PREFIX: &str = "QQQ_TRACKER__";
 /// Settings that are also read from the file named by the same key with `_file` (`_FILE`) behind it.
 const SECRETS: [&str; 6] = [
     "feed.alpaca.key_id",
@@ -20,116 +16,6 @@ const SECRETS: [&str; 6] = [
 ];
 /// A table whose keys are free.
 const FREE: &str = "watchlist.aliases";
-
-/// Where settings come from.
-#[derive(Clone, Debug, Default)]
-pub struct Sources {
-    /// `--config`.
-    pub file: Option<PathBuf>,
-    /// The environment, as it is: only names with the prefix are looked at.
-    pub environment: Vec<(String, String)>,
-    /// `--set key=value` and the flags that stand for one.
-    pub flags: Vec<(String, String)>,
-}
-
-impl Sources {
-    /// The configuration file that is read, if one is.
-    pub fn file(&self) -> Option<&Path> {
-        match &self.file {
-            Some(path) => Some(path),
-            None if Path::new(DEFAULT_FILE).exists() => Some(Path::new(DEFAULT_FILE)),
-            None => None,
-        }
-    }
-
-    /// The configuration file to write settings into: the one that is read, or the one that would be.
-    pub fn file_to_write(&self) -> &Path {
-        self.file().unwrap_or(Path::new(DEFAULT_FILE))
-    }
-
-    /// Where a key that can be used has its value from.
-    pub fn origin(&self, key: &str) -> Origin {
-        if self.flags.iter().any(|(flag, _)| flag == key) {
-            return Origin::CommandLine;
-        }
-        let name = format!("{PREFIX}{}", key.to_uppercase().replace('.', "__"));
-        if self.environment.iter().any(|(known, _)| known.eq_ignore_ascii_case(&name)) {
-            return Origin::Environment(name);
-        }
-        let has_key = |table: &Table| {
-            let (path, last) = key.rsplit_once('.').unwrap_or(("", key));
-            let mut levels = path.split('.').filter(|level| !level.is_empty());
-            levels.try_fold(table, |table, level| table.get(level)?.as_table())?.get(last).map(|_| ())
-        };
-        match read_file(self) {
-            Ok(Some((path, text))) if text.parse().is_ok_and(|table: Table| has_key(&table).is_some()) => {
-                Origin::File(path)
-            }
-            _ => Origin::BuiltIn,
-        }
-    }
-
-    /// All of them in a phrase: `qqq-tracker.toml, 2 settings of the environment`.
-    pub fn describe(&self) -> String {
-        let of_environment = self.environment.iter().filter(|(name, _)| name.starts_with(PREFIX)).count();
-        let settings =
-            |count: usize| if count == 1 { "1 setting".to_owned() } else { format!("{count} settings") };
-        let mut parts = vec![match self.file() {
-            Some(path) => path.display().to_string(),
-            None => "no configuration file".to_owned(),
-        }];
-        if of_environment > 0 {
-            parts.push(format!("{} of the environment", settings(of_environment)));
-        }
-        if !self.flags.is_empty() {
-            parts.push(format!("{} of the command line", settings(self.flags.len())));
-        }
-        parts.join(", ")
-    }
-}
-
-/// Where a setting comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// Nobody set it.
-    BuiltIn,
-    /// A configuration file.
-    File(PathBuf),
-    /// The environment variable of this name.
-    Environment(String),
-    /// `--set`, or a flag that stands for one.
-    CommandLine,
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BuiltIn => f.write_str("built in"),
-            Self::File(path) => write!(f, "{}", path.display()),
-            Self::Environment(name) => write!(f, "the environment ({name})"),
-            Self::CommandLine => f.write_str("the command line"),
-        }
-    }
-}
-
-/// A setting that cannot be used. Says which, where it was set, and what is allowed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigError(String);
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for ConfigError {}
-
-impl ConfigError {
-    /// A value that is not allowed.
-    pub fn value(key: &str, reason: impl fmt::Display) -> Self {
-        Self(format!("{key}: {reason}"))
-    }
-}
 
 /// Brings the sources together. Later ones win: file, environment, flags.
 pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
@@ -163,13 +49,6 @@ pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
     })?;
     config.check()?;
     Ok(config)
-}
-
-fn read_file(sources: &Sources) -> Result<Option<(PathBuf, String)>, ConfigError> {
-    let Some(path) = sources.file() else { return Ok(None) };
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| ConfigError(format!("cannot read the configuration {}: {error}", path.display())))?;
-    Ok(Some((path.to_owned(), text)))
 }
 
 /// Lays the tables of a file over the settings so far.
@@ -300,7 +179,8 @@ fn known_keys() -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Period, ProviderName};
+    use crate::config::{Origin, ProviderName};
+    use qqq_core::Period;
 
     fn file(text: &str) -> Result<Config, ConfigError> {
         let folder = tempfile::tempdir().unwrap();
@@ -498,7 +378,8 @@ mod tests {
         says(file("[feed]\nfailback_after = \"2d\""), &["feed.failback_after", "2d", "10s to 1d"]);
         says(
             file(
-                "[feed]\nprovider = \"yahoo\"\nfallback = [\"alpaca\"]\n[feed.alpaca]\nfeed = \"delayed_sip\"",
+                "[feed]\nprovider = \"yahoo\"\nfallback = [\"alpaca\"]\n\
+                 [feed.alpaca]\nfeed = \"delayed_sip\"",
             ),
             &["rules.max_alert_age", "15m", "17m old"],
         );
@@ -510,6 +391,18 @@ mod tests {
         says(file("[feed]\npoll_interval = \"30m\""), &["rules.max_alert_age", "15m", "30m old"]);
         says(file("[rules]\nown_alerts_retention = \"1h\""), &["rules.own_alerts_retention", "1d or more"]);
         says(file("[subscriptions]\nmax_per_receiver = 0"), &["subscriptions.max_per_receiver", "1 or more"]);
+        says(
+            file("[server]\nframe_ancestors = [\"*\"]"),
+            &["server.frame_ancestors", "`*`", "https://example.org"],
+        );
+        says(
+            environment(&[("SERVER__FRAME_ANCESTORS", "a.example")]),
+            &["server.frame_ancestors", "a.example"],
+        );
+        says(
+            file("[server]\noperators = [\"nobody\"]"),
+            &["server.operators", "`nobody`", "name@example.com"],
+        );
         says(file("[server]\nlisten = \"here\""), &["server.listen", "`here`", "127.0.0.1:8080"]);
         says(
             file("[server]\npublic_url = \"example.com\""),

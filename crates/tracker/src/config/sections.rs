@@ -1,11 +1,12 @@
 //! The sections of the configuration but for `[feed]`, with their defaults.
 
-use super::{Alias, Day, Network, Period, Secret, Text, value};
-use qqq_core::calendar::{EarlyClose, Market};
-use qqq_core::detector::Watch;
-use qqq_core::limits::SubscriptionLimits;
+use super::{Alias, Day, Network, Operator, Secret, Text, value};
+use qqq_core::Period;
+use qqq_core::alert::detector::Watch;
+use qqq_core::market::calendar::{EarlyClose, Market};
+use qqq_core::market::watchlist::DEFAULT_SYMBOLS;
 use qqq_core::rule::Ratio;
-use qqq_core::watchlist::DEFAULT_SYMBOLS;
+use qqq_core::subscription::limits::SubscriptionLimits;
 use qqq_core::{SpikeRule, Symbol};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -18,7 +19,8 @@ use std::path::PathBuf;
 pub struct WatchlistConfig {
     /// The symbols, in the order they are listed.
     pub symbols: Vec<Text<Symbol>>,
-    /// Former names: `{ FB = "META" }`, or with their period, `{ FB = { symbol = "META", until = "2022-06-09" } }`.
+    /// Former names: `{ FB = "META" }`, or with their period:
+    /// `{ FB = { symbol = "META", until = "2022-06-09" } }`.
     pub aliases: BTreeMap<Text<Symbol>, Alias>,
 }
 
@@ -64,6 +66,7 @@ pub struct StoreConfig {
     /// `sqlite://PATH`.
     pub url: String,
     /// How long bars are kept.
+    #[serde(with = "value::written")]
     pub bars_retention: Period,
 }
 
@@ -84,18 +87,23 @@ pub struct RulesConfig {
     #[serde(with = "value::ratio")]
     pub ratio: Ratio,
     /// Length of the trailing window, whole minutes up to 12 h.
+    #[serde(with = "value::written")]
     pub window: Period,
     /// Bars the window must hold.
     pub min_bars: u16,
     /// How long one symbol and metric stay silent after an alert; `0s`: never silent.
+    #[serde(with = "value::written")]
     pub cooldown: Period,
     /// How old a bar may be to raise an alert.
+    #[serde(with = "value::written")]
     pub max_alert_age: Period,
     /// How old a bar may be to raise an alert where it could not be asked for before.
+    #[serde(with = "value::written")]
     pub max_alert_age_after_outage: Period,
     /// Further rules, judged on every symbol: a metric and a rule, `volume time_of_day ratio=4`.
     pub also: Vec<Text<Watch>>,
     /// How long alerts by rules of subscribers' own are kept. Those of the rules here are kept for good.
+    #[serde(with = "value::written")]
     pub own_alerts_retention: Period,
 }
 
@@ -104,11 +112,11 @@ impl Default for RulesConfig {
         let rule = SpikeRule::default();
         Self {
             ratio: rule.ratio,
-            window: Period::seconds(u64::from(rule.window) * 60),
+            window: Period::seconds(u32::from(rule.window) * 60),
             min_bars: rule.min_bars,
-            cooldown: Period::seconds(rule.cooldown_seconds.into()),
-            max_alert_age: Period::seconds(rule.max_alert_age_seconds.into()),
-            max_alert_age_after_outage: Period::seconds(rule.max_alert_age_after_outage_seconds.into()),
+            cooldown: Period::seconds(rule.cooldown_seconds),
+            max_alert_age: Period::seconds(rule.max_alert_age_seconds),
+            max_alert_age_after_outage: Period::seconds(rule.max_alert_age_after_outage_seconds),
             also: Vec::new(),
             own_alerts_retention: Period::seconds(90 * 24 * 60 * 60),
         }
@@ -122,16 +130,22 @@ pub struct ServerConfig {
     /// Address and port to listen on.
     #[serde(deserialize_with = "value::socket_address")]
     pub listen: SocketAddr,
-    /// Address and port of a listener of their own for health, readiness and metrics, which then are not at `listen`.
-    /// Empty: none.
+    /// Address and port of a listener of their own for health, readiness and metrics, which then are not at
+    /// `listen`. Empty: none.
     #[serde(with = "value::optional_socket_address")]
     pub metrics_listen: Option<SocketAddr>,
-    /// How browsers and mail readers reach it: links in mails begin with it. Where only `listen` is set, that.
+    /// How browsers and mail readers reach it: links in mails begin with it. Where only `listen` is set,
+    /// that.
     pub public_url: String,
     /// Addresses or networks of reverse proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Text<Network>>,
     /// Origins whose pages may call the API from a browser: `["https://example.org"]`, or `["*"]`.
-    pub cors_origins: Vec<Text<qqq_api::Origin>>,
+    pub cors_origins: Vec<Text<qqq_http::Origin>>,
+    /// Origins whose pages may show the dashboard in a frame: `["https://example.org"]`. Pages that links in
+    /// messages lead to are in nobody's.
+    pub frame_ancestors: Vec<Text<qqq_http::FrameAncestor>>,
+    /// Mail addresses whose owners, signed in by a link, do what operators do: `["ops@example.org"]`.
+    pub operators: Vec<Text<Operator>>,
     /// Connections at once; fewer where the limit of open files leaves room for no more.
     pub max_connections: usize,
     /// Connections at once from one address.
@@ -153,6 +167,8 @@ impl Default for ServerConfig {
             public_url: "http://127.0.0.1:8080".to_owned(),
             trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
+            frame_ancestors: Vec::new(),
+            operators: Vec::new(),
             max_connections: 4096,
             max_connections_per_client: 64,
             max_streams: 1000,
@@ -168,8 +184,8 @@ impl Default for ServerConfig {
 pub struct EmailConfig {
     /// `smtp://user:password@host:587?tls=required` or `smtps://...`. Secret. Empty: mails become files.
     pub smtp_url: Secret,
-    /// What a mail server is told in EHLO: a qualified host name or an address in brackets. Empty: the host's name where
-    /// it is qualified, else the address of the connection.
+    /// What a mail server is told in EHLO: a qualified host name or an address in brackets. Empty: the host's
+    /// name where it is qualified, else the address of the connection.
     pub helo_name: String,
     /// Sender.
     pub from: String,
@@ -192,9 +208,11 @@ impl Default for EmailConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WebhooksSection {
-    /// Addresses or networks that webhooks may go to beside the public internet, with `http://` and on any port too.
+    /// Addresses or networks that webhooks may go to beside the public internet, with `http://` and on any
+    /// port too.
     pub allow_networks: Vec<Text<Network>>,
     /// The longest an attempt takes.
+    #[serde(with = "value::written")]
     pub timeout: Period,
 }
 
@@ -210,7 +228,8 @@ impl Default for WebhooksSection {
 pub struct SubscriptionsConfig {
     /// Whether a receiver must confirm before it is told anything (double opt-in).
     pub confirm: bool,
-    /// Messages one receiver is sent in an hour at the most. What is more comes as one digest when there is room again.
+    /// Messages one receiver is sent in an hour at the most. What is more comes as one digest when there is
+    /// room again.
     pub messages_per_hour: u32,
     /// Active subscriptions of one receiver.
     pub max_per_receiver: u32,
@@ -237,10 +256,13 @@ impl Default for SubscriptionsConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// Text on a terminal, JSON otherwise.
+    /// On a terminal in short (all of it as text where `log.filter` is another than by default), JSON
+    /// otherwise.
     #[default]
     Auto,
-    /// For people.
+    /// Alerts and warnings alone, a short line each.
+    Brief,
+    /// Everything, for people.
     Text,
     /// One JSON object a line.
     Json,
@@ -252,7 +274,7 @@ pub enum LogFormat {
 pub struct LogConfig {
     /// `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,qqq_feed=debug`.
     pub filter: String,
-    /// `auto`, `text`, `json`.
+    /// `auto`, `brief`, `text`, `json`.
     pub format: LogFormat,
 }
 

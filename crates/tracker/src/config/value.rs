@@ -2,11 +2,11 @@
 
 use jiff::civil::Date;
 use qqq_core::Symbol;
+use qqq_core::subscription::EmailAddress;
 use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
 
 /// A value that is written as text: whatever parses from a string and prints as one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,20 +48,20 @@ impl Serialize for Text<Day> {
     }
 }
 
-impl Serialize for Text<qqq_core::calendar::EarlyClose> {
+impl Serialize for Text<qqq_core::market::calendar::EarlyClose> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0)
     }
 }
 
-impl Serialize for Text<qqq_core::calendar::Market> {
+impl Serialize for Text<qqq_core::market::calendar::Market> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.0.as_str())
     }
 }
 
-/// What a former name became: written as the symbol alone, or as a table of the symbol and the first day on which the
-/// former name no longer meant it.
+/// What a former name became: written as the symbol alone, or as a table of the symbol and the first day on
+/// which the former name no longer meant it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alias {
     /// The symbol since.
@@ -117,13 +117,13 @@ impl Serialize for Alias {
 
 /// An address (`10.0.0.1`) or a network (`10.0.0.0/8`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network(pub qqq_api::IpNet);
+pub struct Network(pub qqq_http::IpNet);
 
 impl FromStr for Network {
     type Err = InvalidNetwork;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let address = text.parse::<std::net::IpAddr>().map(qqq_api::IpNet::from);
+        let address = text.parse::<std::net::IpAddr>().map(qqq_http::IpNet::from);
         address
             .or_else(|_| text.parse())
             .map(Self)
@@ -136,13 +136,42 @@ impl FromStr for Network {
 #[error("`{0}` is not an address: it must look like 10.0.0.1 or 10.0.0.0/8")]
 pub struct InvalidNetwork(String);
 
-impl Serialize for Text<qqq_api::Origin> {
+impl Serialize for Text<qqq_http::Origin> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0)
     }
 }
 
-impl Serialize for Text<qqq_core::detector::Watch> {
+impl Serialize for Text<qqq_http::FrameAncestor> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// A mail address of an operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operator(pub EmailAddress);
+
+impl FromStr for Operator {
+    type Err = InvalidOperator;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self).map_err(|_| InvalidOperator(text.chars().take(64).collect()))
+    }
+}
+
+/// A text that is no mail address. Unlike an address that a reader gives, it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a mail address: it must look like name@example.com, in ASCII")]
+pub struct InvalidOperator(String);
+
+impl Serialize for Text<Operator> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.0.expose())
+    }
+}
+
+impl Serialize for Text<qqq_core::alert::detector::Watch> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0)
     }
@@ -154,72 +183,21 @@ impl Serialize for Text<Network> {
     }
 }
 
-/// A length of time in whole seconds: `60s`, `15m`, `24h`, `90d`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Period(u64);
+/// What prints as a text and is read from it.
+pub(super) mod written {
+    use serde::{Deserialize as _, Deserializer, Serializer, de};
+    use std::fmt::Display;
+    use std::str::FromStr;
 
-impl Period {
-    /// So many seconds.
-    pub const fn seconds(seconds: u64) -> Self {
-        Self(seconds)
+    pub(crate) fn serialize<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
     }
 
-    /// The number of seconds.
-    pub const fn as_secs(self) -> u64 {
-        self.0
-    }
-
-    /// As a timer takes it.
-    pub const fn duration(self) -> Duration {
-        Duration::from_secs(self.0)
-    }
-}
-
-const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
-
-impl fmt::Display for Period {
-    /// In the largest unit that divides it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // `24h` reads better than `1d`, and is how the documentation writes it.
-        let unit = UNITS.iter().find(|(unit, seconds)| {
-            self.0 >= *seconds && self.0.is_multiple_of(*seconds) && !(*unit == 'd' && self.0 <= 86_400)
-        });
-        match unit {
-            Some((unit, seconds)) => write!(f, "{}{unit}", self.0 / seconds),
-            None => write!(f, "0s"),
-        }
-    }
-}
-
-impl FromStr for Period {
-    type Err = InvalidPeriod;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let error = || InvalidPeriod(text.chars().take(32).collect());
-        let unit = text.chars().last().ok_or_else(error)?;
-        let (_, seconds) = UNITS.iter().find(|(known, _)| *known == unit).ok_or_else(error)?;
-        let digits = &text[..text.len() - 1];
-        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(error());
-        }
-        let count: u64 = digits.parse().map_err(|_| error())?;
-        count.checked_mul(*seconds).filter(|&total| total <= u64::from(u32::MAX)).map(Self).ok_or_else(error)
-    }
-}
-
-/// A text that is no length of time.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a duration: it must look like 60s, 15m, 24h or 90d")]
-pub struct InvalidPeriod(String);
-
-impl Serialize for Period {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Period {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+    pub(crate) fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+    where
+        T: FromStr<Err: Display>,
+        D: Deserializer<'de>,
+    {
         String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
@@ -317,20 +295,6 @@ pub(super) mod ratio {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn periods_are_read_and_written() {
-        for text in ["0s", "59s", "60m", "15m", "24h", "90d", "7d"] {
-            let period: Period = text.parse().unwrap();
-            let again: Period = period.to_string().parse().unwrap();
-            assert_eq!(period, again, "{text} became {period}");
-        }
-        assert_eq!(Period::seconds(86_400).to_string(), "24h");
-        assert_eq!(Period::seconds(90 * 86_400).to_string(), "90d");
-        for text in ["", "s", "60", "1.5h", "-1s", "60 s", "1w", "99999999999d", "é"] {
-            assert!(text.parse::<Period>().is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn a_secret_does_not_print() {

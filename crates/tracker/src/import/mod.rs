@@ -1,5 +1,5 @@
-//! `qqq-tracker import`: bars from files into the store, batch by batch. However it ends (a signal, a power cut, a
-//! damaged file), the store holds whole batches, and the same import again goes on where it is needed.
+//! `qqq-tracker import`: bars from files into the store, batch by batch. However it ends (a signal, a power
+//! cut, a damaged file), the store holds whole batches, and the same import again goes on where it is needed.
 //!
 //! A file that cannot be read does not stop the others.
 //!
@@ -9,12 +9,12 @@
 
 mod report;
 
-use crate::app::open_store;
 use crate::cli::ImportArgs;
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::progress;
 use crate::splits;
+use crate::store;
 use anyhow::{Context as _, bail};
 use indicatif::ProgressBar;
 use jiff::Timestamp;
@@ -65,7 +65,7 @@ pub async fn run(config: &Config, args: &ImportArgs, stop: CancellationToken) ->
         Some(label) => Labels::All(label),
         None => Labels::Own { otherwise: FeedLabel::new(UNLABELLED)? },
     };
-    let (watchlist, calendar) = (config.watchlist()?, config.calendar()?);
+    let (watchlist, calendar) = (store::watchlist(config).await?.list, config.calendar()?);
     let now = SystemClock::new().now();
     let given = match &args.reading.splits {
         Some(path) => splits::of_file(path, &watchlist, calendar.date_of(Minute::containing(now))).await?,
@@ -75,7 +75,7 @@ pub async fn run(config: &Config, args: &ImportArgs, stop: CancellationToken) ->
     let sources = tokio::task::spawn_blocking(move || bar_file::sources(&paths).collect::<Vec<_>>()).await?;
     let total = sources.iter().flatten().map(Source::size).sum();
     let mut rejects = args.rejects.as_deref().map(Rejects::create).transpose()?;
-    let store = open_store(config).await?;
+    let store = store::open(config).await?;
     // A running worker keeps windows in memory that would not notice.
     let lock = store.lock_worker().await.context("an import needs the store for itself")?;
 

@@ -75,7 +75,8 @@ impl Report {
         let mut line = |line: String| _ = writeln!(text, "{line}");
         for Split { symbol, ex_date, new, old } in &self.splits {
             line(format!(
-                "{symbol} was split {new}:{old} on {ex_date}: the store knows, and what it held from before was rescaled"
+                "{symbol} was split {new}:{old} on {ex_date}: \
+                 the store knows, and what it held from before was rescaled"
             ));
         }
         for kind in &self.kinds {

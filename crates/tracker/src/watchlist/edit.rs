@@ -11,8 +11,8 @@ pub(super) fn lines(symbols: &[Symbol]) -> String {
     format!("[watchlist]\nsymbols = {}\n", list(symbols))
 }
 
-/// Puts the list into a file, which is there whole at every moment: the old one, then the new one. Makes the file
-/// where there is none.
+/// Puts the list into a file, which is there whole at every moment: the old one, then the new one. Makes the
+/// file where there is none.
 pub(super) fn write(path: &Path, symbols: &[Symbol]) -> anyhow::Result<()> {
     // A link stays one.
     let path = &match path.canonicalize() {
@@ -45,8 +45,8 @@ pub(super) fn write(path: &Path, symbols: &[Symbol]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The text of a configuration with this list instead of the one in it. Comments, order and spelling of the rest
-/// stay as they are.
+/// The text of a configuration with this list instead of the one in it. Comments, order and spelling of the
+/// rest stay as they are.
 fn with_symbols(text: &str, symbols: &[Symbol]) -> anyhow::Result<String> {
     let mut document: DocumentMut = text.parse()?;
     let new = list(symbols);
@@ -83,8 +83,12 @@ mod tests {
         for (old, new) in [
             ("", "[watchlist]\nsymbols = [\"NVDA\", \"BRK.B\"]\n"),
             (
-                "# mine\n[watchlist]   # these\nsymbols = [ \"A\",\n  \"B\" ]   # two\naliases = { FB = 'META' } # old\n\n[feed]\nprovider = 'yahoo'\n",
-                "# mine\n[watchlist]   # these\nsymbols = [\"NVDA\", \"BRK.B\"]   # two\naliases = { FB = 'META' } # old\n\n[feed]\nprovider = 'yahoo'\n",
+                "# mine\n[watchlist]   # these\n\
+                 symbols = [ \"A\",\n  \"B\" ]   # two\n\
+                 aliases = { FB = 'META' } # old\n\n[feed]\nprovider = 'yahoo'\n",
+                "# mine\n[watchlist]   # these\n\
+                 symbols = [\"NVDA\", \"BRK.B\"]   # two\n\
+                 aliases = { FB = 'META' } # old\n\n[feed]\nprovider = 'yahoo'\n",
             ),
             (
                 "watchlist.symbols = ['A'] # one\nfeed.provider = 'sim'\n",

@@ -4,14 +4,17 @@ mod edit;
 
 use crate::cli::{WatchlistCommand, WatchlistImportArgs};
 use crate::config::{Config, Origin, Sources, load};
-use crate::table;
+use crate::{store, table};
 use anyhow::ensure;
-use qqq_core::watchlist::FormerSymbol;
-use qqq_core::{Symbol, Watchlist};
+use qqq_core::Symbol;
+use qqq_core::market::names;
+use qqq_core::market::watchlist::FormerSymbol;
+use qqq_engine::watchlist::VersionedWatchlist;
 use qqq_feed::invesco::{self, Holding, Holdings};
 use serde_json::json;
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::sync::Arc;
 
 /// The key that holds the list.
 const SYMBOLS: &str = "watchlist.symbols";
@@ -21,16 +24,20 @@ const ALIASES: &str = "watchlist.aliases";
 const SHOWN: usize = 20;
 
 /// Does what was asked.
-pub fn run(config: &Config, sources: &Sources, command: &WatchlistCommand) -> anyhow::Result<()> {
+pub async fn run(config: &Config, sources: &Sources, command: &WatchlistCommand) -> anyhow::Result<()> {
     match command {
         WatchlistCommand::Show { json } => {
-            let (watchlist, from) = (config.watchlist()?, Origins::of(config, sources));
-            let text = if *json { as_json(&watchlist, &from)? } else { as_table(&watchlist, &from) };
+            let (watched, from) = (store::watchlist(config).await?, Origins::of(config, sources));
+            let text = if *json { as_json(&watched, &from)? } else { as_table(&watched, &from) };
             Ok(std::io::stdout().write_all(text.as_bytes())?)
         }
         WatchlistCommand::Import(args) => import(config, sources, args),
+        WatchlistCommand::Reset => reset(config).await,
     }
 }
+
+/// Where symbols come from that operators added.
+const OPERATORS: &str = "operators";
 
 /// Where the list and the former names on it were set.
 struct Origins {
@@ -48,6 +55,11 @@ impl Origins {
         }
     }
 
+    fn of_symbol(&self, symbol: Symbol, watched: &VersionedWatchlist) -> String {
+        let is_added = watched.edits.iter().any(|edit| edit.symbol == symbol && edit.tracked);
+        if is_added { OPERATORS.to_owned() } else { self.symbols.to_string() }
+    }
+
     /// Renames that are known anyway are built in, whether or not somebody set them again.
     fn of_former(&self, former: &FormerSymbol) -> &Origin {
         let is_set = !former.is_built_in() && self.configured.contains(&former.former);
@@ -55,7 +67,8 @@ impl Origins {
     }
 }
 
-fn as_table(watchlist: &Watchlist, from: &Origins) -> String {
+fn as_table(watched: &VersionedWatchlist, from: &Origins) -> String {
+    let watchlist = &watched.list;
     let mut rows = vec![["symbol", "name", "former names", "from"].map(str::to_owned)];
     for &symbol in watchlist.symbols() {
         let former: Vec<String> = watchlist
@@ -68,13 +81,14 @@ fn as_table(watchlist: &Watchlist, from: &Origins) -> String {
                 }
             })
             .collect();
-        let name = watchlist.name(symbol).unwrap_or_default().to_owned();
-        rows.push([symbol.to_string(), name, former.join(", "), from.symbols.to_string()]);
+        let name = names::of(symbol).unwrap_or_default().to_owned();
+        rows.push([symbol.to_string(), name, former.join(", "), from.of_symbol(symbol, watched)]);
     }
     table::aligned(&rows)
 }
 
-fn as_json(watchlist: &Watchlist, from: &Origins) -> anyhow::Result<String> {
+fn as_json(watched: &VersionedWatchlist, from: &Origins) -> anyhow::Result<String> {
+    let watchlist = &watched.list;
     let items: Vec<_> = watchlist
         .symbols()
         .iter()
@@ -91,9 +105,9 @@ fn as_json(watchlist: &Watchlist, from: &Origins) -> anyhow::Result<String> {
                 .collect();
             json!({
                 "symbol": symbol.as_str(),
-                "name": watchlist.name(symbol),
+                "name": names::of(symbol),
                 "former_symbols": former,
-                "from": from.symbols.to_string(),
+                "from": from.of_symbol(symbol, watched),
             })
         })
         .collect();
@@ -127,6 +141,16 @@ fn import(config: &Config, sources: &Sources, args: &WatchlistImportArgs) -> any
     }
     writeln!(std::io::stderr(), "but {SYMBOLS} is also set by {origin}, which wins")?;
     Ok(())
+}
+
+/// A worker and a server that run follow within seconds.
+async fn reset(config: &Config) -> anyhow::Result<()> {
+    if let Some(store) = store::existing(config).await? {
+        let reset = config.watchlists(Arc::clone(&store)).reset().await;
+        store.close().await;
+        reset?;
+    }
+    Ok(writeln!(std::io::stdout(), "the configured symbols are watched, and no others")?)
 }
 
 /// What was taken and what was left, for whoever looks.

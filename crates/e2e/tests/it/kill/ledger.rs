@@ -1,10 +1,11 @@
 //! What is owed, held against what a mail server accepted.
 
-use qqq_e2e::{Accepted, Answer};
+use qqq_testkit::smtp::{Accepted, Answer};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
-/// Mails a process has under way at once at the most: what a kill can make uncertain. (Of webhooks, it is 64.)
+/// Mails a process has under way at once at the most: what a kill can make uncertain. (Of webhooks, it is
+/// 64.)
 const AT_ONCE: usize = 16;
 
 /// A start no bar comes after.
@@ -197,7 +198,7 @@ impl fmt::Display for Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use qqq_e2e::Mail;
+    use qqq_testkit::Mail;
     use std::time::{Duration, Instant};
 
     fn ledger() -> Ledger {

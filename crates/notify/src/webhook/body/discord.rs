@@ -2,7 +2,7 @@
 //!
 //! Discord reads Markdown and mentions; what we say is escaped, and no mention notifies anybody.
 
-use super::{Link, Note, fitting};
+use super::note::{Link, Note, fitting};
 use serde_json::{Value, json};
 
 /// Longest content, title and description (Discord's reference).
@@ -12,8 +12,8 @@ const MAX_DESCRIPTION: usize = 4096;
 
 pub(super) fn message(note: &Note) -> Value {
     let mut text: Vec<_> = note.paragraphs.iter().map(|text| escape(text)).collect();
-    let links: Vec<_> = note.links.iter().map(link).collect();
-    let links = links.join("  |  ");
+    let line = |links: &[Link]| links.iter().map(link).collect::<Vec<_>>().join("  |  ");
+    let links = [line(&note.links), line(&note.snoozes)].join("\n").trim_end().to_owned();
     // The links come whole; text is what may be cut.
     let room = MAX_DESCRIPTION.saturating_sub(links.chars().count() + 2);
     if !note.items.is_empty() {
@@ -66,6 +66,10 @@ mod tests {
             paragraphs: vec!["- <@1> `code` ||spoiler|| # not a heading".to_owned(), "_".repeat(9000)],
             items: Vec::new(),
             links: vec![Link { label: "Confirm".to_owned(), url: "https://a.example/x_y?t=(1)".to_owned() }],
+            snoozes: vec![Link {
+                label: "Snooze 1 hour".to_owned(),
+                url: "https://a.example/snooze".to_owned(),
+            }],
             tag: "bell",
         };
         let message = message(&note);
@@ -77,7 +81,8 @@ mod tests {
             description.starts_with(r"\- \<\@1\> \`code\` \|\|spoiler\|\| \# not a heading"),
             "{description}"
         );
-        assert!(description.ends_with("[Confirm](https://a.example/x_y?t=%281%29)"), "{description}");
+        let links = "[Confirm](https://a.example/x_y?t=%281%29)\n[Snooze 1 hour](https://a.example/snooze)";
+        assert!(description.ends_with(links), "{description}");
         assert!(description.chars().count() <= MAX_DESCRIPTION);
         assert_eq!(embed["url"], "https://a.example/x_y?t=(1)");
     }

@@ -1,9 +1,10 @@
 //! Slack's incoming webhooks: blocks, and a text for notifications and for programs that take no blocks.
 //!
-//! Slack reads `&`, `<` and `>` in its markup as entities, links and mentions (`<!channel>`); what we say is escaped,
-//! and stands in plain text where a block allows it. Links are not unfurled: nobody is to open ours but people.
+//! Slack reads `&`, `<` and `>` in its markup as entities, links and mentions (`<!channel>`); what we say is
+//! escaped, and stands in plain text where a block allows it. Links are not unfurled: nobody is to open ours
+//! but people.
 
-use super::{Link, Note, fitting};
+use super::note::{Link, Note, fitting};
 use serde_json::{Value, json};
 
 /// Longest header and section (Block Kit's reference).
@@ -11,7 +12,8 @@ const MAX_HEADER: usize = 150;
 const MAX_SECTION: usize = 3000;
 
 pub(super) fn message(note: &Note) -> Value {
-    let links = note.links.iter().map(link).collect::<Vec<_>>().join("  |  ");
+    let line = |links: &[Link]| links.iter().map(link).collect::<Vec<_>>().join("  |  ");
+    let links = [line(&note.links), line(&note.snoozes)].join("\n").trim_end().to_owned();
     let mut blocks = vec![json!({"type": "header", "text": plain(&note.title, MAX_HEADER)})];
     blocks.extend(
         note.paragraphs.iter().map(|text| json!({"type": "section", "text": plain(text, MAX_SECTION)})),
@@ -55,6 +57,10 @@ mod tests {
             paragraphs: vec!["<https://evil.example|NVDA> & <@U1>".to_owned(), "t".repeat(9000)],
             items: Vec::new(),
             links: vec![Link { label: "A>B|C".to_owned(), url: "https://a.example/?x=1&y=<|>".to_owned() }],
+            snoozes: vec![Link {
+                label: "Snooze 1 hour".to_owned(),
+                url: "https://a.example/snooze".to_owned(),
+            }],
             tag: "bell",
         };
         let message = message(&note);
@@ -62,7 +68,9 @@ mod tests {
         assert!(text.starts_with(
             "&lt;!channel&gt; &amp; *bold*\n&lt;https://evil.example|NVDA&gt; &amp; &lt;@U1&gt;\n"
         ));
-        assert!(text.ends_with("<https://a.example/?x=1&amp;y=&lt;%7C&gt;|A&gt;B|C>"), "{text}");
+        let links =
+            "<https://a.example/?x=1&amp;y=&lt;%7C&gt;|A&gt;B|C>\n<https://a.example/snooze|Snooze 1 hour>";
+        assert!(text.ends_with(links), "{text}");
         let blocks = message["blocks"].as_array().unwrap();
         for block in &blocks[..blocks.len() - 1] {
             assert_eq!(block["text"]["type"], "plain_text", "{block}");

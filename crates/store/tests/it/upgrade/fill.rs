@@ -1,5 +1,5 @@
-//! Makes the file of `testdata/`, by the version that it is of. A later version has its own file to make: it keeps the
-//! names that the tests use, and nothing else of this.
+//! Makes the file of `testdata/`, by the version that it is of. A later version has its own file to make: it
+//! keeps the names that the tests use, and nothing else of this.
 
 use super::listing::{NOTES, listing};
 use super::testdata;
@@ -7,13 +7,13 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use jiff::Timestamp;
 use qqq_core::alert::{Folded, Occurrence};
-use qqq_core::channel::{Channel, Webhook, WebhookFormat};
 use qqq_core::delivery::places::Rooms;
 use qqq_core::delivery::{Delivery, Failure, Outcome};
 use qqq_core::rule::Evidence;
+use qqq_core::subscription::channel::{Channel, Webhook, WebhookFormat};
 use qqq_core::{
-    Alert, AlertId, FeedMode, FeedStatus, Figures, Metric, Price, RuleName, Split, Statistics, SymbolProblem,
-    Visibility,
+    Alert, AlertId, FeedMode, FeedStatus, Figures, Metric, Price, RuleName, SpikeRule, Split, Statistics,
+    SymbolProblem, Visibility,
 };
 use qqq_store::conformance::{
     MINUTE, PLENTY, UNLIMITED, alert, alerts_of, at, bar, feed_status, retracted, sign_up, symbol,
@@ -28,6 +28,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::Path;
+use std::slice;
 
 /// Seconds after [`at`]`(0)` at which the process that made the file ended.
 pub(super) const LEFT_AT: i64 = 4_000;
@@ -56,7 +57,7 @@ pub(super) fn waiting(n: u16) -> SignUp {
 }
 
 async fn ask(store: &dyn Store, asked: &SignUp, limits: SignUpLimits, now: Timestamp) {
-    store.subscribe(asked, limits, now).await.unwrap();
+    store.subscribe(slice::from_ref(asked), limits, now).await.unwrap();
     store.take_in(limits, now).await.unwrap();
 }
 
@@ -149,7 +150,7 @@ async fn own_alerts(store: &dyn Store) {
         subscribe(store, SignUp { rule, metric, ..asked }).await;
         let own = Alert {
             id: AlertId::derive(rule, symbol("TSLA"), metric, MINUTE),
-            rule,
+            rule: rule.whole(SpikeRule::default()),
             metric,
             evidence,
             visibility: Visibility::Private,
@@ -255,11 +256,14 @@ async fn fill(store: &dyn Store) {
     // Messages that ask to confirm and have to wait: no more go out within an hour.
     let none = SignUpLimits { total_per_hour: 0, domain_per_hour: 0, provider_per_hour: 0, ..UNLIMITED };
     for (n, receiver) in [(40, "patient@example.com"), (41, "https://patient.example.com/hook")] {
-        store.subscribe(&sign_up(n, receiver, "NVDA"), UNLIMITED, at(LEFT_AT - 20)).await.unwrap();
+        store
+            .subscribe(slice::from_ref(&sign_up(n, receiver, "NVDA")), UNLIMITED, at(LEFT_AT - 20))
+            .await
+            .unwrap();
     }
     assert_eq!(store.take_in(none, at(LEFT_AT - 19)).await.unwrap().confirmations, 0);
     for n in 0..2 {
-        store.subscribe(&waiting(n), UNLIMITED, at(LEFT_AT - 10)).await.unwrap();
+        store.subscribe(slice::from_ref(&waiting(n)), UNLIMITED, at(LEFT_AT - 10)).await.unwrap();
     }
 }
 

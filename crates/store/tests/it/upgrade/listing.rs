@@ -1,9 +1,9 @@
 //! All that the traits tell of a store, as JSON, so that another version can say whether it reads the same.
 
 use qqq_core::alert::Visibility;
-use qqq_core::channel::Channel;
 use qqq_core::rule::Evidence;
 use qqq_core::subscription::Subscription;
+use qqq_core::subscription::channel::Channel;
 use qqq_core::{Alert, FeedStatus, Figures, Minute, Statistics};
 use qqq_store::{
     AlertQuery, BarRecord, DeliveryQuery, DeliveryRecord, DeliveryState, SplitRecord, Store,
@@ -49,8 +49,9 @@ pub(super) async fn listing(store: &dyn Store) -> Listing {
     put(
         "outbox",
         json!({
-            "pending": outbox.pending, "sent": outbox.sent, "failed": outbox.failed, "expired": outbox.expired,
-            "cancelled": outbox.cancelled, "bundled": outbox.bundled, "oldest_pending": text(outbox.oldest_pending),
+            "pending": outbox.pending, "sent": outbox.sent, "failed": outbox.failed,
+            "expired": outbox.expired, "cancelled": outbox.cancelled, "bundled": outbox.bundled,
+            "oldest_pending": text(outbox.oldest_pending),
         }),
     );
     let watched = store.watched().await.unwrap();
@@ -77,7 +78,8 @@ fn feed_status(status: &FeedStatus) -> Value {
         .map(|one| json!([one.symbol.as_str(), one.problem, one.since.to_string(), text(one.next_attempt)]));
     json!({
         "provider": status.provider, "label": status.label.as_str(), "mode": status.mode.as_str(),
-        "coverage": status.coverage, "clock": status.clock.to_string(), "answered_at": text(status.answered_at),
+        "coverage": status.coverage,
+        "clock": status.clock.to_string(), "answered_at": text(status.answered_at),
         "problem": status.problem, "asked_until": text(status.asked_until),
         "symbol_problems": problems.collect::<Value>(),
     })
@@ -134,14 +136,16 @@ fn subscription(one: &Subscription) -> Value {
     let (receiver, format) = match &one.channel {
         Channel::Email(address) => (address.expose().to_owned(), None),
         Channel::Webhook(webhook) => (webhook.url.url().to_string(), Some(webhook.format.as_str())),
+        Channel::Push(receiver) => (receiver.expose(), None),
     };
     let nonce = one.nonce.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
     });
     json!({
-        "id": one.id.to_string(), "channel": one.channel.kind().as_str(), "receiver": receiver, "format": format,
-        "symbol": one.symbol.as_str(), "metric": one.metric.as_str(), "rule": one.rule.to_string(),
+        "id": one.id.to_string(), "channel": one.channel.kind().as_str(),
+        "receiver": receiver, "format": format,
+        "symbol": one.scope.as_str(), "metric": one.metric.as_str(), "rule": one.rule.to_string(),
         "status": one.status.as_str(), "created_at": one.created_at.to_string(),
         "active_from": text(one.active_from), "quiet": text(one.quiet.as_ref()),
         "paused_until": text(one.paused_until), "secret_generation": one.secret_generation,

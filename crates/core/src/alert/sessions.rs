@@ -1,0 +1,261 @@
+//! What rules must know of earlier sessions: where a day opened and closed, and what each of its minutes
+//! traded. Kept for the symbols that a rule asks it for, and for no others.
+//!
+//! Like the windows, the state is a function of the set of bars, whatever the order, the repeats and the
+//! revisions they came in.
+
+use crate::market::calendar::{Calendar, Phase};
+use crate::statistics::profile::twice_median;
+use crate::{Bar, Minute, Price, Rule, Volume};
+use jiff::civil::Date;
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// A price and its minute.
+type Point = (Minute, Price);
+
+/// What the calendar says of a day.
+#[derive(Debug, PartialEq)]
+struct Trading {
+    date: Date,
+    /// The minutes that count.
+    tracked: Range<Minute>,
+    /// Those of them that are regular.
+    regular: Range<Minute>,
+    /// The trading days before, newest first: as many as are kept at the most.
+    before: Vec<Date>,
+}
+
+impl Trading {
+    fn on(calendar: &Calendar, date: Date) -> Option<Self> {
+        let (tracked, session) = (calendar.tracked_on(date)?, calendar.session_on(date)?);
+        let before = calendar.trading_days_before(date).take(kept(Rule::MAX_SESSIONS)).collect();
+        Some(Self { date, tracked, regular: session.open..session.close, before })
+    }
+}
+
+/// How many days before the newest are kept for bars to be compared with `sessions` sessions before their
+/// own. Bars are judged once more until they are a day old, so those of the day before the newest, too.
+const fn kept(sessions: u8) -> usize {
+    sessions as usize + 1
+}
+
+/// One trading day of one symbol.
+#[derive(Clone, Debug, PartialEq)]
+struct Day {
+    trading: Arc<Trading>,
+    /// First regular bar's open.
+    first: Option<Point>,
+    /// Last regular bar's close.
+    last: Option<Point>,
+    /// By minute of `trading.tracked`.
+    volumes: Vec<Option<Volume>>,
+}
+
+impl Day {
+    fn new(trading: Arc<Trading>) -> Self {
+        let minutes = trading.tracked.end.since(trading.tracked.start).max(0) as usize;
+        Self { trading, first: None, last: None, volumes: vec![None; minutes] }
+    }
+
+    fn insert(&mut self, bar: &Bar) {
+        if let Some(volume) = self.volumes.get_mut(bar.start.since(self.trading.tracked.start) as usize) {
+            *volume = Some(bar.volume);
+        }
+        if self.trading.regular.contains(&bar.start) {
+            if self.first.is_none_or(|(minute, _)| bar.start <= minute) {
+                self.first = Some((bar.start, bar.open));
+            }
+            if self.last.is_none_or(|(minute, _)| bar.start >= minute) {
+                self.last = Some((bar.start, bar.close));
+            }
+        }
+    }
+}
+
+/// The days of one symbol, oldest first, and how many sessions before its own a bar is compared with.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct History {
+    sessions: u8,
+    days: Vec<Day>,
+}
+
+impl History {
+    fn of_minute(&self, minute: Minute) -> Option<&Day> {
+        self.days.iter().rev().find(|day| day.trading.tracked.contains(&minute))
+    }
+
+    fn of_date(&self, date: Date) -> Option<&Day> {
+        self.days.iter().rev().find(|day| day.trading.date == date)
+    }
+
+    fn insert(&mut self, trading: &Arc<Trading>, bar: &Bar) {
+        let newest = self.days.last().map(|day| Arc::clone(&day.trading));
+        if newest.is_some_and(|newest| trading.date < newest.oldest(kept(self.sessions))) {
+            return;
+        }
+        let place = self.days.partition_point(|day| day.trading.date < trading.date);
+        if self.days.get(place).is_none_or(|day| day.trading.date != trading.date) {
+            self.days.insert(place, Day::new(Arc::clone(trading)));
+            let oldest = self.days.last().map_or(trading.date, |day| day.trading.oldest(kept(self.sessions)));
+            self.days.retain(|day| day.trading.date >= oldest);
+        }
+        if let Some(day) = self.days.iter_mut().rev().find(|day| day.trading.date == trading.date) {
+            day.insert(bar);
+        }
+    }
+}
+
+impl Trading {
+    /// What the market does at the minute so many after the first that counts.
+    fn phase_at(&self, at: usize) -> Phase {
+        let at = at as i32;
+        match () {
+            () if at < self.regular.start.since(self.tracked.start) => Phase::Pre,
+            () if at < self.regular.end.since(self.tracked.start) => Phase::Regular,
+            () => Phase::Post,
+        }
+    }
+
+    /// The first of the `sessions` days before.
+    fn oldest(&self, sessions: usize) -> Date {
+        let sessions = sessions.min(self.before.len());
+        sessions.checked_sub(1).map_or(self.date, |last| self.before[last])
+    }
+}
+
+/// Earlier sessions of the symbols that rules ask them for.
+#[derive(Clone, Debug)]
+pub struct Sessions {
+    calendar: Calendar,
+    histories: HashMap<usize, History>,
+    /// The day of the last bar: usually that of the next one too.
+    current: Option<Arc<Trading>>,
+}
+
+impl PartialEq for Sessions {
+    /// Equal when they know the same days of the same symbols.
+    fn eq(&self, other: &Self) -> bool {
+        self.histories == other.histories
+    }
+}
+
+impl Sessions {
+    /// Follows nobody yet.
+    pub fn new(calendar: Calendar) -> Self {
+        Self { calendar, histories: HashMap::new(), current: None }
+    }
+
+    /// Whether nobody is followed.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.histories.is_empty()
+    }
+
+    /// Follows a symbol for `sessions` sessions before its newest two, at least. True where that is more than
+    /// before: then nothing is known of it any more, and the bars since [`reach`](Self::reach) are to be
+    /// [let in](Self::insert).
+    pub fn follow(&mut self, symbol: usize, sessions: u8) -> bool {
+        let sessions = sessions.min(Rule::MAX_SESSIONS);
+        let known = self.histories.get(&symbol).map_or(0, |history| history.sessions);
+        if sessions > known {
+            self.histories.insert(symbol, History { sessions, days: Vec::new() });
+        }
+        sessions > known
+    }
+
+    /// The first minute that a symbol with its newest bar at `newest` is followed from.
+    pub fn reach(&self, newest: Minute, sessions: u8) -> Minute {
+        let date = self.calendar.date_of(newest);
+        let first = self.calendar.trading_days_before(date).take(kept(sessions)).last();
+        self.calendar.midnight(first.unwrap_or(date))
+    }
+
+    /// Lets a bar in, wherever in time it belongs. One outside the minutes that count changes nothing.
+    pub fn insert(&mut self, symbol: usize, bar: &Bar) {
+        let Some(history) = self.histories.get_mut(&symbol) else { return };
+        let current = self.current.take().filter(|current| current.tracked.contains(&bar.start));
+        let trading = match current {
+            Some(current) => current,
+            None => match Trading::on(&self.calendar, self.calendar.date_of(bar.start)) {
+                Some(trading) if trading.tracked.contains(&bar.start) => Arc::new(trading),
+                _ => return,
+            },
+        };
+        history.insert(&trading, bar);
+        self.current = Some(trading);
+    }
+
+    /// The first minute that counts of the day of `minute`, where the day is known.
+    pub fn begin_of_day(&self, symbol: usize, minute: Minute) -> Option<Minute> {
+        Some(self.histories.get(&symbol)?.of_minute(minute)?.trading.tracked.start)
+    }
+
+    /// The first regular price of the day of `minute`, known by then.
+    pub fn open(&self, symbol: usize, minute: Minute) -> Option<Point> {
+        let day = self.histories.get(&symbol)?.of_minute(minute)?;
+        day.first.filter(|(start, _)| *start <= minute)
+    }
+
+    /// The last regular close of the trading day before that of `minute`.
+    pub fn previous_close(&self, symbol: usize, minute: Minute) -> Option<Point> {
+        let history = self.histories.get(&symbol)?;
+        let before = history.of_minute(minute)?.trading.before.first()?;
+        history.of_date(*before)?.last
+    }
+
+    /// What the same minute, counted from where a day's tracking begins, traded in the `sessions` sessions
+    /// before its own: twice the median, and how many of them had a bar there. Of a session in which that
+    /// minute was of another phase nothing is taken: on a day that closes early, the afternoon is after
+    /// hours.
+    pub fn median(&self, symbol: usize, minute: Minute, sessions: u8) -> Option<(i64, u16)> {
+        let history = self.histories.get(&symbol)?;
+        let trading = &history.of_minute(minute)?.trading;
+        let at = minute.since(trading.tracked.start) as usize;
+        let (oldest, phase) = (trading.oldest(sessions.into()), trading.phase_at(at));
+        let mut volumes = [0_i64; Rule::MAX_SESSIONS as usize];
+        let mut count = 0;
+        let traded = history
+            .days
+            .iter()
+            .filter(|day| (oldest..trading.date).contains(&day.trading.date))
+            .filter(|day| day.trading.phase_at(at) == phase)
+            .filter_map(|day| day.volumes.get(at).copied().flatten());
+        for (place, volume) in volumes.iter_mut().zip(traded) {
+            *place = volume.shares();
+            count += 1;
+        }
+        Some((twice_median(&mut volumes[..count]), count as u16))
+    }
+
+    /// What the market does at a minute.
+    pub fn phase(&self, minute: Minute) -> Phase {
+        match &self.current {
+            Some(current) if current.regular.contains(&minute) => Phase::Regular,
+            _ => self.calendar.phase(minute),
+        }
+    }
+
+    /// Converts what is known from before `from`: a split.
+    pub fn rescale(
+        &mut self,
+        symbol: usize,
+        from: Minute,
+        price: impl Fn(Price) -> Price,
+        volume: impl Fn(Volume) -> Volume,
+    ) {
+        let Some(history) = self.histories.get_mut(&symbol) else { return };
+        for day in &mut history.days {
+            for (minute, value) in day.first.iter_mut().chain(&mut day.last) {
+                if *minute < from {
+                    *value = price(*value);
+                }
+            }
+            let before = from.since(day.trading.tracked.start).max(0) as usize;
+            for traded in day.volumes.iter_mut().take(before).flatten() {
+                *traded = volume(*traded);
+            }
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! The figures of contract section 2, as doubles: the one rounding at the end.
+
+pub mod metric;
+pub mod outlier;
+pub mod profile;
+pub mod unusual;
+pub mod window;
+
+use crate::{FeedLabel, Minute, Symbol};
+
+/// What is known of one metric at a symbol's newest bar. Dollars or shares; `None` where the definition has
+/// no value.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Figures {
+    /// Sample standard deviation (n - 1) of the changes between the bars of the last 24 h.
+    pub stdev: Option<f64>,
+    /// `stdev` over the mean of the values of the last 24 h.
+    pub relative_stdev: Option<f64>,
+    /// Mean of the bars of the 60 minutes before the newest bar, which is not in it.
+    pub trailing_average: Option<f64>,
+    /// The newest value over `trailing_average`.
+    pub ratio: Option<f64>,
+    /// Bars in the trailing window.
+    pub window_bars: u16,
+}
+
+/// Both metrics of a symbol at its newest bar.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Statistics {
+    /// The ticker.
+    pub symbol: Symbol,
+    /// Minute of the newest bar.
+    pub start: Minute,
+    /// Feed of the bars.
+    pub feed: FeedLabel,
+    /// Of the closes, dollars.
+    pub price: Figures,
+    /// Of the volumes, shares.
+    pub volume: Figures,
+}

@@ -1,0 +1,31 @@
+//! What is answered, by resource. A handler reads the request, asks, and answers.
+
+pub(crate) mod alerts;
+pub(crate) mod backtests;
+pub(crate) mod bars;
+pub(crate) mod bearer;
+pub(crate) mod dashboard;
+pub(crate) mod deliveries;
+pub(crate) mod description;
+pub(crate) mod health;
+pub(crate) mod legacy;
+pub(crate) mod link_pages;
+pub(crate) mod links;
+pub(crate) mod mailbox;
+pub(crate) mod me;
+pub(crate) mod operator;
+pub(crate) mod pages;
+pub(crate) mod push;
+pub(crate) mod rule_field;
+pub(crate) mod rules;
+pub(crate) mod session;
+pub(crate) mod sessions;
+pub(crate) mod sign_up;
+pub(crate) mod snooze;
+pub(crate) mod sparklines;
+pub(crate) mod status;
+pub(crate) mod stream;
+pub(crate) mod subscribe;
+pub(crate) mod subscriptions;
+pub(crate) mod symbols;
+pub(crate) mod watchlist;

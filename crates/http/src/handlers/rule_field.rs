@@ -1,0 +1,99 @@
+//! Rules as requests hold them.
+
+use crate::http::fields::Fields;
+use qqq_core::rule::InvalidRule;
+use qqq_core::{Metric, Rule, RuleName};
+use serde_json::Value;
+use std::borrow::Cow;
+
+/// The rule of a field: absent or `null`, the house rule; a text or an object of the grammar otherwise. Held
+/// to what goes with the metric and with the hours that are tracked.
+pub(crate) fn rule_of(
+    fields: &mut Fields,
+    name: &str,
+    metric: Option<Metric>,
+    extended_hours: bool,
+) -> Option<RuleName> {
+    let parsed = match &fields.value(name).unwrap_or(Value::Null) {
+        Value::Null => return Some(RuleName::House),
+        Value::String(text) => text.parse::<RuleName>(),
+        Value::Object(settings) => of_object(settings).map(RuleName::Own),
+        _ => {
+            fields.wrong(name, "must be a text such as `spike ratio=4`, or an object of the same settings");
+            return None;
+        }
+    };
+    let suited = parsed.and_then(|rule| suits(rule, metric, extended_hours).map(|()| rule));
+    match suited {
+        Ok(rule) => Some(rule),
+        Err(error) if error.field == name => {
+            fields.wrong(name, error.reason);
+            None
+        }
+        Err(error) => {
+            fields.wrong(&format!("{name}.{}", error.field), error.reason);
+            None
+        }
+    }
+}
+
+fn suits(name: RuleName, metric: Option<Metric>, extended_hours: bool) -> Result<(), InvalidRule> {
+    let RuleName::Own(rule) = name else { return Ok(()) };
+    rule.suits_hours(extended_hours)?;
+    metric.map_or(Ok(()), |metric| rule.suits(metric))
+}
+
+fn of_object(settings: &serde_json::Map<String, Value>) -> Result<Rule, InvalidRule> {
+    let texts = settings
+        .iter()
+        .map(|(name, value)| match value {
+            Value::String(text) => Ok((name.as_str(), Cow::Borrowed(text.as_str()))),
+            Value::Number(number) => Ok((name.as_str(), Cow::Owned(number.to_string()))),
+            _ => Err(InvalidRule {
+                field: name.chars().take(32).collect(),
+                reason: "must be a number or a text".to_owned(),
+            }),
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    Rule::of_fields(texts.iter().map(|(name, text)| (*name, text.as_ref())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use qqq_contract::rule::RuleOut;
+
+    #[test]
+    fn a_rule_is_told_with_exact_numbers_and_taken_back() {
+        let rule: Rule = "move percent=2.5 from=open trigger=edge rearm=0.000001".parse().unwrap();
+        let told = serde_json::to_string(&RuleOut(rule)).unwrap();
+        assert_eq!(
+            told,
+            concat!(
+                r#"{"kind":"move","percent":2.5,"from":"open","direction":"both","#,
+                r#""trigger":"edge","rearm":0.000001,"session":"all","cooldown":"60m"}"#,
+            )
+        );
+        let body = format!(r#"{{"rule":{told}}}"#);
+        let mut fields = Fields::of_json(body.as_bytes(), &["rule"]).unwrap();
+        assert_eq!(rule_of(&mut fields, "rule", Some(Metric::Price), false), Some(RuleName::Own(rule)));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_place() {
+        for (body, field) in [
+            (r#"{"rule":5}"#, "rule"),
+            (r#"{"rule":"v2 spike"}"#, "rule"),
+            (r#"{"rule":{"kind":"spike","ratio":1}}"#, "rule.ratio"),
+            (r#"{"rule":{"kind":"spike","ratio":[1]}}"#, "rule.ratio"),
+            (r#"{"rule":{"ratio":4}}"#, "rule.kind"),
+            (r#"{"rule":"move"}"#, "rule.kind"),
+            (r#"{"rule":"spike session=extended"}"#, "rule.session"),
+        ] {
+            let mut fields = Fields::of_json(body.as_bytes(), &["rule"]).unwrap();
+            let rule = rule_of(&mut fields, "rule", Some(Metric::Volume), false);
+            let Err(problem) = fields.finish(rule) else { panic!("{body} was taken") };
+            assert_eq!(problem.errors[0].field, field, "{body}");
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! What is written at once, and what that did.
+
+use crate::sequence::Sequence;
+use qqq_core::alert::AlertChange;
+use qqq_core::{Bar, FeedStatus, Minute, Split, Statistics};
+
+/// A bar and how often its close or volume has been replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BarRecord {
+    /// The candlestick.
+    pub bar: Bar,
+    /// 0 as first received.
+    pub revision: u32,
+}
+
+/// A split and the minute from which bars are in the new units (New York midnight of its ex-date).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SplitRecord {
+    /// The split.
+    pub split: Split,
+    /// Stored bars that start before this minute are rescaled.
+    pub from: Minute,
+}
+
+/// All effects of one step of the detector.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// Splits, applied to the stored bars before anything else. One already known changes nothing.
+    pub splits: Vec<SplitRecord>,
+    /// New and revised bars. A bar equal to the stored one changes nothing.
+    pub bars: Vec<BarRecord>,
+    /// Bars from before all windows, in today's units: written as [`import`](crate::BarStore::import) writes
+    /// them.
+    pub history: Vec<Bar>,
+    /// The bars that wait to be confirmed, each of another symbol; replace those that waited. `None`: as
+    /// before.
+    pub quarantined: Option<Vec<Bar>>,
+    /// Figures of the symbols whose newest bar or window changed; replace the stored ones.
+    pub statistics: Vec<Statistics>,
+    /// Alerts, in the order they happened.
+    pub alerts: Vec<AlertChange>,
+    /// How the feed is doing now.
+    pub feed: Option<FeedStatus>,
+}
+
+/// What a commit did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// Where in the store's history it stands.
+    pub sequence: Sequence,
+    /// How many deliveries it enqueued.
+    pub deliveries: u64,
+}
+
+/// What became of imported bars.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Bars of minutes that had none.
+    pub new: u64,
+    /// Bars that replaced a different one.
+    pub revised: u64,
+    /// Bars that were already there.
+    pub unchanged: u64,
+}

@@ -1,0 +1,16 @@
+//! Signing in.
+
+use qqq_core::subscription::EmailAddress;
+use qqq_core::subscription::session::SignInId;
+use qqq_core::subscription::token::TokenHash;
+
+/// A request for a link that signs in.
+#[derive(Clone, Debug)]
+pub struct SignInRequest {
+    /// Random; the link's token is derived of it.
+    pub id: SignInId,
+    /// Of that token.
+    pub token: TokenHash,
+    /// Whose alerts somebody wants to see. Nothing is sent to an address because it was named here.
+    pub address: EmailAddress,
+}
