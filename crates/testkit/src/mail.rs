@@ -63,6 +63,17 @@ impl Mail {
         self.text().split_whitespace().find(|word| word.starts_with("http") && word.contains(part))
     }
 
+    /// Where that link leads, without the host.
+    ///
+    /// # Panics
+    /// Where there is none.
+    #[track_caller]
+    pub fn path(&self, part: &str) -> &str {
+        let link = self.link(part).unwrap_or_else(|| panic!("no {part} in\n{}", self.raw));
+        let host = link.find("//").map_or(0, |at| at + 2);
+        link[host..].find('/').map_or("/", |at| &link[host + at..])
+    }
+
     /// The alert it tells of, by the link to its evidence.
     pub fn alert_id(&self) -> Option<&str> {
         self.link("/v1/alerts/")?.rsplit('/').next()

@@ -32,11 +32,11 @@ fn a_reader_signs_in_by_mail_and_has_alerts_of_their_own_until_they_leave() {
     let answer = asked(&http, ADA);
     let body = json!({ "email": ADA, "metric": "price", "ticker": "NVDA" });
     assert_eq!(http.post_json("/v1/subscriptions", &body).status, 201);
-    let confirm = path(&mail(&sink, "Please confirm"), "/v1/subscriptions/confirm?token=");
+    let confirm = mail(&sink, "Please confirm").path("/v1/subscriptions/confirm?token=").to_owned();
     assert_eq!(http.post_form(&confirm, "").status, 200);
 
     assert_eq!(asked(&http, ADA).body, answer.body);
-    let link = path(&mail(&sink, "Sign in"), "/v1/session/link?token=");
+    let link = mail(&sink, "Sign in").path("/v1/session/link?token=").to_owned();
     for _ in 0..3 {
         assert_eq!(http.get(&link).status, 200, "looking changes nothing");
     }
@@ -119,12 +119,6 @@ fn mail(sink: &SmtpSink, subject: &str) -> Mail {
         let accepted = sink.accepted();
         accepted.into_iter().map(|one| one.mail).find(|mail| mail.subject().starts_with(subject))
     })
-}
-
-/// Where the link of a mail leads, without the host.
-fn path(mail: &Mail, part: &str) -> String {
-    let link = mail.link(part).unwrap_or_else(|| panic!("no {part} in\n{}", mail.raw));
-    link[link.find("/v1/").expect("a path")..].to_owned()
 }
 
 /// The first alert by a rule of one's own that a stream tells who is signed in.

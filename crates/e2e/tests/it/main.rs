@@ -29,6 +29,7 @@ mod recording;
 mod replay;
 mod secrecy;
 mod store_files;
+mod strangers;
 mod stream;
 mod terminal;
 mod top;

@@ -32,7 +32,7 @@ fn ten_stocks_are_watched_after_one_request_one_mail_and_one_click() {
     assert_eq!((&more["symbols"], &more["status"]), (&json!(["*"]), &json!("pending")));
     ask(&http, &json!({ "email": EVE, "metric": "price", "symbol": "AAPL" }));
     wait_for_mails(&sink, EVE, 1);
-    assert_eq!(mails_to(&sink, ADA).len(), 1, "held back");
+    assert_eq!(sink.mails_to(ADA).len(), 1, "held back");
 
     assert_eq!(mail.subject(), "Please confirm: alerts on 10 symbols");
     let text = mail.text().split_whitespace().collect::<Vec<_>>().join(" ");
@@ -40,7 +40,7 @@ fn ten_stocks_are_watched_after_one_request_one_mail_and_one_click() {
         text.contains("10 symbols: AAPL, ADBE, AMZN, GOOG, META, MSFT, NFLX, NVDA, PYPL, TSLA"),
         "{text}"
     );
-    let confirm = path(&mail, "confirm");
+    let confirm = mail.path("/v1/subscriptions/confirm?token=").to_owned();
     let page = http.get(&confirm).text();
     for name in TEN {
         assert!(page.contains(&format!("{name} volume")), "{page}");
@@ -85,7 +85,7 @@ fn the_whole_watchlist_is_told_of_what_is_added_to_it_and_of_nothing_twice() {
     let mail = wait_for_mails(&sink, ADA, 1).remove(0);
     assert_eq!(mail.subject(), "Please confirm: alerts on every symbol's volume");
     ask(&http, &json!({ "email": ADA, "metric": "volume", "symbol": "AAPL" }));
-    let confirm = path(&mail, "confirm");
+    let confirm = mail.path("/v1/subscriptions/confirm?token=").to_owned();
     wait_for("the other wish on the page", PATIENCE, || {
         http.get(&confirm).text().contains("AAPL volume").then_some(())
     });
@@ -124,22 +124,18 @@ fn ask(http: &Http, body: &Value) -> Value {
     answer.json()
 }
 
-fn mails_to(sink: &SmtpSink, address: &str) -> Vec<Mail> {
-    sink.accepted().into_iter().filter(|one| one.recipient == address).map(|one| one.mail).collect()
-}
-
 #[track_caller]
 fn wait_for_mails(sink: &SmtpSink, address: &str, count: usize) -> Vec<Mail> {
-    wait_for("a mail", PATIENCE, || Some(mails_to(sink, address)).filter(|mails| mails.len() >= count))
+    wait_for("a mail", PATIENCE, || Some(sink.mails_to(address)).filter(|mails| mails.len() >= count))
 }
 
 fn confirmations(sink: &SmtpSink, address: &str) -> usize {
-    mails_to(sink, address).iter().filter(|mail| mail.token("confirm").is_some()).count()
+    sink.mails_to(address).iter().filter(|mail| mail.token("confirm").is_some()).count()
 }
 
 /// The alerts an address was told of, as the API has them.
 fn alerts_of(sink: &SmtpSink, http: &Http, address: &str) -> Vec<Value> {
-    let mails = mails_to(sink, address);
+    let mails = sink.mails_to(address);
     let ids = mails.iter().filter_map(Mail::alert_id);
     ids.map(|id| http.get(&format!("/v1/alerts/{id}")).json()).collect()
 }
@@ -154,10 +150,4 @@ fn wait_for_symbols(sink: &SmtpSink, http: &Http, names: &[&str]) {
 
 fn text_of(alert: &Value, field: &str) -> String {
     alert[field].as_str().unwrap_or_else(|| panic!("no {field}: {alert}")).to_owned()
-}
-
-#[track_caller]
-fn path(mail: &Mail, action: &str) -> String {
-    let token = mail.token(action).unwrap_or_else(|| panic!("no link to {action}:\n{}", mail.text()));
-    format!("/v1/subscriptions/{action}?token={token}")
 }

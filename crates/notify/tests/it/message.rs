@@ -1,5 +1,8 @@
 //! What the mails say, and that nothing else can get into them.
 
+mod properties;
+mod settings;
+
 use crate::fixture::{
     ADDRESS, alert, alert_delivery, alerts_of_every_kind, config, confirmation, digest, key, mail, many,
     subscription, telling,
@@ -536,77 +539,6 @@ fn a_link_keeps_the_path_of_the_public_url() {
     assert!(mail.text.contains("\r\nhttp://example.org:8080/qqq/s/NVDA\r\n"), "{}", mail.text);
 }
 
-fn refused(config: MailConfig) -> String {
-    struct Never;
-    impl qqq_core::Clock for Never {
-        fn now(&self) -> jiff::Timestamp {
-            jiff::Timestamp::UNIX_EPOCH
-        }
-    }
-    Mail::new(config, key(), Arc::new(Never)).unwrap_err().to_string()
-}
-
-#[test]
-fn a_sender_that_could_add_a_header_or_a_mailbox_is_refused() {
-    for from in [
-        "",
-        "QQQ Tracker",
-        "QQQ Tracker <>",
-        "QQQ\r\nBcc: eve@example.net <alerts@example.org>",
-        "QQQ\nTracker <alerts@example.org>",
-        "alerts@example.org\r\nBcc: eve@example.net",
-        "QQQ <alerts@example.org>, Eve <eve@example.net>x",
-        "QQQ <alerts@example.org> eve",
-        "QQQ <alerts@exämple.org>",
-        "QQQ\0 <alerts@example.org>",
-    ] {
-        let error = refused(MailConfig { from: from.to_owned(), ..config() });
-        assert!(
-            error.starts_with("email.from: ") && error.contains("QQQ Tracker <alerts@example.com>"),
-            "{error}"
-        );
-        assert!(!error.contains(['\r', '\n', '\0']), "{error:?}");
-    }
-}
-
-#[test]
-fn settings_that_cannot_work_are_named_with_what_is_allowed() {
-    let error = refused(MailConfig { smtp_url: Some("smtp://ops:hunter2@host/x".to_owned()), ..config() });
-    assert!(error.starts_with("email.smtp_url: ") && error.contains("smtps://"), "{error}");
-    assert!(!error.contains("hunter2"));
-    let error = refused(MailConfig { smtp_url: Some("smtp://host?ca=/nowhere.pem".to_owned()), ..config() });
-    assert!(error.contains("/nowhere.pem"), "{error}");
-    let error = refused(MailConfig { public_url: "mailto:a@b.c".parse().unwrap(), ..config() });
-    assert!(error.starts_with("server.public_url: "), "{error}");
-    let secret = MailConfig { smtp_url: Some("smtp://ops:hunter2@host".to_owned()), ..config() };
-    assert!(!format!("{secret:?}").contains("hunter2"));
-    assert!(!format!("{:?}{}", mail(secret.clone()), mail(secret).describe()).contains("hunter2"));
-}
-
-#[test]
-fn quotes_commas_and_foreign_letters_in_the_senders_name_stay_in_the_name() {
-    for (name, shown) in [
-        ("Alerts, Inc.", "Alerts, Inc."),
-        ("\"O'Hara \\\"QQQ\\\" Desk\"", "O'Hara \"QQQ\" Desk"),
-        ("Börse <eve@example.net>", "Börse <eve@example.net>"),
-    ] {
-        let mail = mail(MailConfig { from: format!("{name} <alerts@example.org>"), ..config() });
-        let mail = Parsed::new(&mail.render(&alert_delivery()).unwrap());
-        let (encoded, address) = mail.header("From").rsplit_once(' ').unwrap();
-        assert_eq!((decoded(encoded).as_str(), address), (shown, "<alerts@example.org>"));
-    }
-    let mail = mail(MailConfig { from: "alerts@example.org".to_owned(), ..config() });
-    assert_eq!(Parsed::new(&mail.render(&alert_delivery()).unwrap()).header("From"), "alerts@example.org");
-}
-
-/// A display name: one encoded word (RFC 2047) or a quoted string (RFC 5322).
-fn decoded(name: &str) -> String {
-    if let Some(word) = name.strip_prefix("=?utf-8?b?").and_then(|word| word.strip_suffix("?=")) {
-        return String::from_utf8(BASE64.decode(word).unwrap()).unwrap();
-    }
-    name.strip_prefix('"').unwrap().strip_suffix('"').unwrap().replace("\\\"", "\"")
-}
-
 #[test]
 fn what_is_markup_in_a_value_is_shown_and_does_nothing() {
     let public_url = "https://example.org/a&b'c".parse().unwrap();
@@ -615,116 +547,4 @@ fn what_is_markup_in_a_value_is_shown_and_does_nothing() {
     assert!(mail.html.contains("https:&#x2f;&#x2f;example.org&#x2f;a&amp;b&#x27;c"), "{}", mail.html);
     assert!(!mail.html.contains("a&b") && !mail.html.contains("b'c"));
     assert!(!mail.html.contains("<img") && !mail.html.contains("src="));
-}
-
-/// Whatever it was compared with, by whatever rule: they need not even go together.
-fn any_evidence() -> impl Strategy<Value = Evidence> {
-    let value = || prop_oneof![Just(0), any::<i64>()];
-    let count = || prop_oneof![Just(0), any::<u16>()];
-    prop_oneof![
-        (value(), count()).prop_map(|(sum, bars)| Evidence::Average { sum, bars }),
-        (value(), 0..1_u128 << 110, count()).prop_map(|(sum, squares, bars)| Evidence::Deviation {
-            sum,
-            squares,
-            bars
-        }),
-        (value(), any::<i32>())
-            .prop_map(|(value, start)| Evidence::Origin { value, start: Minute::from_index(start) }),
-        (value(), value()).prop_map(|(level, before)| Evidence::Crossing { level, before }),
-        (value(), count()).prop_map(|(twice, sessions)| Evidence::Median { twice, sessions }),
-    ]
-}
-
-fn any_rule() -> impl Strategy<Value = AlertRule> {
-    prop::sample::select(alerts_of_every_kind()).prop_map(|alert| alert.rule)
-}
-
-fn any_alert() -> impl Strategy<Value = Alert> {
-    (
-        (any::<i64>(), any::<u32>(), any::<i32>(), any_rule(), any_evidence()),
-        ("[A-Z0-9][A-Z0-9.-]{0,11}", "[a-z0-9_-]{1,16}|simulated"),
-        any::<bool>(),
-    )
-        .prop_map(|((value, revision, start, rule, evidence), (symbol, feed), price)| Alert {
-            metric: if price { Metric::Price } else { Metric::Volume },
-            symbol: symbol.parse().unwrap(),
-            feed: feed.parse().unwrap(),
-            start: Minute::from_index(start),
-            rule,
-            value,
-            evidence,
-            revision,
-            ..alert()
-        })
-}
-
-const ALERT_HEADERS: [&str; 11] = [
-    "From",
-    "To",
-    "Subject",
-    "Date",
-    "Message-ID",
-    "Auto-Submitted",
-    "List-Id",
-    "List-Unsubscribe",
-    "List-Unsubscribe-Post",
-    "MIME-Version",
-    "Content-Type",
-];
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
-
-    #[test]
-    fn any_alert_makes_a_whole_mail_with_the_same_headers(alert in any_alert()) {
-        let mail = parsed(&telling(DeliveryKind::Alert, alert.clone()));
-        prop_assert_eq!(mail.names(), ALERT_HEADERS);
-        let revision = format!("Revision {}", alert.revision);
-        prop_assert!(mail.words().contains(&revision), "{}", mail.text);
-        prop_assert!(mail.html.contains("</html>"));
-        prop_assert!(!mail.text.contains("[object") && !mail.text.contains("NaN"));
-    }
-
-    #[test]
-    fn any_alerts_make_a_whole_digest_with_the_same_headers(
-        alerts in prop::collection::vec(any_alert(), 1..8),
-    ) {
-        let mail = parsed(&digest(alerts.clone()));
-        prop_assert_eq!(mail.names(), ALERT_HEADERS);
-        prop_assert_eq!(mail.text.matches("/s/").count(), alerts.len());
-        prop_assert!(mail.html.contains("</html>") && !mail.text.contains("NaN"));
-        for line in mail.text.lines().filter(|line| !line.contains("://")) {
-            prop_assert!(line.len() <= 72, "{}", line);
-        }
-    }
-
-    #[test]
-    fn any_address_that_is_accepted_is_one_recipient_and_no_header(
-        address in "[!-~]{1,30}@[a-zA-Z0-9.-]{1,30}",
-    ) {
-        if let Ok(email) = address.parse::<EmailAddress>() {
-            let mut delivery = alert_delivery();
-            delivery.subscription.channel = Channel::Email(email);
-            let mail = parsed(&delivery);
-            prop_assert_eq!(mail.names(), ALERT_HEADERS);
-            prop_assert_eq!(mail.header("To"), address);
-        }
-    }
-
-    #[test]
-    fn any_sender_is_refused_or_stays_one_header(name in "[\\s\\S]{0,60}|[\",<>@:;\\\\ a\r\n]{0,20}") {
-        struct At;
-        impl qqq_core::Clock for At {
-            fn now(&self) -> jiff::Timestamp {
-                jiff::Timestamp::UNIX_EPOCH
-            }
-        }
-        let config = MailConfig { from: format!("{name} <alerts@example.org>"), ..config() };
-        if let Ok(mail) = Mail::new(config, key(), Arc::new(At)) {
-            let mail = Parsed::new(&mail.render(&alert_delivery()).unwrap());
-            prop_assert_eq!(mail.names(), ALERT_HEADERS);
-            prop_assert!(mail.header("From").ends_with("alerts@example.org>")
-                || mail.header("From") == "alerts@example.org");
-        }
-    }
 }

@@ -161,6 +161,12 @@ impl SmtpSink {
         self.shared.lock().accepted.clone()
     }
 
+    /// The mails accepted for an address, in the order they were.
+    pub fn mails_to(&self, address: &str) -> Vec<Mail> {
+        let accepted = self.accepted().into_iter().filter(|one| one.recipient == address);
+        accepted.map(|one| one.mail).collect()
+    }
+
     /// How many messages were accepted so far.
     pub fn count(&self) -> usize {
         self.shared.lock().accepted.len()
