@@ -211,6 +211,7 @@ macro_rules! store_conformance {
             an_address_has_so_many_sessions_and_the_oldest_end
             erasing_a_recipient_signs_it_out
             alerts_of_a_receiver_are_those_of_its_active_subscriptions
+            alerts_of_a_receiver_are_filtered_and_paged
             subscriptions_are_listed_in_pages
             an_operator_disables_one_or_all_of_a_recipient
             erasing_a_recipient_leaves_nothing_of_it
