@@ -30,7 +30,7 @@ pub use qqq_core::subscription::signup::{Full, SignUpLimits};
 pub use query::{AlertQuery, Audience, DeliveryQuery, ReceiverAlertQuery, Selection, SubscriptionQuery};
 pub use record::{DeliveryRecord, OutboxSummary, Replayed, Watched, WatchlistEdits};
 pub use sequence::Sequence;
-pub use session::SignInRequest;
+pub use session::{SignInRequest, SignInsTakenIn};
 pub use sign_up::{Choice, Confirmable, Confirmed, SignUp, SignedUp, TakenIn};
 pub use traits::{
     AdminStore, AlertStore, BarStore, Housekeeping, OutboxStore, SessionStore, Store, SubscriptionStore,

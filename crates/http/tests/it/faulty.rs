@@ -308,7 +308,7 @@ impl SessionStore for Faulty {
         limits: SignUpLimits,
         operators: &[EmailAddress],
         now: Timestamp,
-    ) -> Result<u64, StoreError> {
+    ) -> Result<SignInsTakenIn, StoreError> {
         self.ok().await?.take_in_sign_ins(limits, operators, now).await
     }
     async fn claim_sign_ins(&self, now: Timestamp, until: Timestamp) -> Result<Vec<SignInMail>, StoreError> {

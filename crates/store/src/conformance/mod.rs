@@ -206,6 +206,7 @@ macro_rules! store_conformance {
             no_link_goes_to_who_is_suppressed
             one_mailbox_gets_three_links_a_day_ten_minutes_apart
             requests_for_links_that_wait_have_a_limit
+            requests_of_strangers_keep_nobody_from_a_link
             a_mail_with_a_link_is_claimed_by_lease_and_tried_while_it_works
             a_few_mails_with_links_are_under_way_at_once
             an_address_has_so_many_sessions_and_the_oldest_end
