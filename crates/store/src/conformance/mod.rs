@@ -187,6 +187,7 @@ macro_rules! store_conformance {
             quiet_hours_are_set_and_ended
             a_pause_cancels_what_is_owed_and_nothing_of_it_is_told_later
             a_pause_leaves_the_confirmation_and_what_is_under_way
+            a_snooze_leaves_what_is_paused_until_it_is_resumed
             a_secret_is_rotated_generation_by_generation
             what_has_ended_cannot_be_changed
             what_own_rules_watch_is_told_with_its_version
