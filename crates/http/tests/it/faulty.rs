@@ -113,6 +113,12 @@ impl BarStore for Faulty {
     ) -> Result<Vec<Bar>, StoreError> {
         self.ok().await?.history(symbol, range, limit).await
     }
+    async fn last_bars(
+        &self,
+        wanted: &[(Symbol, Range<Minute>)],
+    ) -> Result<Vec<Option<BarRecord>>, StoreError> {
+        self.ok().await?.last_bars(wanted).await
+    }
     async fn recent_bars(&self, symbols: &[Symbol], minutes: i32) -> Result<Vec<BarRecord>, StoreError> {
         self.ok().await?.recent_bars(symbols, minutes).await
     }

@@ -222,6 +222,7 @@ macro_rules! store_conformance {
             nothing_is_owed_again_to_what_has_ended
             a_bar_is_replaced_by_its_revision
             bars_are_read_by_symbol_and_range
+            the_last_bars_of_ranges_are_read_at_once
             history_is_the_same_bars
             recent_bars_end_at_each_symbols_newest
             imports_tell_new_revised_and_unchanged
