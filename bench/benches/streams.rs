@@ -11,7 +11,7 @@ use qqq_core::market::calendar::Market;
 use qqq_core::market::watchlist::DEFAULT_SYMBOLS;
 use qqq_core::subscription::token::TokenKey;
 use qqq_core::{Bar, Calendar, Clock, Figures, Minute, Price, Statistics, Symbol, Watchlist};
-use qqq_engine::watchlist::Watchlists;
+use qqq_engine::watchlist::{WatchlistBasis, Watchlists};
 use qqq_http::{Api, ApiConfig};
 use qqq_store::{BarRecord, Batch, Store};
 use qqq_testkit::bars::flat;
@@ -56,7 +56,10 @@ impl Server {
         let watchlist = Watchlist::new(DEFAULT_SYMBOLS.map(symbol), []).unwrap();
         let api = Api::load(
             Arc::clone(&store),
-            Arc::new(Watchlists::new(Arc::clone(&store), (&watchlist).into(), Arc::new(|_| Ok(())))),
+            Arc::new(Watchlists::new(
+                Arc::clone(&store),
+                WatchlistBasis { configured: (&watchlist).into(), admit: Arc::new(|_| Ok(())) },
+            )),
             Arc::new(Calendar::new(Market::Always, false, [])),
             Arc::new(FixedClock(now)),
             TokenKey::new([7; 32]),

@@ -5,7 +5,6 @@
 //! fill the windows and raise, count and retract nothing.
 
 use crate::active_rules::{ActiveRules, HouseRules};
-use crate::closes::last_bar;
 use crate::metrics::Metrics;
 use crate::{PAUSE, retry_while_busy, without_room};
 use anyhow::Context as _;
@@ -238,8 +237,8 @@ impl Detect {
         );
         for (symbol, &name) in watchlist.symbols().iter().enumerate() {
             recall(&**store, name, &mut detector, symbol).await?;
-            recall_closes(&**store, calendar, name, &mut detector, symbol).await?;
         }
+        recall_closes(&**store, calendar, watchlist.symbols(), &mut detector).await?;
         info!(bars = bars.len(), %feed, "windows rebuilt from the store");
         Ok((detector, judged_before))
     }
@@ -491,20 +490,25 @@ async fn alerts(store: &dyn Store, query: AlertQuery) -> Result<Vec<Alert>, Stor
 /// the day before, from which bars may still come late.
 const CLOSES: usize = 2;
 
-/// Gives a detector the closes that a day's change is measured from: those of the last day's bars may lie
-/// too far back, as after a weekend.
+/// Gives a detector the closes that a day's change is measured from, in one read: those of the last day's
+/// bars may lie too far back, as after a weekend.
 async fn recall_closes(
     store: &dyn Store,
     calendar: &Calendar,
-    name: Symbol,
+    names: &[Symbol],
     detector: &mut Detector,
-    symbol: usize,
 ) -> Result<(), StoreError> {
-    let Some(newest) = detector.newest(symbol) else { return Ok(()) };
-    for day in calendar.trading_days_before(calendar.date_of(newest)).take(CLOSES) {
-        let Some(session) = calendar.session_on(day) else { continue };
-        let session = session.open..session.close;
-        let last = retry_while_busy(|| last_bar(store, name, session.clone())).await?;
+    let (mut symbols, mut sessions) = (Vec::new(), Vec::new());
+    for (symbol, &name) in names.iter().enumerate() {
+        let Some(newest) = detector.newest(symbol) else { continue };
+        let days = calendar.trading_days_before(calendar.date_of(newest)).take(CLOSES);
+        for session in days.filter_map(|day| calendar.session_on(day)) {
+            symbols.push(symbol);
+            sessions.push((name, session.open..session.close));
+        }
+    }
+    let last = retry_while_busy(|| store.last_bars(&sessions)).await?;
+    for (symbol, last) in symbols.into_iter().zip(last) {
         detector.recall_closes(symbol, last.iter().map(|record| &record.bar));
     }
     Ok(())

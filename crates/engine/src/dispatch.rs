@@ -206,7 +206,8 @@ impl Dispatch {
         Ok(())
     }
 
-    /// Takes in the sign-ups that came, and enqueues the messages that ask to confirm in their turn.
+    /// Takes in what was asked for, and enqueues the messages that ask to confirm and the mails with links in
+    /// their turn.
     async fn take_in(&self) -> Result<(), StoreError> {
         loop {
             let taken = retry_while_busy(|| self.store.take_in(self.sign_up, self.clock.now())).await?;
@@ -215,10 +216,11 @@ impl Dispatch {
                 break;
             }
         }
-        retry_while_busy(|| {
-            self.store.take_in_sign_ins(self.sign_up.of_links(), &self.operators, self.clock.now())
-        })
-        .await?;
+        let limits = self.sign_up.of_links();
+        while retry_while_busy(|| self.store.take_in_sign_ins(limits, &self.operators, self.clock.now()))
+            .await?
+            .more
+        {}
         Ok(())
     }
 

@@ -4,7 +4,7 @@
 //! ```text
 //! ingest    asks one feed for bars, by polls and by stream         schedule, symbol_troubles
 //! relay     picks the feed that runs, of several                   failover
-//! detect    judges bars and commits what comes of them             active_rules, closes
+//! detect    judges bars and commits what comes of them             active_rules
 //! dispatch  sends what is enqueued
 //! retain    deletes what is past its time
 //! subscribe takes sign-ups, confirmations, changes and ends of subscriptions
@@ -16,7 +16,6 @@
 pub mod account;
 pub mod active_rules;
 pub mod backtest;
-pub mod closes;
 pub mod detect;
 pub mod dispatch;
 pub mod failover;

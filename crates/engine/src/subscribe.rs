@@ -222,13 +222,10 @@ impl Subscriptions {
         let Some(subscription) = self.find(Purpose::Unsubscribe, token).await? else {
             return Ok(Amended::Unknown);
         };
-        if subscription.is_paused_until_resumed() && !subscription.status.has_ended() {
-            return Ok(Amended::Changed(subscription));
-        }
         let (now, zone) = (self.clock.now(), subscription.time_zone());
-        let paused_until = Some(snooze.map(|snooze| snooze.until(now, &zone)));
+        let snoozed_until = Some(snooze.map(|snooze| snooze.until(now, &zone)));
         let manage = self.tokens.token(Purpose::Manage, subscription.id, &subscription.nonce);
-        self.change(&manage, &SubscriptionChange { paused_until, ..Default::default() }).await
+        self.change(&manage, &SubscriptionChange { snoozed_until, ..Default::default() }).await
     }
 
     /// Replaces the secret that signs a webhook's requests. `None` where the subscription is by mail.

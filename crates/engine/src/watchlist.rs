@@ -3,7 +3,7 @@
 use qqq_core::market::watchlist::{ConfiguredWatchlist, InvalidWatchlist, WatchlistEdit};
 use qqq_core::subscription::limits::SubscriptionLimits;
 use qqq_core::{Symbol, Watchlist};
-use qqq_store::{Store, StoreError};
+use qqq_store::{Store, StoreError, WatchlistEdits};
 use std::sync::Arc;
 
 /// Whether a watchlist can be watched, and why not.
@@ -49,18 +49,52 @@ pub enum EditError {
 /// How much receivers may have while so many symbols are watched.
 pub type LimitsOf = Arc<dyn Fn(usize) -> SubscriptionLimits + Send + Sync>;
 
+/// Where a watchlist begins, and what it has to be.
+#[derive(Clone)]
+pub struct WatchlistBasis {
+    /// The configured list.
+    pub configured: ConfiguredWatchlist,
+    /// What else a list has to be to be watched.
+    pub admit: Admit,
+}
+
+impl WatchlistBasis {
+    /// The list with what operators changed of it. Where the configured one has become another since, so that
+    /// the two do not fit any more, that is left aside, and told in the log; the next change takes its place.
+    pub fn with(&self, known: WatchlistEdits) -> Result<VersionedWatchlist, EditError> {
+        let WatchlistEdits { version, edits } = known;
+        match self.watched(&edits) {
+            Ok(list) => Ok(VersionedWatchlist { version, list: Arc::new(list), edits }),
+            Err(error) if edits.is_empty() => Err(error),
+            Err(error) => {
+                tracing::warn!(
+                    %error,
+                    "what operators changed does not fit the configured watchlist: that one is watched"
+                );
+                Ok(VersionedWatchlist { version, list: Arc::new(self.watched(&[])?), edits: Vec::new() })
+            }
+        }
+    }
+
+    /// The list with some edits, if it can be watched.
+    fn watched(&self, edits: &[WatchlistEdit]) -> Result<Watchlist, EditError> {
+        let list = self.configured.edited(edits).map_err(EditError::Invalid)?;
+        (self.admit)(&list).map_err(EditError::Refused)?;
+        Ok(list)
+    }
+}
+
 /// The watchlist of a store.
 pub struct Watchlists {
     store: Arc<dyn Store>,
-    configured: ConfiguredWatchlist,
-    admit: Admit,
+    basis: WatchlistBasis,
     limits: Option<LimitsOf>,
 }
 
 impl Watchlists {
-    /// Of `store`, beginning with a configured list. `admit` says what else a list has to be to be watched.
-    pub fn new(store: Arc<dyn Store>, configured: ConfiguredWatchlist, admit: Admit) -> Self {
-        Self { store, configured, admit, limits: None }
+    /// Of `store`, which holds what operators changed.
+    pub fn new(store: Arc<dyn Store>, basis: WatchlistBasis) -> Self {
+        Self { store, basis, limits: None }
     }
 
     /// The same, where what may be active depends on how long the list is: the store is held to that with
@@ -71,22 +105,9 @@ impl Watchlists {
         self
     }
 
-    /// The list as it is now. What operators changed of a configured one that has become another since, so
-    /// that the two do not fit any more, is left aside, and told in the log; the next change takes its place.
+    /// The list as it is now ([`WatchlistBasis::with`]).
     pub async fn current(&self) -> Result<VersionedWatchlist, EditError> {
-        let known = self.store.watchlist_edits().await?;
-        let (version, edits) = (known.version, known.edits);
-        let watched = match self.watched(&edits) {
-            Ok(list) => VersionedWatchlist { version, list: Arc::new(list), edits },
-            Err(error) if edits.is_empty() => return Err(error),
-            Err(error) => {
-                tracing::warn!(
-                    %error,
-                    "what operators changed does not fit the configured watchlist: that one is watched"
-                );
-                VersionedWatchlist { version, list: Arc::new(self.watched(&[])?), edits: Vec::new() }
-            }
-        };
+        let watched = self.basis.with(self.store.watchlist_edits().await?)?;
         if let Some(limits) = &self.limits {
             self.store.hold_to(limits(watched.list.symbols().len()));
         }
@@ -127,7 +148,7 @@ impl Watchlists {
         &self,
         wished: impl Fn(&Watchlist) -> Result<Option<WatchlistEdit>, EditError>,
     ) -> Result<Edited, EditError> {
-        let configured = self.configured.edited(&[]).map_err(EditError::Invalid)?;
+        let configured = self.basis.configured.edited(&[]).map_err(EditError::Invalid)?;
         loop {
             let VersionedWatchlist { version, list, mut edits } = self.current().await?;
             let Some(edit) = wished(&list)? else { return Ok(Edited::Already) };
@@ -135,17 +156,10 @@ impl Watchlists {
             if configured.id(edit.symbol).is_some() != edit.tracked {
                 edits.push(edit);
             }
-            self.watched(&edits)?;
+            self.basis.watched(&edits)?;
             if self.store.edit_watchlist(&edits, version).await? {
                 return Ok(Edited::Changed);
             }
         }
-    }
-
-    /// The list with some edits, if it can be watched.
-    fn watched(&self, edits: &[WatchlistEdit]) -> Result<Watchlist, EditError> {
-        let list = self.configured.edited(edits).map_err(EditError::Invalid)?;
-        (self.admit)(&list).map_err(EditError::Refused)?;
-        Ok(list)
     }
 }

@@ -16,6 +16,9 @@ pub struct SubscriptionChange {
     /// [`Timestamp::MAX`]: until it is resumed. `Some(None)` resumes it. What is raised while paused is never
     /// told.
     pub paused_until: Option<Option<Timestamp>>,
+    /// The same by who may snooze alone, which leaves a subscription as it is that is
+    /// [paused until it is resumed](Subscription::is_paused_until_resumed).
+    pub snoozed_until: Option<Option<Timestamp>>,
     /// Replaces the secret that signs its webhooks by that of the next generation.
     pub rotate_secret: bool,
 }
@@ -32,6 +35,11 @@ impl SubscriptionChange {
             after.quiet.clone_from(quiet);
         }
         if let Some(until) = self.paused_until {
+            after.paused_until = until.map(as_kept);
+        }
+        if let Some(until) = self.snoozed_until
+            && !before.is_paused_until_resumed()
+        {
             after.paused_until = until.map(as_kept);
         }
         if self.rotate_secret {

@@ -22,15 +22,15 @@ mod traits;
 pub use batch::{BarRecord, Batch, Committed, Imported, SplitRecord};
 pub use change::{Amended, SubscriptionChange};
 pub use error::StoreError;
-pub use open::open;
+pub use open::{look_at_watchlist, open};
 pub use places::{ChangeCursor, Changes, Key, Row, Stamped};
 pub use qqq_core::alert::AlertChange;
 pub use qqq_core::delivery::{Budget, DeliveryState};
 pub use qqq_core::subscription::signup::{Full, SignUpLimits};
 pub use query::{AlertQuery, Audience, DeliveryQuery, ReceiverAlertQuery, Selection, SubscriptionQuery};
-pub use record::{DeliveryRecord, OutboxSummary, Replayed, Watched, WatchlistEdits};
+pub use record::{DeliveryRecord, OutboxSummary, Replayed, StoredEdits, Watched, WatchlistEdits};
 pub use sequence::Sequence;
-pub use session::SignInRequest;
+pub use session::{SignInRequest, SignInsTakenIn};
 pub use sign_up::{Choice, Confirmable, Confirmed, SignUp, SignedUp, TakenIn};
 pub use traits::{
     AdminStore, AlertStore, BarStore, Housekeeping, OutboxStore, SessionStore, Store, SubscriptionStore,

@@ -87,6 +87,17 @@ pub struct WatchlistEdits {
     pub edits: Vec<WatchlistEdit>,
 }
 
+/// What operators changed of the watchlist, as a store holds it that is only looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredEdits {
+    /// What they changed.
+    pub edits: WatchlistEdits,
+    /// The version of the schema it has; 0 where nothing was ever kept there.
+    pub schema: u64,
+    /// The one that [`open`](crate::open) brings it up to.
+    pub newest_schema: u64,
+}
+
 /// What became of a wish to try a delivery again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Replayed {

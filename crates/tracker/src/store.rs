@@ -2,28 +2,50 @@
 
 use crate::config::{Config, ConfigError};
 use qqq_engine::watchlist::VersionedWatchlist;
-use qqq_store::{Store, StoreError};
+use qqq_store::{Store, StoreError, StoredEdits, WatchlistEdits};
 use std::path::Path;
 use std::sync::Arc;
 use tracing::info;
 
 /// Opens the configured store.
 pub async fn open(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
-    qqq_store::open(&config.store.url).await.map_err(|error| match error {
+    qqq_store::open(&config.store.url).await.map_err(of_the_url)
+}
+
+fn of_the_url(error: StoreError) -> anyhow::Error {
+    match error {
         StoreError::UnknownScheme(_) | StoreError::NotBuiltIn(_) => {
-            anyhow::Error::from(ConfigError::value("store.url", error))
+            ConfigError::value("store.url", error).into()
         }
         error => error.into(),
-    })
+    }
 }
 
 /// Opens the configured store, where there is one: to open a store makes one.
 pub async fn existing(config: &Config) -> anyhow::Result<Option<Arc<dyn Store>>> {
+    if exists(config) { open(config).await.map(Some) } else { Ok(None) }
+}
+
+fn exists(config: &Config) -> bool {
     let file = config.store.url.strip_prefix("sqlite://").and_then(|file| file.split('?').next());
-    if file.is_some_and(|file| !Path::new(file).exists()) {
-        return Ok(None);
+    file.is_none_or(|file| Path::new(file).exists())
+}
+
+/// The same watchlist for who only looks: the store is neither made nor brought up to date. Of a store of an
+/// earlier schema, that it is so.
+pub async fn watchlist_shown(config: &Config) -> anyhow::Result<(VersionedWatchlist, Option<String>)> {
+    if !exists(config) {
+        return Ok((config.watchlist_basis().with(WatchlistEdits::default())?, None));
     }
-    open(config).await.map(Some)
+    let StoredEdits { edits, schema, newest_schema } =
+        qqq_store::look_at_watchlist(&config.store.url).await.map_err(of_the_url)?;
+    let older = (schema < newest_schema).then(|| {
+        format!(
+            "the store has schema {schema}, this program's is {newest_schema}: \
+             it is upgraded when the program next runs on it"
+        )
+    });
+    Ok((config.watchlist_basis().with(edits)?, older))
 }
 
 /// The watchlist: the configured one, with what operators changed of it in the configured store.

@@ -13,6 +13,8 @@ pub enum FailureKind {
     Refused(Option<u16>),
     /// The mail server refused the name that this host gives in EHLO.
     GreetingRefused,
+    /// A browser's push service takes no requests signed with this instance's key, or not this signature.
+    KeyRefused,
     /// No connection came about.
     Unreachable,
     /// There was no answer in time.
@@ -27,9 +29,10 @@ pub enum FailureKind {
 
 impl FailureKind {
     /// Those without a status.
-    const PLAIN: [Self; 7] = [
+    const PLAIN: [Self; 8] = [
         Self::Refused(None),
         Self::GreetingRefused,
+        Self::KeyRefused,
         Self::Unreachable,
         Self::TimedOut,
         Self::BrokeOff,
@@ -87,6 +90,11 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// Whether a final one says something of the receiver. A key that is refused is this instance's.
+    pub fn is_the_receivers(&self) -> bool {
+        self.kind != FailureKind::KeyRefused
+    }
+
     /// A failure of a kind.
     pub fn new(kind: FailureKind, reason: impl Into<String>) -> Self {
         Self { kind, reason: reason.into() }

@@ -97,7 +97,10 @@ pub fn settle(attempt: &Attempt, outcome: &Outcome, now: Timestamp) -> Vec<Trans
             wait(attempt, *at, failed.unwrap_or_else(|| Why::NotTried(reason.clone())))
         }
     });
-    if outcome.is_refusal() && refuses(attempt, now) {
+    if let Outcome::Failed(failure) | Outcome::Gone(failure) = outcome
+        && failure.is_the_receivers()
+        && refuses(attempt, now)
+    {
         transitions.push(Transition::Suppress { recipient: attempt.recipient, why: Reason::Refusals });
     }
     if matches!(outcome, Outcome::Gone(_)) {
@@ -311,6 +314,17 @@ mod tests {
                 let suppressed = outline(&transitions).contains("suppress: refused several times in a row");
                 assert_eq!(suppressed, suppresses, "{answered:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_key_of_ours_that_is_refused_suppresses_nobody() {
+        let refused = |at_| Answer { at: at(at_), accepted: false };
+        let attempt = Attempt { answered: vec![refused(9), refused(8)], ..attempt(1, vec![]) };
+        let failure = Failure::new(FailureKind::KeyRefused, "the push service answered 403");
+        for outcome in [Outcome::Failed(failure.clone()), Outcome::Gone(failure)] {
+            let transitions = settle(&attempt, &outcome, at(10));
+            assert!(!outline(&transitions).contains("suppress"), "{transitions:?}");
         }
     }
 

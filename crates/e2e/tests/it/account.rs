@@ -40,10 +40,13 @@ fn a_reader_signs_in_by_mail_and_has_alerts_of_their_own_until_they_leave() {
     for _ in 0..3 {
         assert_eq!(http.get(&link).status, 200, "looking changes nothing");
     }
-    let signed_in = http.post_form(&link, "");
+    let ours = [("sec-fetch-site", "same-origin")];
+    let press = || http.request("POST", &link, &ours, b"").expect("an answer");
+    assert_eq!(http.post_form(&link, "").status, 403, "by no page of ours");
+    let signed_in = press();
     assert_eq!((signed_in.status, signed_in.header("location")), (303, Some("/me")));
     let cookie = signed_in.header("set-cookie").expect("a cookie").split(';').next().expect("one").to_owned();
-    assert_eq!(http.post_form(&link, "").status, 404, "once");
+    assert_eq!(press().status, 404, "once");
 
     let me = Browser { http: &http, cookie: &cookie };
     assert_eq!(me.ask("GET", "/v1/me", None).json()["email"], ADA);

@@ -116,7 +116,9 @@ fn signed_in(tracker: &Tracker, email: &str) -> String {
     });
     let link = mail.link("/v1/session/link?token=").expect("a link");
     let token = link.split_once("token=").expect("a token").1;
-    let answer = tracker.http().post_form(&format!("/v1/session/link?token={token}"), "");
+    let path = format!("/v1/session/link?token={token}");
+    let answer = tracker.http().request("POST", &path, &[("sec-fetch-site", "same-origin")], b"");
+    let answer = answer.expect("an answer");
     let cookie = answer.header("set-cookie").expect("a cookie");
     let session = cookie.split([';', '=']).nth(1).expect("a value");
     let cookie = format!("qqq_session={session}");

@@ -3,7 +3,7 @@
 use jiff::civil::date;
 use qqq_core::market::watchlist::{ConfiguredWatchlist, FormerSymbol, WatchlistEdit};
 use qqq_core::{Symbol, Watchlist};
-use qqq_engine::watchlist::{EditError, Edited, Watchlists};
+use qqq_engine::watchlist::{EditError, Edited, WatchlistBasis, Watchlists};
 use qqq_store::Store;
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -30,7 +30,7 @@ fn lists(store: &Arc<dyn Store>, configured: &[&str], most: usize) -> Watchlists
         length if length > most => Err(format!("{length} symbols are too many")),
         _ => Ok(()),
     };
-    Watchlists::new(Arc::clone(store), configured, Arc::new(admit))
+    Watchlists::new(Arc::clone(store), WatchlistBasis { configured, admit: Arc::new(admit) })
 }
 
 async fn listed(lists: &Watchlists) -> String {

@@ -42,6 +42,21 @@ pub(super) fn start(settings: &Settings, symbols: &[Symbol]) -> Option<mpsc::Rec
     })
 }
 
+/// What has come over a connection so far.
+#[derive(Default)]
+struct SoFar {
+    /// Refusals of access. Each is of one symbol or of all, and does not say of which.
+    refusals: usize,
+    trades: bool,
+}
+
+impl SoFar {
+    /// Whether nothing is left of `symbols` that were subscribed: each was refused, and none was traded.
+    fn is_refused_whole(&self, symbols: usize) -> bool {
+        !self.trades && self.refusals >= symbols
+    }
+}
+
 struct Session {
     settings: Settings,
     symbols: BTreeSet<Symbol>,
@@ -88,11 +103,12 @@ impl Session {
         *live_since = Some(Instant::now());
         aggregator.connected(self.settings.clock.now());
         self.tell(StreamEvent::Connected).await;
+        let mut so_far = SoFar::default();
         loop {
             let frame = connection.hear(Instant::now() + TICK).await?;
             let mut complete = self.heard(connection);
             if let Some(frame) = frame {
-                self.take(&frame, aggregator).await?;
+                self.take(&frame, aggregator, &mut so_far).await?;
                 // More may wait behind it, if nobody read for a while.
                 complete = complete.min(aggregator.newest());
             }
@@ -102,7 +118,7 @@ impl Session {
         }
     }
 
-    async fn take(&self, frame: &[u8], aggregator: &mut Aggregator) -> Result<(), Ended> {
+    async fn take(&self, frame: &[u8], aggregator: &mut Aggregator, so_far: &mut SoFar) -> Result<(), Ended> {
         let line = &self.settings.line;
         let told = match parse::message(frame, |symbol| self.symbols.contains(&symbol)) {
             Ok(told) => told,
@@ -111,6 +127,7 @@ impl Session {
                 return Ok(());
             }
         };
+        so_far.trades |= !told.trades.is_empty();
         let now = self.settings.clock.now();
         let late = aggregator.take_message(&told.trades, now);
         for reject in told.rejects.into_iter().chain(late) {
@@ -118,10 +135,14 @@ impl Session {
         }
         let Some(said) = told.error else { return Ok(()) };
         let said = line.redact(&said);
-        match complaint(&said) {
-            Some(kind) => Err(line.ended(kind, false, format_args!("answered: {said}"))),
-            None => {
-                // It may concern one symbol. What concerns the connection ends it.
+        let complaint = complaint(&said);
+        so_far.refusals += usize::from(complaint == Some(FeedErrorKind::NotEntitled));
+        match complaint {
+            Some(kind) if kind == FeedErrorKind::Auth || so_far.is_refused_whole(self.symbols.len()) => {
+                Err(line.ended(kind, false, format_args!("answered: {said}")))
+            }
+            _ => {
+                // It may concern one symbol, and the others go on. What concerns the connection ends it.
                 self.reject(format!("the server complains: {said}")).await;
                 Ok(())
             }
@@ -146,7 +167,7 @@ impl Session {
     }
 }
 
-/// The complaints that are known to be final, by the texts of the REST interface.
+/// The complaints that are known to be final, for all symbols or for one, by the texts of the REST interface.
 fn complaint(said: &str) -> Option<FeedErrorKind> {
     match said.to_ascii_lowercase() {
         said if said.contains("api key") => Some(FeedErrorKind::Auth),

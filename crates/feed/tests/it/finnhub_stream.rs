@@ -234,6 +234,52 @@ async fn a_key_that_is_refused_ends_the_stream_whichever_way_it_is_said() {
 }
 
 #[tokio::test]
+async fn a_symbol_that_is_refused_leaves_the_stream_to_the_others_and_all_of_them_end_it() {
+    let clock = Arc::new(SetClock::at("2025-01-31T15:00:30Z"));
+    let refusal = json!({"type": "error", "msg": "You don't have access to this resource."});
+    let of_one = refusal.clone();
+    let url = serve(move |_, mut peer| {
+        let refusal = of_one.clone();
+        async move {
+            subscribed(&mut peer, 2).await;
+            peer.say(refusal.clone()).await;
+            peer.say(trades(&[trade("AAPL", "2025-01-31T15:01:10Z", 101.5, 100)])).await;
+            // Said again, it is still not of what is traded.
+            peer.say(refusal.clone()).await;
+            peer.say(trades(&[trade("AAPL", "2025-01-31T15:01:20Z", 101.5, 100)])).await;
+            peer.stay().await;
+        }
+    })
+    .await;
+    let mut events = stream(&url, clock.clone(), QUICK, "AAPL NEWS");
+    assert_eq!(next(&mut events).await, StreamEvent::Connected);
+    for _ in 0..2 {
+        let StreamEvent::Rejected(reject) = next(&mut events).await else { panic!("a reject") };
+        assert!(reject.reason.contains("have access"), "{reject:?}");
+    }
+    clock.set_to("2025-01-31T15:02:30Z");
+    let StreamEvent::Bar(bar) = next(&mut events).await else { panic!("a bar") };
+    assert_eq!((bar.symbol.as_str(), bar.volume.shares()), ("AAPL", 200));
+
+    let url = serve(move |_, mut peer| {
+        let refusal = refusal.clone();
+        async move {
+            subscribed(&mut peer, 2).await;
+            peer.say(refusal.clone()).await;
+            peer.say(refusal).await;
+            peer.stay().await;
+        }
+    })
+    .await;
+    let mut events = stream(&url, given::clock(), QUICK, "AAPL NEWS");
+    assert_eq!(next(&mut events).await, StreamEvent::Connected);
+    assert!(matches!(next(&mut events).await, StreamEvent::Rejected(_)));
+    let StreamEvent::Disconnected(error) = next(&mut events).await else { panic!("an end") };
+    assert_eq!(error.kind, FeedErrorKind::NotEntitled, "{error}");
+    assert_eq!(timeout(DEADLINE, events.recv()).await, Ok(None), "the stream is over");
+}
+
+#[tokio::test]
 async fn the_key_is_in_the_address_and_no_more_symbols_than_the_plan_has_are_subscribed() {
     let server = Server::always(Reply::status(503, "not now")).await;
     let mut events = stream(&server.url, given::clock(), QUICK, "AAPL");

@@ -8,7 +8,7 @@ use crate::dto::account::{SessionIn, SessionOut, SignInTakenOut};
 use crate::handlers::sign_up::refusal;
 use crate::http::body::read_body;
 use crate::http::fields::{Fields, must_be_json};
-use crate::http::form::{is_from_us, is_surely_from_us, token_in};
+use crate::http::form::{is_surely_from_us, token_in};
 use crate::http::problem::Problem;
 use crate::page::{Message, Tone};
 use axum::Json;
@@ -24,6 +24,11 @@ use std::net::IpAddr;
 
 /// Where a browser goes on that was signed in.
 const ACCOUNT: &str = "/me";
+
+/// Has a page's form say which page sends it. By plain http at a host that is not this machine, browsers send
+/// no `Sec-Fetch-Site`, and of a page without referrers their `Origin` is `null`, as a foreign page's may be
+/// (Fetch, "append a request `Origin` header"). Other sites hear nothing of the page all the same.
+const SAYS_ITS_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");
 
 /// `GET /v1/session`.
 #[utoipa::path(
@@ -133,7 +138,9 @@ pub(crate) async fn link_page(State(api): State<Api>, RawQuery(query): RawQuery)
                 address.expose()
             );
             let message = Message::new(Tone::Plain, "Sign in?", &text).ask("Sign in");
-            api.0.pages.answer(StatusCode::OK, &message)
+            let mut page = api.0.pages.answer(StatusCode::OK, &message);
+            page.headers_mut().insert(header::REFERRER_POLICY, SAYS_ITS_ORIGIN);
+            page
         }
         Ok(None) => no_link(&api),
         Err(error) => api.0.pages.problem(&error.into()),
@@ -147,12 +154,12 @@ pub(crate) async fn link_page(State(api): State<Api>, RawQuery(query): RawQuery)
     tag = "account",
     operation_id = "signIn",
     summary = "Sign this browser in",
-    description = "What the page's button sends. The answer sets the cookie that the other paths of an \
-        account take, and leads to its page.",
+    description = "What the page's button sends, with `Sec-Fetch-Site: same-origin` or its `Origin`. The \
+        answer sets the cookie that the other paths of an account take, and leads to its page.",
     params(("token" = String, Query, description = "From the mail.", example = "kq2m")),
     responses(
         (status = 303, description = "Signed in: on to the page of one's own alerts"),
-        (status = 403, description = "Asked for by a page of another site"),
+        (status = 403, description = "Asked for by a page of another site, or it is not said by which"),
         (status = 408),
         (status = 404, description = "The link was used, is too old, or never was"),
         (status = 413, description = "The body is over 16 KiB"),
@@ -169,7 +176,7 @@ pub(crate) async fn sign_in(State(api): State<Api>, RawQuery(query): RawQuery, r
 async fn signed_in(api: &Api, query: Option<&str>, request: Request) -> Result<Response, Problem> {
     api.0.posts.check(api.client(&request))?;
     // Nobody is to be signed in as somebody else by a page of theirs.
-    let ours = is_from_us(request.headers(), &api.0.config.public_url);
+    let ours = is_surely_from_us(request.headers(), &api.0.config.public_url);
     // Read in any case, so that the connection can be used again.
     read_body(&api.0.config.limits, request.into_body()).await?;
     if !ours {
@@ -226,7 +233,7 @@ fn signed_out_problem() -> Problem {
 }
 
 fn cross_site() -> Problem {
-    let detail = "with a session this may only be asked for by a page of this site: \
+    let detail = "this may only be asked for by a page of this site: \
         `Sec-Fetch-Site: same-origin`, or its `Origin`";
     Problem::new(StatusCode::FORBIDDEN, "cross_site", detail)
 }

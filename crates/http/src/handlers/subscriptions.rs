@@ -274,7 +274,7 @@ fn change_of(
             Some(Some(at?))
         }
     };
-    Some(SubscriptionChange { rule, quiet, paused_until, rotate_secret: false })
+    Some(SubscriptionChange { rule, quiet, paused_until, ..SubscriptionChange::default() })
 }
 
 /// The subscription of a path, where the request carries its token. Whether an id exists is not told without.

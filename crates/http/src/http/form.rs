@@ -36,9 +36,10 @@ pub(crate) fn is_from_us(headers: &HeaderMap, public_url: &Url) -> bool {
     }
 }
 
-/// Whether a page of ours asks for a change, by a request that says so: what carries a cookie may come from
-/// any page, and a browser too old to say from which is told to come back with another. `Sec-Fetch-Site`
-/// decides where it is sent, else `Origin`, which requests of scripts carry.
+/// Whether a page of ours asks for a change, by a request that says so: what carries a cookie, or sets one,
+/// may come from any page, and a browser too old to say from which is told to come back with another.
+/// `Sec-Fetch-Site` decides where it is sent, else `Origin`, which requests of scripts carry, and forms of
+/// pages that say whose they are.
 pub(crate) fn is_surely_from_us(headers: &HeaderMap, public_url: &Url) -> bool {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     match (text("sec-fetch-site"), text("origin")) {

@@ -26,9 +26,9 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
     object-src 'none'; form-action 'self'; \
     frame-ancestors ";
 
-/// Tokens travel in addresses, so no referrer leaves; nothing is guessed from content; nobody else's window
-/// holds ours.
-const ALWAYS: [(&str, &str); 3] = [
+/// What an answer says that says nothing else. Tokens travel in addresses, so no referrer leaves; nothing is
+/// guessed from content; nobody else's window holds ours.
+const USUALLY: [(&str, &str); 3] = [
     ("x-content-type-options", "nosniff"),
     ("referrer-policy", "no-referrer"),
     ("cross-origin-opener-policy", "same-origin"),
@@ -135,8 +135,8 @@ fn with_headers(api: &Api, mut response: Response, ancestors: &str, id: &str) ->
     if !has_policy && ancestors.is_empty() {
         headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     }
-    for (name, value) in ALWAYS {
-        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    for (name, value) in USUALLY {
+        headers.entry(HeaderName::from_static(name)).or_insert(HeaderValue::from_static(value));
     }
     if api.0.config.public_url.scheme() == "https" {
         let value = HeaderValue::from_static("max-age=31536000");

@@ -229,6 +229,7 @@ fn words(kind: FailureKind) -> String {
         FailureKind::Refused(Some(status)) => return format!("the receiver refused it ({status})"),
         FailureKind::Refused(None) => "the receiver refused it",
         FailureKind::GreetingRefused => "the mail server refused the name that this host gives in EHLO",
+        FailureKind::KeyRefused => "the push service refused the key that pushes are signed with",
         FailureKind::Unreachable => "no connection",
         FailureKind::TimedOut => "no answer in time",
         FailureKind::BrokeOff => "the connection broke off",
@@ -248,6 +249,11 @@ mod tests {
         for (state, failure, expected) in [
             (Failed, Some(FailureKind::Refused(Some(550))), "the receiver refused it (550)"),
             (Failed, Some(FailureKind::Blocked), "the receiver's address is not allowed"),
+            (
+                Failed,
+                Some(FailureKind::KeyRefused),
+                "the push service refused the key that pushes are signed with",
+            ),
             (Failed, Some(FailureKind::Other), "it could not be sent"),
             (Failed, None, "it could not be sent"),
             (Expired, None, "expired before it was accepted"),

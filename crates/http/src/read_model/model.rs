@@ -11,7 +11,6 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use qqq_core::statistics::profile::Profile;
 use qqq_core::{Alert, AlertId, Calendar, FeedLabel, FeedMode, FeedStatus, Minute, Statistics, Symbol};
-use qqq_engine::closes::last_bar;
 use qqq_engine::watchlist::VersionedWatchlist;
 use qqq_store::{AlertQuery, BarRecord, Changes, Sequence, Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
@@ -214,14 +213,17 @@ impl Model {
     /// A day's change wants the close of the session before, which the last 24 hours do not hold at a day's
     /// end or after a weekend: asks the store for it.
     async fn load_previous_closes(&mut self, store: &dyn Store) -> Result<(), StoreError> {
-        for id in 0..self.tickers.len() {
-            let Some(newest) = self.tickers[id].newest() else { continue };
+        let (mut ids, mut sessions) = (Vec::new(), Vec::new());
+        for (id, ticker) in self.tickers.iter().enumerate() {
+            let Some(newest) = ticker.newest() else { continue };
             let Some(session) = self.session_before(newest.bar.start) else { continue };
-            let ticker = &self.tickers[id];
-            if ticker.previous_close.is_some_and(|point| point.start >= session.start) {
-                continue;
+            if ticker.previous_close.is_none_or(|point| point.start < session.start) {
+                ids.push(id);
+                sessions.push((ticker.symbol, session));
             }
-            if let Some(last) = last_bar(store, ticker.symbol, session).await? {
+        }
+        for (id, last) in ids.into_iter().zip(store.last_bars(&sessions).await?) {
+            if let Some(last) = last {
                 let ticker = Arc::make_mut(&mut self.tickers[id]);
                 ticker.previous_close = Some(ticker.point(&last.bar));
             }

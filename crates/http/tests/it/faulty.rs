@@ -113,6 +113,12 @@ impl BarStore for Faulty {
     ) -> Result<Vec<Bar>, StoreError> {
         self.ok().await?.history(symbol, range, limit).await
     }
+    async fn last_bars(
+        &self,
+        wanted: &[(Symbol, Range<Minute>)],
+    ) -> Result<Vec<Option<BarRecord>>, StoreError> {
+        self.ok().await?.last_bars(wanted).await
+    }
     async fn recent_bars(&self, symbols: &[Symbol], minutes: i32) -> Result<Vec<BarRecord>, StoreError> {
         self.ok().await?.recent_bars(symbols, minutes).await
     }
@@ -308,7 +314,7 @@ impl SessionStore for Faulty {
         limits: SignUpLimits,
         operators: &[EmailAddress],
         now: Timestamp,
-    ) -> Result<u64, StoreError> {
+    ) -> Result<SignInsTakenIn, StoreError> {
         self.ok().await?.take_in_sign_ins(limits, operators, now).await
     }
     async fn claim_sign_ins(&self, now: Timestamp, until: Timestamp) -> Result<Vec<SignInMail>, StoreError> {

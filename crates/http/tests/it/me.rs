@@ -55,9 +55,14 @@ async fn asked(router: &Router, email: &str) -> Reply {
 async fn signed_in(world: &World, router: &Router, email: &str) -> String {
     assert_eq!(asked(router, email).await.status, StatusCode::ACCEPTED);
     let mail = links(world).await.remove(0);
-    let reply = post(router, &path_of(world, &mail), FORM, "").await;
+    let reply = pressed(router, &path_of(world, &mail)).await;
     assert_eq!(reply.status, StatusCode::SEE_OTHER, "{}", reply.text());
     reply.header("set-cookie").split(';').next().unwrap().to_owned()
+}
+
+/// What the button of a link's page answers.
+async fn pressed(router: &Router, path: &str) -> Reply {
+    with(router, Method::POST, path, &[("sec-fetch-site", "same-origin")], "").await
 }
 
 async fn with(router: &Router, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
@@ -138,21 +143,43 @@ async fn a_links_page_changes_nothing_and_its_button_signs_in_once() {
         assert!(page.text().contains("Sign in") && page.text().contains(ADA), "{}", page.text());
         assert!(page.text().contains("method=\"post\""));
     }
-    let foreign = with(&router, Method::POST, &path, &[("sec-fetch-site", "cross-site")], "").await;
-    assert_eq!((foreign.status, foreign.header("set-cookie")), (StatusCode::FORBIDDEN, ""));
-    let reply = post(&router, &path, FORM, "").await;
+    for foreign in [
+        &[("sec-fetch-site", "cross-site")][..],
+        &[("origin", "http://evil.example")],
+        // By plain http browsers may say no more, of any page that asks for no referrer.
+        &[("origin", "null")],
+        &[],
+    ] {
+        let reply = with(&router, Method::POST, &path, foreign, "").await;
+        let answer = (reply.status, reply.header("set-cookie"));
+        assert_eq!(answer, (StatusCode::FORBIDDEN, ""), "{foreign:?}");
+    }
+    let reply = pressed(&router, &path).await;
     assert_eq!((reply.status, reply.header("location")), (StatusCode::SEE_OTHER, "/me"));
     assert_eq!(reply.header("cache-control"), "no-store");
     let cookie = reply.header("set-cookie");
     let (pair, attributes) = cookie.split_once("; ").unwrap();
     assert_eq!(attributes, "Path=/; Max-Age=2592000; HttpOnly; SameSite=Lax");
     assert_eq!(pair.split_once('=').unwrap().0, "qqq_session");
-    for again in [get(&router, &path).await, post(&router, &path, FORM, "").await] {
+    for again in [get(&router, &path).await, pressed(&router, &path).await] {
         assert_eq!((again.status, again.header("set-cookie")), (StatusCode::NOT_FOUND, ""));
     }
     let unknown = format!("/v1/session/link?token={}", "A".repeat(43));
     assert_eq!(get(&router, &unknown).await.status, StatusCode::NOT_FOUND);
-    assert_eq!(post(&router, "/v1/session/link", FORM, "").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(pressed(&router, "/v1/session/link").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn by_plain_http_a_links_page_has_its_button_say_its_origin() {
+    let world = world().await;
+    let router = world.router().await;
+    asked(&router, ADA).await;
+    let path = path_of(&world, &links(&world).await[0]);
+    let page = get(&router, &path).await;
+    assert_eq!(page.header("referrer-policy"), "same-origin", "without it a browser's `Origin` is `null`");
+    let origin = world.config.public_url.origin().ascii_serialization();
+    let reply = with(&router, Method::POST, &path, &[("origin", &origin)], "").await;
+    assert_eq!(reply.status, StatusCode::SEE_OTHER, "{}", reply.text());
 }
 
 #[tokio::test]
@@ -162,7 +189,7 @@ async fn a_link_is_too_old_after_a_quarter_of_an_hour_and_a_session_after_a_mont
     asked(&router, ADA).await;
     let path = path_of(&world, &links(&world).await[0]);
     wait(&world, 15 * 60);
-    assert_eq!(post(&router, &path, FORM, "").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(pressed(&router, &path).await.status, StatusCode::NOT_FOUND);
     let cookie = signed_in(&world, &router, ADA).await;
     wait(&world, 30 * 24 * 3600 - 1);
     assert_eq!(get_with(&router, "/v1/me", &[("cookie", &cookie)]).await.status, StatusCode::OK);
@@ -177,7 +204,7 @@ async fn by_https_the_cookie_is_secure_and_its_hosts_alone() {
     let router = world.router().await;
     asked(&router, ADA).await;
     let path = path_of(&world, &links(&world).await[0]);
-    let reply = post(&router, &path, FORM, "").await;
+    let reply = pressed(&router, &path).await;
     let cookie = reply.header("set-cookie");
     assert!(cookie.starts_with("__Host-qqq_session="), "{cookie}");
     assert!(cookie.ends_with("; Path=/; Max-Age=2592000; HttpOnly; SameSite=Lax; Secure"), "{cookie}");

@@ -17,7 +17,7 @@ use qqq_core::{
     Statistics, Symbol, Watchlist,
 };
 use qqq_core::{Evidence, RuleName, SpikeRule};
-use qqq_engine::watchlist::Watchlists;
+use qqq_engine::watchlist::{WatchlistBasis, Watchlists};
 use qqq_http::{Api, ApiConfig, Dashboard};
 use qqq_store::{AlertChange, BarRecord, Batch, Budget, Sequence, Store};
 use qqq_testkit::SetClock;
@@ -67,7 +67,10 @@ impl World {
     pub(crate) async fn api_over(&self, store: Arc<dyn Store>) -> Api {
         Api::load(
             Arc::clone(&store),
-            Arc::new(Watchlists::new(store, (&*self.watchlist).into(), Arc::new(|_| Ok(())))),
+            Arc::new(Watchlists::new(
+                store,
+                WatchlistBasis { configured: (&*self.watchlist).into(), admit: Arc::new(|_| Ok(())) },
+            )),
             Arc::clone(&self.calendar),
             Arc::clone(&self.clock) as Arc<dyn Clock>,
             self.key.clone(),

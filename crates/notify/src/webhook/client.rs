@@ -107,7 +107,8 @@ impl WebhookClient {
     }
 
     /// What an answer other than success means. All but "gone" may pass: a receiver is down for an update,
-    /// its proxy answers 404 or 403 for it meanwhile, and the alert must not be lost to that.
+    /// its proxy answers 404 or 403 for it meanwhile, and the alert must not be lost to that. A push service
+    /// that refuses the signature refuses it the next time.
     async fn failure(&self, url: &WebhookUrl, answers: Answers, mut response: Response) -> FailedRequest {
         let status = response.status();
         let wait = self.wait(response.headers());
@@ -124,9 +125,16 @@ impl WebhookClient {
             (host, "") => format!("{host} answered {status}"),
             (host, said) => format!("{host} answered {status}: {said}"),
         };
-        let failure = Failure::new(FailureKind::refused(status.as_u16()), reason);
+        let key_refused = key_refused(answers, status, &body);
+        let kind = match key_refused {
+            Some(_) => FailureKind::KeyRefused,
+            None => FailureKind::refused(status.as_u16()),
+        };
+        let failure = Failure::new(kind, reason);
         let wait = wait.or_else(|| asked_in_words(answers, &body));
         let error = match wait {
+            _ if key_refused == Some(KeyRefused::AnotherIsMeant) => DeliveryError::Gone(failure),
+            _ if key_refused.is_some() => DeliveryError::GiveUp(failure),
             _ if is_gone(answers, status, &body) => DeliveryError::Gone(failure),
             Some(wait) => DeliveryError::RetryAfter(failure, wait),
             None => DeliveryError::Retry(failure),
@@ -179,6 +187,36 @@ fn is_gone(answers: Answers, status: StatusCode, body: &[u8]) -> bool {
         }
         _ => false,
     }
+}
+
+/// Why a push service takes no request with the signature it got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum KeyRefused {
+    /// The browser subscribed with another key than the one that signed: one from before the instance's was
+    /// replaced. It never takes a push again, and subscribes anew when its reader asks for alerts.
+    AnotherIsMeant,
+    /// Anything else about the signature: its time, because a clock is wrong, or whom to write to.
+    Signature,
+}
+
+/// Whether a push service refuses the signature, or the key that made it. The statuses are RFC 8292's
+/// (section 4.2: 401 where the authentication is absent, 403 where it is invalid); which of both it is, the
+/// services say in words: Google's, Mozilla's (errno 109), and Apple's, which it also says with a 400.
+fn key_refused(answers: Answers, status: StatusCode, body: &[u8]) -> Option<KeyRefused> {
+    const OF_ANOTHER: [&str; 3] = [
+        "do not correspond to the credentials used to create the subscription",
+        "VAPID public key mismatch",
+        "VapidPkHashMismatch",
+    ];
+    if answers != Answers::PushService || status.is_server_error() {
+        return None;
+    }
+    let said = String::from_utf8_lossy(body);
+    if OF_ANOTHER.iter().any(|words| said.contains(words)) {
+        return Some(KeyRefused::AnotherIsMeant);
+    }
+    let is_refused = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+    is_refused.then_some(KeyRefused::Signature)
 }
 
 /// How long Telegram asks to be left alone: it says so in its answer, not in a header
@@ -320,6 +358,35 @@ mod tests {
             (StatusCode::TOO_MANY_REQUESTS, false),
         ] {
             assert_eq!(is_gone(Answers::PushService, status, b""), expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_push_service_says_whether_another_key_is_meant() {
+        use KeyRefused::{AnotherIsMeant, Signature};
+        let google = "the VAPID credentials in the authorization header do not correspond to the credentials \
+            used to create the subscriptions.";
+        let mozilla =
+            r#"{"code":401,"errno":109,"error":"Unauthorized","message":"VAPID public key mismatch"}"#;
+        let apple = r#"{"reason":"VapidPkHashMismatch"}"#;
+        for (status, body, expected) in [
+            (403, google, Some(AnotherIsMeant)),
+            (401, mozilla, Some(AnotherIsMeant)),
+            (400, apple, Some(AnotherIsMeant)),
+            (403, apple, Some(AnotherIsMeant)),
+            (403, r#"{"reason":"BadJwtToken"}"#, Some(Signature)),
+            (401, "", Some(Signature)),
+            (400, "", None),
+            (413, "", None),
+            (503, apple, None),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(
+                key_refused(Answers::PushService, status, body.as_bytes()),
+                expected,
+                "{status} {body}"
+            );
+            assert_eq!(key_refused(Answers::As(WebhookFormat::Standard), status, body.as_bytes()), None);
         }
     }
 

@@ -5,7 +5,7 @@ use crate::fixture::{
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use qqq_core::delivery::{Delivery, DeliveryKind};
+use qqq_core::delivery::{Delivery, DeliveryKind, FailureKind};
 use qqq_core::subscription::SubscriptionStatus::{Active, Pending};
 use qqq_core::subscription::push::PushReceiver;
 use qqq_core::subscription::token::Purpose;
@@ -118,7 +118,10 @@ async fn an_answer_decides_what_becomes_of_a_push() {
         (201, Reply::status(201, ""), "sent"),
         (404, Reply::status(404, ""), "gone"),
         (410, Reply::status(410, ""), "gone"),
-        (403, Reply::status(403, "no"), "retry"),
+        (400, Reply::status(400, "no"), "retry"),
+        (401, Reply::status(401, "no"), "final"),
+        (403, Reply::status(403, "no").header("retry-after", "120"), "final"),
+        (403, Reply::status(403, "{\"reason\":\"VapidPkHashMismatch\"}"), "of another key"),
         (413, Reply::status(413, ""), "retry"),
         (429, Reply::status(429, "").header("retry-after", "120"), "after"),
         (301, Reply::status(301, "").header("location", "/elsewhere"), "retry"),
@@ -128,7 +131,9 @@ async fn an_answer_decides_what_becomes_of_a_push() {
         let result = webhooks(&LOCAL).deliver(&by_push(&endpoint, alert_delivery())).await;
         let found = match result {
             Ok(()) => "sent",
+            Err(DeliveryError::Gone(failure)) if failure.kind == FailureKind::KeyRefused => "of another key",
             Err(DeliveryError::Gone(_)) => "gone",
+            Err(DeliveryError::GiveUp(failure)) if failure.kind == FailureKind::KeyRefused => "final",
             Err(DeliveryError::Retry(_)) => "retry",
             Err(DeliveryError::RetryAfter(_, wait)) => {
                 assert_eq!(wait, Duration::from_secs(120));

@@ -361,6 +361,78 @@ pub async fn alerts_of_a_receiver_are_those_of_its_active_subscriptions(store: S
     assert_eq!(store.subscriptions(&SubscriptionQuery { live_only: false, ..live }).await.unwrap().len(), 2);
 }
 
+pub async fn alerts_of_a_receiver_are_filtered_and_paged(store: Shared) {
+    // Of one symbol and of all, by the house's rule and by an own one, over one another, from two times on.
+    let receiver = "s1@example.com";
+    let asked = [
+        ("TSLA", RuleName::House, Metric::Volume, at(60)),
+        ("TSLA", own_rule(), Metric::Volume, at(60)),
+        ("AAPL", own_rule(), Metric::Price, at(60)),
+        ("*", RuleName::House, Metric::Volume, at(600)),
+        ("*", own_rule(), Metric::Volume, at(600)),
+    ];
+    let mut subscriptions = Vec::new();
+    for (n, (name, rule, metric, from)) in (1..).zip(asked) {
+        let wish = SignUp { confirm: false, rule, metric, ..sign_up(n, receiver, name) };
+        ask(&store, &wish, UNLIMITED, from).await;
+        let found = store.subscription_of(Purpose::Manage, &wish.hashes.manage).await.unwrap();
+        subscriptions.push(found.unwrap());
+    }
+    let start = subscriptions[0].active_from.unwrap();
+    let mut all: Vec<Alert> = Vec::new();
+    for n in 0..40 {
+        for (name, m) in [("TSLA", 0), ("AAPL", 1), ("NVDA", 2)] {
+            let one = alert(name, start.plus(n / 2 - 3));
+            let rule = if n % 2 == 0 { RuleName::House } else { own_rule() };
+            let metric = if (n / 2 + m) % 3 == 0 { Metric::Price } else { Metric::Volume };
+            // What was the house's rule once, raised public alerts.
+            let is_private = n % 2 == 1 && n % 7 > 1;
+            let visibility = if is_private { Visibility::Private } else { Visibility::Public };
+            let id = AlertId::derive(rule, one.symbol, metric, one.start);
+            all.push(Alert { id, rule: rule.whole(SpikeRule::default()), metric, visibility, ..one });
+        }
+    }
+    all.sort_by_key(|one| std::cmp::Reverse((one.start, one.id)));
+    store.commit(&alerts_of(all.iter().cloned().map(AlertChange::Raised)), at(700)).await.unwrap();
+    let concerns = |one: &Alert| {
+        subscriptions.iter().any(|wish| {
+            let of_scope = match wish.scope {
+                Scope::Symbol(symbol) => symbol == one.symbol,
+                Scope::Watchlist => true,
+            };
+            of_scope
+                && (wish.rule, wish.metric) == (one.rule.name(), one.metric)
+                && wish.active_from.is_some_and(|from| from <= one.start)
+        })
+    };
+    for symbol in [None, Some(symbol("TSLA")), Some(symbol("NVDA")), Some(symbol("MSFT"))] {
+        for metric in [None, Some(Metric::Price), Some(Metric::Volume)] {
+            for since in [None, Some(start.plus(12))] {
+                for private_only in [false, true] {
+                    let query =
+                        ReceiverAlertQuery { symbol, metric, since, private_only, after: None, limit: 999 };
+                    let expected: Vec<Alert> = all
+                        .iter()
+                        .filter(|one| concerns(one))
+                        .filter(|one| symbol.is_none_or(|symbol| one.symbol == symbol))
+                        .filter(|one| metric.is_none_or(|metric| one.metric == metric))
+                        .filter(|one| since.is_none_or(|since| one.start >= since))
+                        .filter(|one| !private_only || !one.is_public())
+                        .cloned()
+                        .collect();
+                    assert_eq!(store.alerts_of(receiver, query).await.unwrap(), expected, "{query:?}");
+                    let mut after = None;
+                    for page in expected.chunks(3) {
+                        let query = ReceiverAlertQuery { after, limit: 3, ..query };
+                        assert_eq!(store.alerts_of(receiver, query).await.unwrap(), page, "{query:?}");
+                        after = page.last().map(|one| (one.start, one.id));
+                    }
+                }
+            }
+        }
+    }
+}
+
 pub async fn a_rule_of_the_houses_makes_its_alerts_public(store: Shared) {
     let all: Vec<Alert> = (0..5).map(|n| private("TSLA", MINUTE.plus(n))).collect();
     let sequence =

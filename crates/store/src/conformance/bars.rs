@@ -56,6 +56,28 @@ pub async fn bars_are_read_by_symbol_and_range(store: Shared) {
     }
 }
 
+pub async fn the_last_bars_of_ranges_are_read_at_once(store: Shared) {
+    let all: Vec<BarRecord> = (0..60)
+        .map(|n| bar(["AAPL", "TSLA"][n as usize % 2], MINUTE.plus((n * 7) % 60), 100 + i64::from(n)))
+        .collect();
+    store.commit(&bars_of(all.iter().copied()), at(0)).await.unwrap();
+    let wanted: Vec<(Symbol, std::ops::Range<Minute>)> = ["TSLA", "AAPL", "NVDA", "TSLA"]
+        .into_iter()
+        .flat_map(|name| [(0, 60), (10, 20), (59, 60), (0, 1), (60, 90), (20, 10)].map(|range| (name, range)))
+        .map(|(name, (from, to))| (symbol(name), MINUTE.plus(from)..MINUTE.plus(to)))
+        .collect();
+    let expected: Vec<Option<BarRecord>> = wanted
+        .iter()
+        .map(|(name, range)| {
+            let of_range = |one: &&BarRecord| one.bar.symbol == *name && range.contains(&one.bar.start);
+            all.iter().filter(of_range).max_by_key(|one| one.bar.start).copied()
+        })
+        .collect();
+    assert!(expected.iter().any(Option::is_some) && expected.iter().any(Option::is_none));
+    assert_eq!(store.last_bars(&wanted).await.unwrap(), expected);
+    assert_eq!(store.last_bars(&[]).await.unwrap(), []);
+}
+
 pub async fn history_is_the_same_bars(store: Shared) {
     // More than one piece of it, with gaps, two feeds, and what is not known of every bar.
     let mut all: Vec<BarRecord> = (0..10_000)

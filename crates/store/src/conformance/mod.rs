@@ -187,6 +187,7 @@ macro_rules! store_conformance {
             quiet_hours_are_set_and_ended
             a_pause_cancels_what_is_owed_and_nothing_of_it_is_told_later
             a_pause_leaves_the_confirmation_and_what_is_under_way
+            a_snooze_leaves_what_is_paused_until_it_is_resumed
             a_secret_is_rotated_generation_by_generation
             what_has_ended_cannot_be_changed
             what_own_rules_watch_is_told_with_its_version
@@ -206,11 +207,13 @@ macro_rules! store_conformance {
             no_link_goes_to_who_is_suppressed
             one_mailbox_gets_three_links_a_day_ten_minutes_apart
             requests_for_links_that_wait_have_a_limit
+            requests_of_strangers_keep_nobody_from_a_link
             a_mail_with_a_link_is_claimed_by_lease_and_tried_while_it_works
             a_few_mails_with_links_are_under_way_at_once
             an_address_has_so_many_sessions_and_the_oldest_end
             erasing_a_recipient_signs_it_out
             alerts_of_a_receiver_are_those_of_its_active_subscriptions
+            alerts_of_a_receiver_are_filtered_and_paged
             subscriptions_are_listed_in_pages
             an_operator_disables_one_or_all_of_a_recipient
             erasing_a_recipient_leaves_nothing_of_it
@@ -219,6 +222,7 @@ macro_rules! store_conformance {
             nothing_is_owed_again_to_what_has_ended
             a_bar_is_replaced_by_its_revision
             bars_are_read_by_symbol_and_range
+            the_last_bars_of_ranges_are_read_at_once
             history_is_the_same_bars
             recent_bars_end_at_each_symbols_newest
             imports_tell_new_revised_and_unchanged

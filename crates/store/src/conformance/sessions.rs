@@ -24,7 +24,7 @@ fn browser(n: u8) -> TokenHash {
 /// Asks and has it decided. Answers how many mails came to be owed.
 async fn ask_for(store: &Shared, request: &SignInRequest, limits: SignUpLimits, now: Timestamp) -> u64 {
     assert_eq!(store.ask_to_sign_in(request, limits, now).await.unwrap(), SignedUp::Taken);
-    store.take_in_sign_ins(limits, &[], now).await.unwrap()
+    store.take_in_sign_ins(limits, &[], now).await.unwrap().owed
 }
 
 async fn claimed_links(store: &Shared, now: Timestamp) -> Vec<SignInMail> {
@@ -93,7 +93,7 @@ pub async fn links_are_for_subscribers_and_operators_alone(store: Shared) {
     ] {
         let asked = request(n, email);
         assert_eq!(store.ask_to_sign_in(&asked, UNLIMITED, at(0)).await.unwrap(), SignedUp::Taken);
-        let owed = store.take_in_sign_ins(UNLIMITED, &operators, at(0)).await.unwrap();
+        let owed = store.take_in_sign_ins(UNLIMITED, &operators, at(0)).await.unwrap().owed;
         let mails = claimed_links(&store, at(0)).await;
         assert_eq!((owed, mails.len()), (expected.iter().count() as u64, expected.iter().count()), "{email}");
         assert_eq!(mails.first().map(|mail| mail.to.expose()), expected);
@@ -116,7 +116,7 @@ pub async fn one_mailbox_gets_three_links_a_day_ten_minutes_apart(store: Shared)
     let ask = async |n: u16, seconds: i64| {
         ask_for(&store, &request(n, "s1@example.com"), limits, at(seconds)).await
     };
-    let waited = async |seconds: i64| store.take_in_sign_ins(limits, &[], at(seconds)).await.unwrap();
+    let waited = async |seconds: i64| store.take_in_sign_ins(limits, &[], at(seconds)).await.unwrap().owed;
     assert_eq!(ask(1, 0).await, 1);
     assert_eq!(ask(2, 60).await, 0);
     assert_eq!(ask(3, 61).await, 0, "one waits, the newest");
@@ -146,11 +146,48 @@ pub async fn requests_for_links_that_wait_have_a_limit(store: Shared) {
         }
     }
     assert_eq!(taken, 100);
-    assert_eq!(store.take_in_sign_ins(limits, &[], at(101)).await.unwrap(), 0);
+    assert_eq!(store.take_in_sign_ins(limits, &[], at(101)).await.unwrap().owed, 0);
     assert_eq!(
         store.ask_to_sign_in(&request(999, "y@example.com"), limits, at(102)).await.unwrap(),
         SignedUp::Taken
     );
+}
+
+pub async fn requests_of_strangers_keep_nobody_from_a_link(store: Shared) {
+    for n in [1, 2, 3] {
+        subscribed(&store, n, "TSLA", at(-3600)).await;
+    }
+    // Room for one mail now, and for the next in half an hour.
+    let limits = SignUpLimits { total_per_hour: 2, ..UNLIMITED };
+    let asked = async |n: u16, email: &str| {
+        assert_eq!(
+            store.ask_to_sign_in(&request(n, email), UNLIMITED, at(0)).await.unwrap(),
+            SignedUp::Taken
+        );
+    };
+    let flood = async |numbers: std::ops::Range<u16>| {
+        for n in numbers {
+            asked(n, &format!("x{n}@example.org")).await;
+        }
+    };
+    asked(1, "s1@example.com").await;
+    asked(2, "s2@example.com").await;
+    flood(100..550).await;
+    // Neither the oldest nor among the newest.
+    asked(3, "s3@example.com").await;
+    flood(550..1000).await;
+    let mut owed = 0;
+    for round in 1.. {
+        let taken = store.take_in_sign_ins(limits, &[], at(1)).await.unwrap();
+        owed += taken.owed;
+        assert!(round < 20, "it does not end");
+        if !taken.more {
+            break;
+        }
+    }
+    assert_eq!(owed, 1);
+    // Of the flood less waits than one transaction decides about.
+    assert_eq!(store.take_in_sign_ins(UNLIMITED, &[], at(2)).await.unwrap().owed, 2);
 }
 
 pub async fn a_mail_with_a_link_is_claimed_by_lease_and_tried_while_it_works(store: Shared) {

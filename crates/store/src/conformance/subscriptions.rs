@@ -243,6 +243,27 @@ pub async fn a_pause_leaves_the_confirmation_and_what_is_under_way(store: Shared
     assert_eq!(store.outbox().await.unwrap().cancelled, 1);
 }
 
+pub async fn a_snooze_leaves_what_is_paused_until_it_is_resumed(store: Shared) {
+    let asked = subscribed(&store, 1, "TSLA", at(-3600)).await;
+    let paused = |until| SubscriptionChange { paused_until: Some(until), ..Default::default() };
+    let snoozed = |until| SubscriptionChange { snoozed_until: Some(until), ..Default::default() };
+    // Whoever snoozes has read that it was not paused: what holds is what it is when the snooze is written.
+    for (change, expected) in [
+        (snoozed(Some(at(600))), Some(at(600))),
+        (snoozed(None), None),
+        (paused(Some(Timestamp::MAX)), Some(Timestamp::MAX)),
+        (snoozed(Some(at(600))), Some(Timestamp::MAX)),
+        (snoozed(None), Some(Timestamp::MAX)),
+        (paused(None), None),
+        (snoozed(Some(at(900))), Some(at(900))),
+    ] {
+        let amended = store.amend(&asked.hashes.manage, &change, at(0)).await.unwrap();
+        let Amended::Changed(amended) = amended else { panic!("{amended:?}") };
+        let stored = store.subscription_of(Purpose::Manage, &asked.hashes.manage).await.unwrap().unwrap();
+        assert_eq!((amended.paused_until, stored.paused_until), (expected, expected), "{change:?}");
+    }
+}
+
 pub async fn a_secret_is_rotated_generation_by_generation(store: Shared) {
     let asked = SignUp { confirm: false, ..sign_up(1, "https://example.com/hook", "TSLA") };
     ask(&store, &asked, UNLIMITED, at(0)).await;

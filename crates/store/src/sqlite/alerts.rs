@@ -60,28 +60,51 @@ pub(super) const PUBLIC_OF_RULE_SYMBOL_METRIC: &str = newest_first!(
     "public = 1 and rule = ?5 and symbol = ?6 and metric = ?7 and "
 );
 
-/// Places of alerts of a receiver's active subscriptions, read from the index alone but for whether everybody
-/// may read them.
-macro_rules! of_subscriptions {
-    ($symbols:literal) => {
+/// Places of a receiver's alerts: of each of its active subscriptions for which `$wanted` holds the newest, a
+/// page at most, so that what came before costs nothing. The order of `$index` is that of the list among
+/// those that `$filters` leaves.
+macro_rules! newest_of_each {
+    ($wanted:literal, $index:literal, $filters:literal) => {
         concat!(
             "select a.start as start, a.id as id from subscriptions s indexed by subscriptions_by_address \
-             join alerts a indexed by alerts_by_rule_symbol_metric \
-             on a.rule = s.rule and a.metric = s.metric and a.start >= s.active_from and ",
-            $symbols,
-            " where s.address = ?1 and s.status = 'active' and (a.start, a.id) < (?3, ?4) and a.start >= ?5 \
-             and (?6 is null or a.symbol = ?6) and (?7 is null or a.metric = ?7) and (?8 = 0 or a.public = 0)"
+             join alerts a on a.id in (select n.id from alerts n indexed by ",
+            $index,
+            " where n.rule = s.rule and n.metric = s.metric and ",
+            $filters,
+            " and n.start >= max(s.active_from, ?5) and (n.start, n.id) < (?3, ?4) \
+             order by n.start desc, n.id desc limit ?2) \
+             where s.address = ?1 and s.status = 'active' and (?6 is null or s.symbol in ('*', ?6)) \
+             and (?7 is null or s.metric = ?7) and ",
+            $wanted
         )
     };
 }
 
+/// The pages of all subscriptions, merged into one. Those of one symbol, or asked for one, and those of all
+/// symbols have an index each; those that not everybody may read (?8) have their own.
 pub(super) const OF_RECEIVER: &str = concat!(
     "select ",
     alert_columns!(),
     " from (",
-    of_subscriptions!("s.symbol <> '*' and a.symbol = s.symbol"),
+    newest_of_each!(
+        "?8 = 0 and (?6 is not null or s.symbol <> '*')",
+        "alerts_by_rule_symbol_metric",
+        "n.symbol = coalesce(?6, s.symbol)"
+    ),
     " union ",
-    of_subscriptions!("s.symbol = '*'"),
+    newest_of_each!(
+        "?8 = 0 and ?6 is null and s.symbol = '*'",
+        "public_alerts_by_rule_metric",
+        "n.public = 1"
+    ),
+    " union ",
+    newest_of_each!(
+        "?8 = 1 and (?6 is not null or s.symbol <> '*')",
+        "private_alerts_by_rule_symbol_metric",
+        "n.public = 0 and n.symbol = coalesce(?6, s.symbol)"
+    ),
+    " union ",
+    newest_of_each!("?6 is null and s.symbol = '*'", "private_alerts_by_rule_metric", "n.public = 0"),
     " order by start desc, id desc limit ?2) found join alerts a on a.id = found.id \
      order by a.start desc, a.id desc"
 );

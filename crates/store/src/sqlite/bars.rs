@@ -15,6 +15,12 @@ use sqlx::SqliteConnection;
 use sqlx::types::Json;
 use std::ops::Range;
 
+const LAST: &str = concat!(
+    "select ",
+    bar_columns!(),
+    " from bars where symbol = ? and start >= ? and start < ? order by start desc limit 1"
+);
+
 pub(super) const CHANGED: &str = concat!(
     "select ",
     bar_columns!(),
@@ -121,6 +127,24 @@ impl BarStore for Sqlite {
         }
         bars.sort_unstable_by_key(|record| (record.bar.start, record.bar.symbol));
         bars.dedup_by_key(|record| (record.bar.start, record.bar.symbol));
+        Ok(bars)
+    }
+
+    async fn last_bars(
+        &self,
+        wanted: &[(Symbol, Range<Minute>)],
+    ) -> Result<Vec<Option<BarRecord>>, StoreError> {
+        let mut read = self.readers.begin().await?;
+        let mut bars = Vec::with_capacity(wanted.len());
+        for (symbol, range) in wanted {
+            let row = sqlx::query(LAST)
+                .bind(symbol.as_str().to_owned())
+                .bind(range.start.index())
+                .bind(range.end.index())
+                .fetch_optional(&mut *read)
+                .await?;
+            bars.push(row.map(|row| rows::bar(&row)).transpose()?);
+        }
         Ok(bars)
     }
 

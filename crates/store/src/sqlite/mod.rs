@@ -26,6 +26,7 @@ mod files;
 mod history;
 mod housekeeping;
 mod limits;
+mod look;
 mod lookup;
 mod open;
 mod outbox;

@@ -54,7 +54,7 @@ impl Sqlite {
 }
 
 /// The file a URL's path means.
-fn file_of(path: &str) -> Result<PathBuf, StoreError> {
+pub(super) fn file_of(path: &str) -> Result<PathBuf, StoreError> {
     let refused = |reason: &str| StoreError::Open { place: path.to_owned(), reason: reason.to_owned() };
     if path.is_empty() || path.ends_with(['/', '\\']) {
         return Err(refused("no file is named: write sqlite://folder/file.db"));

@@ -18,7 +18,7 @@ const _: () = assert!(SQLITE_VERSION_NUMBER >= 3_051_003, "the bundled SQLite ca
 const APPLICATION_ID: i64 = 0x5151_5154;
 
 /// (version, what it does, its SQL). A released one is never edited: add another.
-const MIGRATIONS: [(i64, &str, &str); 19] = [
+const MIGRATIONS: [(i64, &str, &str); 20] = [
     (1, "first schema", include_str!("../../migrations/sqlite/0001_first_schema.sql")),
     (2, "rules and channels", include_str!("../../migrations/sqlite/0002_rules_and_channels.sql")),
     (3, "share classes", include_str!("../../migrations/sqlite/0003_share_classes.sql")),
@@ -38,7 +38,38 @@ const MIGRATIONS: [(i64, &str, &str); 19] = [
     (17, "sessions", include_str!("../../migrations/sqlite/0017_sessions.sql")),
     (18, "watchlist", include_str!("../../migrations/sqlite/0018_watchlist.sql")),
     (19, "prices of alerts", include_str!("../../migrations/sqlite/0019_prices_of_alerts.sql")),
+    (20, "receivers' alerts", include_str!("../../migrations/sqlite/0020_receivers_alerts.sql")),
 ];
+
+/// The version of the schema that this program makes.
+pub(super) const NEWEST: u64 = MIGRATIONS.len() as u64;
+
+/// The version of the schema of a file that is only looked at: 0 of an empty one.
+pub(super) async fn version_of(connection: &mut SqliteConnection) -> Result<u64, StoreError> {
+    if is_empty(connection).await? {
+        return Ok(0);
+    }
+    let newest = sqlx::query_scalar("select coalesce(max(version), 0) from _sqlx_migrations");
+    let version: u64 = newest.fetch_one(connection).await?;
+    if version > NEWEST { Err(of_a_newer_program(version)) } else { Ok(version) }
+}
+
+/// Whether nothing was ever kept in the file. Fails where another program's is.
+async fn is_empty(connection: &mut SqliteConnection) -> Result<bool, StoreError> {
+    let id: i64 = sqlx::query_scalar("pragma application_id").fetch_one(&mut *connection).await?;
+    let tables: i64 = sqlx::query_scalar("select count(*) from sqlite_schema").fetch_one(connection).await?;
+    if id != APPLICATION_ID && (id != 0 || tables > 0) {
+        return Err(StoreError::Backend("it is the SQLite file of another program".to_owned()));
+    }
+    Ok(tables == 0)
+}
+
+fn of_a_newer_program(version: impl std::fmt::Display) -> StoreError {
+    StoreError::Backend(format!(
+        "a newer version of this program wrote it (schema {version}, this one knows {NEWEST}): \
+         update the program"
+    ))
+}
 
 /// Connects once, checks the library and the file, migrates, and answers SQLite's version.
 pub(super) async fn bring_up_to_date(
@@ -68,12 +99,8 @@ async fn applied(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
 /// while there is one.
 async fn migrate(connection: &mut SqliteConnection, files: &Arc<Files>) -> Result<(), StoreError> {
     let mut write = connection.begin_with("BEGIN IMMEDIATE").await?;
-    let id: i64 = sqlx::query_scalar("pragma application_id").fetch_one(&mut *write).await?;
-    let tables: i64 = sqlx::query_scalar("select count(*) from sqlite_schema").fetch_one(&mut *write).await?;
-    if id != APPLICATION_ID && (id != 0 || tables > 0) {
-        return Err(StoreError::Backend("it is the SQLite file of another program".to_owned()));
-    }
-    let _no_worker = if tables > 0 && applied(&mut write).await? < MIGRATIONS.len() as i64 {
+    let is_empty = is_empty(&mut write).await?;
+    let _no_worker = if !is_empty && applied(&mut write).await? < MIGRATIONS.len() as i64 {
         let held = files.lock_worker().map_err(|error| StoreError::Backend(error.to_string()))?;
         Some(held.map_err(|holder| {
             StoreError::Backend(format!(
@@ -87,11 +114,7 @@ async fn migrate(connection: &mut SqliteConnection, files: &Arc<Files>) -> Resul
     // `run` would do the same, but its future is not `Send`.
     migrator().run_direct(None, &mut *write, false).await.map_err(|error| match error {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error.into(),
-        MigrateError::VersionMissing(version) => StoreError::Backend(format!(
-            "a newer version of this program wrote it (schema {version}, this one knows {}): \
-             update the program",
-            MIGRATIONS.len()
-        )),
+        MigrateError::VersionMissing(version) => of_a_newer_program(version),
         MigrateError::VersionMismatch(version) => {
             StoreError::Backend(format!("its schema {version} is not the one this program makes"))
         }

@@ -3,7 +3,7 @@
 use super::rows::Columns;
 use super::sql::bounded;
 use super::store::Sqlite;
-use crate::{SessionStore, SignInRequest, SignedUp, StoreError};
+use crate::{SessionStore, SignInRequest, SignInsTakenIn, SignedUp, StoreError};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use qqq_core::delivery::{
@@ -21,7 +21,7 @@ use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 use std::collections::VecDeque;
 
-/// Requests decided about in one transaction.
+/// Requests decided about in one transaction: so many of the oldest, and of the newest.
 const MOST_DECIDED: usize = 200;
 
 /// How many wait, of all, of a domain, and lately.
@@ -29,6 +29,14 @@ pub(super) const WAITING: &str = "select \
      (select count(*) from (select 1 from sign_ins where owed_at is null limit ?1)), \
      (select count(*) from (select 1 from sign_ins where owed_at is null and domain = ?2 limit ?1)), \
      (select count(*) from sign_ins where asked_at > ?3)";
+
+/// What may have its turn: the oldest and the newest.
+const IN_LINE: &str = "select place, address, mailbox, domain, public from sign_ins where place in \
+     (select place from \
+     (select place from sign_ins where owed_at is null and not_before <= ?1 order by place limit ?2) \
+     union select place from \
+     (select place from sign_ins where owed_at is null and not_before <= ?1 order by place desc limit ?2)) \
+     order by place";
 
 /// Whether there is anything to decide.
 pub(super) const WORK: &str =
@@ -99,20 +107,25 @@ impl SessionStore for Sqlite {
         limits: SignUpLimits,
         operators: &[EmailAddress],
         now: Timestamp,
-    ) -> Result<u64, StoreError> {
+    ) -> Result<SignInsTakenIn, StoreError> {
         let work: bool = sqlx::query_scalar(WORK).bind(now.as_microsecond()).fetch_one(&self.readers).await?;
         if !work {
-            return Ok(0);
+            return Ok(SignInsTakenIn::default());
         }
         let mut write = self.begin().await?;
         give_up(&mut write, now).await?;
         let mut throttle = Throttle::new(limits, owed_lately(&mut write, now).await?, now);
-        let mut owed = 0;
+        let (mut owed, mut left, mut has_room) = (0, 0, true);
         for waiting in throttle.in_turn(waiting(&mut write, now).await?) {
+            // Also where nobody has their turn any more: who gets no mail makes way for who does.
             let Some(receiver) = receiver(&mut write, &waiting.address, operators, now).await? else {
                 leave(&mut write, waiting.place).await?;
+                left += 1;
                 continue;
             };
+            if !has_room {
+                continue;
+            }
             let before = owed_to(&mut write, &waiting.to, now).await?;
             match throttle.turn(&waiting.to, &before) {
                 Turn::Now => {
@@ -120,11 +133,11 @@ impl SessionStore for Sqlite {
                     owed += 1;
                 }
                 Turn::NotBefore(at) => reschedule(&mut write, waiting.place, at).await?,
-                Turn::Later => break,
+                Turn::Later => has_room = false,
             }
         }
         self.finish(write).await?;
-        Ok(owed)
+        Ok(SignInsTakenIn { owed, more: left >= MOST_DECIDED })
     }
 
     async fn claim_sign_ins(
@@ -302,14 +315,11 @@ async fn give_up(connection: &mut SqliteConnection, now: Timestamp) -> Result<()
 }
 
 async fn waiting(connection: &mut SqliteConnection, now: Timestamp) -> Result<VecDeque<InLine>, StoreError> {
-    let rows = sqlx::query(
-        "select place, address, mailbox, domain, public from sign_ins \
-         where owed_at is null and not_before <= ? order by place limit ?",
-    )
-    .bind(now.as_microsecond())
-    .bind(bounded(MOST_DECIDED))
-    .fetch_all(connection)
-    .await?;
+    let rows = sqlx::query(IN_LINE)
+        .bind(now.as_microsecond())
+        .bind(bounded(MOST_DECIDED))
+        .fetch_all(connection)
+        .await?;
     rows.iter()
         .map(|row| {
             let mut columns = Columns::new(row, "sign_ins");

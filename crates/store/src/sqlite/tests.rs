@@ -8,10 +8,14 @@ use super::{
     sessions, sign_up, subscriptions, watching,
 };
 use crate::StoreError;
-use crate::conformance::{MINUTE, at, bar, bars_of};
-use crate::{BarStore as _, Housekeeping as _, Sequence};
+use crate::conformance::{MINUTE, UNLIMITED, alert, alerts_of, at, bar, bars_of, own_rule, sign_up};
+use crate::{AlertChange, BarStore as _, Housekeeping as _, Sequence, SignUp, SubscriptionStore as _};
+use qqq_core::alert::Visibility;
+use qqq_core::{Alert, AlertId, RuleName, SpikeRule};
 use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 async fn fresh() -> (Sqlite, tempfile::TempDir) {
@@ -147,6 +151,57 @@ async fn a_connection_without_those_settings_is_refused() {
     }
 }
 
+/// What a page of a receiver's alerts costs, in steps of SQLite's machine.
+async fn steps_of_a_page(store: &Sqlite, private_only: bool) -> u64 {
+    let steps = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&steps);
+    let mut connection = store.writer.acquire().await.unwrap();
+    connection.lock_handle().await.unwrap().set_progress_handler(1, move || {
+        counted.fetch_add(1, Relaxed);
+        true
+    });
+    let found = sqlx::query(alerts::OF_RECEIVER)
+        .bind("s1@example.com")
+        .bind(10)
+        .bind(i64::MAX)
+        .bind("")
+        .bind(i64::MIN)
+        .bind(None::<String>)
+        .bind(None::<String>)
+        .bind(private_only)
+        .fetch_all(&mut *connection)
+        .await
+        .unwrap();
+    assert_eq!(found.len(), 10);
+    connection.lock_handle().await.unwrap().remove_progress_handler();
+    steps.load(Relaxed)
+}
+
+#[tokio::test]
+async fn a_page_of_a_receivers_alerts_costs_the_same_however_many_there_are() {
+    let (store, _folder) = fresh().await;
+    for (n, (name, rule)) in (1..).zip([("*", RuleName::House), ("*", own_rule()), ("TSLA", own_rule())]) {
+        let wish = SignUp { confirm: false, rule, ..sign_up(n, "s1@example.com", name) };
+        store.subscribe(&[wish], UNLIMITED, at(-60)).await.unwrap();
+    }
+    let raised = |minutes: std::ops::Range<i32>| {
+        alerts_of(minutes.flat_map(|n| {
+            let house = alert("TSLA", MINUTE.plus(n));
+            let id = AlertId::derive(own_rule(), house.symbol, house.metric, house.start);
+            let (rule, visibility) = (own_rule().whole(SpikeRule::default()), Visibility::Private);
+            let own = Alert { id, rule, visibility, ..house.clone() };
+            [AlertChange::Raised(house), AlertChange::Raised(own)]
+        }))
+    };
+    store.commit(&raised(0..50), at(0)).await.unwrap();
+    let few = [steps_of_a_page(&store, false).await, steps_of_a_page(&store, true).await];
+    store.commit(&raised(50..1500), at(1)).await.unwrap();
+    let many = [steps_of_a_page(&store, false).await, steps_of_a_page(&store, true).await];
+    for (few, many) in few.into_iter().zip(many) {
+        assert!(many < few + few / 2, "{few} steps became {many}");
+    }
+}
+
 /// How SQLite would run a query: the steps of its plan.
 async fn plan(store: &Sqlite, query: &str) -> Vec<String> {
     let explain = sqlx::AssertSqlSafe(format!("explain query plan {query}"));
@@ -186,7 +241,24 @@ async fn frequent_queries_find_their_index() {
         (sessions::ERASE[0], "sign_ins_of_address (address=?)"),
         (sessions::ERASE[1], "sessions_of_address (address=?)"),
         (subscriptions::ACTIVE_OF, "subscriptions_by_address (address=?)"),
-        (alerts::OF_RECEIVER, "alerts_by_rule_symbol_metric (rule=? AND symbol=? AND metric=? AND start>?"),
+        (
+            alerts::OF_RECEIVER,
+            "alerts_by_rule_symbol_metric (rule=? AND symbol=? AND metric=? AND start>? \
+             AND (start,id)<(?,?))",
+        ),
+        (
+            alerts::OF_RECEIVER,
+            "public_alerts_by_rule_metric (rule=? AND metric=? AND start>? AND (start,id)<(?,?))",
+        ),
+        (
+            alerts::OF_RECEIVER,
+            "private_alerts_by_rule_symbol_metric (rule=? AND symbol=? AND metric=? AND start>? \
+             AND (start,id)<(?,?))",
+        ),
+        (
+            alerts::OF_RECEIVER,
+            "private_alerts_by_rule_metric (rule=? AND metric=? AND start>? AND (start,id)<(?,?))",
+        ),
         (enqueue::CONCERNED, "subscriptions_active (symbol=? AND metric=? AND rule=? AND active_from<?)"),
         (watching::WATCHED, "subscriptions_watched"),
         (limits::HELD, "subscriptions_by_address (address=?)"),
@@ -244,7 +316,7 @@ async fn frequent_queries_find_their_index() {
         let plan = plan(&store, query).await;
         assert!(plan.iter().any(|step| step.contains(&format!("INDEX {index}"))), "{query}\n{plan:?}");
         let sorts = plan.iter().any(|step| step.contains("TEMP B-TREE"));
-        // What is sorted is little: a commit, what one claim may hand out, a digest, what is of one receiver.
+        // What is sorted is little: a commit, what one claim may hand out, a digest, a receiver's pages.
         let few = [
             bars::CHANGED,
             claim::CANDIDATES,

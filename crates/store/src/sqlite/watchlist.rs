@@ -5,26 +5,13 @@ use super::store::Sqlite;
 use crate::{StoreError, WatchlistEdits, WatchlistStore};
 use async_trait::async_trait;
 use qqq_core::market::watchlist::WatchlistEdit;
+use sqlx::SqliteConnection;
 
 #[async_trait]
 impl WatchlistStore for Sqlite {
     async fn watchlist_edits(&self) -> Result<WatchlistEdits, StoreError> {
-        // One statement: the version is that of these rows.
-        let rows = sqlx::query(
-            "select v.version, e.symbol, e.tracked from watchlist_version v left join watchlist_edits e \
-             order by e.place",
-        )
-        .fetch_all(&self.readers)
-        .await?;
-        let mut found = WatchlistEdits::default();
-        for row in &rows {
-            let mut columns = Columns::new(row, "watchlist_edits");
-            found.version = columns.take()?;
-            if let Some(symbol) = columns.maybe()? {
-                found.edits.push(WatchlistEdit { symbol, tracked: columns.take()? });
-            }
-        }
-        Ok(found)
+        let mut connection = self.readers.acquire().await?;
+        edits(&mut connection).await
     }
 
     async fn watchlist_version(&self) -> Result<u64, StoreError> {
@@ -53,4 +40,23 @@ impl WatchlistStore for Sqlite {
         self.finish(write).await?;
         Ok(true)
     }
+}
+
+pub(super) async fn edits(connection: &mut SqliteConnection) -> Result<WatchlistEdits, StoreError> {
+    // One statement: the version is that of these rows.
+    let rows = sqlx::query(
+        "select v.version, e.symbol, e.tracked from watchlist_version v left join watchlist_edits e \
+         order by e.place",
+    )
+    .fetch_all(connection)
+    .await?;
+    let mut found = WatchlistEdits::default();
+    for row in &rows {
+        let mut columns = Columns::new(row, "watchlist_edits");
+        found.version = columns.take()?;
+        if let Some(symbol) = columns.maybe()? {
+            found.edits.push(WatchlistEdit { symbol, tracked: columns.take()? });
+        }
+    }
+    Ok(found)
 }

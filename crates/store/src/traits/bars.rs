@@ -54,6 +54,13 @@ pub trait BarStore: Send + Sync {
     /// `newest - minutes < start <= newest`. Ordered by (start, symbol).
     async fn recent_bars(&self, symbols: &[Symbol], minutes: i32) -> Result<Vec<BarRecord>, StoreError>;
 
+    /// The last bar of each of these symbols in a range, where it has one there. In the order asked for, read
+    /// in one snapshot.
+    async fn last_bars(
+        &self,
+        wanted: &[(Symbol, Range<Minute>)],
+    ) -> Result<Vec<Option<BarRecord>>, StoreError>;
+
     /// The stored figures of every symbol.
     async fn statistics(&self) -> Result<Vec<Statistics>, StoreError>;
 

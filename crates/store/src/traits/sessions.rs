@@ -1,7 +1,7 @@
 //! Signing in by a link, and the browsers that are signed in.
 
 use crate::error::StoreError;
-use crate::session::SignInRequest;
+use crate::session::{SignInRequest, SignInsTakenIn};
 use crate::sign_up::SignedUp;
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -25,16 +25,18 @@ pub trait SessionStore: Send + Sync {
         now: Timestamp,
     ) -> Result<SignedUp, StoreError>;
 
-    /// Decides about the requests that wait, and answers how many mails are owed now. One is for who has an
-    /// active subscription by mail and for `operators` ([`session::link_goes_to`]), in its turn within
-    /// `limits` ([`Throttle`]; these mails are counted by themselves). Of one address one request waits, the
-    /// newest, for as long as whoever asked may be waiting ([`session::given_up_before`]).
+    /// Decides about requests that wait, some at a time, the oldest and the newest of them. A mail is owed to
+    /// who has an active subscription by mail and to `operators` ([`session::link_goes_to`]), in its turn
+    /// within `limits` ([`Throttle`]; these mails are counted by themselves); a request of anybody else is
+    /// dropped, whether or not there is room for mails, so that no flood of them is in the way. Of one
+    /// address one request waits, the newest, for as long as whoever asked may be waiting
+    /// ([`session::given_up_before`]).
     async fn take_in_sign_ins(
         &self,
         limits: SignUpLimits,
         operators: &[EmailAddress],
         now: Timestamp,
-    ) -> Result<u64, StoreError>;
+    ) -> Result<SignInsTakenIn, StoreError>;
 
     /// Claims mails with links that are due and unclaimed, and whose links still work, until `lease_until`:
     /// so that a few are under way at most.

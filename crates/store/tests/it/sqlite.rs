@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 use qqq_core::alert::AlertState;
 use qqq_core::delivery::places::{Room, Rooms};
 use qqq_core::delivery::{DeliveryId, DeliveryKind, Failure, Outcome};
+use qqq_core::market::watchlist::WatchlistEdit;
 use qqq_core::subscription::SubscriptionStatus;
 use qqq_core::subscription::channel::{Channel, ChannelKind};
 use qqq_core::subscription::token::{Purpose, TokenHash};
@@ -12,7 +13,8 @@ use qqq_store::conformance::{
     MINUTE, PLENTY, UNLIMITED, alert, alerts_of, ask, at, bar, bars_of, rows_of, sign_up, symbol,
 };
 use qqq_store::{
-    AlertChange, AlertQuery, BarRecord, Sequence, SignUp, SignUpLimits, Store, StoreError, open,
+    AlertChange, AlertQuery, BarRecord, Sequence, SignUp, SignUpLimits, Store, StoreError, WatchlistEdits,
+    look_at_watchlist, open,
 };
 use sha2::{Digest as _, Sha256};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
@@ -555,6 +557,44 @@ async fn an_upgrade_tells_the_houses_alerts_from_those_of_own_rules_and_keeps_ev
     assert!(claimed[0].alert.as_ref().is_some_and(|alert| !alert.is_public()));
 }
 
+/// What lies in a store's folder.
+fn listing(folder: &TempDir) -> Vec<(std::ffi::OsString, Vec<u8>)> {
+    let files = std::fs::read_dir(file(folder).parent().unwrap()).unwrap().map(Result::unwrap);
+    let mut found: Vec<_> =
+        files.map(|entry| (entry.file_name(), std::fs::read(entry.path()).unwrap())).collect();
+    found.sort();
+    found
+}
+
+#[tokio::test]
+async fn who_looks_at_the_watchlist_leaves_the_store_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(look_at_watchlist(&url(&folder)).await.is_err(), "nothing is there");
+    assert!(!file(&folder).exists(), "nor is it now");
+    of_the_first_schema(&folder).await;
+    let before = listing(&folder);
+    let found = look_at_watchlist(&url(&folder)).await.unwrap();
+    assert_eq!((found.edits, found.schema), (WatchlistEdits::default(), 1));
+    assert!(found.newest_schema > 1);
+    let after = listing(&folder);
+    // A reader of a log makes one where there is none, which is empty.
+    let of_old = |(name, bytes): &&(std::ffi::OsString, Vec<u8>)| {
+        !bytes.is_empty() && before.iter().any(|(old, _)| old == name)
+    };
+    assert_eq!(after.iter().filter(of_old).collect::<Vec<_>>(), before.iter().collect::<Vec<_>>());
+
+    let store = open(&url(&folder)).await.unwrap();
+    let edits = [WatchlistEdit { symbol: symbol("AMD"), tracked: true }];
+    assert!(store.edit_watchlist(&edits, 0).await.unwrap());
+    let _worker = store.lock_worker().await.unwrap();
+    let expected = store.watchlist_edits().await.unwrap();
+    let running = look_at_watchlist(&url(&folder)).await.unwrap();
+    assert_eq!((running.edits, running.schema), (expected.clone(), found.newest_schema));
+    store.close().await;
+    assert_eq!(look_at_watchlist(&url(&folder)).await.unwrap().edits, expected);
+    open(&url(&folder)).await.unwrap().check().await.unwrap();
+}
+
 #[tokio::test]
 async fn the_file_of_a_newer_program_is_refused() {
     let (store, folder) = fresh().await;
@@ -570,6 +610,8 @@ async fn the_file_of_a_newer_program_is_refused() {
     connection.close().await.unwrap();
     let reason = reason_of_refusal(&url(&folder)).await;
     assert!(reason.contains("newer version") && reason.contains("99"), "{reason}");
+    let looked = look_at_watchlist(&url(&folder)).await.unwrap_err();
+    assert_eq!(looked.to_string(), reason);
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use qqq_core::market::watchlist::{ConfiguredWatchlist, FormerSymbol};
 use qqq_core::subscription::limits::SubscriptionLimits;
 use qqq_core::{SpikeRule, Symbol, Watchlist};
 use qqq_engine::active_rules::HouseRules;
-use qqq_engine::watchlist::Watchlists;
+use qqq_engine::watchlist::{WatchlistBasis, Watchlists};
 use qqq_store::Store;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -62,8 +62,8 @@ impl Config {
         })
     }
 
-    /// The watchlist of a store, which begins with the configured one.
-    pub fn watchlists(&self, store: Arc<dyn Store>) -> Watchlists {
+    /// Where the watchlist begins: with the configured one.
+    pub fn watchlist_basis(&self) -> WatchlistBasis {
         let configured = ConfiguredWatchlist {
             symbols: self.watchlist.symbols.iter().map(|symbol| symbol.0).collect(),
             former: self.former_symbols().collect(),
@@ -75,9 +75,14 @@ impl Config {
             }
             _ => Ok(()),
         };
+        WatchlistBasis { configured, admit: Arc::new(admit) }
+    }
+
+    /// The watchlist of a store, which begins with the configured one.
+    pub fn watchlists(&self, store: Arc<dyn Store>) -> Watchlists {
         let config = self.clone();
         let limits = move |symbols| config.subscription_limits(symbols);
-        Watchlists::new(store, configured, Arc::new(admit)).holding_to(Arc::new(limits))
+        Watchlists::new(store, self.watchlist_basis()).holding_to(Arc::new(limits))
     }
 
     /// The trading calendar.

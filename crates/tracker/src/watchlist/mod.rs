@@ -27,7 +27,11 @@ const SHOWN: usize = 20;
 pub async fn run(config: &Config, sources: &Sources, command: &WatchlistCommand) -> anyhow::Result<()> {
     match command {
         WatchlistCommand::Show { json } => {
-            let (watched, from) = (store::watchlist(config).await?, Origins::of(config, sources));
+            let ((watched, older), from) =
+                (store::watchlist_shown(config).await?, Origins::of(config, sources));
+            if let Some(older) = older {
+                writeln!(std::io::stderr(), "{older}")?;
+            }
             let text = if *json { as_json(&watched, &from)? } else { as_table(&watched, &from) };
             Ok(std::io::stdout().write_all(text.as_bytes())?)
         }
