@@ -49,8 +49,8 @@ const entry = (): Entry => (history.state as Entry | null) ?? {};
 
 /** A page that is scrolled is marked when it has been still for so long: browsers do not take more. */
 const STILL_MS = 250;
-/** For a page to become as long as it was. */
-const GROWS_MS = 3_000;
+/** For a page to become as long as it was, on a slow line or machine; a reader who moves meanwhile ends it. */
+const GROWS_MS = 8_000;
 let marking: ReturnType<typeof setTimeout> | undefined;
 let scrolling = 0;
 
@@ -84,7 +84,7 @@ export function refine(changes: Record<string, string | null>) {
   go(text === "" ? location.pathname : `${location.pathname}?${text}`, "replace");
 }
 
-const OURS = /^\/(?:$|s\/|alerts$|alerts\/|rule$|subscribe$|status$|mailbox$|me$)/;
+const OURS = /^\/(?:$|s\/|alerts$|alerts\/|rule$|subscribe$|status$|mailbox$|me$|watchlist$)/;
 
 /** Follows links to our own pages without loading the page anew. */
 export function start() {
