@@ -393,6 +393,7 @@ test("back and forward lead to where one was", async ({ page, still }) => {
   expect(place).toBeGreaterThan(100);
   await link.click();
   await expect(chart(page)).toBeVisible();
+  await settled(page);
   await expect.poll(scrolled).toBe(0);
   await page.getByRole("heading", { name: "Figures" }).scrollIntoViewIfNeeded();
   const below = await kept();

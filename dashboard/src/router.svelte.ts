@@ -60,15 +60,20 @@ function mark() {
   history.replaceState({ ...entry(), scroll: scrollY }, "");
 }
 
+/** Frames for which a page stays where it is before it is left to itself: what comes above it pushes it. */
+const HOLDS = 3;
+
 /** Scrolls to where a page was read, as soon as it is as long again; not against the reader, who may have moved on. */
 function scroll(to: number) {
   clearTimeout(marking);
   cancelAnimationFrame(scrolling);
   scrollTo(0, to);
   const end = performance.now() + GROWS_MS;
+  let held = 0;
   const step = () => {
-    if (scrollY < to) scrollTo(0, to);
-    if (scrollY < to && performance.now() < end) scrolling = requestAnimationFrame(step);
+    held = Math.abs(scrollY - to) < 1 ? held + 1 : 0;
+    if (held === 0) scrollTo(0, to);
+    if (held < HOLDS && performance.now() < end) scrolling = requestAnimationFrame(step);
   };
   scrolling = requestAnimationFrame(step);
 }
