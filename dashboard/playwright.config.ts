@@ -1,18 +1,24 @@
 import { defineConfig } from "@playwright/test";
 
+/** A machine that nobody knows, and others at work on it: what is waited for there may take its time. */
+const inCi = process.env.CI === "true";
+
 // A browser and the built program: `make test` finds or installs the one and builds the other.
 export default defineConfig({
   testDir: "e2e",
   fullyParallel: false,
   workers: 2,
-  forbidOnly: process.env.CI === "true",
-  timeout: 60_000,
-  expect: { timeout: 15_000 },
+  forbidOnly: inCi,
+  timeout: inCi ? 240_000 : 120_000,
+  expect: { timeout: inCi ? 60_000 : 20_000 },
+  // What failed once and then passed is named as flaky at the end of the list.
+  retries: inCi ? 1 : 0,
   reporter: "list",
   use: {
     browserName: "chromium",
     launchOptions: {
       executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+      timeout: 120_000,
       args: [
         "--disable-quic",
         "--no-first-run",

@@ -88,6 +88,15 @@ const SCENES: Scene[] = [
   ["docs", at("/docs", "The API")],
   ["a link nobody sent", at("/v1/subscriptions/confirm?token=nope")],
   [
+    "the further pages",
+    async (page, tracker) => {
+      await at("/")(page, tracker);
+      const more = page.getByRole("button", { name: "More" });
+      if (await more.isVisible()) await more.click();
+      await expect(page.getByRole("navigation").getByRole("link", { name: "Try a rule" })).toBeVisible();
+    },
+  ],
+  [
     "help",
     async (page, tracker) => {
       await at("/")(page, tracker);
@@ -181,7 +190,7 @@ for (const colorScheme of ["light", "dark"] as const) {
       for (const [name, go] of SCENES) {
         test(name, async ({ page, still }) => {
           // All of the API on one page: axe looks at each of its thousands of elements.
-          if (name === "docs") test.setTimeout(240_000);
+          if (name === "docs") test.slow();
           const said = complaints(page);
           await go(page, still);
           await isForEverybody(page, width, said);

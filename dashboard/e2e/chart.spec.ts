@@ -2,11 +2,9 @@
 
 import { readFileSync } from "node:fs";
 import type { Page } from "@playwright/test";
-import { expect, test, Tracker, WITH_WEEKS } from "./tracker";
+import { chart, rested } from "./sight";
+import { expect, test, WITH_WEEKS } from "./tracker";
 
-const chart = (page: Page) => page.locator('[data-stage="there"]');
-const shown = (page: Page) =>
-  chart(page).evaluate((box: HTMLElement) => [box.dataset.from ?? "", box.dataset.to ?? ""] as const);
 const pressed = (page: Page, name: string, isPressed: boolean) =>
   expect(page.getByRole("button", { name, exact: true })).toHaveAttribute("aria-pressed", String(isPressed));
 
@@ -37,6 +35,22 @@ test("lines and scales are chosen, and the address keeps them", async ({ page, s
   await pressed(page, "%", true);
 });
 
+test("keys that come quicker than frames are all heard", async ({ page, still }) => {
+  await page.goto(`${still.url}/s/NVDA`);
+  await expect(chart(page)).toBeVisible();
+  const view = await rested(page);
+  for (let step = 0; step < 3; step += 1) {
+    await chart(page).press("ArrowLeft");
+    await rested(page);
+  }
+  expect(await rested(page)).not.toEqual(view);
+  await chart(page).evaluate((box) => {
+    for (let step = 0; step < 3; step += 1)
+      box.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true }));
+  });
+  expect(await rested(page)).toEqual(view);
+});
+
 test("another symbol is drawn beside it, in per cent", async ({ page, still }) => {
   await page.goto(`${still.url}/s/NVDA`);
   await expect(chart(page)).toBeVisible();
@@ -58,9 +72,8 @@ test("a level is drawn by a click and becomes an alert", async ({ page, still })
   const { bar } = (await still.json("/v1/symbols/NVDA")) as { bar: { close: number } };
   await page.getByRole("button", { name: "Draw a level" }).click();
   await expect(page.getByText("Click where the line is to be.")).toBeVisible();
-  const box = (await chart(page).boundingBox())!;
   // High up in the upper pane, above every candle.
-  await page.mouse.click(box.x + box.width / 3, box.y + 8);
+  await chart(page).click({ position: { x: 300, y: 8 } });
   const level = page.getByRole("list", { name: "Levels" }).getByRole("listitem");
   await expect(level).toHaveCount(1);
   const price = Number(/\$([\d.,]+)/.exec((await level.textContent()) ?? "")?.[1]?.replace(",", ""));
@@ -87,7 +100,7 @@ test("what is in sight can be taken away, and a link leads to exactly it", async
   await chart(page).focus();
   for (let step = 0; step < 6; step += 1) await page.keyboard.press("ArrowLeft");
   await page.keyboard.press("+");
-  const [from, to] = await shown(page);
+  const [from, to] = await rested(page);
 
   const file = page.waitForEvent("download");
   await page.getByRole("button", { name: "CSV" }).click();
@@ -113,31 +126,26 @@ test("what is in sight can be taken away, and a link leads to exactly it", async
   await page.goto("about:blank");
   await page.goto(address);
   await expect(chart(page)).toBeVisible();
-  await expect.poll(() => shown(page)).toEqual([from, to]);
+  await expect.poll(() => rested(page)).toEqual([from, to]);
 });
 
-test("days fill the width, however few there are, and a link leads far back", async ({ page }) => {
-  test.setTimeout(120_000);
-  const tracker = await Tracker.start(WITH_WEEKS);
-  try {
-    await page.goto(`${tracker.url}/s/NVDA?interval=1d`);
-    await expect(chart(page)).toBeVisible();
-    const bars = async (query: string) => {
-      const found = await tracker.json(`/v1/symbols/NVDA/bars?${query}`);
-      return (found as { items: { start: string }[] }).items;
-    };
-    const items = await bars("interval=1d");
-    expect(items.length).toBeGreaterThan(15);
-    await expect.poll(async () => (await shown(page))[0].slice(0, 10)).toBe(items[0]!.start.slice(0, 10));
-    // Minutes of weeks ago are not among what is loaded at first.
-    const minutes = await bars(`interval=1m&limit=61&from=${items[0]!.start}`);
-    const [first, last] = [minutes[0]!.start, minutes.at(-1)!.start];
-    await page.goto(`${tracker.url}/s/NVDA?at=${first}&bars=60`);
-    await expect(chart(page)).toBeVisible();
-    await expect.poll(() => shown(page)).toEqual([first, last].map((start) => start.replace("Z", ".000Z")));
-  } finally {
-    await tracker.stop();
-  }
+test("days fill the width, however few there are, and a link leads far back", async ({ page, launch }) => {
+  const tracker = await launch(WITH_WEEKS);
+  await page.goto(`${tracker.url}/s/NVDA?interval=1d`);
+  await expect(chart(page)).toBeVisible();
+  const bars = async (query: string) => {
+    const found = await tracker.json(`/v1/symbols/NVDA/bars?${query}`);
+    return (found as { items: { start: string }[] }).items;
+  };
+  const items = await bars("interval=1d");
+  expect(items.length).toBeGreaterThan(15);
+  await expect.poll(async () => (await rested(page))[0].slice(0, 10)).toBe(items[0]!.start.slice(0, 10));
+  // Minutes of weeks ago are not among what is loaded at first.
+  const minutes = await bars(`interval=1m&limit=61&from=${items[0]!.start}`);
+  const [first, last] = [minutes[0]!.start, minutes.at(-1)!.start];
+  await page.goto(`${tracker.url}/s/NVDA?at=${first}&bars=60`);
+  await expect(chart(page)).toBeVisible();
+  await expect.poll(() => rested(page)).toEqual([first, last].map((start) => start.replace("Z", ".000Z")));
 });
 
 test("choosing the price proposes a rule that can fire, and says why the other cannot", async ({

@@ -2,34 +2,16 @@
 
 import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
-import { complaints, expect, SIMULATED, test as base, Tracker, until } from "./tracker";
+import { complaints, expect, PATIENCE_MS, test as base, type Tracker } from "./tracker";
 
 const ADA = "ada@example.com";
 /** Fires every few minutes, so that there is something to see. */
 const RULE = "spike ratio=1.05 window=5m min_bars=2 cooldown=0s";
 
-interface Mail {
-  to: string;
-  subject: string;
-  text: string;
-}
-
 /** One tracker for each test: mails to one address are three a day. */
 const test = base.extend<{ mine: Tracker }>({
-  mine: async ({}, use) => {
-    const tracker = await Tracker.start(SIMULATED);
-    await use(tracker);
-    await tracker.stop();
-  },
+  mine: async ({ launch }, use) => use(await launch()),
 });
-
-/** The link in the first mail whose subject begins so. */
-const linkOf = (tracker: Tracker, subject: string, part: string): Promise<string> =>
-  until(subject, async () => {
-    const { items } = (await tracker.json("/v1/mailbox")) as { items: Mail[] };
-    const mail = items.find((each) => each.to === ADA && each.subject.startsWith(subject));
-    return mail?.text.split(/\s+/).find((word) => word.includes(part));
-  });
 
 /** Has Ada subscribed to a rule of her own, and signs the page in. */
 async function signIn(page: Page, tracker: Tracker) {
@@ -41,12 +23,12 @@ async function signIn(page: Page, tracker: Tracker) {
     body: JSON.stringify(wish),
   });
   expect(asked.status).toBe(201);
-  await fetch(await linkOf(tracker, "Please confirm", "/confirm?token="), { method: "POST" });
+  await fetch(await tracker.link(ADA, "Please confirm", "/confirm?token="), { method: "POST" });
   await page.goto(`${tracker.url}/me`);
   await page.getByLabel("Mail address").fill(ADA);
   await page.getByRole("button", { name: "Send me a link" }).click();
   await expect(page.getByRole("heading", { level: 1, name: "Look into your mail" })).toBeFocused();
-  await page.goto(await linkOf(tracker, "Sign in", "/v1/session/link"));
+  await page.goto(await tracker.link(ADA, "Sign in", "/v1/session/link"));
   await expect(page.getByText(ADA)).toBeVisible();
   await page.getByRole("button", { name: "Sign in" }).click();
   await expect(page.getByRole("heading", { level: 1, name: "My alerts" })).toBeVisible();
@@ -104,7 +86,7 @@ test("alerts by one's own rule stand beside the house's, for oneself alone", asy
 }) => {
   await signIn(page, mine);
   const own = page.locator(".own");
-  await expect(own.first()).toHaveText("your rule", { timeout: 60_000 });
+  await expect(own.first()).toHaveText("your rule", { timeout: PATIENCE_MS });
   for (const path of ["/alerts?symbol=NVDA", "/s/NVDA"]) {
     await page.goto(mine.url + path);
     await expect(own.first()).toBeVisible();
@@ -135,7 +117,7 @@ test("without scripts the link signs in", async ({ page, mine, browser }) => {
   const context = await browser.newContext({ javaScriptEnabled: false });
   const plain = await context.newPage();
   // The link that was used.
-  await plain.goto(await linkOf(mine, "Sign in", "/v1/session/link"));
+  await plain.goto(await mine.link(ADA, "Sign in", "/v1/session/link"));
   await expect(plain.getByRole("heading", { level: 1, name: /does not sign in any more/ })).toBeVisible();
   await context.close();
 });

@@ -8,7 +8,8 @@ import { join, resolve } from "node:path";
 import { type Page, test as base } from "@playwright/test";
 
 const BINARY = process.env.QQQ_TRACKER ?? resolve(import.meta.dirname, "../../target/debug/qqq-tracker");
-const PATIENCE_MS = 60_000;
+/** How long something is waited for that comes by itself. */
+export const PATIENCE_MS = process.env.CI === "true" ? 120_000 : 60_000;
 
 /** Waits until `look` finds something. */
 export async function until<T>(what: string, look: () => Promise<T | null | undefined>): Promise<T> {
@@ -21,22 +22,26 @@ export async function until<T>(what: string, look: () => Promise<T | null | unde
   }
 }
 
+/** Where this process looks for ports: below those that the system gives to connections, one of which would take a port
+ * between two runs of a tracker; and apart from its neighbours. */
+let next = 20_000 + ((process.pid * 37) % 12_000);
+
 /** A port nobody listens on. */
-function freePort(): Promise<number> {
-  return new Promise((found, failed) => {
+async function freePort(): Promise<number> {
+  for (;;) {
+    const port = next++;
     const server = createServer();
-    server.once("error", failed);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() =>
-        address !== null && typeof address === "object" ? found(address.port) : failed(address),
-      );
+    const isFree = await new Promise<boolean>((found) => {
+      server.once("error", () => found(false));
+      server.listen(port, "127.0.0.1", () => server.close(() => found(true)));
     });
-  });
+    if (isFree) return port;
+  }
 }
 
 export class Tracker {
   #process: ChildProcess | null = null;
+  #ended: Promise<void> = Promise.resolve();
 
   private constructor(
     readonly folder: string,
@@ -58,7 +63,12 @@ export class Tracker {
     if (settings === FALLEN) writeFileSync(join(folder, "fallen.csv"), fallen());
     if (settings === CROWD) writeFileSync(join(folder, "crowd.csv"), crowd());
     const tracker = new Tracker(folder, url, hasBars);
-    await tracker.resume();
+    try {
+      await tracker.resume();
+    } catch (error) {
+      await tracker.stop();
+      throw error;
+    }
     return tracker;
   }
 
@@ -69,10 +79,15 @@ export class Tracker {
     const hear = (text: Buffer) => (said = (said + text.toString()).slice(-4000));
     child.stdout.on("data", hear);
     child.stderr.on("data", hear);
-    child.once("error", (error) => hear(Buffer.from(String(error))));
     this.#process = child;
-    await until("the tracker to know its first bars", async () => {
-      if (child.exitCode !== null) throw new Error(said);
+    this.#ended = new Promise((end) => {
+      child.once("close", () => end());
+      child.once("error", (error) => {
+        hear(Buffer.from(String(error)));
+        end();
+      });
+    });
+    const isUp = until("the tracker to know its first bars", async () => {
       const { items } = (await this.json("/v1/symbols")) as {
         items: { bar: unknown; age_seconds: number | null }[];
       };
@@ -81,19 +96,18 @@ export class Tracker {
       return items.length > 0 && (!this.hasBars || (items.every((item) => item.bar !== null) && isUpToDate))
         ? true
         : null;
-    }).catch((error: unknown) => {
+    });
+    const isOver = this.#ended.then(() => Promise.reject(new Error("the tracker has ended")));
+    await Promise.race([isUp, isOver]).catch((error: unknown) => {
       throw new Error(`${String(error)}\n${said}`);
     });
   }
 
   /** Kills it, as a power cut would. */
   async kill(): Promise<void> {
-    const child = this.#process;
-    if (!child || child.exitCode !== null) return;
-    const ended = new Promise((end) => child.once("exit", end));
-    child.kill("SIGKILL");
-    await ended;
+    this.#process?.kill("SIGKILL");
     this.#process = null;
+    await this.#ended;
   }
 
   async stop(): Promise<void> {
@@ -105,6 +119,17 @@ export class Tracker {
     const response = await fetch(this.url + path);
     if (!response.ok) throw new Error(`${path} answered ${response.status}`);
     return response.json();
+  }
+
+  /** The link with `part` in the newest mail to `address` whose subject begins so, waited for. */
+  link(address: string, subject: string, part: string): Promise<string> {
+    return until(subject, async () => {
+      const { items } = (await this.json("/v1/mailbox")) as {
+        items: { to: string; subject: string; text: string }[];
+      };
+      const mail = items.find((each) => each.to === address && each.subject.startsWith(subject));
+      return mail?.text.split(/\s+/).find((word) => word.includes(part));
+    });
   }
 
   /** The newest alert, waited for. */
@@ -150,8 +175,12 @@ function friday(): string {
   const rows = ["symbol,start,open,high,low,close,volume"];
   for (let minute = 0; minute < 60; minute += 1) {
     const start = `2025-01-31T20:${String(minute).padStart(2, "0")}:00Z`;
-    const close = 100 + (minute % 7) / 10;
-    for (const symbol of symbols) rows.push(`${symbol},${start},100,101,99,${close},${1000 + minute}`);
+    for (const [index, symbol] of symbols.entries()) {
+      // No two cost the same.
+      const price = 100 + ((index * 7) % 10) * 10;
+      const close = price + (minute % 7) / 10;
+      rows.push(`${symbol},${start},${price},${price + 1},${price - 1},${close},${1000 + minute}`);
+    }
   }
   return `${rows.join("\n")}\n`;
 }
@@ -213,23 +242,24 @@ export function complaints(page: Page): string[] {
   return heard;
 }
 
-type Use = (tracker: Tracker) => Promise<void>;
+type Use<T> = (what: T) => Promise<void>;
+type Launch = (settings?: string) => Promise<Tracker>;
 
 /** One that runs as long as its worker. */
 const running = (
   settings: string,
   hasBars = true,
-): [(none: object, use: Use) => Promise<void>, { scope: "worker" }] => [
+): [(none: object, use: Use<Tracker>) => Promise<void>, { scope: "worker"; timeout: number }] => [
   async ({}, use) => {
     const tracker = await Tracker.start(settings, hasBars);
     await use(tracker);
     await tracker.stop();
   },
-  { scope: "worker" },
+  { scope: "worker", timeout: 2 * PATIENCE_MS },
 ];
 
 export const test = base.extend<
-  object,
+  { launch: Launch },
   { tracker: Tracker; still: Tracker; fast: Tracker; closed: Tracker; dead: Tracker }
 >({
   tracker: running(SIMULATED),
@@ -237,6 +267,16 @@ export const test = base.extend<
   fast: running(FAST),
   closed: running(CLOSED),
   dead: running(DEAD, false),
+  /** Starts trackers of a test's own; they end with it. */
+  launch: async ({}, use) => {
+    const started: Tracker[] = [];
+    await use(async (settings) => {
+      const tracker = await Tracker.start(settings);
+      started.push(tracker);
+      return tracker;
+    });
+    for (const tracker of started) await tracker.stop();
+  },
 });
 
 export { expect } from "@playwright/test";

@@ -49,8 +49,8 @@ const entry = (): Entry => (history.state as Entry | null) ?? {};
 
 /** A page that is scrolled is marked when it has been still for so long: browsers do not take more. */
 const STILL_MS = 250;
-/** For a page to become as long as it was. */
-const GROWS_MS = 3_000;
+/** For a page to become as long as it was, on a slow line or machine; a reader who moves meanwhile ends it. */
+const GROWS_MS = 8_000;
 let marking: ReturnType<typeof setTimeout> | undefined;
 let scrolling = 0;
 
@@ -60,15 +60,20 @@ function mark() {
   history.replaceState({ ...entry(), scroll: scrollY }, "");
 }
 
+/** Frames for which a page stays where it is before it is left to itself: what comes above it pushes it. */
+const HOLDS = 3;
+
 /** Scrolls to where a page was read, as soon as it is as long again; not against the reader, who may have moved on. */
 function scroll(to: number) {
   clearTimeout(marking);
   cancelAnimationFrame(scrolling);
   scrollTo(0, to);
   const end = performance.now() + GROWS_MS;
+  let held = 0;
   const step = () => {
-    if (scrollY < to) scrollTo(0, to);
-    if (scrollY < to && performance.now() < end) scrolling = requestAnimationFrame(step);
+    held = Math.abs(scrollY - to) < 1 ? held + 1 : 0;
+    if (held === 0) scrollTo(0, to);
+    if (held < HOLDS && performance.now() < end) scrolling = requestAnimationFrame(step);
   };
   scrolling = requestAnimationFrame(step);
 }
@@ -84,7 +89,7 @@ export function refine(changes: Record<string, string | null>) {
   go(text === "" ? location.pathname : `${location.pathname}?${text}`, "replace");
 }
 
-const OURS = /^\/(?:$|s\/|alerts$|alerts\/|rule$|subscribe$|status$|mailbox$|me$)/;
+const OURS = /^\/(?:$|s\/|alerts$|alerts\/|rule$|subscribe$|status$|mailbox$|me$|watchlist$)/;
 
 /** Follows links to our own pages without loading the page anew. */
 export function start() {

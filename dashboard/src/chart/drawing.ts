@@ -73,6 +73,7 @@ const AHEAD = 3;
 /** What is shown of the places beside those that are asked for. */
 const EDGE = 0.25;
 
+type LogicalRange = { from: number; to: number };
 type View = { place: Instant; cut: number; width: number } | null;
 
 export class Drawing {
@@ -94,6 +95,8 @@ export class Drawing {
   #seen: Seen[] = [];
   /** How many bars there were when they were last drawn. */
   #drawn = 0;
+  /** What the chart was told to show with its next frame; until then it still tells of what it shows. */
+  #aim: LogicalRange | null = null;
   /** Where the chart has an instant. The hour that clocks show twice is squeezed: times only rise. */
   #shownAt = new Map<Instant, UTCTimestamp>();
 
@@ -142,6 +145,7 @@ export class Drawing {
     this.#chart.subscribeCrosshairMove((param) => this.#pointed(param));
     this.#chart.subscribeClick((param) => this.#clicked(param));
     this.#chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
+      this.#aim = null;
       if (!range) return;
       box.dataset.from = this.#nameOf(Math.ceil(range.from));
       box.dataset.to = this.#nameOf(Math.floor(range.to));
@@ -183,7 +187,7 @@ export class Drawing {
 
   /** What was drawn is of something else. */
   forget() {
-    [this.#picture, this.#slots] = [null, []];
+    [this.#picture, this.#slots, this.#aim] = [null, [], null];
   }
 
   /** Draws everything anew, under a view that stays. */
@@ -275,9 +279,19 @@ export class Drawing {
     this.#chart.priceScale("right").applyOptions({ mode: mode[scale] });
   }
 
+  /** The places from the left edge to the right one. */
+  get #range(): LogicalRange | null {
+    return this.#aim ?? this.#chart.timeScale().getVisibleLogicalRange();
+  }
+
+  #show(from: number, to: number) {
+    this.#aim = { from, to };
+    this.#chart.timeScale().setVisibleLogicalRange({ from, to });
+  }
+
   /** What is in sight: the instant of the first whole place, how many follow it, and the bars. */
   get sight(): { at: Instant; places: number; bars: BarOfInterval[] } | null {
-    const range = this.#chart.timeScale().getVisibleLogicalRange();
+    const range = this.#range;
     const first = Math.max(0, Math.ceil(range?.from ?? 0));
     const at = this.#slots[first];
     if (!range || at === undefined || !this.#picture) return null;
@@ -297,8 +311,7 @@ export class Drawing {
     const first = this.#slots.findIndex((slot) => slot >= at);
     if (first < 0) return;
     // With a margin: the chart counts in fractions, and an edge that lies on a place may come out on either side of it.
-    const range = { from: first - EDGE, to: first + count + EDGE };
-    this.#chart.timeScale().setVisibleLogicalRange(range);
+    this.#show(first - EDGE, first + count + EDGE);
   }
 
   /** Looks at the newest bars; or back `from` an instant on; or at what is `around` one. */
@@ -319,17 +332,17 @@ export class Drawing {
               first >= 0 ? first - 1 : count - Math.min(usual, Math.max(count, interval === "1d" ? 5 : 60)),
             to: count + (interval === "1d" ? 0 : AHEAD),
           };
-    this.#chart.timeScale().setVisibleLogicalRange(range);
+    this.#show(range.from, range.to);
   }
 
   /** Moves and zooms by a key. False where it is no key for that. */
   move(key: string, far: boolean): boolean {
-    const scale = this.#chart.timeScale();
-    const range = scale.getVisibleLogicalRange();
+    // Keys may come quicker than frames: each goes on from the one before.
+    const range = this.#range;
     if (!range) return false;
     const width = range.to - range.from;
     const end = this.#slots.length + AHEAD;
-    const show = (from: number, to: number) => scale.setVisibleLogicalRange({ from, to });
+    const show = (from: number, to: number) => this.#show(from, to);
     const step = width / (far ? 2 : 10);
     if (key === "ArrowLeft") show(range.from - step, range.to - step);
     else if (key === "ArrowRight") {
@@ -431,7 +444,7 @@ export class Drawing {
   /** Which place stands at the left edge, and how far it is cut off: what a reader looks at. `null` where the view stands
    * at the newest bar, and goes with it. */
   #held(): View {
-    const range = this.#chart.timeScale().getVisibleLogicalRange();
+    const range = this.#range;
     const count = this.#slots.length;
     if (!range || count === 0 || Math.ceil(range.to) >= count - 1) return null;
     const index = Math.min(Math.max(Math.round(range.from), 0), count - 1);
@@ -443,7 +456,7 @@ export class Drawing {
     const index = view ? this.#slots.indexOf(view.place) : -1;
     if (!view || index < 0) return;
     const from = index + view.cut;
-    this.#chart.timeScale().setVisibleLogicalRange({ from, to: from + view.width });
+    this.#show(from, from + view.width);
   }
 
   /** The start of the bar at a place, or of the nearest one there is. */
