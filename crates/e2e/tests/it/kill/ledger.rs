@@ -98,7 +98,12 @@ impl Ledger {
             assert_eq!(*told, key, "two deliveries share a Message-ID");
             copies.entry(key).or_default().push(message);
         }
-        let missing: Vec<&Key> = self.owed.iter().filter(|key| !copies.contains_key(*key)).collect();
+        let missing: Vec<(&Key, Option<&Alert>)> = self
+            .owed
+            .iter()
+            .filter(|key| !copies.contains_key(*key))
+            .map(|key| (key, self.alerts.iter().find(|alert| alert.id == key.1)))
+            .collect();
         assert!(
             missing.is_empty(),
             "{} deliveries of {} are lost: {missing:#?}",
