@@ -104,6 +104,33 @@ test("the chart stays where a reader has put it, and loads nothing again", async
   expect(said).toEqual([]);
 });
 
+test("as far back as one can look, the chart stays too", async ({ page, tracker }) => {
+  await page.goto(`${tracker.url}/s/NVDA`);
+  await expect(chart(page)).toBeVisible();
+  const box = (await chart(page).boundingBox())!;
+  const y = box.y + box.height * 0.3;
+  // Until another drag shows nothing else: whatever was before has been loaded.
+  const before = { view: "", drags: 0 };
+  await expect
+    .poll(
+      async () => {
+        await page.mouse.move(box.x + 60, y);
+        await page.mouse.down();
+        await page.mouse.move(box.x + box.width * 0.9, y, { steps: 4 });
+        await page.mouse.up();
+        before.drags += 1;
+        const view = (await shown(page)).join();
+        const rests = view === before.view;
+        before.view = view;
+        return rests;
+      },
+      { intervals: [1_000], timeout: 60_000 },
+    )
+    .toBe(true);
+  const view = await shown(page);
+  await bars(page, 5, async () => expect(await shown(page)).toEqual(view));
+});
+
 test("longer bars are asked for where they changed, and only there", async ({ page, fast }) => {
   test.slow();
   await page.goto(`${fast.url}/s/NVDA?interval=5m`);

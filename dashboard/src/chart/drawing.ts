@@ -74,6 +74,12 @@ const AHEAD = 3;
 const EDGE = 0.25;
 
 type LogicalRange = { from: number; to: number };
+
+// The chart counts in fractions, and what should be a whole number may be a hair less.
+const HAIR = 1e-6;
+const firstIn = ({ from }: LogicalRange) => Math.ceil(from - HAIR);
+const lastIn = ({ to }: LogicalRange) => Math.floor(to + HAIR);
+
 type View = { place: Instant; cut: number; width: number } | null;
 
 export class Drawing {
@@ -147,8 +153,8 @@ export class Drawing {
     this.#chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
       this.#aim = null;
       if (!range) return;
-      box.dataset.from = this.#nameOf(Math.ceil(range.from));
-      box.dataset.to = this.#nameOf(Math.floor(range.to));
+      box.dataset.from = this.#nameOf(firstIn(range));
+      box.dataset.to = this.#nameOf(lastIn(range));
       reader.onmove(range.from);
     });
     // A canvas says nothing to those who do not see it; the legend and the table do.
@@ -238,6 +244,7 @@ export class Drawing {
     // A day that begins brings its hairline.
     if (start > last && bucketOf(days, "1d", start) !== bucketOf(days, "1d", last)) return this.draw(picture);
     this.#drawn = bars.length;
+    const held = this.#range;
     if (start > last) {
       const between = united(places(days, interval, last + 1, start), [start]);
       this.#lay(between, this.#at(last));
@@ -268,6 +275,8 @@ export class Drawing {
     this.#overlays.drawNewest(picture, picture.lines, (time) => this.#at(time), colours);
     this.#drawGround(picture, colours);
     this.#label(picture, colours);
+    // As far back as one can look, where the library lets two places stay in sight, it moves on by one when a bar comes.
+    if (start > last && held && held.to < 2) this.#show(held.from, held.to);
   }
 
   #scale(scale: Scale) {
@@ -292,10 +301,10 @@ export class Drawing {
   /** What is in sight: the instant of the first whole place, how many follow it, and the bars. */
   get sight(): { at: Instant; places: number; bars: BarOfInterval[] } | null {
     const range = this.#range;
-    const first = Math.max(0, Math.ceil(range?.from ?? 0));
+    const first = Math.max(0, range ? firstIn(range) : 0);
     const at = this.#slots[first];
     if (!range || at === undefined || !this.#picture) return null;
-    const last = Math.floor(range.to);
+    const last = lastIn(range);
     const until = this.#slots[last] ?? Infinity;
     const bars = this.#picture.bars.filter(({ start }) => instant(start) >= at && instant(start) <= until);
     return { at, places: last - first, bars };
