@@ -93,6 +93,8 @@ pub struct WatchlistEdits {
 pub struct StoredEdits {
     /// What they changed.
     pub edits: WatchlistEdits,
+    /// What symbols are called there.
+    pub names: BTreeMap<Symbol, String>,
     /// The version of the schema it has; 0 where nothing was ever kept there.
     pub schema: u64,
     /// The one that [`open`](crate::open) brings it up to.

@@ -6,6 +6,7 @@ use crate::{NameStore, StoreError, SymbolNames};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use qqq_core::Symbol;
+use sqlx::SqliteConnection;
 use sqlx::types::Json;
 use std::collections::BTreeMap;
 
@@ -23,15 +24,8 @@ const NOTE: &str = "insert into symbol_names_told (one, at) values (1, ?1) \
 #[async_trait]
 impl NameStore for Sqlite {
     async fn symbol_names(&self) -> Result<SymbolNames, StoreError> {
-        let mut found = SymbolNames::default();
-        for row in &sqlx::query(ALL).fetch_all(&self.readers).await? {
-            let mut columns = Columns::new(row, "symbol_names");
-            found.told = Some(columns.time()?);
-            if let Some(symbol) = columns.maybe()? {
-                found.names.insert(symbol, columns.take()?);
-            }
-        }
-        Ok(found)
+        let mut connection = self.readers.acquire().await?;
+        all(&mut connection).await
     }
 
     async fn symbol_names_told(&self) -> Result<Option<Timestamp>, StoreError> {
@@ -53,4 +47,16 @@ impl NameStore for Sqlite {
         sqlx::query(NOTE).bind(at.as_microsecond()).execute(&mut *write).await?;
         self.finish(write).await
     }
+}
+
+pub(super) async fn all(connection: &mut SqliteConnection) -> Result<SymbolNames, StoreError> {
+    let mut found = SymbolNames::default();
+    for row in &sqlx::query(ALL).fetch_all(connection).await? {
+        let mut columns = Columns::new(row, "symbol_names");
+        found.told = Some(columns.time()?);
+        if let Some(symbol) = columns.maybe()? {
+            found.names.insert(symbol, columns.take()?);
+        }
+    }
+    Ok(found)
 }
