@@ -8,6 +8,7 @@
 //! dispatch  sends what is enqueued
 //! retain    deletes what is past its time
 //! subscribe takes sign-ups, confirmations, changes and ends of subscriptions
+//! names     keeps what symbols are called fresh
 //! watchlist takes what operators change of the configured list
 //! account   signs receivers in, and shows them what is theirs
 //! backtest  tells what a rule would have told, of stored bars
@@ -22,6 +23,7 @@ pub mod failover;
 pub mod feed;
 pub mod ingest;
 pub mod metrics;
+pub mod names;
 pub mod poller;
 pub mod relay;
 pub mod retain;

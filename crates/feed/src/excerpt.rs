@@ -3,17 +3,19 @@
 /// Longest piece of a foreign text in an error message.
 pub(crate) const EXCERPT: usize = 200;
 
+/// Whether a character is a control or direction character.
+pub(crate) fn is_unsafe_to_show(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(c, '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
 /// At most 200 characters of a foreign text, on one line, without control or direction characters; `…` at the
 /// end where it was cut, and nowhere else is it.
 pub(crate) fn excerpt(text: &str) -> String {
-    let unsafe_to_show = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
-            || matches!(c, '\u{2066}'..='\u{2069}' | '\u{feff}')
-    };
     let mut shown = String::new();
     let mut length = 0;
-    for c in text.chars().map(|c| if unsafe_to_show(c) { ' ' } else { c }) {
+    for c in text.chars().map(|c| if is_unsafe_to_show(c) { ' ' } else { c }) {
         if c == ' ' && (shown.is_empty() || shown.ends_with(' ')) {
             continue;
         }

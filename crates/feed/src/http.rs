@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Largest body that is read, decompressed.
+/// Largest body that is read, decompressed, where its reader expects no larger one.
 pub const MAX_BODY: usize = 8 << 20;
 /// Of an error's body, no more than this is looked at.
 const MAX_ERROR_BODY: usize = 64 << 10;
@@ -131,6 +131,7 @@ pub(crate) fn warn_if_exposed(provider: &str, url: &Url) {
 pub(crate) type Classify = fn(StatusCode, &str) -> Option<(FeedErrorKind, Option<&'static str>)>;
 
 /// How one provider wants to be asked.
+#[derive(Clone)]
 pub(crate) struct ClientPolicy {
     pub(crate) provider: &'static str,
     pub(crate) timeouts: Timeouts,
@@ -139,6 +140,8 @@ pub(crate) struct ClientPolicy {
     pub(crate) burst: u32,
     /// Whether a 429 may be asked again within the same call.
     pub(crate) retry_rate_limited: bool,
+    /// Largest body that is read, decompressed.
+    pub(crate) max_body: usize,
     /// First and longest pause of the circuit breaker.
     pub(crate) pause: Duration,
     pub(crate) max_pause: Duration,
@@ -279,17 +282,17 @@ impl Caller {
     }
 
     async fn body(&self, url: &Url, mut response: Response) -> Result<Vec<u8>, FeedError> {
-        let provider = self.policy.provider;
+        let (provider, most) = (self.policy.provider, self.policy.max_body);
         let too_large = || {
-            let message = format!("{provider} answered more than {} MiB: not read on", MAX_BODY >> 20);
+            let message = format!("{provider} answered more than {} MiB: not read on", most >> 20);
             Err(FeedError::new(FeedErrorKind::TooLarge, message))
         };
-        if response.content_length().is_some_and(|length| length > MAX_BODY as u64) {
+        if response.content_length().is_some_and(|length| length > most as u64) {
             return too_large();
         }
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.transport(url, &error))? {
-            if body.len() + chunk.len() > MAX_BODY {
+            if body.len() + chunk.len() > most {
                 return too_large();
             }
             body.extend_from_slice(&chunk);
@@ -476,6 +479,7 @@ mod tests {
             requests_per_minute: 60_000,
             burst: 100,
             retry_rate_limited: false,
+            max_body: MAX_BODY,
             pause: Duration::from_secs(60),
             max_pause: Duration::from_secs(60),
             redaction: redaction([]),

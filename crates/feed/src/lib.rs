@@ -17,6 +17,7 @@ pub mod http;
 pub mod iex;
 pub mod invesco;
 mod json;
+pub mod names;
 mod parts;
 pub mod replay;
 pub mod sim;
@@ -28,6 +29,7 @@ pub use alpaca::{Alpaca, AlpacaConfig};
 pub use error::{FeedError, FeedErrorKind};
 pub use finnhub::{Finnhub, FinnhubConfig};
 pub use iex::{Iex, IexConfig};
+pub use names::{Directory, NameSource};
 pub use replay::{Replay, ReplaySpeed};
 pub use sim::{Sim, SimConfig};
 pub use yahoo::{Yahoo, YahooConfig};
@@ -38,6 +40,7 @@ use jiff::civil::Date;
 use qqq_core::{Bar, FeedInfo, Minute, Split, Symbol};
 use std::collections::BTreeSet;
 use std::ops::{Range, RangeInclusive};
+use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// Something a source sent that is no valid bar: counted, logged, never passed on.
@@ -89,6 +92,11 @@ pub trait Provider: Send + Sync {
     /// is dropped.
     fn stream(&self, symbols: &[Symbol]) -> Option<mpsc::Receiver<StreamEvent>> {
         let _ = symbols;
+        None
+    }
+
+    /// What tells the names of all symbols, where the provider has a list of them.
+    fn name_source(&self) -> Option<Arc<dyn NameSource>> {
         None
     }
 

@@ -151,12 +151,14 @@ impl Api {
             self.read_profiles().await;
             self.publish(&lock(&inner.model), changes);
         }
+        let names_are_news = self.follow_names().await?;
         let profiles_are_news = self.read_profiles().await;
         let feed = inner.store.feed_status().await?;
         let mut model = lock(&inner.model);
         let feed_has_news = model.take_feed(feed);
         // A minute that passes is news too: ages and sessions are told by the minute.
-        if profiles_are_news || feed_has_news || model.minute(inner.clock.now()) != self.snapshot().minute {
+        let has_news = names_are_news || profiles_are_news || feed_has_news;
+        if has_news || model.minute(inner.clock.now()) != self.snapshot().minute {
             self.publish(&model, Changes::default());
         }
         Ok(())
@@ -183,6 +185,18 @@ impl Api {
         self.publish(&lock(&inner.model), Changes::default());
         tracing::info!(symbols, version, "the watchlist has changed");
         Ok(())
+    }
+
+    /// Takes in what symbols are called, where that was told anew. Says whether it was.
+    async fn follow_names(&self) -> Result<bool, StoreError> {
+        let inner = &*self.0;
+        let told = inner.store.symbol_names_told().await?;
+        if lock(&inner.model).names_told() == told {
+            return Ok(false);
+        }
+        let names = inner.store.symbol_names().await?;
+        lock(&inner.model).take_names(names);
+        Ok(true)
     }
 
     /// Reads what is usual of tickers whose day has begun, a few at a time. Says whether there is news. What

@@ -28,11 +28,13 @@ pub use qqq_core::alert::AlertChange;
 pub use qqq_core::delivery::{Budget, DeliveryState};
 pub use qqq_core::subscription::signup::{Full, SignUpLimits};
 pub use query::{AlertQuery, Audience, DeliveryQuery, ReceiverAlertQuery, Selection, SubscriptionQuery};
-pub use record::{DeliveryRecord, OutboxSummary, Replayed, StoredEdits, Watched, WatchlistEdits};
+pub use record::{
+    DeliveryRecord, OutboxSummary, Replayed, StoredEdits, SymbolNames, Watched, WatchlistEdits,
+};
 pub use sequence::Sequence;
 pub use session::{SignInRequest, SignInsTakenIn};
 pub use sign_up::{Choice, Confirmable, Confirmed, SignUp, SignedUp, TakenIn};
 pub use traits::{
-    AdminStore, AlertStore, BarStore, Housekeeping, OutboxStore, SessionStore, Store, SubscriptionStore,
-    WatchlistStore, WorkerLock,
+    AdminStore, AlertStore, BarStore, Housekeeping, NameStore, OutboxStore, SessionStore, Store,
+    SubscriptionStore, WatchlistStore, WorkerLock,
 };

@@ -5,7 +5,8 @@ use qqq_core::delivery::{DeliveryId, DeliveryKind, DeliveryState, FailureKind, W
 use qqq_core::market::watchlist::WatchlistEdit;
 use qqq_core::rule::Rule;
 use qqq_core::subscription::{Scope, Subscription};
-use qqq_core::{AlertId, Metric};
+use qqq_core::{AlertId, Metric, Symbol};
+use std::collections::BTreeMap;
 
 /// How many deliveries are where, but for those [forgotten](crate::Housekeeping::forget).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -92,10 +93,21 @@ pub struct WatchlistEdits {
 pub struct StoredEdits {
     /// What they changed.
     pub edits: WatchlistEdits,
+    /// What symbols are called there.
+    pub names: BTreeMap<Symbol, String>,
     /// The version of the schema it has; 0 where nothing was ever kept there.
     pub schema: u64,
     /// The one that [`open`](crate::open) brings it up to.
     pub newest_schema: u64,
+}
+
+/// What a source of names calls symbols.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SymbolNames {
+    /// When it was last asked; `None` where none ever was.
+    pub told: Option<Timestamp>,
+    /// The names.
+    pub names: BTreeMap<Symbol, String>,
 }
 
 /// What became of a wish to try a delivery again.

@@ -18,6 +18,7 @@ use qqq_engine::dispatch::Dispatch;
 use qqq_engine::feed::Feed;
 use qqq_engine::ingest::{Ingest, QUEUE};
 use qqq_engine::metrics::Metrics;
+use qqq_engine::names;
 use qqq_engine::poller::Poller;
 use qqq_engine::retain::{self, Retention};
 use qqq_http::{Api, ApiConfig, Cors, Limits, Push, StreamLimits};
@@ -221,6 +222,14 @@ impl App {
         wakeup: &Arc<Notify>,
         stop: &CancellationToken,
     ) {
+        if let Some(source) = stages.names() {
+            let store = Arc::clone(&self.pipeline.store);
+            let (clock, stopping) = (Arc::clone(&self.pipeline.clock), stop.clone());
+            playing.spawn(async move {
+                names::run(store, source, clock, stopping).await;
+                ("names", Ok(()))
+            });
+        }
         let after_commit = Arc::new(Notify::new());
         let (pipeline, listener, stopping) = (self.pipeline.clone(), Arc::clone(&after_commit), stop.clone());
         playing.spawn(async move { ("pipeline", pipeline.run(stages, listener, stopping).await) });

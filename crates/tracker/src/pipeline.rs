@@ -13,6 +13,7 @@ use qqq_engine::ingest::{Ingest, QUEUE};
 use qqq_engine::metrics::Metrics;
 use qqq_engine::relay::Relay;
 use qqq_engine::watchlist::{VersionedWatchlist, Watchlists};
+use qqq_feed::NameSource;
 use qqq_store::Store;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,6 +56,11 @@ impl Stages {
     /// What the feed is.
     pub fn feed(&self) -> &FeedInfo {
         self.source.info()
+    }
+
+    /// What tells the names of symbols, where the feed does.
+    pub fn names(&self) -> Option<Arc<dyn NameSource>> {
+        self.source.names()
     }
 
     /// What is watched.

@@ -6,8 +6,8 @@ use qqq_core::{Calendar, Clock, FeedInfo, FeedLabel, Minute, Splits, Symbol, Wat
 use qqq_engine::feed::Feed;
 use qqq_feed::bar_file::{ReadOptions, Units};
 use qqq_feed::{
-    Alpaca, AlpacaConfig, FeedError, Finnhub, FinnhubConfig, Iex, IexConfig, Provider, Replay, ReplaySource,
-    ReplaySpeed, Sim, SimConfig, Yahoo, YahooConfig,
+    Alpaca, AlpacaConfig, FeedError, Finnhub, FinnhubConfig, Iex, IexConfig, NameSource, Provider, Replay,
+    ReplaySource, ReplaySpeed, Sim, SimConfig, Yahoo, YahooConfig,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -36,6 +36,14 @@ impl Source {
         match self {
             Self::Replay(replay) => replay.info(),
             Self::Feeds(feeds) => feeds[0].provider.info(),
+        }
+    }
+
+    /// What tells the names of all symbols: the first feed that can.
+    pub fn names(&self) -> Option<Arc<dyn NameSource>> {
+        match self {
+            Self::Replay(_) => None,
+            Self::Feeds(feeds) => feeds.iter().find_map(|feed| feed.provider.name_source()),
         }
     }
 
@@ -301,6 +309,8 @@ mod tests {
         assert!(open(&[finnhub, token, plan, (many.0, &many.1), ("watchlist.aliases", "{}")]).is_ok());
         let error = refused(&[finnhub, token, ("feed.finnhub.stream_url", "https://x")]);
         assert!(error.starts_with("feed.finnhub.stream_url: `https://x`"), "{error}");
+        assert!(open(&[finnhub, token]).unwrap().names().is_some());
+        assert!(open(&[("feed.provider", "yahoo")]).unwrap().names().is_none());
         // Who stands in must be able to, before he is needed.
         let error = refused(&[("feed.provider", "yahoo"), ("feed.fallback", "alpaca")]);
         assert!(error.starts_with("feed.alpaca.key_id: is empty"), "{error}");

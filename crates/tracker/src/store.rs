@@ -1,6 +1,7 @@
 //! The configured store.
 
 use crate::config::{Config, ConfigError};
+use qqq_core::market::names::Names;
 use qqq_engine::watchlist::VersionedWatchlist;
 use qqq_store::{Store, StoreError, StoredEdits, WatchlistEdits};
 use std::path::Path;
@@ -31,13 +32,13 @@ fn exists(config: &Config) -> bool {
     file.is_none_or(|file| Path::new(file).exists())
 }
 
-/// The same watchlist for who only looks: the store is neither made nor brought up to date. Of a store of an
+/// The same watchlist for who only looks, and what symbols are called: the store is neither made nor brought up to date. Of a store of an
 /// earlier schema, that it is so.
-pub async fn watchlist_shown(config: &Config) -> anyhow::Result<(VersionedWatchlist, Option<String>)> {
+pub async fn watchlist_shown(config: &Config) -> anyhow::Result<(VersionedWatchlist, Names, Option<String>)> {
     if !exists(config) {
-        return Ok((config.watchlist_basis().with(WatchlistEdits::default())?, None));
+        return Ok((config.watchlist_basis().with(WatchlistEdits::default())?, Names::default(), None));
     }
-    let StoredEdits { edits, schema, newest_schema } =
+    let StoredEdits { edits, names, schema, newest_schema } =
         qqq_store::look_at_watchlist(&config.store.url).await.map_err(of_the_url)?;
     let older = (schema < newest_schema).then(|| {
         format!(
@@ -45,7 +46,7 @@ pub async fn watchlist_shown(config: &Config) -> anyhow::Result<(VersionedWatchl
              it is upgraded when the program next runs on it"
         )
     });
-    Ok((config.watchlist_basis().with(edits)?, older))
+    Ok((config.watchlist_basis().with(edits)?, Names::told(names), older))
 }
 
 /// The watchlist: the configured one, with what operators changed of it in the configured store.

@@ -1,7 +1,8 @@
-//! What well-known symbols are called: the large companies of the US exchanges, and the funds that stand for
-//! them. For people who search and read; nothing else rests on it.
+//! What symbols are called: as a source of names told it, and without one the large companies of the US
+//! exchanges and the funds that stand for them. For people who search and read; nothing else rests on it.
 
 use crate::Symbol;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Names by ticker, sorted. Shorter than in the registers, as people say them.
 const NAMES: [(&str, &str); 192] = [
@@ -199,13 +200,70 @@ const NAMES: [(&str, &str); 192] = [
     ("ZS", "Zscaler"),
 ];
 
+/// What symbols are called.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names {
+    told: BTreeMap<Symbol, Told>,
+}
+
+/// A name as a source told it, and in lower case, as it is searched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Told {
+    name: String,
+    lower: String,
+}
+
+impl Names {
+    /// As a source told them. Well-known symbols that it did not tell of have the names they have here.
+    pub fn told(names: BTreeMap<Symbol, String>) -> Self {
+        let told = |(symbol, name): (Symbol, String)| {
+            let lower = name.to_lowercase();
+            (symbol, Told { name, lower })
+        };
+        Self { told: names.into_iter().map(told).collect() }
+    }
+
+    /// The name of a symbol, where it has one.
+    pub fn of(&self, symbol: Symbol) -> Option<&str> {
+        self.told.get(&symbol).map(|told| told.name.as_str()).or_else(|| well_known(symbol))
+    }
+
+    /// At most `limit` symbols by a part of their ticker or of a name of theirs, in any case, the best first:
+    /// the ticker itself, tickers that begin with it, names with a word that does, and what only contains it.
+    /// Of equals those come first that are tracked or well known.
+    pub fn search(&self, text: &str, tracked: &[Symbol], limit: usize) -> Vec<Symbol> {
+        let text = text.to_lowercase();
+        let near: BTreeSet<Symbol> = known().chain(tracked.iter().copied()).collect();
+        let rank = |symbol: Symbol| {
+            let ticker = symbol.as_str().to_ascii_lowercase();
+            let told = self.told.get(&symbol).map_or("", |told| told.lower.as_str());
+            let well_known = well_known(symbol).filter(|_| near.contains(&symbol)).unwrap_or_default();
+            let names = [told, &well_known.to_lowercase()];
+            let begins =
+                |name: &str| name.starts_with(&text) || name.split(' ').any(|word| word.starts_with(&text));
+            match () {
+                () if ticker == text => Some(0),
+                () if ticker.starts_with(&text) => Some(1),
+                () if names.into_iter().any(begins) => Some(2),
+                () if ticker.contains(&text) || names.into_iter().any(|name| name.contains(&text)) => Some(3),
+                () => None,
+            }
+        };
+        let all: BTreeSet<Symbol> = self.told.keys().copied().chain(near.iter().copied()).collect();
+        let place = |symbol| Some((rank(symbol)?, !near.contains(&symbol), symbol));
+        let mut found: Vec<(u8, bool, Symbol)> = all.into_iter().filter_map(place).collect();
+        found.sort_unstable();
+        found.into_iter().take(limit).map(|(_, _, symbol)| symbol).collect()
+    }
+}
+
 /// The name of a symbol, where it is a well-known one.
-pub fn of(symbol: Symbol) -> Option<&'static str> {
+fn well_known(symbol: Symbol) -> Option<&'static str> {
     NAMES.binary_search_by(|(known, _)| (*known).cmp(symbol.as_str())).ok().map(|index| NAMES[index].1)
 }
 
-/// All symbols that have a name here.
-pub fn known() -> impl Iterator<Item = Symbol> {
+/// All well-known symbols.
+fn known() -> impl Iterator<Item = Symbol> {
     NAMES.iter().filter_map(|(symbol, _)| symbol.parse().ok())
 }
 
@@ -218,8 +276,48 @@ mod tests {
         assert!(NAMES.is_sorted_by(|one, other| one.0 < other.0), "what is not sorted is not found");
         assert_eq!(known().count(), NAMES.len(), "each is a symbol");
         for (symbol, (text, name)) in known().zip(NAMES) {
-            assert_eq!((symbol.as_str(), of(symbol)), (text, Some(name)), "spelt as symbols are");
+            assert_eq!((symbol.as_str(), well_known(symbol)), (text, Some(name)), "spelt as symbols are");
         }
-        assert_eq!(of("ZZZZ".parse().unwrap()), None);
+        assert_eq!(well_known("ZZZZ".parse().unwrap()), None);
+    }
+
+    fn symbol(text: &str) -> Symbol {
+        text.parse().unwrap()
+    }
+
+    fn told(names: &[(&str, &str)]) -> Names {
+        Names::told(names.iter().map(|&(ticker, name)| (symbol(ticker), name.to_owned())).collect())
+    }
+
+    #[test]
+    fn a_name_is_the_sources_and_without_one_the_one_here() {
+        let names = told(&[("AAPL", "Apple Inc. Common Stock"), ("ZZZZ", "Sleep Well")]);
+        assert_eq!(names.of(symbol("AAPL")), Some("Apple Inc. Common Stock"));
+        assert_eq!(names.of(symbol("ZZZZ")), Some("Sleep Well"));
+        assert_eq!(names.of(symbol("AMD")), Some("Advanced Micro Devices"));
+        assert_eq!(names.of(symbol("ZZZY")), None);
+    }
+
+    #[test]
+    fn the_best_is_found_first_and_by_either_name() {
+        let names = told(&[
+            ("AAAM", "Tiny Microscopes"),
+            ("AAPL", "Something Else"),
+            ("MICR", "Tiny Circuits"),
+            ("MICRO", "Another"),
+            ("OMICR", "Tiny Lamps"),
+            ("ZZZZ", "The Submicro Company"),
+        ]);
+        let found = |text: &str, limit: usize| {
+            let found = names.search(text, &[symbol("ZZZY"), symbol("AMD")], limit);
+            found.iter().map(Symbol::to_string).collect::<Vec<_>>().join(" ")
+        };
+        // Itself; what begins with it; words that do, well-known companies first; what contains it.
+        assert_eq!(found("Micro", 20), "MICRO AMD MCHP MSFT MU SMCI AAAM ZZZZ");
+        assert_eq!(found("micr", 3), "MICR MICRO AMD");
+        assert_eq!(found("apple", 9), "AAPL", "by the name it has here");
+        assert_eq!(found("something e", 9), "AAPL", "by the one that was told");
+        assert_eq!(found("zzz", 9), "ZZZY ZZZZ", "what is tracked has no need of a name");
+        assert_eq!(found("qqqqqq", 9), "");
     }
 }

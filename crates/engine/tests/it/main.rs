@@ -5,6 +5,7 @@
 mod detect;
 mod dispatch;
 mod ingest;
+mod names;
 mod relay;
 mod subscribe;
 mod watchlist;

@@ -1,7 +1,9 @@
-//! Alpaca Market Data v2: bars by REST and by WebSocket, splits by REST. Needs a (free) key.
+//! Alpaca Market Data v2: bars by REST and by WebSocket, splits by REST; of the trading API the names of all
+//! symbols. Needs a (free) key.
 //!
-//! Protocol: the published OpenAPI document of the Market Data API 1.1, the market-data FAQ and the page on
-//! real-time stock data, and Alpaca's own Go and Python clients.
+//! Protocol: the published OpenAPI documents of the Market Data API 1.1 and of the Trading API, the
+//! market-data FAQ and the pages on real-time stock data and on assets (docs.alpaca.markets, "Working with
+//! /assets"), and Alpaca's own Go and Python clients.
 
 mod client;
 mod model;
@@ -9,6 +11,7 @@ pub mod parse;
 mod stream;
 
 use crate::http::{self, Caller, ClientPolicy, Timeouts};
+use crate::names::{NameSource, SymbolList};
 use crate::parts::Parts;
 use crate::websocket::StreamEndpoint;
 use crate::{FeedError, FeedErrorKind, Fetched, Provider, StreamEvent};
@@ -78,6 +81,23 @@ impl AlpacaConfig {
     }
 }
 
+/// Where the trading API lists its assets. A key is one of real money or one for practice, and is refused
+/// where it is not; both see the same list. Behind another address than Alpaca's own, all lies there; the
+/// sandbox is for brokers, who are asked otherwise.
+fn asset_lists(base: &Url) -> Vec<Url> {
+    let hosts = match base.host_str() {
+        Some("data.alpaca.markets") => &["https://api.alpaca.markets", "https://paper-api.alpaca.markets"],
+        Some("data.sandbox.alpaca.markets") => &[][..],
+        _ => &[base.as_str()],
+    };
+    let list = |host: &&str| {
+        let mut url = http::endpoint(&host.parse().ok()?, &["v2", "assets"]);
+        url.query_pairs_mut().append_pair("status", "active").append_pair("asset_class", "us_equity");
+        Some(url)
+    };
+    hosts.iter().filter_map(list).collect()
+}
+
 impl fmt::Debug for AlpacaConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AlpacaConfig")
@@ -98,6 +118,7 @@ pub struct Alpaca {
     info: FeedInfo,
     client: Client,
     stream: Option<stream::Settings>,
+    names: Option<Arc<SymbolList>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -126,11 +147,18 @@ impl Alpaca {
             requests_per_minute: config.requests_per_minute,
             burst: config.requests_per_minute / 10,
             retry_rate_limited: true,
+            max_body: http::MAX_BODY,
             pause: Duration::from_secs(15),
             max_pause: Duration::from_secs(300),
             redaction: redaction.clone(),
             classify: client::classify,
         };
+        let assets = asset_lists(&config.base_url);
+        let names = (!assets.is_empty()).then(|| {
+            let (base, headers) = (config.base_url.clone(), headers.clone());
+            let policy = policy.clone();
+            Arc::new(SymbolList::new(policy, base, assets, headers, parse::assets, clock.clone()))
+        });
         let caller = Caller::new(policy, &config.base_url, clock.clone())?;
         let stream = config.stream.then(|| stream::Settings {
             line: StreamEndpoint { provider: "alpaca", url: stream_url, pace, redaction },
@@ -149,7 +177,7 @@ impl Alpaca {
         };
         let parts = Parts::default();
         let client = Client { caller, base: config.base_url, headers, feed: label, parts };
-        Ok(Self { info, client, stream, clock })
+        Ok(Self { info, client, stream, names, clock })
     }
 }
 
@@ -177,6 +205,10 @@ impl Provider for Alpaca {
     /// Needs a running tokio runtime; answers `None` without one.
     fn stream(&self, symbols: &[Symbol]) -> Option<mpsc::Receiver<StreamEvent>> {
         stream::start(self.stream.as_ref()?, symbols)
+    }
+
+    fn name_source(&self) -> Option<Arc<dyn NameSource>> {
+        self.names.clone().map(|names| names as Arc<dyn NameSource>)
     }
 
     async fn check(&self, symbol: Symbol) -> Result<String, FeedError> {
@@ -246,6 +278,25 @@ mod tests {
             ("https://example.org/alpaca/", "iex", "wss://example.org/alpaca/v2/iex"),
         ] {
             assert_eq!(config(base, feed).stream_address().expect(base).as_str(), stream);
+        }
+    }
+
+    #[test]
+    fn assets_are_listed_at_the_hosts_that_keys_belong_to_and_no_key_goes_elsewhere() {
+        let query = "status=active&asset_class=us_equity";
+        for (base, hosts) in [
+            (
+                "https://data.alpaca.markets/",
+                &["https://api.alpaca.markets", "https://paper-api.alpaca.markets"][..],
+            ),
+            ("https://data.sandbox.alpaca.markets", &[]),
+            ("http://127.0.0.1:8080", &["http://127.0.0.1:8080"]),
+            ("https://example.org/alpaca/?a=b", &["https://example.org/alpaca"]),
+        ] {
+            let expected: Vec<String> =
+                hosts.iter().map(|host| format!("{host}/v2/assets?{query}")).collect();
+            let lists = asset_lists(&base.parse().expect("an address"));
+            assert_eq!(lists.iter().map(Url::as_str).collect::<Vec<_>>(), expected, "{base}");
         }
     }
 

@@ -72,6 +72,15 @@ pub(super) struct WireSplit<'a> {
     pub(super) old_rate: &'a RawValue,
 }
 
+/// `GET /v2/assets` of the trading API: one of the list.
+#[derive(Deserialize)]
+pub(super) struct WireAsset {
+    pub(super) symbol: String,
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) tradable: bool,
+}
+
 /// What every message of the stream has: its type, and the members of the control types.
 #[derive(Deserialize)]
 pub(super) struct WireMessage<'a> {

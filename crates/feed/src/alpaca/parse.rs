@@ -1,8 +1,11 @@
 //! Bytes from Alpaca to bars, or to counted rejects. Pure.
 
-use super::model::{ActionsAnswer, BarsAnswer, LatestAnswer, WireBar, WireMessage, WireSplit, WireStart};
+use super::model::{
+    ActionsAnswer, BarsAnswer, LatestAnswer, WireAsset, WireBar, WireMessage, WireSplit, WireStart,
+};
 use crate::answer::Answer;
 use crate::excerpt::excerpt;
+use crate::names::Directory;
 use crate::{FeedError, FeedErrorKind, Fetched, Reject, json};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -91,6 +94,14 @@ pub fn splits(body: &[u8], symbols: &[Symbol], days: &RangeInclusive<Date>) -> R
         }
     }
     Ok(found)
+}
+
+/// Parses an answer of `GET /v2/assets`. Of equal symbols the one that is traded has the name.
+pub fn assets(body: &[u8]) -> Result<Directory, FeedError> {
+    let list: Vec<&RawValue> = json::read(PROVIDER, body)?;
+    let mut assets: Vec<Option<WireAsset>> = list.into_iter().map(|raw| json::item(raw).ok()).collect();
+    assets.sort_by_key(|asset| asset.as_ref().is_none_or(|asset| !asset.tradable));
+    Directory::of(PROVIDER, assets.into_iter().map(|asset| asset.map(|asset| (asset.symbol, asset.name))))
 }
 
 /// A message of the stream.

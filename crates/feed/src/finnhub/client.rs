@@ -1,4 +1,5 @@
-//! Asks Finnhub's REST interface: only whether the key works. Bars are not to be had on the free plan.
+//! Asks Finnhub's REST interface: only whether the key works (and by `names`, what
+//! symbols are called). Bars are not to be had on the free plan.
 
 use super::parse;
 use crate::http::{self, Caller};

@@ -1,4 +1,5 @@
-//! Finnhub: trades by WebSocket, made into one-minute bars. Needs a (free) key.
+//! Finnhub: trades by WebSocket, made into one-minute bars; the names of all symbols by REST. Needs a (free)
+//! key.
 //!
 //! Bars by request are for paying customers, so what the stream did not bring stays missing: a minute in
 //! which the connection came up or was lost has no bar, and a start has no history.
@@ -18,6 +19,7 @@ mod stream;
 pub mod trade;
 
 use crate::http::{self, Caller, ClientPolicy, Timeouts};
+use crate::names::{NameSource, SymbolList};
 use crate::websocket::StreamEndpoint;
 use crate::{FeedError, FeedErrorKind, Fetched, Provider, StreamEvent};
 use async_trait::async_trait;
@@ -81,6 +83,7 @@ pub struct Finnhub {
     info: FeedInfo,
     client: Client,
     stream: stream::Settings,
+    names: Arc<SymbolList>,
     max_symbols: usize,
 }
 
@@ -119,13 +122,24 @@ impl Finnhub {
             requests_per_minute: FinnhubConfig::REQUESTS_PER_MINUTE,
             burst: 5,
             retry_rate_limited: true,
+            max_body: http::MAX_BODY,
             pause: Duration::from_secs(15),
             max_pause: Duration::from_secs(300),
             redaction: redaction.clone(),
             classify: client::classify,
         };
-        let caller = Caller::new(policy, &config.base_url, clock.clone())?;
         let headers = HeaderMap::from_iter([(TOKEN_HEADER, token)]);
+        let mut stocks = http::endpoint(&config.base_url, &["stock", "symbol"]);
+        stocks.query_pairs_mut().append_pair("exchange", "US");
+        let names = Arc::new(SymbolList::new(
+            policy.clone(),
+            config.base_url.clone(),
+            vec![stocks],
+            headers.clone(),
+            parse::stocks,
+            clock.clone(),
+        ));
+        let caller = Caller::new(policy, &config.base_url, clock.clone())?;
         let client = Client { caller, base: config.base_url, headers };
         let mut url = config.stream_url;
         url.query_pairs_mut().append_pair("token", &config.token);
@@ -141,7 +155,7 @@ impl Finnhub {
             delay_minutes: 0,
         };
         let stream = stream::Settings { line, feed: label, clock };
-        Ok(Self { info, client, stream, max_symbols: config.max_symbols })
+        Ok(Self { info, client, stream, names, max_symbols: config.max_symbols })
     }
 }
 
@@ -166,6 +180,10 @@ impl Provider for Finnhub {
     /// subscribed.
     fn stream(&self, symbols: &[Symbol]) -> Option<mpsc::Receiver<StreamEvent>> {
         stream::start(&self.stream, &symbols[..symbols.len().min(self.max_symbols)])
+    }
+
+    fn name_source(&self) -> Option<Arc<dyn NameSource>> {
+        Some(Arc::clone(&self.names) as Arc<dyn NameSource>)
     }
 
     async fn check(&self, symbol: Symbol) -> Result<String, FeedError> {

@@ -11,6 +11,14 @@ pub(super) struct Quote {
     pub(super) t: Option<i64>,
 }
 
+/// `GET /stock/symbol`: one of the list.
+#[derive(Deserialize)]
+pub(super) struct WireStock {
+    pub(super) symbol: String,
+    /// The name.
+    pub(super) description: String,
+}
+
 /// A message of the stream: `trade`, `ping`, `error`.
 #[derive(Deserialize)]
 pub(super) struct WireMessage<'a> {

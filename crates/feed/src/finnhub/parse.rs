@@ -1,9 +1,10 @@
 //! Finnhub's messages: pure, and prepared for anything.
 
 use super::condition::{Conditions, Effect};
-use super::model::{Quote, WireMessage, WireTrade};
+use super::model::{Quote, WireMessage, WireStock, WireTrade};
 use super::trade::{SHARE, Trade};
 use crate::excerpt::excerpt;
+use crate::names::Directory;
 use crate::{FeedError, Reject, json};
 use jiff::Timestamp;
 use qqq_core::decimal::{self, Excess};
@@ -79,4 +80,11 @@ fn size(raw: &RawValue) -> Result<i64, String> {
 pub fn last_trade(body: &[u8]) -> Result<Option<Timestamp>, FeedError> {
     let quote: Quote = json::read(PROVIDER, body)?;
     Ok(quote.t.filter(|&second| second > 0).and_then(|second| Timestamp::from_second(second).ok()))
+}
+
+/// Parses an answer of `GET /stock/symbol`.
+pub fn stocks(body: &[u8]) -> Result<Directory, FeedError> {
+    let list: Vec<&RawValue> = json::read(PROVIDER, body)?;
+    let stock = |raw| json::item(raw).ok().map(|stock: WireStock| (stock.symbol, stock.description));
+    Directory::of(PROVIDER, list.into_iter().map(stock))
 }

@@ -79,6 +79,7 @@ impl Iex {
             requests_per_minute: config.requests_per_minute,
             burst: config.requests_per_minute / 10,
             retry_rate_limited: true,
+            max_body: http::MAX_BODY,
             pause: Duration::from_secs(15),
             max_pause: Duration::from_secs(300),
             redaction: http::redaction([config.token.clone(), encoded]),

@@ -59,6 +59,7 @@ impl Yahoo {
             requests_per_minute: config.requests_per_minute,
             burst: 2,
             retry_rate_limited: false,
+            max_body: http::MAX_BODY,
             pause: Duration::from_secs(120),
             max_pause: Duration::from_secs(1800),
             redaction: http::redaction([]),

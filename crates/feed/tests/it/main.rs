@@ -14,6 +14,7 @@ mod given;
 mod hostile;
 mod iex;
 mod invesco;
+mod names;
 mod parquet;
 mod parsers;
 mod peer;

@@ -9,7 +9,6 @@ use crate::read_model::ticker::Ticker;
 use qqq_contract::DayChangeOut;
 use qqq_contract::number::{exact, four_decimals};
 use qqq_contract::words::MetricWord;
-use qqq_core::market::names;
 use qqq_core::{Bar, Candle, Figures, Metric, Statistics};
 use qqq_store::BarRecord;
 use serde::Serialize;
@@ -288,7 +287,7 @@ pub(crate) struct SymbolOut {
     symbol: String,
     /// The company's name, where it is known here.
     #[schema(required = true)]
-    name: Option<&'static str>,
+    name: Option<String>,
     /// Earlier tickers of the same company; they are understood everywhere, unless they are tracked
     /// themselves: then they mean whoever has them now.
     former_symbols: Vec<String>,
@@ -326,7 +325,7 @@ impl SymbolOut {
         let newest = ticker.newest().map(|record| &record.bar);
         Self {
             symbol: ticker.symbol.to_string(),
-            name: names::of(ticker.symbol),
+            name: snapshot.names.of(ticker.symbol).map(str::to_owned),
             former_symbols: watchlist
                 .former_symbols(ticker.symbol)
                 .map(|former| former.former.to_string())
@@ -444,7 +443,7 @@ pub(crate) struct RankedOut {
     symbol: String,
     /// The company's name, where it is known here.
     #[schema(required = true, example = "Tesla")]
-    name: Option<&'static str>,
+    name: Option<String>,
     /// What is ranked.
     #[schema(value_type = MetricWord)]
     metric: &'static str,
@@ -459,12 +458,18 @@ pub(crate) struct RankedOut {
 }
 
 impl RankedOut {
-    pub(crate) fn new(rank: usize, ticker: &Ticker, metric: Metric, by: Figured) -> Self {
+    pub(crate) fn new(
+        rank: usize,
+        ticker: &Ticker,
+        metric: Metric,
+        by: Figured,
+        snapshot: &Snapshot,
+    ) -> Self {
         let figures = ticker.figures(metric).unwrap_or_default();
         Self {
             rank,
             symbol: ticker.symbol.to_string(),
-            name: names::of(ticker.symbol),
+            name: snapshot.names.of(ticker.symbol).map(str::to_owned),
             metric: metric.as_str(),
             by: by.into_str(),
             value: by.of(&figures),

@@ -124,7 +124,8 @@ pub(crate) async fn rankings(
     let snapshot = api.snapshot();
     let render = || {
         let ranked = snapshot.ranked(metric, by).zip(1..).skip(offset).take(limit);
-        let items = ranked.map(|(ticker, rank)| RankedOut::new(rank, ticker, metric, by)).collect();
+        let items =
+            ranked.map(|(ticker, rank)| RankedOut::new(rank, ticker, metric, by, &snapshot)).collect();
         json(&PageOut { items, next_cursor: next_offset(&snapshot, offset, limit) })
     };
     let page = &snapshot.ranking_pages[metric as usize][by as usize];

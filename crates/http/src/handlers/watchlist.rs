@@ -6,12 +6,13 @@ use crate::handlers::operator::{is_operator, operators_only};
 use crate::http::answer::json;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::query::{Query, invalid};
+use crate::read_model::snapshot::Snapshot;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use qqq_core::market::names;
-use qqq_core::{Symbol, Watchlist};
+use qqq_core::Symbol;
+use qqq_core::market::names::Names;
 use qqq_engine::watchlist::{EditError, Edited, VersionedWatchlist};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -55,7 +56,7 @@ pub(crate) struct NamedOut {
     symbol: String,
     /// The company's name, where it is known.
     #[schema(required = true, example = "Advanced Micro Devices")]
-    name: Option<&'static str>,
+    name: Option<String>,
 }
 
 /// What is known by a name.
@@ -78,19 +79,22 @@ struct KnownSymbolOut {
 }
 
 impl NamedOut {
-    fn new(symbol: Symbol) -> Self {
-        Self { symbol: symbol.to_string(), name: names::of(symbol) }
+    fn new(symbol: Symbol, names: &Names) -> Self {
+        Self { symbol: symbol.to_string(), name: names.of(symbol).map(str::to_owned) }
     }
 }
 
 impl WatchlistOut {
-    fn new(VersionedWatchlist { version, list, edits }: &VersionedWatchlist, editable: bool) -> Self {
+    fn new(Snapshot { watchlist, names, .. }: &Snapshot, editable: bool) -> Self {
+        let VersionedWatchlist { version, list, edits } = &**watchlist;
         let is_edit = |symbol: Symbol, tracked: bool| {
             edits.iter().any(|edit| edit.symbol == symbol && edit.tracked == tracked)
         };
-        let watched =
-            |&symbol: &Symbol| WatchedOut { named: NamedOut::new(symbol), added: is_edit(symbol, true) };
-        let removed = edits.iter().filter(|edit| !edit.tracked).map(|edit| NamedOut::new(edit.symbol));
+        let watched = |&symbol: &Symbol| WatchedOut {
+            named: NamedOut::new(symbol, names),
+            added: is_edit(symbol, true),
+        };
+        let removed = edits.iter().filter(|edit| !edit.tracked).map(|edit| NamedOut::new(edit.symbol, names));
         Self {
             version: *version,
             editable,
@@ -113,7 +117,7 @@ impl WatchlistOut {
 pub(crate) async fn watchlist(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
     Query::parse(request.uri().query(), &[])?;
     let editable = is_operator(&api, &request).await?;
-    let out = WatchlistOut::new(&api.snapshot().watchlist, editable);
+    let out = WatchlistOut::new(&api.snapshot(), editable);
     Ok(json(&out).private().respond(request.headers()))
 }
 
@@ -124,8 +128,8 @@ pub(crate) async fn watchlist(State(api): State<Api>, request: Request) -> Resul
     tag = "symbols",
     operation_id = "searchSymbols",
     summary = "Symbols by their names",
-    description = "Of the large companies and funds that are known here, and what is tracked; others can be \
-        tracked by their tickers as well.",
+    description = "Of all symbols whose names a feed has told, the large companies and funds that are known \
+        without one, and what is tracked; others can be tracked by their tickers as well.",
     params(("query" = String, Query, min_length = 1, max_length = 40,
         description = "A part of the ticker or the name, in any case.", example = "micro")),
     responses((status = 200, description = "What is known by that name", body = KnownOut), (status = 304)),
@@ -141,34 +145,11 @@ pub(crate) async fn search(
         return Err(invalid("query", "must be 1 to 40 characters of a ticker or a name"));
     }
     let snapshot = api.snapshot();
-    let list = &snapshot.watchlist.list;
-    let known = |symbol| KnownSymbolOut { named: NamedOut::new(symbol), tracked: list.id(symbol).is_some() };
-    let items = found(text, list).into_iter().map(known).collect();
+    let (list, names) = (&snapshot.watchlist.list, &snapshot.names);
+    let known =
+        |symbol| KnownSymbolOut { named: NamedOut::new(symbol, names), tracked: list.id(symbol).is_some() };
+    let items = names.search(text, list.symbols(), NAMES).into_iter().map(known).collect();
     Ok(json(&KnownOut { items }).respond(&headers))
-}
-
-/// Symbols by a part of their ticker or name: tickers that begin with it before names that do, and those
-/// before what only contains it.
-fn found(text: &str, list: &Watchlist) -> Vec<Symbol> {
-    let text = text.to_lowercase();
-    let rank = |symbol: Symbol| {
-        let (ticker, name) =
-            (symbol.as_str().to_lowercase(), names::of(symbol).unwrap_or_default().to_lowercase());
-        match () {
-            () if ticker == text => Some(0),
-            () if ticker.starts_with(&text) => Some(1),
-            () if name.split(' ').any(|word| word.starts_with(&text)) || name.starts_with(&text) => Some(2),
-            () if ticker.contains(&text) || name.contains(&text) => Some(3),
-            () => None,
-        }
-    };
-    let mut found: Vec<(u8, Symbol)> = names::known()
-        .chain(list.symbols().iter().copied())
-        .filter_map(|symbol| Some((rank(symbol)?, symbol)))
-        .collect();
-    found.sort_unstable();
-    found.dedup();
-    found.into_iter().take(NAMES).map(|(_, symbol)| symbol).collect()
 }
 
 /// `PUT /v1/watchlist/{symbol}`.
@@ -260,5 +241,5 @@ fn field(detail: String) -> Problem {
 
 /// The list as readers see it now.
 fn changed(api: &Api) -> Response {
-    json(&WatchlistOut::new(&api.snapshot().watchlist, true)).private().respond(&HeaderMap::new())
+    json(&WatchlistOut::new(&api.snapshot(), true)).private().respond(&HeaderMap::new())
 }

@@ -9,10 +9,11 @@ use crate::read_model::snapshot::{ALERTS_KEPT, Snapshot};
 use crate::read_model::ticker::Ticker;
 use jiff::Timestamp;
 use jiff::civil::Date;
+use qqq_core::market::names::Names;
 use qqq_core::statistics::profile::Profile;
 use qqq_core::{Alert, AlertId, Calendar, FeedLabel, FeedMode, FeedStatus, Minute, Statistics, Symbol};
 use qqq_engine::watchlist::VersionedWatchlist;
-use qqq_store::{AlertQuery, BarRecord, Changes, Sequence, Store, StoreError};
+use qqq_store::{AlertQuery, BarRecord, Changes, Sequence, Store, StoreError, SymbolNames};
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::ops::Range;
@@ -27,6 +28,9 @@ const PROFILES_AT_ONCE: usize = 32;
 #[derive(Clone)]
 pub(crate) struct Model {
     watchlist: Arc<VersionedWatchlist>,
+    names: Arc<Names>,
+    /// When a source told those.
+    names_told: Option<Timestamp>,
     calendar: Arc<Calendar>,
     tickers: Vec<Arc<Ticker>>,
     /// Tickers whose day has begun, or whose earlier sessions changed, since what is usual was read.
@@ -51,6 +55,7 @@ impl Model {
         let newest = AlertQuery { limit: ALERTS_KEPT, ..AlertQuery::default() };
         model.take_alerts(store.alerts(newest).await?);
         model.feed = store.feed_status().await?;
+        model.take_names(store.symbol_names().await?);
         // Of a short watchlist all, so that the first reader sees them.
         for wanted in model.wanted_profiles() {
             let profile = wanted.read(store, &model.calendar).await?;
@@ -101,7 +106,17 @@ impl Model {
         let symbols = watchlist.list.symbols();
         let tickers = symbols.iter().map(|&symbol| Arc::new(Ticker::empty(symbol))).collect();
         let (without_profile, alerts) = (BTreeSet::new(), BTreeMap::new());
-        Self { watchlist, calendar, tickers, without_profile, alerts, feed: None, sequence }
+        Self {
+            watchlist,
+            names: Arc::default(),
+            names_told: None,
+            calendar,
+            tickers,
+            without_profile,
+            alerts,
+            feed: None,
+            sequence,
+        }
     }
 
     /// The newest commit taken in.
@@ -126,6 +141,17 @@ impl Model {
         news
     }
 
+    /// Takes in what symbols are called.
+    pub(crate) fn take_names(&mut self, SymbolNames { told, names }: SymbolNames) {
+        self.names_told = told;
+        self.names = Arc::new(Names::told(names));
+    }
+
+    /// When a source told the names there are.
+    pub(crate) fn names_told(&self) -> Option<Timestamp> {
+        self.names_told
+    }
+
     /// The minute it is for readers: by the wall clock on a live feed, by the feed's own clock otherwise.
     pub(crate) fn minute(&self, now: Timestamp) -> Minute {
         match &self.feed {
@@ -142,7 +168,7 @@ impl Model {
             now,
             (minute, self.calendar.phase(minute)),
             self.feed.clone(),
-            Arc::clone(&self.watchlist),
+            (Arc::clone(&self.watchlist), Arc::clone(&self.names)),
             self.tickers.clone(),
             self.alerts.values().rev().cloned().collect(),
         )

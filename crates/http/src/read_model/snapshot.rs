@@ -4,6 +4,7 @@ use crate::http::answer::Answer;
 use crate::read_model::ranking::{Figured, rank};
 use crate::read_model::ticker::Ticker;
 use jiff::Timestamp;
+use qqq_core::market::names::Names;
 use qqq_core::{Alert, FeedStatus, Metric, Minute, Phase, Symbol};
 use qqq_engine::watchlist::VersionedWatchlist;
 use qqq_store::{AlertQuery, Sequence};
@@ -28,6 +29,7 @@ pub(crate) struct Snapshot {
     pub(crate) phase: Phase,
     pub(crate) feed: Option<FeedStatus>,
     pub(crate) watchlist: Arc<VersionedWatchlist>,
+    pub(crate) names: Arc<Names>,
     /// By watchlist id.
     pub(crate) tickers: Vec<Arc<Ticker>>,
     /// Those that everybody may read, newest first.
@@ -49,7 +51,7 @@ impl Snapshot {
         published_at: Timestamp,
         (minute, phase): (Minute, Phase),
         feed: Option<FeedStatus>,
-        watchlist: Arc<VersionedWatchlist>,
+        (watchlist, names): (Arc<VersionedWatchlist>, Arc<Names>),
         tickers: Vec<Arc<Ticker>>,
         alerts: Vec<Arc<Alert>>,
     ) -> Self {
@@ -60,6 +62,7 @@ impl Snapshot {
             phase,
             feed,
             watchlist,
+            names,
             tickers,
             alerts,
             rankings: Default::default(),

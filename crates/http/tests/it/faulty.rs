@@ -12,6 +12,7 @@ use qqq_core::subscription::token::{Purpose, TokenHash};
 use qqq_core::subscription::{EmailAddress, Subscription, SubscriptionId};
 use qqq_core::{Alert, AlertId, Bar, FeedStatus, Metric, Minute, Rule, RuleName, Statistics, Symbol};
 use qqq_store::*;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -296,6 +297,23 @@ impl WatchlistStore for Faulty {
     }
     async fn edit_watchlist(&self, edits: &[WatchlistEdit], version: u64) -> Result<bool, StoreError> {
         self.takes().await?.edit_watchlist(edits, version).await
+    }
+}
+
+#[async_trait]
+impl NameStore for Faulty {
+    async fn symbol_names(&self) -> Result<SymbolNames, StoreError> {
+        self.ok().await?.symbol_names().await
+    }
+    async fn symbol_names_told(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.ok().await?.symbol_names_told().await
+    }
+    async fn keep_symbol_names(
+        &self,
+        names: &BTreeMap<Symbol, String>,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.takes().await?.keep_symbol_names(names, at).await
     }
 }
 

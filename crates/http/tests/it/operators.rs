@@ -118,6 +118,47 @@ async fn nobody_else_changes_or_sees_anything() {
 }
 
 #[tokio::test]
+async fn names_that_a_feed_told_are_shown_and_searched_by_whoever_follows_the_store() {
+    let world = World::new().await;
+    let keep = async |names: &[(&str, &str)], at: &str| {
+        let names = names.iter().map(|&(symbol, name)| (symbol.parse().unwrap(), name.to_owned()));
+        world.store.keep_symbol_names(&names.collect(), at.parse().unwrap()).await.unwrap();
+    };
+    keep(&[("AAPL", "Apple Inc."), ("ZZZZ", "Sleep Well Co")], "2045-01-31T19:00:00Z").await;
+    let following = Following::start(world.api().await);
+    let router = following.api.router();
+    let name = async |uri: &str| get(&router, uri).await.json()["name"].clone();
+    let found = async |text: &str| {
+        get(&router, &format!("/v1/watchlist/search?query={text}")).await.json()["items"].clone()
+    };
+    assert_eq!(name("/v1/symbols/AAPL").await, "Apple Inc.");
+    assert_eq!(name("/v1/symbols/NVDA").await, "NVIDIA", "as it is called without one");
+    let ranked = get(&router, "/v1/rankings?metric=price").await.json();
+    let places = ranked["items"].as_array().unwrap();
+    assert!(places.iter().any(|place| place["name"] == "Apple Inc."), "{ranked}");
+    assert_eq!(
+        found("well").await,
+        json!([
+            { "symbol": "WFC", "name": "Wells Fargo", "tracked": false },
+            { "symbol": "ZZZZ", "name": "Sleep Well Co", "tracked": false },
+            { "symbol": "HON", "name": "Honeywell", "tracked": false },
+        ]),
+        "words that begin with it first, of those well-known companies"
+    );
+    // Told anew by another process.
+    keep(&[("AAPL", "Apple Corporation"), ("ZZZY", "Dream Well Co")], "2045-02-01T19:00:00Z").await;
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while name("/v1/symbols/AAPL").await != "Apple Corporation" {
+        assert!(std::time::Instant::now() < deadline, "it was not seen");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(found("sleep").await, json!([]));
+    assert_eq!(found("dream").await[0]["symbol"], "ZZZY");
+    let list = get(&router, "/v1/watchlist").await.json();
+    assert!(list["items"].as_array().unwrap().iter().any(|item| item["name"] == "Apple Corporation"));
+}
+
+#[tokio::test]
 async fn symbols_are_found_by_name_and_ticker() {
     let world = World::new().await;
     let router = world.router().await;

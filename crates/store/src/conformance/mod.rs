@@ -25,6 +25,7 @@ mod given;
 mod history;
 mod housekeeping;
 mod limits;
+mod names;
 mod outbox;
 mod retractions;
 mod scopes;
@@ -44,6 +45,7 @@ pub use given::*;
 pub use history::*;
 pub use housekeeping::*;
 pub use limits::*;
+pub use names::*;
 pub use outbox::*;
 pub use retractions::*;
 pub use scopes::*;
@@ -243,6 +245,8 @@ macro_rules! store_conformance {
             notes_come_back
             edits_of_the_watchlist_come_back_in_their_order
             an_edit_of_a_watchlist_that_changed_meanwhile_is_none
+            names_of_symbols_come_back_as_they_were_told_last
+            a_list_of_all_symbols_is_kept_and_changed_in_one_go
             only_one_worker_holds_the_lock
             a_store_describes_and_checks_itself
         }
@@ -278,7 +282,7 @@ macro_rules! store_conformance {
 
 /// The files of rules.
 #[cfg(test)]
-const ASPECTS: [&str; 17] = [
+const ASPECTS: [&str; 18] = [
     include_str!("admin.rs"),
     include_str!("alerts.rs"),
     include_str!("bars.rs"),
@@ -288,6 +292,7 @@ const ASPECTS: [&str; 17] = [
     include_str!("history.rs"),
     include_str!("housekeeping.rs"),
     include_str!("limits.rs"),
+    include_str!("names.rs"),
     include_str!("outbox.rs"),
     include_str!("retractions.rs"),
     include_str!("scopes.rs"),

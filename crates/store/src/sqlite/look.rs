@@ -3,9 +3,10 @@
 use super::connections::options;
 use super::open::file_of;
 use super::store::Sqlite;
-use super::{schema, watchlist};
+use super::{names, schema, watchlist};
 use crate::{StoreError, StoredEdits, WatchlistEdits};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
+use std::collections::BTreeMap;
 
 impl Sqlite {
     pub(crate) async fn look_at_watchlist(path: &str) -> Result<StoredEdits, StoreError> {
@@ -25,10 +26,19 @@ impl Sqlite {
 async fn edits(connection: &mut SqliteConnection) -> Result<StoredEdits, StoreError> {
     let mut read = connection.begin().await?;
     let schema = schema::version_of(&mut read).await?;
-    let is_kept: bool =
-        sqlx::query_scalar("select exists (select 1 from sqlite_schema where name = 'watchlist_edits')")
-            .fetch_one(&mut *read)
-            .await?;
-    let edits = if is_kept { watchlist::edits(&mut read).await? } else { WatchlistEdits::default() };
-    Ok(StoredEdits { edits, schema, newest_schema: schema::NEWEST })
+    let edits = match is_kept(&mut read, "watchlist_edits").await? {
+        true => watchlist::edits(&mut read).await?,
+        false => WatchlistEdits::default(),
+    };
+    let names = match is_kept(&mut read, "symbol_names").await? {
+        true => names::all(&mut read).await?.names,
+        false => BTreeMap::new(),
+    };
+    Ok(StoredEdits { edits, names, schema, newest_schema: schema::NEWEST })
+}
+
+/// Whether the schema has a table already.
+async fn is_kept(connection: &mut SqliteConnection, table: &str) -> Result<bool, sqlx::Error> {
+    let asked = sqlx::query_scalar("select exists (select 1 from sqlite_schema where name = ?1)");
+    asked.bind(table).fetch_one(connection).await
 }

@@ -28,6 +28,7 @@ mod housekeeping;
 mod limits;
 mod look;
 mod lookup;
+mod names;
 mod open;
 mod outbox;
 mod retract;

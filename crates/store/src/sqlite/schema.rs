@@ -18,7 +18,7 @@ const _: () = assert!(SQLITE_VERSION_NUMBER >= 3_051_003, "the bundled SQLite ca
 const APPLICATION_ID: i64 = 0x5151_5154;
 
 /// (version, what it does, its SQL). A released one is never edited: add another.
-const MIGRATIONS: [(i64, &str, &str); 20] = [
+const MIGRATIONS: [(i64, &str, &str); 21] = [
     (1, "first schema", include_str!("../../migrations/sqlite/0001_first_schema.sql")),
     (2, "rules and channels", include_str!("../../migrations/sqlite/0002_rules_and_channels.sql")),
     (3, "share classes", include_str!("../../migrations/sqlite/0003_share_classes.sql")),
@@ -39,6 +39,7 @@ const MIGRATIONS: [(i64, &str, &str); 20] = [
     (18, "watchlist", include_str!("../../migrations/sqlite/0018_watchlist.sql")),
     (19, "prices of alerts", include_str!("../../migrations/sqlite/0019_prices_of_alerts.sql")),
     (20, "receivers' alerts", include_str!("../../migrations/sqlite/0020_receivers_alerts.sql")),
+    (21, "names of symbols", include_str!("../../migrations/sqlite/0021_symbol_names.sql")),
 ];
 
 /// The version of the schema that this program makes.

@@ -4,6 +4,7 @@ mod admin;
 mod alerts;
 mod bars;
 mod housekeeping;
+mod names;
 mod outbox;
 mod sessions;
 mod subscriptions;
@@ -13,6 +14,7 @@ pub use admin::AdminStore;
 pub use alerts::AlertStore;
 pub use bars::BarStore;
 pub use housekeeping::{Housekeeping, WorkerLock};
+pub use names::NameStore;
 pub use outbox::OutboxStore;
 pub use sessions::SessionStore;
 pub use subscriptions::SubscriptionStore;
@@ -26,6 +28,7 @@ pub trait Store:
     + SubscriptionStore
     + SessionStore
     + WatchlistStore
+    + NameStore
     + AdminStore
     + Housekeeping
 {
@@ -38,6 +41,7 @@ impl<T> Store for T where
         + SubscriptionStore
         + SessionStore
         + WatchlistStore
+        + NameStore
         + AdminStore
         + Housekeeping
 {

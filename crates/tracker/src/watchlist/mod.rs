@@ -7,7 +7,7 @@ use crate::config::{Config, Origin, Sources, load};
 use crate::{store, table};
 use anyhow::ensure;
 use qqq_core::Symbol;
-use qqq_core::market::names;
+use qqq_core::market::names::Names;
 use qqq_core::market::watchlist::FormerSymbol;
 use qqq_engine::watchlist::VersionedWatchlist;
 use qqq_feed::invesco::{self, Holding, Holdings};
@@ -27,12 +27,13 @@ const SHOWN: usize = 20;
 pub async fn run(config: &Config, sources: &Sources, command: &WatchlistCommand) -> anyhow::Result<()> {
     match command {
         WatchlistCommand::Show { json } => {
-            let ((watched, older), from) =
+            let ((watched, names, older), from) =
                 (store::watchlist_shown(config).await?, Origins::of(config, sources));
             if let Some(older) = older {
                 writeln!(std::io::stderr(), "{older}")?;
             }
-            let text = if *json { as_json(&watched, &from)? } else { as_table(&watched, &from) };
+            let text =
+                if *json { as_json(&watched, &names, &from)? } else { as_table(&watched, &names, &from) };
             Ok(std::io::stdout().write_all(text.as_bytes())?)
         }
         WatchlistCommand::Import(args) => import(config, sources, args),
@@ -71,7 +72,7 @@ impl Origins {
     }
 }
 
-fn as_table(watched: &VersionedWatchlist, from: &Origins) -> String {
+fn as_table(watched: &VersionedWatchlist, names: &Names, from: &Origins) -> String {
     let watchlist = &watched.list;
     let mut rows = vec![["symbol", "name", "former names", "from"].map(str::to_owned)];
     for &symbol in watchlist.symbols() {
@@ -85,13 +86,13 @@ fn as_table(watched: &VersionedWatchlist, from: &Origins) -> String {
                 }
             })
             .collect();
-        let name = names::of(symbol).unwrap_or_default().to_owned();
+        let name = names.of(symbol).unwrap_or_default().to_owned();
         rows.push([symbol.to_string(), name, former.join(", "), from.of_symbol(symbol, watched)]);
     }
     table::aligned(&rows)
 }
 
-fn as_json(watched: &VersionedWatchlist, from: &Origins) -> anyhow::Result<String> {
+fn as_json(watched: &VersionedWatchlist, names: &Names, from: &Origins) -> anyhow::Result<String> {
     let watchlist = &watched.list;
     let items: Vec<_> = watchlist
         .symbols()
@@ -109,7 +110,7 @@ fn as_json(watched: &VersionedWatchlist, from: &Origins) -> anyhow::Result<Strin
                 .collect();
             json!({
                 "symbol": symbol.as_str(),
-                "name": names::of(symbol),
+                "name": names.of(symbol),
                 "former_symbols": former,
                 "from": from.of_symbol(symbol, watched),
             })
