@@ -32,8 +32,8 @@ fn exists(config: &Config) -> bool {
     file.is_none_or(|file| Path::new(file).exists())
 }
 
-/// The same watchlist for who only looks, and what symbols are called: the store is neither made nor brought up to date. Of a store of an
-/// earlier schema, that it is so.
+/// The same watchlist for who only looks, and what symbols are called: the store is neither made nor brought
+/// up to date. Of a store of an earlier schema, that it is so.
 pub async fn watchlist_shown(config: &Config) -> anyhow::Result<(VersionedWatchlist, Names, Option<String>)> {
     if !exists(config) {
         return Ok((config.watchlist_basis().with(WatchlistEdits::default())?, Names::default(), None));
