@@ -1,4 +1,5 @@
-//! Keeps the names of symbols fresh, once a day. Nothing waits for them, and no failure of theirs ends anything.
+//! Keeps the names of symbols fresh, once a day. Nothing waits for them, and no failure of theirs ends
+//! anything.
 
 use jiff::Timestamp;
 use qqq_core::Clock;
@@ -72,8 +73,8 @@ async fn look(
     }
 }
 
-/// How long names that were told at `told` are still good; `None` where they are old. Those of tomorrow are: a
-/// clock was set back.
+/// How long names that were told at `told` are still good; `None` where they are old. Those of tomorrow are:
+/// a clock was set back.
 fn rest(told: Timestamp, now: Timestamp) -> Option<Duration> {
     let age = Duration::try_from(now.duration_since(told)).ok()?;
     EVERY.checked_sub(age).filter(|rest| !rest.is_zero())

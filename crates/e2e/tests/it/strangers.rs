@@ -1,5 +1,5 @@
-//! Strangers without number who sign one victim up: the mails that are documented and no more, the same answer
-//! for everybody, and nothing added to what the victim has.
+//! Strangers without number who sign one victim up: the mails that are documented and no more, the same
+//! answer for everybody, and nothing added to what the victim has.
 //!
 //! `QQQ_STRANGERS=10000` for a campaign; what the answers' time tells is measured by `bench/sign_ups.py`.
 
