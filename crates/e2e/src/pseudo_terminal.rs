@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// A program at a terminal of its own.
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 pub struct PseudoTerminal {
     keyboard: File,
     screen: Arc<Mutex<Seen>>,
+    reader: JoinHandle<()>,
     program: Child,
 }
 
@@ -48,7 +50,7 @@ impl PseudoTerminal {
         let parser = vt100::Parser::new(rows, columns, 0);
         let screen = Arc::new(Mutex::new(Seen { parser, bytes: Vec::new() }));
         let (seen, mut written) = (Arc::clone(&screen), keyboard.try_clone().expect("the terminal"));
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             let mut piece = [0; 4_096];
             // It ends with an error once nobody has the other end open.
             while let Ok(read @ 1..) = written.read(&mut piece) {
@@ -57,7 +59,7 @@ impl PseudoTerminal {
                 seen.bytes.extend_from_slice(&piece[..read]);
             }
         });
-        Self { keyboard, screen, program }
+        Self { keyboard, screen, reader, program }
     }
 
     /// Presses keys, as a terminal writes them.
@@ -85,12 +87,14 @@ impl PseudoTerminal {
         }
     }
 
-    /// Waits until the program has ended.
+    /// Waits until the program has ended and everything that it wrote was read.
     #[track_caller]
     pub fn ended(&mut self, patience: Duration) -> ExitStatus {
         let program = &mut self.program;
         let end = qqq_testkit::wait_until(Instant::now() + patience, || program.try_wait().expect("a child"));
-        end.unwrap_or_else(|| panic!("waited {patience:?} in vain for the end"))
+        let end = end.unwrap_or_else(|| panic!("waited {patience:?} in vain for the end"));
+        qqq_testkit::wait_for("its last words", patience, || self.reader.is_finished().then_some(()));
+        end
     }
 }
 
