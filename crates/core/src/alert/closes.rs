@@ -3,6 +3,7 @@
 
 use crate::market::calendar::Calendar;
 use crate::{Bar, Minute, Price};
+use std::mem;
 use std::ops::Range;
 
 /// Sessions kept of a symbol: bars are judged until they are a day old, so those of the session before the
@@ -22,8 +23,10 @@ struct Close {
 #[derive(Clone, Debug)]
 pub(super) struct Closes {
     calendar: Calendar,
-    /// By symbol, oldest first.
-    closes: Vec<Vec<Close>>,
+    /// By symbol, of its newest session: apart from the others, because every bar looks there.
+    newest: Vec<Option<Close>>,
+    /// By symbol, of the sessions before, oldest first.
+    earlier: Vec<Vec<Close>>,
     /// The day of the last bar, usually that of the next one too, and its regular session.
     today: (Range<Minute>, Range<Minute>),
 }
@@ -32,7 +35,8 @@ impl Closes {
     /// Of no bar yet.
     pub(super) fn new(symbols: usize, calendar: Calendar) -> Self {
         let none = Minute::MIN..Minute::MIN;
-        Self { calendar, closes: vec![Vec::new(); symbols], today: (none.clone(), none) }
+        let (newest, earlier) = (vec![None; symbols], vec![Vec::new(); symbols]);
+        Self { calendar, newest, earlier, today: (none.clone(), none) }
     }
 
     /// Lets a bar in, wherever in time it belongs. One outside a regular session changes nothing.
@@ -46,14 +50,34 @@ impl Closes {
             return;
         }
         let close = Close { session: session.start, start: bar.start, price: bar.close };
-        let closes = &mut self.closes[symbol];
-        match closes.iter_mut().rfind(|known| known.session == close.session) {
+        match &mut self.newest[symbol] {
+            Some(newest) if newest.session == close.session => {
+                if newest.start <= close.start {
+                    *newest = close;
+                }
+            }
+            _ => self.insert_of_another_session(symbol, close),
+        }
+    }
+
+    #[cold]
+    fn insert_of_another_session(&mut self, symbol: usize, close: Close) {
+        let close = match &mut self.newest[symbol] {
+            Some(newest) if newest.session < close.session => mem::replace(newest, close),
+            Some(_) => close,
+            none => {
+                *none = Some(close);
+                return;
+            }
+        };
+        let earlier = &mut self.earlier[symbol];
+        match earlier.iter_mut().find(|known| known.session == close.session) {
             Some(known) if known.start > close.start => {}
             Some(known) => *known = close,
             None => {
-                let place = closes.partition_point(|known| known.session < close.session);
-                closes.insert(place, close);
-                closes.drain(..closes.len().saturating_sub(KEPT));
+                let place = earlier.partition_point(|known| known.session < close.session);
+                earlier.insert(place, close);
+                earlier.drain(..earlier.len().saturating_sub(KEPT - 1));
             }
         }
     }
@@ -62,12 +86,14 @@ impl Closes {
     pub(super) fn before(&self, symbol: usize, minute: Minute) -> Option<Price> {
         let day = self.calendar.trading_days_before(self.calendar.date_of(minute)).next()?;
         let session = self.calendar.session_on(day)?.open;
-        self.closes[symbol].iter().find(|close| close.session == session).map(|close| close.price)
+        let mut known = self.earlier[symbol].iter().chain(&self.newest[symbol]);
+        known.find(|close| close.session == session).map(|close| close.price)
     }
 
     /// Converts what is known from before `from`: a split.
     pub(super) fn rescale(&mut self, symbol: usize, from: Minute, price: impl Fn(Price) -> Price) {
-        for close in self.closes[symbol].iter_mut().filter(|close| close.start < from) {
+        let known = self.earlier[symbol].iter_mut().chain(&mut self.newest[symbol]);
+        for close in known.filter(|close| close.start < from) {
             close.price = price(close.price);
         }
     }
