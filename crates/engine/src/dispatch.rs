@@ -8,9 +8,7 @@ use crate::metrics::Metrics;
 use crate::{retry_while_busy, without_room};
 use jiff::{SignedDuration, Timestamp};
 use qqq_core::delivery::places::{PlaceLimits, Places, Rooms};
-use qqq_core::delivery::{
-    Delivery, DeliveryId, Failure, Lease, Outcome, SignInMail, retry_at, webhook_retry_at,
-};
+use qqq_core::delivery::{Delivery, DeliveryId, Failure, Lease, Outcome, SignInMail, retry_at};
 use qqq_core::subscription::EmailAddress;
 use qqq_core::{Carrier, Clock};
 use qqq_notify::{Deliver, DeliveryError};
@@ -362,21 +360,18 @@ fn outcome(
     result: Result<(), DeliveryError>,
     now: Timestamp,
 ) -> Outcome {
-    let retry_at = match carrier {
-        Carrier::Mail => retry_at,
-        Carrier::Http => webhook_retry_at,
-    };
+    let retry_at = |attempt, now| retry_at(carrier, id, attempt, now);
     // The schedule begins when a wait ends: what waited together does not come back all at once.
     let end = |wait: Duration| later(now, SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX));
     match result {
         Ok(()) => Outcome::Sent,
-        Err(DeliveryError::Retry(failure)) => Outcome::RetryAt(retry_at(id, attempt, now), failure),
+        Err(DeliveryError::Retry(failure)) => Outcome::RetryAt(retry_at(attempt, now), failure),
         Err(DeliveryError::RetryAfter(failure, wait)) => {
-            Outcome::RetryAt(retry_at(id, attempt, end(wait)), failure)
+            Outcome::RetryAt(retry_at(attempt, end(wait)), failure)
         }
         // Nobody was asked, so nobody has failed: the attempt is given back, and the schedule stays where it
         // was.
-        Err(DeliveryError::NotTried(reason, wait)) => Outcome::NotTried(retry_at(id, 1, end(wait)), reason),
+        Err(DeliveryError::NotTried(reason, wait)) => Outcome::NotTried(retry_at(1, end(wait)), reason),
         Err(DeliveryError::GiveUp(failure)) => Outcome::Failed(failure),
         Err(DeliveryError::Gone(failure)) => Outcome::Gone(failure),
     }

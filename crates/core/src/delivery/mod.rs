@@ -17,6 +17,7 @@ mod recipient;
 pub mod retention;
 #[cfg(test)]
 mod samples;
+mod schedule;
 mod settle;
 mod sign_in;
 mod state;
@@ -31,6 +32,7 @@ pub use limits::{
 };
 pub use plan::{ClaimParams, DueDelivery, Member, Needs, needs, plan};
 pub use recipient::{Recipient, RecipientState};
+pub use schedule::retry_at;
 pub use settle::{Answer, Attempt, Carried, Listener, Notified, retractions, settle};
 pub use sign_in::{MOST_SIGN_INS_UNDER_WAY, SignInMail, sign_in_tried_again};
 pub use state::DeliveryState;
@@ -171,35 +173,6 @@ pub enum Outcome {
     Gone(Failure),
 }
 
-/// Seconds to wait after the n-th failed attempt of a mail, before jitter. The last one repeats until expiry.
-const SCHEDULE: [i64; 9] = [5, 15, 30, 60, 2 * 60, 5 * 60, 10 * 60, 20 * 60, 30 * 60];
-
-/// The same for a webhook: an endpoint that is down is down for minutes or for hours.
-const WEBHOOK_SCHEDULE: [i64; 8] = [5, 30, 2 * 60, 10 * 60, 30 * 60, 60 * 60, 2 * 60 * 60, 4 * 60 * 60];
-
-/// When to try a mail again after `attempt` (from 1) failed at `now`: a schedule of 5 s to 30 min, moved by
-/// up to 20 % either way.
-///
-/// The jitter is a function of the delivery and the attempt, not of a random source, so the schedule of a
-/// delivery can be recomputed; over deliveries it spreads evenly.
-pub fn retry_at(id: DeliveryId, attempt: u32, now: Timestamp) -> Timestamp {
-    by_schedule(&SCHEDULE, id, attempt, now)
-}
-
-/// When to try a webhook again: as [`retry_at`], by a schedule of 5 s to 4 h, about thirteen attempts in a
-/// day.
-pub fn webhook_retry_at(id: DeliveryId, attempt: u32, now: Timestamp) -> Timestamp {
-    by_schedule(&WEBHOOK_SCHEDULE, id, attempt, now)
-}
-
-fn by_schedule(schedule: &[i64], id: DeliveryId, attempt: u32, now: Timestamp) -> Timestamp {
-    let step = (attempt.max(1) as usize - 1).min(schedule.len() - 1);
-    let base_ms = schedule[step] * 1000;
-    let hash = Uuid::new_v5(&id.0, &attempt.to_be_bytes()).as_u128() as u64;
-    let jitter_ms = (hash % (2 * base_ms as u64 / 5 + 1)) as i64 - base_ms / 5;
-    now.checked_add(jiff::SignedDuration::from_millis(base_ms + jitter_ms)).unwrap_or(Timestamp::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -222,43 +195,5 @@ mod tests {
             DeliveryId::of_confirmation(subscription, 1),
             DeliveryId::of_confirmation(subscription, 2)
         );
-    }
-
-    #[test]
-    fn waits_grow_and_stay_within_a_fifth_of_the_schedule() {
-        let now = Timestamp::UNIX_EPOCH;
-        type RetryAt = fn(DeliveryId, u32, Timestamp) -> Timestamp;
-        let mail: (RetryAt, &[i64]) = (retry_at, &SCHEDULE);
-        let webhook: (RetryAt, &[i64]) = (webhook_retry_at, &WEBHOOK_SCHEDULE);
-        for (retry_at, schedule) in [mail, webhook] {
-            assert!(schedule.is_sorted());
-            let mut seen = std::collections::BTreeSet::new();
-            for n in 0..50 {
-                for attempt in 1..40 {
-                    let wait = retry_at(id(n), attempt, now).as_millisecond();
-                    let base = schedule[(attempt as usize - 1).min(schedule.len() - 1)] * 1000;
-                    assert!(
-                        (base * 4 / 5..=base * 6 / 5).contains(&wait),
-                        "attempt {attempt} waits {wait} ms"
-                    );
-                    seen.insert((attempt, wait));
-                }
-            }
-            assert!(seen.iter().filter(|(attempt, _)| *attempt == 3).count() > 40, "no jitter");
-        }
-    }
-
-    #[test]
-    fn a_webhook_is_tried_early_and_over_a_whole_day() {
-        let lifetime = DeliveryKind::Alert.webhook_lifetime_seconds();
-        let mut now = Timestamp::UNIX_EPOCH;
-        let mut attempts = Vec::new();
-        while now.as_second() < lifetime {
-            attempts.push(now.as_second());
-            now = webhook_retry_at(id(1), attempts.len() as u32, now);
-        }
-        assert!((11..=15).contains(&attempts.len()), "{attempts:?}");
-        assert!(attempts.iter().filter(|second| **second < 15 * 60).count() >= 4, "{attempts:?}");
-        assert!(attempts.last().is_some_and(|last| *last > lifetime - 5 * 3600), "{attempts:?}");
     }
 }

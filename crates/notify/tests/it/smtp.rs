@@ -1,17 +1,20 @@
 //! The channel against mail servers that refuse, stall, drop, lie and downgrade.
 
 use crate::fixture::{
-    ADDRESS, alert, alert_delivery, alerts_of_every_kind, config, confirmation, digest, mail, many, telling,
+    ADDRESS, alert, alert_delivery, alerts_of_every_kind, config, confirmation, digest, mail, telling,
 };
 use crate::parsed::Parsed;
 use qqq_core::delivery::{Delivery, DeliveryKind, FailureKind};
 use qqq_core::subscription::SubscriptionStatus;
-use qqq_notify::{Deadlines, Deliver, DeliveryError, Mail, MailConfig, MailFault, MailTrouble};
+use qqq_notify::{Deadlines, Deliver, DeliveryError, Mail, MailConfig, MailFault};
 use qqq_testkit::smtp::script::{Act, At, Heard, Server, Tls, say};
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio_rustls::TlsAcceptor;
+
+mod check;
+mod encrypted;
+
+use check::checked;
+use encrypted::Authority;
 
 const LOGIN: &str = "ops:hunter2@";
 
@@ -381,143 +384,6 @@ async fn a_host_that_is_not_there_is_tried_again() {
     }
 }
 
-/// A server's certificate for `127.0.0.1`, and the file of the authority that signed it.
-struct Authority {
-    acceptor: TlsAcceptor,
-    file: PathBuf,
-    _folder: tempfile::TempDir,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let ca_key = rcgen::KeyPair::generate().unwrap();
-        let mut ca = rcgen::CertificateParams::new(Vec::new()).unwrap();
-        ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let ca_certificate = ca.self_signed(&ca_key).unwrap();
-        let issuer = rcgen::Issuer::new(ca, ca_key);
-        let key = rcgen::KeyPair::generate().unwrap();
-        let params = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
-        let certificate = params.signed_by(&key, &issuer).unwrap();
-
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], key.serialize_der().try_into().unwrap())
-            .unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("ca.pem");
-        std::fs::write(&file, ca_certificate.pem()).unwrap();
-        Self { acceptor: TlsAcceptor::from(Arc::new(config)), file, _folder: folder }
-    }
-
-    fn option(&self) -> String {
-        format!("ca={}", self.file.display())
-    }
-}
-
-#[tokio::test]
-async fn with_starttls_login_and_message_travel_encrypted() {
-    let authority = Authority::new();
-    let server = Server::start([], Tls::Offered(authority.acceptor.clone())).await;
-    for tls in ["required", "opportunistic"] {
-        let mail = to(&server, "smtp", LOGIN, &format!("?tls={tls}&{}", authority.option()));
-        mail.deliver(&alert_delivery()).await.unwrap();
-        let heard = server.heard().pop().unwrap();
-        assert_eq!(heard.verbs(), ["EHLO", "STARTTLS", "EHLO", "AUTH", "MAIL", "RCPT", "DATA", "QUIT"]);
-        assert!(heard.commands[2..].iter().all(|(_, encrypted)| *encrypted));
-        assert!(mail.check().await.unwrap().contains("over TLS, and accepts the login"));
-    }
-}
-
-#[tokio::test]
-async fn with_smtps_everything_travels_encrypted() {
-    let authority = Authority::new();
-    let server = Server::start([], Tls::Implicit(authority.acceptor.clone())).await;
-    let mail = to(&server, "smtps", LOGIN, &format!("?{}", authority.option()));
-    mail.deliver(&alert_delivery()).await.unwrap();
-    let heard = server.once();
-    assert_eq!(heard.verbs(), ["EHLO", "AUTH", "MAIL", "RCPT", "DATA", "QUIT"]);
-    assert!(heard.commands.iter().all(|(_, encrypted)| *encrypted));
-}
-
-#[tokio::test]
-async fn without_starttls_nothing_is_sent_where_it_is_required() {
-    let server = Server::start([], Tls::None).await;
-    let mail = to(&server, "smtp", "", "?tls=required");
-    let why = retried(mail.deliver(&alert_delivery()).await);
-    assert!(why.contains("offers no STARTTLS"), "{why}");
-    assert!(!server.once().verbs().contains(&"MAIL"));
-}
-
-#[tokio::test]
-async fn a_password_never_travels_in_clear_text_unless_that_is_written_out() {
-    for options in ["", "?tls=required", "?tls=opportunistic"] {
-        let server = Server::start([], Tls::None).await;
-        let why = retried(to(&server, "smtp", LOGIN, options).deliver(&alert_delivery()).await);
-        assert!(why.contains("STARTTLS"), "{why}");
-        assert!(!server.once().verbs().contains(&"AUTH"), "{options}");
-    }
-    let (result, heard) = attempt([]).await;
-    assert_eq!(result, Ok(()));
-    assert!(heard.verbs().contains(&"AUTH"));
-}
-
-#[tokio::test]
-async fn a_certificate_of_another_authority_is_not_trusted() {
-    let (trusted, other) = (Authority::new(), Authority::new());
-    for scheme in ["smtp", "smtps"] {
-        let tls = other.acceptor.clone();
-        let tls = if scheme == "smtp" { Tls::Offered(tls) } else { Tls::Implicit(tls) };
-        for login in ["", LOGIN] {
-            let server = Server::start([], tls.clone()).await;
-            let mail = to(&server, scheme, login, &format!("?{}", trusted.option()));
-            let why = retried(mail.deliver(&alert_delivery()).await);
-            assert!(why.contains("certificate"), "{why}");
-            let heard = server.once();
-            assert!(!heard.verbs().iter().any(|verb| ["AUTH", "MAIL"].contains(verb)), "{heard:?}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_self_made_certificate_is_good_enough_only_where_clear_text_would_be() {
-    let local = Authority::new();
-    let server = Server::start([], Tls::Offered(local.acceptor.clone())).await;
-    to(&server, "smtp", "", "").deliver(&alert_delivery()).await.unwrap();
-    let heard = server.heard().pop().unwrap();
-    assert!(heard.commands.iter().any(|(line, encrypted)| line.starts_with("MAIL") && *encrypted));
-    for (login, options) in [(LOGIN, ""), ("", "?tls=required")] {
-        let why = retried(to(&server, "smtp", login, options).deliver(&alert_delivery()).await);
-        assert!(why.contains("certificate"), "{why}");
-    }
-}
-
-#[tokio::test]
-async fn answers_slipped_in_before_the_encryption_are_not_believed() {
-    let authority = Authority::new();
-    let slipped =
-        b"220 go\r\n250-evil\r\n250 8BITMIME\r\n250 ok\r\n250 ok\r\n354 go\r\n250 accepted\r\n".to_vec();
-    let script = [(At::StartTls, Act::Say(slipped))];
-    let server = Server::start(script, Tls::Offered(authority.acceptor.clone())).await;
-    let mail = to(&server, "smtp", "", &format!("?tls=required&{}", authority.option()));
-    retried(mail.deliver(&alert_delivery()).await);
-    assert_eq!(server.once().verbs(), ["EHLO", "STARTTLS"]);
-}
-
-#[tokio::test]
-async fn a_refused_or_stalled_starttls_sends_nothing() {
-    let authority = Authority::new();
-    for act in [say("454 4.7.0 not now"), say("554 never"), Act::Drop, Act::Stall] {
-        let server = Server::start([(At::StartTls, act)], Tls::Offered(authority.acceptor.clone())).await;
-        let mail = to(&server, "smtp", LOGIN, &format!("?{}", authority.option()));
-        let mail = mail.with_deadlines(deadlines(Duration::from_millis(500)));
-        retried(mail.deliver(&alert_delivery()).await);
-        assert!(!server.once().verbs().iter().any(|verb| ["AUTH", "MAIL"].contains(verb)));
-    }
-}
-
 /// What a server that wants a qualified name answers EHLO, as Postfix does with
 /// `reject_non_fqdn_helo_hostname`.
 fn strict(line: &str) -> &'static str {
@@ -597,89 +463,4 @@ fn every_kind() -> [Delivery; 4] {
         telling(DeliveryKind::Retraction, alert()),
         digest(alerts_of_every_kind()),
     ]
-}
-
-/// What the check says of a server that answers so.
-async fn checked(at: At, line: &str) -> Result<String, MailTrouble> {
-    let server = Server::start([(at, say(line))], Tls::None).await;
-    to(&server, "smtp", LOGIN, "?tls=none").check().await
-}
-
-#[tokio::test]
-async fn the_check_goes_the_way_of_a_message_and_sends_none() {
-    let server = Server::start([], Tls::None).await;
-    let mail = to(&server, "smtp", LOGIN, "?tls=none");
-    let line = mail.check().await.unwrap();
-    assert!(line.contains("without TLS, and accepts the login") && !line.contains('\n'), "{line}");
-    let heard = server.once();
-    assert_eq!(heard.verbs(), ["EHLO", "EHLO", "AUTH", "MAIL", "RCPT", "QUIT"]);
-    assert_eq!(
-        heard.commands[3].0, "MAIL FROM:<alerts@example.org>",
-        "no server is asked what it knows nothing of"
-    );
-    assert_eq!(heard.commands[4].0, "RCPT TO:<alerts@example.org>");
-    assert_eq!(heard.message, None);
-}
-
-#[tokio::test]
-async fn the_check_sees_whatever_would_stop_a_message_before_its_content() {
-    use MailFault::{Login, Message, Sender, Server};
-    for (at, line, fault) in [
-        (At::Greeting, "554 go away", Server),
-        (At::Greeting, "421 too busy", Server),
-        (At::Ehlo, "421 too busy", Server),
-        (At::Auth, "535 no", Login),
-        (At::Auth, "554 no", Login),
-        (At::Mail, "530 5.7.0 authentication required", Login),
-        (At::Mail, "550 5.1.0 sender rejected", Sender),
-        (At::Mail, "553 5.7.1 not your address", Sender),
-        (At::Mail, "451 not now", Server),
-        (At::Mail, "552 5.3.4 message size exceeds fixed limit", Message),
-        (At::Rcpt, "554 5.7.1 relay access denied", Sender),
-        (At::Rcpt, "530 authentication required", Login),
-    ] {
-        let trouble = checked(at, line).await.unwrap_err();
-        assert!(trouble.what.contains(line), "{at:?}: {trouble}");
-        assert_eq!(trouble.fault, fault, "{at:?} {line}");
-    }
-    // Who sends need not receive: that is told, and hinders nobody.
-    for line in ["550 5.1.1 no such user", "451 4.7.1 greylisted"] {
-        let said = checked(At::Rcpt, line).await.unwrap();
-        assert!(said.contains(line) && said.contains("email.from"), "{said}");
-    }
-}
-
-#[tokio::test]
-async fn the_check_asks_for_room_for_the_largest_message_there_is() {
-    let limits = say("250-test\r\n250-size 1000\r\n250 8BITMIME");
-    let server = Server::start([(At::Ehlo, limits)], Tls::None).await;
-    let mail = to(&server, "smtp", "", "?tls=none");
-    mail.check().await.unwrap();
-    let heard = server.once();
-    let size = heard.commands[2].0.strip_prefix("MAIL FROM:<alerts@example.org> SIZE=").unwrap();
-    let largest =
-        mail.samples(ADDRESS.parse().unwrap()).iter().map(|it| mail.render(it).unwrap().len()).max();
-    assert!(size.parse::<usize>().unwrap() + 100 > largest.unwrap(), "{size} of {largest:?}");
-    assert!(largest.unwrap() > mail.render(&digest(many(100, 10))).unwrap().len() / 2);
-}
-
-#[tokio::test]
-async fn a_message_that_servers_may_refuse_for_its_form_fails_the_check() {
-    // A name beyond ASCII is encoded: no mail needs more of a server than SMTP.
-    let named =
-        mail(MailConfig { from: "Ada Müller – Börse <alerts@example.org>".to_owned(), ..config() });
-    for sample in named.samples(ADDRESS.parse().unwrap()) {
-        assert!(named.render(&sample).unwrap().is_ascii(), "{}", sample.kind);
-    }
-    let server = Server::start([], Tls::None).await;
-    let smtp_url = Some(format!("smtp://127.0.0.1:{}", server.port));
-    let public_url = format!("https://example.org/{}/", "a".repeat(1_000)).parse().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    for smtp_url in [smtp_url, None] {
-        let folder = folder.path().to_owned();
-        let mail = mail(MailConfig { smtp_url, public_url: Clone::clone(&public_url), folder, ..config() });
-        let trouble = mail.check().await.unwrap_err();
-        assert_eq!(trouble.fault, MailFault::Message);
-        assert!(trouble.what.contains("server.public_url") && trouble.what.contains("998"), "{trouble}");
-    }
 }
