@@ -16,6 +16,11 @@ export default defineConfig({
     assetsInlineLimit: 0,
     // Every browser that the target names preloads modules by itself.
     modulePreload: { polyfill: false },
+    // What the first page needs comes in one piece each: on a phone every further request is a round trip.
+    cssCodeSplit: false,
+    rolldownOptions: {
+      output: { codeSplitting: { groups: [{ name: "first", test: /\/src\/main\.ts$/ }] } },
+    },
   },
   test: { include: ["src/**/*.test.ts"] },
 });

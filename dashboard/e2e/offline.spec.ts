@@ -15,7 +15,7 @@ test("without the server the page is as it was last seen, and says of when; with
   // Kept by the worker, once it is there; the stream may have brought a later price.
   const price = await until("the worker to keep the market", () =>
     page.evaluate(async () => {
-      const paths = ["/v1/symbols", "/v1/alerts?limit=500", "/v1/status"];
+      const paths = ["/v1/symbols", "/v1/alerts?limit=100", "/v1/status"];
       const kept = await Promise.all(paths.map((path) => caches.match(path)));
       if (kept.includes(undefined)) return null;
       const { items } = (await kept[0]!.json()) as { items: { symbol: string; bar: { close: number } }[] };

@@ -5,3 +5,6 @@ try {
 } catch {
   // No storage: the system decides.
 }
+
+// The first time of another zone takes a browser long to write: it learns how while the page's script is on its way.
+setTimeout(() => new Intl.DateTimeFormat("en", { hour: "2-digit", timeZone: "America/New_York" }).format());

@@ -94,7 +94,9 @@ const OURS = /^\/(?:$|s\/|alerts$|alerts\/|rule$|subscribe$|status$|mailbox$|me$
 /** Follows links to our own pages without loading the page anew. */
 export function start() {
   history.scrollRestoration = "manual";
-  scroll(entry().scroll ?? 0);
+  // A page that begins where all do is there already.
+  const before = entry().scroll ?? 0;
+  if (before > 0) scroll(before);
   addEventListener("scroll", () => {
     clearTimeout(marking);
     marking = setTimeout(mark, STILL_MS);

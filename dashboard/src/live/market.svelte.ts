@@ -21,6 +21,8 @@ import { listed } from "./ticker";
 
 /** Alerts held; older ones are asked for by the page that lists them. */
 const ALERTS_HELD = 500;
+/** Those that the first view needs: `index.html` has them on their way before the script is there. */
+const ALERTS_FIRST = 100;
 /** Minutes that one point of a sparkline stands for. */
 export const SPARK_STEP = 5;
 /** How often the facts that no event tells are asked for. */
@@ -112,7 +114,7 @@ class Market {
     try {
       const [symbols, alerts] = await Promise.all([
         all<Symbol>("/v1/symbols"),
-        get<Page<Alert>>("/v1/alerts", { limit: ALERTS_HELD }),
+        get<Page<Alert>>("/v1/alerts", { limit: ALERTS_FIRST }),
       ]);
       // Somebody has asked for all of it again meanwhile.
       if (mine !== this.#started) return;
@@ -124,11 +126,11 @@ class Market {
         connection: (state) => (this.connection = state),
         reset: () => void this.start(),
       });
-      // The stream goes on after the symbols: alerts that were told before them are asked for again.
-      if (alerts.position !== symbols.position) void this.#readAlerts();
       await status;
       this.loaded = true;
       void this.#readSparks();
+      // The stream goes on after the symbols: alerts that were told before them are asked for again.
+      if (this.hasOlder || alerts.position !== symbols.position) void this.#readAlerts();
     } catch (error) {
       if (mine !== this.#started) return;
       this.connection = "reconnecting";
@@ -168,6 +170,7 @@ class Market {
     try {
       const { body } = await get<Page<Alert>>("/v1/alerts", { limit: ALERTS_HELD });
       this.alerts = merged(body.items, this.alerts, ALERTS_HELD);
+      this.hasOlder = body.next_cursor !== null;
     } catch {
       // The stream's state says that the server is away.
     }

@@ -44,7 +44,8 @@ export class RowWindow {
     addEventListener("resize", soon);
     // Keys may come quicker than frames: what lies beyond the row that has the focus now is made at once.
     element.addEventListener("focusin", look);
-    look();
+    // Not at once: to measure what is being made would lay out the page once more than it is drawn.
+    soon();
     return () => {
       cancelAnimationFrame(frame);
       removeEventListener("scroll", soon, options);

@@ -4,9 +4,10 @@ import { LANGUAGE } from "./language";
 
 type Options = Intl.NumberFormatOptions;
 
+/** Made when it is first used: a page's beginning does not wait for the formats of others. */
 function format(options: Options): (value: number) => string {
-  const made = new Intl.NumberFormat(LANGUAGE, options);
-  return (value) => made.format(value);
+  let made: Intl.NumberFormat | undefined;
+  return (value) => (made ??= new Intl.NumberFormat(LANGUAGE, options)).format(value);
 }
 
 const cents = format({ minimumFractionDigits: 2, maximumFractionDigits: 2 });

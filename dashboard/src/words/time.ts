@@ -3,11 +3,14 @@
 import { LANGUAGE } from "./language";
 
 export const MARKET_ZONE = "America/New_York";
-const localZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
+/** Made when it is first used: a page's beginning does not wait for the formats of others. */
 function format(options: Intl.DateTimeFormatOptions): (at: Date | string | number) => string {
-  const made = new Intl.DateTimeFormat(LANGUAGE, options);
-  return (at) => made.format(typeof at === "string" ? new Date(at) : at);
+  let made: Intl.DateTimeFormat | undefined;
+  return (at) => {
+    made ??= new Intl.DateTimeFormat(LANGUAGE, options);
+    return made.format(typeof at === "string" ? new Date(at) : at);
+  };
 }
 
 const clock = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" } as const;
@@ -45,11 +48,17 @@ export const isElsewhere = (at: string): boolean =>
   localClock(at) !== marketClock(at) || localDay(at) !== marketDay(at);
 
 /** The reader's zone: `Berlin`. */
-export const localZoneName = localZone.split("/").at(-1)?.replaceAll("_", " ") ?? localZone;
+export function localZoneName(): string {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  return zone.split("/").at(-1)?.replaceAll("_", " ") ?? zone;
+}
 
+const numbers = format({ year: "numeric", month: "2-digit", day: "2-digit", timeZone: MARKET_ZONE });
 /** The New York date of an instant, as the API writes it: `2025-01-31`. */
-const iso = new Intl.DateTimeFormat("sv-SE", { timeZone: MARKET_ZONE });
-export const marketDateOf = remembered((at: string) => iso.format(new Date(at)));
+export const marketDateOf = remembered((at: string) => {
+  const [month, day, year] = numbers(at).split("/");
+  return `${year}-${month}-${day}`;
+});
 
 const dayShort = format({ day: "numeric", month: "short", timeZone: MARKET_ZONE });
 const weekday = format({ weekday: "short", timeZone: MARKET_ZONE });
