@@ -1,4 +1,4 @@
-//! Files of earlier schemas: what an upgrade makes of their rows, and what it does where it cannot be finished.
+//! Files of earlier schemas: what an upgrade makes of their rows, and what it does where it cannot end.
 
 use super::{file, raw, reason_of_refusal, url};
 use qqq_core::alert::AlertState;
