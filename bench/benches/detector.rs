@@ -1,52 +1,58 @@
 //! How many bars a second one core takes through the detector, every figure of every bar computed: both
 //! deviations, both relative deviations, both trailing averages and ratios, and the rule judged twice.
 //!
-//! Trading days of 390 minutes with their nights, so that every window fills, slides and empties.
+//! Trading days of 6.5 hours with their nights, so that every window fills, slides and empties: in bars of a
+//! minute, and in bars of a second.
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark")]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use qqq_core::market::calendar;
-use qqq_core::{Bar, Calendar, Detector, FeedLabel, Minute, Price, SpikeRule, Symbol, Volume};
+use qqq_core::{Bar, Cadence, Calendar, Detector, FeedLabel, Price, Second, SpikeRule, Symbol, Volume};
 use qqq_testkit::bars::flat;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-const SESSION: i32 = 390;
+/// Seconds.
+const SESSION: i64 = 390 * 60;
 
-/// A market of `symbols` names, minute by minute.
+/// A market of `symbols` names, bar by bar.
 struct Market {
+    cadence: Cadence,
     bars: Vec<Bar>,
-    minute: i32,
+    start: Second,
     noise: u64,
 }
 
 impl Market {
-    fn new(symbols: usize) -> Self {
+    fn new(symbols: usize, cadence: Cadence) -> Self {
         let bars = (0..symbols)
             .map(|index| {
                 let price = Price::from_nanos((20 + index as i64 % 900) * Price::DOLLAR).unwrap();
-                flat(&format!("S{index}"), Minute::from_index(0), price, 10_000)
+                flat(&format!("S{index}"), Second::from_minute(0), price, 10_000)
             })
             .collect();
-        Self { bars, minute: 0, noise: 0x9e37_79b9_7f4a_7c15 }
+        Self { cadence, bars, start: Second::from_unix(0), noise: 0x9e37_79b9_7f4a_7c15 }
     }
 
     fn symbols(&self) -> Vec<Symbol> {
         self.bars.iter().map(|bar| bar.symbol).collect()
     }
 
-    /// The next trading minute of every name: prices walk, volumes scatter.
+    /// The next bar of every name: prices walk, volumes scatter.
     fn next(&mut self) -> &[Bar] {
-        self.minute +=
-            if self.minute % Minute::PER_DAY == SESSION - 1 { Minute::PER_DAY - SESSION + 1 } else { 1 };
+        self.start = self.start.plus_seconds(self.cadence.seconds());
+        let into_day = self.start.unix() % Second::PER_DAY;
+        if into_day >= SESSION {
+            self.start = self.start.plus_seconds(Second::PER_DAY - into_day);
+        }
         for bar in &mut self.bars {
             self.noise ^= self.noise << 13;
             self.noise ^= self.noise >> 7;
             self.noise ^= self.noise << 17;
             let cents = (self.noise % 21) as i64 - 10;
             let close = (bar.close.nanos() + cents * 10_000_000).max(Price::DOLLAR);
-            bar.start = Minute::from_index(self.minute);
+            bar.start = self.start;
             bar.close = Price::from_nanos(close).unwrap();
             bar.volume = Volume::from_shares(5_000 + (self.noise >> 32) as i64 % 10_000).unwrap();
         }
@@ -57,28 +63,30 @@ impl Market {
 fn detector(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("detector");
     group.sample_size(20).measurement_time(Duration::from_secs(8));
-    for symbols in [10, 1_000, 10_000] {
+    let sizes =
+        [(10, Cadence::Sixty), (1_000, Cadence::Sixty), (10_000, Cadence::Sixty), (1_000, Cadence::One)];
+    for (symbols, cadence) in sizes {
         group.throughput(Throughput::Elements(symbols as u64));
-        group.bench_function(BenchmarkId::from_parameter(symbols), |bencher| {
-            let mut market = Market::new(symbols);
+        group.bench_function(BenchmarkId::new(cadence.as_str(), symbols), |bencher| {
+            let mut market = Market::new(symbols, cadence);
             let mut detector = Detector::new(
                 &market.symbols(),
                 FeedLabel::new("bench").unwrap(),
-                &Calendar::new(calendar::Market::Always, false, []),
+                &Calendar::new(calendar::Market::Always, false, []).with_cadence(cadence),
                 SpikeRule::default(),
             );
             let mut changes = Vec::new();
             // Two days to fill the windows; then what is measured is the steady state.
-            for _ in 0..2 * SESSION {
+            for _ in 0..2 * SESSION / cadence.seconds() {
                 for (symbol, bar) in market.next().iter().enumerate() {
-                    detector.observe(symbol, bar, bar.start.end(), &mut changes);
+                    detector.observe(symbol, bar, cadence.end(bar.start), &mut changes);
                 }
             }
-            bencher.iter_custom(|minutes| {
+            bencher.iter_custom(|times| {
                 let mut spent = Duration::ZERO;
-                for _ in 0..minutes {
+                for _ in 0..times {
                     let bars = market.next();
-                    let clock = bars[0].start.end();
+                    let clock = cadence.end(bars[0].start);
                     let begin = Instant::now();
                     for (symbol, bar) in bars.iter().enumerate() {
                         black_box(detector.observe(symbol, bar, clock, &mut changes));

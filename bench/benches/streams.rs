@@ -10,7 +10,7 @@ use prometheus_client::registry::Registry;
 use qqq_core::market::calendar::Market;
 use qqq_core::market::watchlist::DEFAULT_SYMBOLS;
 use qqq_core::subscription::token::TokenKey;
-use qqq_core::{Bar, Calendar, Clock, Figures, Minute, Price, Statistics, Symbol, Watchlist};
+use qqq_core::{Bar, Calendar, Clock, Figures, Price, Second, Statistics, Symbol, Watchlist};
 use qqq_engine::watchlist::{WatchlistBasis, Watchlists};
 use qqq_http::{Api, ApiConfig};
 use qqq_store::{BarRecord, Batch, Store};
@@ -40,7 +40,7 @@ struct Server {
     store: Arc<dyn Store>,
     wakeup: Arc<Notify>,
     address: SocketAddr,
-    minute: Minute,
+    minute: Second,
     stop: CancellationToken,
     _folder: tempfile::TempDir,
 }
@@ -80,18 +80,18 @@ impl Server {
             let stop = stop.clone();
             async move { serve.serve(listener, stop).await.unwrap() }
         });
-        Self { store, wakeup, address, minute: Minute::containing(now), stop, _folder: folder }
+        Self { store, wakeup, address, minute: Second::minute_of(now), stop, _folder: folder }
     }
 
     /// Commits a minute of every symbol, and answers when it was durable.
     async fn commit(&mut self) -> Instant {
-        self.minute = self.minute.plus(1);
+        self.minute = self.minute.plus_minutes(1);
         let batch = Batch {
             bars: DEFAULT_SYMBOLS.map(|name| BarRecord { bar: bar(name, self.minute), revision: 0 }).to_vec(),
             statistics: DEFAULT_SYMBOLS.map(|name| statistics(name, self.minute)).to_vec(),
             ..Batch::default()
         };
-        self.store.commit(&batch, self.minute.end()).await.unwrap();
+        self.store.commit(&batch, self.minute.minute_end()).await.unwrap();
         let at = Instant::now();
         self.wakeup.notify_one();
         at
@@ -102,14 +102,14 @@ fn symbol(name: &str) -> Symbol {
     name.parse().unwrap()
 }
 
-fn bar(name: &str, start: Minute) -> Bar {
-    let price = Price::from_nanos(100_250_000_000 + i64::from(start.index() % 97) * 10_000_000).unwrap();
+fn bar(name: &str, start: Second) -> Bar {
+    let price = Price::from_nanos(100_250_000_000 + i64::from(start.minute() % 97) * 10_000_000).unwrap();
     Bar { feed: "iex".parse().unwrap(), ..flat(name, start, price, 51_234) }
 }
 
-fn statistics(name: &str, start: Minute) -> Statistics {
+fn statistics(name: &str, start: Second) -> Statistics {
     let figures = Figures {
-        stdev: Some(f64::from(start.index()).sqrt()),
+        stdev: Some(f64::from(start.minute()).sqrt()),
         relative_stdev: Some(0.000_9),
         trailing_average: Some(688.7),
         ratio: Some(1.000_7),

@@ -58,7 +58,7 @@ pub struct AlertOut {
     #[schema(required = true, minimum = 0)]
     ratio: Option<f64>,
     /// Bars (or sessions) the average was made of.
-    window_bars: u16,
+    window_bars: u32,
     /// The feed the bar came from.
     feed: String,
     /// How often the bar had been corrected when the alert was raised.
@@ -118,7 +118,7 @@ pub enum EvidenceOut {
         #[schema(value_type = f64)]
         sum: Option<Box<RawValue>>,
         /// How many.
-        bars: u16,
+        bars: u32,
     },
     /// `zscore`: the value is at least `z` sample standard deviations from `sum / bars`.
     Deviation {
@@ -132,7 +132,7 @@ pub enum EvidenceOut {
         #[schema(value_type = f64)]
         sum_of_squares: Option<Box<RawValue>>,
         /// How many.
-        bars: u16,
+        bars: u32,
         /// Their sample standard deviation, rounded once.
         #[schema(required = true)]
         stdev: Option<f64>,
@@ -176,7 +176,7 @@ pub enum EvidenceOut {
 
 impl EvidenceOut {
     fn new(metric: Metric, evidence: &Evidence) -> Self {
-        let shown = |value: i64| exact(metric.show(value));
+        let shown = |value: i128| exact(metric.show(value));
         match *evidence {
             Evidence::Average { sum, bars } => Self::Average { r#type: "average", sum: shown(sum), bars },
             Evidence::Deviation { sum, squares, bars } => Self::Deviation {
@@ -187,11 +187,13 @@ impl EvidenceOut {
                 stdev: evidence.stdev().map(|stdev| stdev / metric.units() as f64),
             },
             Evidence::Origin { value, start } => {
-                Self::Origin { r#type: "origin", value: shown(value), start: start.to_string() }
+                Self::Origin { r#type: "origin", value: shown(value.into()), start: start.to_string() }
             }
-            Evidence::Crossing { level, before } => {
-                Self::Crossing { r#type: "crossing", level: shown(level), before: shown(before) }
-            }
+            Evidence::Crossing { level, before } => Self::Crossing {
+                r#type: "crossing",
+                level: shown(level.into()),
+                before: shown(before.into()),
+            },
             Evidence::Median { twice, sessions } => {
                 let half = if twice % 2 == 0 { "" } else { ".5" };
                 Self::Median {

@@ -8,7 +8,7 @@ use qqq_core::decimal::plain;
 use qqq_core::market::calendar::new_york;
 use qqq_core::rule::{Condition, Direction, Hours, MILLION, Origin, Side, Trigger};
 use qqq_core::subscription::Scope;
-use qqq_core::{Alert, Evidence, Metric, Minute, Price, Rule};
+use qqq_core::{Alert, Evidence, Metric, Price, Rule, Second};
 use std::fmt::Display;
 
 /// The alert in a few words, for subjects and titles: `NVDA volume 18.7x its last hour`.
@@ -249,7 +249,7 @@ pub fn percent(alert: &Alert) -> Option<(String, &'static str)> {
 }
 
 /// A minute as New York's clocks show it: `13:57`.
-pub fn clock(minute: Minute) -> String {
+pub fn clock(minute: Second) -> String {
     minute.start().to_zoned_datetime(new_york()).strftime("%H:%M").to_string()
 }
 
@@ -337,12 +337,12 @@ pub fn duration(seconds: u32) -> String {
 }
 
 /// A minute as New York's clocks and calendars show it: `Monday, January 27, 2025, 13:57 EST`.
-pub fn new_york_time(minute: Minute) -> String {
+pub fn new_york_time(minute: Second) -> String {
     minute.start().to_zoned_datetime(new_york()).strftime("%A, %B %-d, %Y, %H:%M %Z").to_string()
 }
 
 /// The same, short: `Mon, Jan 27, 13:57 EST`.
-pub fn short_new_york_time(minute: Minute) -> String {
+pub fn short_new_york_time(minute: Second) -> String {
     minute.start().to_zoned_datetime(new_york()).strftime("%a, %b %-d, %H:%M %Z").to_string()
 }
 

@@ -116,8 +116,8 @@ fn parse_exponent(text: &str) -> Result<i32, DecimalError> {
 }
 
 /// Writes an integer of `10^-places` as the shortest exact decimal: `689.1`, `0.000000001`, `12`.
-pub fn format(value: i64, places: u32, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-    let unit = 10_u64.pow(places);
+pub fn format(value: i128, places: u32, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    let unit = 10_u128.pow(places);
     let magnitude = value.unsigned_abs();
     let sign = if value < 0 { "-" } else { "" };
     write!(f, "{sign}{}", magnitude / unit)?;
@@ -134,7 +134,7 @@ pub fn plain(value: i64, places: u32) -> String {
     struct Plain(i64, u32);
     impl std::fmt::Display for Plain {
         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            format(self.0, self.1, f)
+            format(self.0.into(), self.1, f)
         }
     }
     Plain(value, places).to_string()
@@ -201,7 +201,7 @@ mod tests {
     struct Shown(i64);
     impl std::fmt::Display for Shown {
         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            format(self.0, 9, f)
+            format(self.0.into(), 9, f)
         }
     }
 

@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use qqq_core::statistics::outlier::{Admission, OutlierFilter};
 use qqq_core::statistics::window::Arrival;
 use qqq_core::{
-    Alert, AlertChange, Bar, Calendar, Clock, Detector, FeedInfo, FeedLabel, FeedMode, FeedStatus, Minute,
-    RuleName, Split, Splits, Symbol, Watchlist,
+    Alert, AlertChange, Bar, Calendar, Clock, Detector, FeedInfo, FeedLabel, FeedMode, FeedStatus, RuleName,
+    Second, Split, Splits, Symbol, Watchlist,
 };
 use qqq_store::{AlertQuery, BarRecord, Batch, SplitRecord, Store, StoreError};
 use std::collections::{BTreeSet, HashMap};
@@ -45,7 +45,7 @@ pub struct Answered {
     /// Whose bars.
     pub symbols: Vec<Symbol>,
     /// Those of all minutes before this one.
-    pub until: Minute,
+    pub until: Second,
 }
 
 /// Most steps taken into one commit: while a commit waits for the disk, those behind it gather.
@@ -53,7 +53,7 @@ const GATHER: usize = 64;
 /// No more steps are gathered once they hold so many bars.
 const GATHER_BARS: usize = 50_000;
 /// Minutes that are looked back to find how long an earlier process is gone: no market is closed for longer.
-const MAX_ABSENCE: i32 = 14 * Minute::PER_DAY;
+const MAX_ABSENCE: i32 = 14 * Second::MINUTES_PER_DAY;
 /// A transaction ends with the minute in which it comes to hold so many bars, or changes to alerts: a sign-up
 /// waits for no more than that. The rules in force bound what a single minute can bring.
 const PIECE_BARS: usize = 10_000;
@@ -99,7 +99,7 @@ pub struct Detect {
     feed: FeedLabel,
     detector: Detector,
     /// By symbol, the newest minute that another feed was judged by.
-    judged_before: HashMap<usize, Minute>,
+    judged_before: HashMap<usize, Second>,
     /// As in the store.
     splits: Splits,
     /// What no other bar has confirmed yet.
@@ -184,9 +184,9 @@ impl Detect {
         let now = self.clock.now();
         let longest = i64::from(self.rules.spike.max_alert_age_after_outage_seconds);
         // Nights and weekends hide nothing.
-        let hidden = |until: &Minute| {
-            let until = (*until).max(Minute::containing(now).plus(-MAX_ABSENCE));
-            i64::from(self.calendar.counting_minutes(until..Minute::containing(now))) * 60
+        let hidden = |until: &Second| {
+            let until = (*until).max(Second::minute_of(now).plus_minutes(-MAX_ABSENCE));
+            i64::from(self.calendar.counting_minutes(until..Second::minute_of(now))) * 60
         };
         let asked =
             status.filter(|status| status.mode == FeedMode::Live).and_then(|status| status.asked_until);
@@ -204,18 +204,18 @@ impl Detect {
     }
 
     /// A detector of one feed as the store has it, and by symbol the newest minute of any other.
-    async fn rebuilt(&self, feed: FeedLabel) -> Result<(Detector, HashMap<usize, Minute>), StoreError> {
+    async fn rebuilt(&self, feed: FeedLabel) -> Result<(Detector, HashMap<usize, Second>), StoreError> {
         let Self { store, watchlist, calendar, .. } = self;
         let mut detector = Detector::new(watchlist.symbols(), feed, calendar, self.rules.spike);
         for (symbol, watch) in self.watches.in_force() {
             detector.watch(symbol, watch, self.watches.visibility(watch));
         }
-        let bars = store.recent_bars(watchlist.symbols(), Minute::PER_DAY).await?;
+        let bars = store.recent_bars(watchlist.symbols(), Second::MINUTES_PER_DAY).await?;
         let oldest = bars.iter().map(|record| record.bar.start).min();
         let alerts = match oldest {
             Some(oldest) => {
                 // Everything that a bar of any symbol could still touch.
-                let since = oldest.plus(Minute::PER_DAY - detector.memory_minutes());
+                let since = oldest.plus_seconds(Second::PER_DAY - detector.memory_seconds());
                 let all = AlertQuery { since: Some(since), private_too: true, ..AlertQuery::default() };
                 alerts(&**store, all).await?
             }
@@ -258,7 +258,7 @@ impl Detect {
                 symbol: Some(name),
                 metric: Some(watch.metric),
                 rule: Some(RuleName::Own(watch.rule)),
-                since: detector.newest(symbol).map(|newest| newest.plus(-detector.memory_minutes())),
+                since: detector.newest(symbol).map(|newest| newest.plus_seconds(-detector.memory_seconds())),
                 private_too: true,
                 ..AlertQuery::default()
             };
@@ -525,10 +525,11 @@ async fn recall(
         return Ok(());
     };
     loop {
-        let page = retry_while_busy(|| store.history(name, from..newest.plus(1), RECALLED_AT_ONCE)).await?;
+        let page =
+            retry_while_busy(|| store.history(name, from..newest.plus_minutes(1), RECALLED_AT_ONCE)).await?;
         detector.recall(symbol, &page);
         match page.last() {
-            Some(last) if page.len() == RECALLED_AT_ONCE => from = last.start.plus(1),
+            Some(last) if page.len() == RECALLED_AT_ONCE => from = last.start.plus_minutes(1),
             _ => return Ok(()),
         }
     }

@@ -117,7 +117,7 @@ impl Ingest {
         let horizon = clock.checked_add(FUTURE).unwrap_or(Timestamp::MAX);
         let mut rejects = Vec::new();
         bars.retain(|bar| {
-            if bar.start.end() > horizon {
+            if bar.start.minute_end() > horizon {
                 rejects.push(Reject {
                     place: format!("{} {}", bar.symbol, bar.start),
                     reason: format!("lies in the future of {clock}"),

@@ -15,7 +15,7 @@ use crate::ingest::{Ingest, STEP_BARS};
 use crate::schedule;
 use crate::symbol_troubles::SymbolTroubles;
 use jiff::{SignedDuration, Timestamp};
-use qqq_core::{Bar, Clock, FeedInfo, Minute, Split, Symbol};
+use qqq_core::{Bar, Clock, FeedInfo, Second, Split, Symbol};
 use qqq_feed::{FeedError, FeedErrorKind, Provider, StreamEvent};
 use qqq_store::Store;
 use std::collections::HashMap;
@@ -56,11 +56,11 @@ pub struct Poller {
     interval: i64,
     backfill: i32,
     /// Where the next poll takes up, by symbol: shortly before the end of its last good one.
-    from: HashMap<Symbol, Minute>,
-    newest: Option<Minute>,
+    from: HashMap<Symbol, Second>,
+    newest: Option<Second>,
     splits_asked_on: Option<jiff::civil::Date>,
     /// End of the last session that was asked for once more as a whole.
-    reconciled: Option<Minute>,
+    reconciled: Option<Second>,
     answered_at: Option<Timestamp>,
     problem: Option<String>,
     troubles: SymbolTroubles,
@@ -71,7 +71,7 @@ pub struct Poller {
     /// Whether any symbol was answered for in the latest poll.
     answered: bool,
     /// Of a provider that only streams: since when it is listened to.
-    listens_since: Option<Minute>,
+    listens_since: Option<Second>,
     /// Whether the stream has been connected.
     stream_worked: bool,
     /// When the stream last brought a bar.
@@ -326,7 +326,7 @@ impl Poller {
         let symbols = self.ingest.watchlist.symbols().iter().copied();
         let served = symbols.filter(|&symbol| !self.troubles.is_refused(symbol));
         let symbols: Vec<Symbol> = served.take(PROBED).collect();
-        let fetched = self.provider.bars(&symbols, until.plus(-schedule::RE_ASK)..until).await?;
+        let fetched = self.provider.bars(&symbols, until.plus_minutes(-schedule::RE_ASK)..until).await?;
         self.newest = self.newest.max(fetched.bars.iter().map(|bar| bar.start).max());
         match fetched.failed.into_iter().next() {
             Some((_, error)) if fetched.bars.is_empty() && error.is_retryable() => Err(error),
@@ -411,10 +411,13 @@ impl Poller {
     fn dead_feed(&self) -> Option<String> {
         let complete = schedule::complete_until(self.market_time());
         let session = self.ingest.calendar.tracked_until(complete)?;
-        let begin =
-            if self.on_air { session.start } else { session.start.max(complete.plus(-1 - schedule::RE_ASK)) };
+        let begin = if self.on_air {
+            session.start
+        } else {
+            session.start.max(complete.plus_minutes(-1 - schedule::RE_ASK))
+        };
         let last = self.newest.max(self.listens_since).unwrap_or(begin).max(begin);
-        let silent = self.ingest.calendar.counting_minutes(last.plus(1)..complete);
+        let silent = self.ingest.calendar.counting_minutes(last.plus_minutes(1)..complete);
         (i64::from(silent) * 60 >= DEAD_AFTER.as_secs())
             .then(|| format!("no bar for {silent} minutes of an open market: the feed may be dead"))
     }

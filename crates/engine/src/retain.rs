@@ -2,7 +2,7 @@
 
 use crate::retry_while_busy;
 use jiff::{SignedDuration, Timestamp};
-use qqq_core::{Clock, Minute};
+use qqq_core::{Clock, Second};
 use qqq_store::{Store, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,7 +56,7 @@ pub async fn once(
     let clock = store.feed_status().await?.map(|feed| feed.clock);
     let before = |age: Duration| {
         let age = SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX);
-        clock.and_then(|clock| clock.checked_sub(age).ok()).map(Minute::containing)
+        clock.and_then(|clock| clock.checked_sub(age).ok()).map(Second::minute_of)
     };
     if let Some(before) = before(retention.bars) {
         let bars = in_chunks(stop, CHUNK, || store.prune_bars(before, CHUNK)).await?;

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use qqq_core::retry::Backoff;
-use qqq_core::{Calendar, Minute};
+use qqq_core::{Calendar, Second};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ pub const RE_ASK: i32 = 5;
 /// Minutes after the close in which late bars are still asked for; then the whole session is, once more.
 pub const AFTER_CLOSE: i32 = 6;
 /// How far back a gap is healed, minutes: a week, which is also the most some providers serve at once.
-pub const HEAL_LIMIT: i32 = 7 * Minute::PER_DAY;
+pub const HEAL_LIMIT: i32 = 7 * Second::MINUTES_PER_DAY;
 /// How long a symbol that the provider refuses, while it serves others, is left alone.
 pub const SYMBOL_RETRY: SignedDuration = SignedDuration::from_hours(1);
 /// The pauses after refusals of everything.
@@ -20,8 +20,8 @@ const REFUSALS: Backoff = Backoff::new(Duration::from_secs(60), Duration::from_s
 const SETTLING: SignedDuration = SignedDuration::from_secs(3);
 
 /// The minutes whose bars are complete at `now`: none beyond this one.
-pub fn complete_until(now: Timestamp) -> Minute {
-    Minute::containing(now)
+pub fn complete_until(now: Timestamp) -> Second {
+    Second::minute_of(now)
 }
 
 /// When to ask next after `now`: at the next multiple of `interval_seconds`, a little later than the minute
@@ -33,18 +33,20 @@ pub fn next_poll(now: Timestamp, interval_seconds: i64, calendar: &Calendar) -> 
         let next = (past.div_euclid(interval_seconds) + 1) * interval_seconds;
         plus(Timestamp::from_second(next).unwrap_or(now), SETTLING)
     };
-    let minute = Minute::containing(aligned);
-    if calendar.counts(minute.plus(-1)) {
+    let minute = Second::minute_of(aligned);
+    if calendar.counts(minute.plus_minutes(-1)) {
         return aligned;
     }
     // The bar of a session's last minute, its corrections, and the session as a whole.
     let last = calendar
-        .tracked_until(minute.plus(-1))
-        .map(|ended| plus(ended.end.plus(AFTER_CLOSE).start(), SETTLING));
+        .tracked_until(minute.plus_minutes(-1))
+        .map(|ended| plus(ended.end.plus_minutes(AFTER_CLOSE).start(), SETTLING));
     if let Some(last) = last.filter(|&last| last > now) {
         return aligned.min(last);
     }
-    let opens = calendar.tracked_from(minute.plus(-1)).map(|tracked| plus(tracked.start.end(), SETTLING));
+    let opens = calendar
+        .tracked_from(minute.plus_minutes(-1))
+        .map(|tracked| plus(tracked.start.minute_end(), SETTLING));
     opens.map_or(aligned, |opens| opens.max(aligned))
 }
 
@@ -55,35 +57,35 @@ pub fn after_refusal(refusals: u32) -> SignedDuration {
 }
 
 /// The session that has ended, and had time to settle, at `now`: until the next begins.
-pub fn ended_session(now: Timestamp, calendar: &Calendar) -> Option<Range<Minute>> {
-    let minute = Minute::containing(now);
-    calendar.tracked_until(minute).filter(|session| session.end.plus(AFTER_CLOSE) <= minute)
+pub fn ended_session(now: Timestamp, calendar: &Calendar) -> Option<Range<Second>> {
+    let minute = Second::minute_of(now);
+    calendar.tracked_until(minute).filter(|session| session.end.plus_minutes(AFTER_CLOSE) <= minute)
 }
 
 /// Where a symbol's history must be taken up: `backfill` minutes of market before `now` for one never seen
 /// (or not for a week), else at the start of the session of its newest bar: a stream may have brought that
 /// bar across a hole that was never filled.
-pub fn take_up(newest: Option<Minute>, now: Timestamp, backfill: i32, calendar: &Calendar) -> Minute {
+pub fn take_up(newest: Option<Second>, now: Timestamp, backfill: i32, calendar: &Calendar) -> Second {
     let complete = complete_until(now);
     // At a weekend the last day of market is Friday's, and its last bar wants its own day before it.
     let market = calendar.tracked_until(complete).map_or(complete, |tracked| tracked.end.min(complete));
-    let fresh = market.plus(-backfill);
+    let fresh = market.plus_minutes(-backfill);
     match newest {
-        Some(newest) if newest >= complete.plus(-HEAL_LIMIT) => {
+        Some(newest) if newest >= complete.plus_minutes(-HEAL_LIMIT) => {
             let session = calendar.tracked_until(newest).map_or(newest, |session| session.start);
-            session.max(newest.plus(-Minute::PER_DAY)).min(newest.plus(-RE_ASK))
+            session.max(newest.plus_minutes(-Second::MINUTES_PER_DAY)).min(newest.plus_minutes(-RE_ASK))
         }
         _ => fresh,
     }
 }
 
 /// Cuts a range into stretches of about `bars` bars of `symbols` symbols, oldest first.
-pub fn stretches(range: Range<Minute>, symbols: usize, bars: usize) -> Vec<Range<Minute>> {
-    let length = (bars / symbols.max(1)).clamp(30, Minute::PER_DAY as usize) as i32;
+pub fn stretches(range: Range<Second>, symbols: usize, bars: usize) -> Vec<Range<Second>> {
+    let length = (bars / symbols.max(1)).clamp(30, Second::MINUTES_PER_DAY as usize) as i32;
     let mut stretches = Vec::new();
     let mut start = range.start;
     while start < range.end {
-        let end = start.plus(length).min(range.end);
+        let end = start.plus_minutes(length).min(range.end);
         stretches.push(start..end);
         start = end;
     }
@@ -103,8 +105,8 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn minute(text: &str) -> Minute {
-        Minute::containing(at(text))
+    fn minute(text: &str) -> Second {
+        Second::minute_of(at(text))
     }
 
     fn xnas() -> Calendar {
@@ -148,7 +150,7 @@ mod tests {
                 let next = next_poll(now, interval, &calendar);
                 assert!(next > now);
                 now = next;
-                minutes += i32::from(calendar.counts(Minute::containing(now).plus(-1)));
+                minutes += i32::from(calendar.counts(Second::minute_of(now).plus_minutes(-1)));
                 ends.extend(ended_session(now, &calendar).map(|session| session.end));
             }
             assert_eq!(ends.len(), 250, "sessions taken once more at {interval} s");
@@ -169,14 +171,14 @@ mod tests {
     #[test]
     fn a_gap_is_healed_from_the_newest_bar_up_to_a_week() {
         let now = at("2025-01-27T15:00:30Z");
-        let newest = Minute::containing(at("2025-01-23T20:59:00Z"));
+        let newest = Second::minute_of(at("2025-01-23T20:59:00Z"));
         let session = minute("2025-01-23T14:30:00Z");
         assert_eq!(
             take_up(Some(newest), now, 1440, &xnas()),
             session,
             "there may be a hole before the newest"
         );
-        let ancient = Minute::containing(at("2024-11-01T20:59:00Z"));
+        let ancient = Second::minute_of(at("2024-11-01T20:59:00Z"));
         assert_eq!(take_up(Some(ancient), now, 1440, &xnas()), take_up(None, now, 1440, &xnas()));
     }
 
@@ -189,7 +191,7 @@ mod tests {
 
     #[test]
     fn stretches_cover_the_range_without_overlap() {
-        let range = Minute::from_index(0)..Minute::from_index(10_000);
+        let range = Second::from_minute(0)..Second::from_minute(10_000);
         for symbols in [1, 10, 10_000] {
             let cut = stretches(range.clone(), symbols, 200_000);
             assert_eq!(cut[0].start, range.start);

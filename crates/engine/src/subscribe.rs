@@ -9,7 +9,7 @@ use qqq_core::subscription::signup::{Full, SignUpLimits};
 use qqq_core::subscription::snooze::Snooze;
 use qqq_core::subscription::token::{Purpose, Token, TokenKey, WebhookSecret};
 use qqq_core::subscription::{Scope, Subscription, SubscriptionId};
-use qqq_core::{Alert, AlertId, Channel, Clock, Metric, Minute, RuleName};
+use qqq_core::{Alert, AlertId, Channel, Clock, Metric, RuleName, Second};
 use qqq_store::{
     AlertQuery, Amended, Choice, Confirmable, Confirmed, SignUp, SignedUp, Store, StoreError,
     SubscriptionChange,
@@ -91,9 +91,9 @@ pub enum Pause {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AlertPage {
     /// Only of bars that start here or later.
-    pub since: Option<Minute>,
+    pub since: Option<Second>,
     /// Only those after this one in the list.
-    pub after: Option<(Minute, AlertId)>,
+    pub after: Option<(Second, AlertId)>,
     /// At most so many.
     pub limit: usize,
 }

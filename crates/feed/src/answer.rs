@@ -1,7 +1,7 @@
 //! Gathers what a provider answered, bounded and without duplicates.
 
 use crate::{FeedError, Fetched, Reject};
-use qqq_core::{Bar, Minute, Symbol};
+use qqq_core::{Bar, Second, Symbol};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Rejects listed one by one; those beyond are counted in one last line.
@@ -10,7 +10,7 @@ const MAX_REJECTS: usize = 1000;
 /// An answer as it grows: of bars of the same symbol and minute the last one stays.
 #[derive(Debug, Default)]
 pub(crate) struct Answer {
-    bars: BTreeMap<(Symbol, Minute), Bar>,
+    bars: BTreeMap<(Symbol, Second), Bar>,
     rejects: Vec<Reject>,
     more_rejects: usize,
     failed: Vec<(Symbol, FeedError)>,

@@ -53,7 +53,7 @@ pub struct Weight(i64);
 
 impl fmt::Display for Weight {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        decimal::format(self.0, PLACES, f)?;
+        decimal::format(self.0.into(), PLACES, f)?;
         f.write_str(" %")
     }
 }

@@ -37,7 +37,7 @@ pub use yahoo::{Yahoo, YahooConfig};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use jiff::civil::Date;
-use qqq_core::{Bar, FeedInfo, Minute, Split, Symbol};
+use qqq_core::{Bar, FeedInfo, Second, Split, Symbol};
 use std::collections::BTreeSet;
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
@@ -73,7 +73,7 @@ pub trait Provider: Send + Sync {
 
     /// Asks for the bars of `symbols` that start in `minutes`. Pages, budgets and retries of single requests
     /// happen inside; the error is what remained. A minute without a bar is not an error.
-    async fn bars(&self, symbols: &[Symbol], minutes: Range<Minute>) -> Result<Fetched, FeedError>;
+    async fn bars(&self, symbols: &[Symbol], minutes: Range<Second>) -> Result<Fetched, FeedError>;
 
     /// Asks for splits whose ex-date lies in `days`. Providers without that knowledge answer none.
     async fn splits(&self, symbols: &[Symbol], days: RangeInclusive<Date>) -> Result<Vec<Split>, FeedError> {

@@ -8,7 +8,7 @@
 use crate::answer::Answer;
 use crate::{FeedError, FeedErrorKind, Fetched};
 use async_trait::async_trait;
-use qqq_core::{Minute, Symbol};
+use qqq_core::{Second, Symbol};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
@@ -34,7 +34,7 @@ pub(crate) trait AskTogether: Sync {
     async fn ask(
         &self,
         symbols: &[Symbol],
-        minutes: Range<Minute>,
+        minutes: Range<Second>,
         answer: &mut Answer,
     ) -> Result<(), FeedError>;
 }
@@ -43,13 +43,13 @@ pub(crate) trait AskTogether: Sync {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Part {
     symbols: Vec<Symbol>,
-    minutes: Range<Minute>,
+    minutes: Range<Second>,
 }
 
 impl Part {
     /// Of how many minutes of how many symbols the answer can tell.
     fn size(&self) -> i64 {
-        self.symbols.len() as i64 * i64::from(self.minutes.end.since(self.minutes.start))
+        self.symbols.len() as i64 * i64::from(self.minutes.end.minutes_since(self.minutes.start))
     }
 
     /// The symbols in two halves. `None` of a single one.
@@ -61,7 +61,7 @@ impl Part {
     /// The time in two halves, the older first. `None` of a single minute.
     fn halves_of_time(&self) -> Option<[Self; 2]> {
         let Range { start, end } = self.minutes;
-        let middle = start.plus(end.since(start) / 2);
+        let middle = start.plus_minutes(end.minutes_since(start) / 2);
         let half = |minutes| Self { symbols: self.symbols.clone(), minutes };
         (start < middle).then(|| [half(start..middle), half(middle..end)])
     }
@@ -99,7 +99,7 @@ impl Parts {
         &self,
         provider: &P,
         symbols: &[Symbol],
-        minutes: &Range<Minute>,
+        minutes: &Range<Second>,
     ) -> Result<Fetched, FeedError> {
         let symbols: Vec<Symbol> = symbols.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
         let whole = symbols.chunks(P::MAX_SYMBOLS);
@@ -232,7 +232,7 @@ mod tests {
         async fn ask(
             &self,
             symbols: &[Symbol],
-            minutes: Range<Minute>,
+            minutes: Range<Second>,
             answer: &mut Answer,
         ) -> Result<(), FeedError> {
             let part = Part { symbols: symbols.to_vec(), minutes };
@@ -262,7 +262,7 @@ mod tests {
             symbols: &[Symbol],
             minutes: i32,
         ) -> Result<Vec<Symbol>, FeedError> {
-            let minutes = Minute::from_index(0)..Minute::from_index(minutes);
+            let minutes = Second::from_minute(0)..Second::from_minute(minutes);
             let fetched = parts.bars(self, symbols, &minutes).await?;
             Ok(fetched.failed.into_iter().map(|(symbol, _)| symbol).collect())
         }

@@ -3,7 +3,7 @@
 use crate::bar_file::{self, Labels, ReadOptions, Row};
 use crate::{FeedError, FeedErrorKind, Reject, ReplaySource, TimedBatch};
 use async_trait::async_trait;
-use qqq_core::{Bar, Calendar, FeedInfo, FeedMode, Minute, Watchlist};
+use qqq_core::{Bar, Calendar, FeedInfo, FeedMode, Second, Watchlist};
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
@@ -88,10 +88,10 @@ pub struct Replay {
     not_tracked: u64,
     played: usize,
     /// The newest minute that was played before.
-    known: Option<Minute>,
+    known: Option<Second>,
     began: Option<Instant>,
     /// Minutes of the last batch: its own, and its distance from the first in minutes that take time.
-    last: Option<(Minute, u64)>,
+    last: Option<(Second, u64)>,
 }
 
 impl Replay {
@@ -177,7 +177,7 @@ impl Replay {
     /// bar as its last revision left it, and take no time. So a restart neither plays a correction backwards
     /// nor waits for what is known.
     #[must_use]
-    pub fn resume_after(mut self, known: Minute) -> Self {
+    pub fn resume_after(mut self, known: Second) -> Self {
         let mut kept: Vec<Bar> = Vec::with_capacity(self.bars.len());
         for bar in std::mem::take(&mut self.bars) {
             match kept.last_mut() {
@@ -203,9 +203,9 @@ impl Replay {
     }
 
     /// How many minutes that take time lie between the first batch and one at `minute`.
-    fn distance(&self, minute: Minute) -> u64 {
+    fn distance(&self, minute: Second) -> u64 {
         let Some((last, distance)) = self.last else { return 0 };
-        let minutes = self.calendar.counting_minutes(last.plus(1)..minute.plus(1)).max(0);
+        let minutes = self.calendar.counting_minutes(last.plus_minutes(1)..minute.plus_minutes(1)).max(0);
         // After a hole the next minute follows at once.
         distance + if minutes > LONGEST_WAIT_MINUTES { 1 } else { minutes.unsigned_abs().into() }
     }
@@ -235,6 +235,6 @@ impl ReplaySource for Replay {
             self.bars[self.played..].iter().take_while(|bar| bar.start == minute).copied().collect();
         self.played += bars.len();
         self.last = Some((minute, distance));
-        Ok(Some(TimedBatch { bars, rejects: std::mem::take(&mut self.rejects), clock: minute.end() }))
+        Ok(Some(TimedBatch { bars, rejects: std::mem::take(&mut self.rejects), clock: minute.minute_end() }))
     }
 }

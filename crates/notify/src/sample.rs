@@ -8,14 +8,19 @@ use qqq_core::subscription::channel::Channel;
 use qqq_core::subscription::quiet::QuietHours;
 use qqq_core::subscription::{Scope, Subscription, SubscriptionId, SubscriptionStatus};
 use qqq_core::{
-    Alert, AlertId, AlertState, Evidence, FeedLabel, Metric, Minute, Price, RuleName, SpikeRule, Symbol,
+    Alert, AlertId, AlertState, Evidence, FeedLabel, Metric, Price, RuleName, Second, SpikeRule, Symbol,
     Visibility,
 };
 
 /// A rule of every kind, empty for the house's, with what it judges and the evidence of a bar that fired.
 const RULES: [(&str, Metric, i64, Evidence); 6] = [
     ("", Metric::Volume, 151_234, Evidence::Average { sum: 60 * 21_034, bars: 60 }),
-    ("spike ratio=2 window=30m", Metric::Price, 300 * D, Evidence::Average { sum: 3_000 * D, bars: 30 }),
+    (
+        "spike ratio=2 window=30m",
+        Metric::Price,
+        300 * D,
+        Evidence::Average { sum: 3_000 * D as i128, bars: 30 },
+    ),
     (
         "zscore z=2 window=30m min_bars=2",
         Metric::Volume,
@@ -26,7 +31,7 @@ const RULES: [(&str, Metric, i64, Evidence); 6] = [
         "move percent=2",
         Metric::Price,
         118 * D,
-        Evidence::Origin { value: 120 * D, start: Minute::from_index(0) },
+        Evidence::Origin { value: 120 * D, start: Second::from_minute(0) },
     ),
     ("cross above=150", Metric::Price, 151 * D, Evidence::Crossing { level: 150 * D, before: 149 * D }),
     ("time_of_day", Metric::Volume, 1_500, Evidence::Median { twice: 601, sessions: 18 }),
@@ -57,7 +62,7 @@ pub(crate) fn deliveries(channel: &Channel, now: Timestamp) -> Vec<Delivery> {
         secret_rotated_at: None,
         nonce: id,
     };
-    let alerts: Vec<Alert> = alerts(symbol, feed, Minute::containing(now));
+    let alerts: Vec<Alert> = alerts(symbol, feed, Second::minute_of(now));
     let delivery = |id, kind, alert: Option<&Alert>| Delivery {
         id,
         kind,
@@ -102,7 +107,7 @@ fn names() -> Option<(Symbol, FeedLabel)> {
     "NVDA".parse().ok().zip(FeedLabel::SIMULATED.parse().ok())
 }
 
-fn alerts(symbol: Symbol, feed: FeedLabel, now: Minute) -> Vec<Alert> {
+fn alerts(symbol: Symbol, feed: FeedLabel, now: Second) -> Vec<Alert> {
     let alert = |(text, metric, value, evidence): (&str, Metric, i64, Evidence)| {
         let rule = if text.is_empty() { RuleName::House } else { RuleName::Own(text.parse().ok()?) };
         Some(Alert {
@@ -116,7 +121,7 @@ fn alerts(symbol: Symbol, feed: FeedLabel, now: Minute) -> Vec<Alert> {
             feed,
             revision: 0,
             state: AlertState::Raised,
-            raised_at: now.end(),
+            raised_at: now.minute_end(),
             visibility: if text.is_empty() { Visibility::Public } else { Visibility::Private },
             occurrences: Vec::new(),
             folded: Folded::default(),

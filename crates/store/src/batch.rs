@@ -2,7 +2,7 @@
 
 use crate::sequence::Sequence;
 use qqq_core::alert::AlertChange;
-use qqq_core::{Bar, FeedStatus, Minute, Split, Statistics};
+use qqq_core::{Bar, FeedStatus, Second, Split, Statistics};
 
 /// A bar and how often its close or volume has been replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct SplitRecord {
     /// The split.
     pub split: Split,
     /// Stored bars that start before this minute are rescaled.
-    pub from: Minute,
+    pub from: Second,
 }
 
 /// All effects of one step of the detector.

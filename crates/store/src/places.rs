@@ -2,7 +2,7 @@
 
 use crate::batch::BarRecord;
 use crate::sequence::Sequence;
-use qqq_core::{Alert, AlertId, Minute, Statistics, Symbol};
+use qqq_core::{Alert, AlertId, Second, Statistics, Symbol};
 
 /// A row, and the commit that last changed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +77,7 @@ impl ChangeCursor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key {
     /// The bar of a symbol and minute.
-    Bar(Symbol, Minute),
+    Bar(Symbol, Second),
     /// The figures of a symbol.
     Statistics(Symbol),
     /// An alert.

@@ -5,7 +5,7 @@ use qqq_core::delivery::{DeliveryId, DeliveryState};
 #[cfg(doc)]
 use qqq_core::subscription::channel::Channel;
 use qqq_core::subscription::{Subscription, SubscriptionId};
-use qqq_core::{AlertId, Metric, Minute, RuleName, Symbol};
+use qqq_core::{AlertId, Metric, RuleName, Second, Symbol};
 
 /// Which alerts to list, newest bar first.
 #[derive(Clone, Copy, Debug, Default)]
@@ -17,9 +17,9 @@ pub struct AlertQuery {
     /// Only of this rule.
     pub rule: Option<RuleName>,
     /// Only of bars that start here or later.
-    pub since: Option<Minute>,
+    pub since: Option<Second>,
     /// Only those that come after this one in the list: a page's last entry.
-    pub after: Option<(Minute, AlertId)>,
+    pub after: Option<(Second, AlertId)>,
     /// Also those of own rules, which not everybody may read.
     pub private_too: bool,
     /// At most so many.
@@ -44,9 +44,9 @@ pub struct ReceiverAlertQuery {
     /// Only of this metric.
     pub metric: Option<Metric>,
     /// Only of bars that start here or later.
-    pub since: Option<Minute>,
+    pub since: Option<Second>,
     /// Only those that come after this one in the list: a page's last entry.
-    pub after: Option<(Minute, AlertId)>,
+    pub after: Option<(Second, AlertId)>,
     /// Only those that not everybody may read: by rules of the receiver's own.
     pub private_only: bool,
     /// At most so many.

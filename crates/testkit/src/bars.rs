@@ -1,6 +1,6 @@
 //! Bars by hand.
 
-use qqq_core::{Bar, Minute, Price, Volume};
+use qqq_core::{Bar, Price, Second, Volume};
 
 /// A price in cents.
 pub fn cents(cents: i64) -> Price {
@@ -8,7 +8,7 @@ pub fn cents(cents: i64) -> Price {
 }
 
 /// A bar of the feed `test` that traded at one price.
-pub fn flat(symbol: &str, start: Minute, price: Price, shares: i64) -> Bar {
+pub fn flat(symbol: &str, start: Second, price: Price, shares: i64) -> Bar {
     Bar {
         symbol: symbol.parse().expect("a symbol"),
         start,
@@ -26,6 +26,6 @@ pub fn flat(symbol: &str, start: Minute, price: Price, shares: i64) -> Bar {
 /// A bar of the feed `test`: open, high, low and close in dollars.
 pub fn ohlc(symbol: &str, start: &str, prices: [&str; 4], shares: i64) -> Bar {
     let [open, high, low, close] = prices.map(|text| text.parse().expect("a price"));
-    let start = Minute::containing(start.parse().expect("a time"));
+    let start = Second::minute_of(start.parse().expect("a time"));
     Bar { open, high, low, ..flat(symbol, start, close, shares) }
 }

@@ -8,7 +8,7 @@ use crate::{descriptors, key};
 use jiff::Timestamp;
 use qqq_core::subscription::EmailAddress;
 use qqq_core::subscription::token::TokenKey;
-use qqq_core::{Calendar, Clock, Minute, Splits, Symbol};
+use qqq_core::{Calendar, Clock, Second, Splits, Symbol};
 use qqq_engine::feed::Feed;
 use qqq_engine::schedule::RE_ASK;
 use qqq_feed::{FeedError, FeedErrorKind, Provider};
@@ -76,7 +76,7 @@ pub async fn run(
     if !config.server.frame_ancestors.is_empty() {
         line("frames", frames(config));
     }
-    line("calendar", Ok(today(&calendar, Minute::containing(clock.now()))));
+    line("calendar", Ok(today(&calendar, Second::minute_of(clock.now()))));
 
     let (key, store) = match store::open(config).await {
         Ok(store) => {
@@ -181,7 +181,7 @@ fn open_folders(config: &Config) -> Vec<PathBuf> {
 }
 
 /// What the calendar says of now.
-fn today(calendar: &Calendar, now: Minute) -> String {
+fn today(calendar: &Calendar, now: Second) -> String {
     let phase = calendar.phase(now).as_str();
     match calendar.tracked_from(now) {
         Some(tracked) if tracked.contains(&now) => {
@@ -263,8 +263,8 @@ async fn unserved(
     if !provider.has_history() {
         return Ok(None);
     }
-    let until = Minute::containing(now).plus(-provider.info().delay_minutes);
-    let fetched = provider.bars(symbols, until.plus(-RE_ASK)..until).await?;
+    let until = Second::minute_of(now).plus_minutes(-provider.info().delay_minutes);
+    let fetched = provider.bars(symbols, until.plus_minutes(-RE_ASK)..until).await?;
     let unserved: Vec<String> =
         fetched.failed.iter().map(|(symbol, error)| format!("{symbol} ({error})")).collect();
     Ok((!unserved.is_empty()).then(|| unserved.join(", ")))

@@ -7,7 +7,7 @@ use crate::progress;
 use crate::store;
 use anyhow::{Context as _, bail, ensure};
 use indicatif::{HumanCount, ProgressBar};
-use qqq_core::{Bar, Calendar, Minute, Moment, Splits, Symbol};
+use qqq_core::{Bar, Calendar, Moment, Second, Splits, Symbol};
 use qqq_feed::bar_file::{BarWriter, Format};
 use qqq_store::{SplitRecord, Store};
 use std::collections::BTreeSet;
@@ -79,7 +79,7 @@ enum Page {
 async fn send(
     store: &dyn Store,
     symbols: &BTreeSet<Symbol>,
-    range: Range<Minute>,
+    range: Range<Second>,
     splits: &[SplitRecord],
     pages: &mpsc::Sender<Page>,
     progress: &ProgressBar,
@@ -92,7 +92,7 @@ async fn send(
             ensure!(!stop.is_cancelled(), "stopped before the end");
             let page = store.bars(symbol, from..range.end, PAGE).await?;
             let full = page.len() == PAGE;
-            from = page.last().map_or(range.end, |record| record.bar.start.plus(1));
+            from = page.last().map_or(range.end, |record| record.bar.start.plus_minutes(1));
             sent += page.len() as u64;
             progress.set_message(format!("{} bars", HumanCount(sent)));
             let bars = page.into_iter().map(|record| record.bar).collect();
@@ -215,7 +215,7 @@ fn format_of(args: &ExportArgs) -> Result<Format, ConfigError> {
     Ok(format)
 }
 
-fn range_of(args: &ExportArgs, calendar: &Calendar) -> Range<Minute> {
+fn range_of(args: &ExportArgs, calendar: &Calendar) -> Range<Second> {
     let minute = |moment: Moment| moment.minute(calendar);
-    args.from.map_or(Minute::MIN, minute)..args.to.map_or(Minute::MAX, minute)
+    args.from.map_or(Second::MIN, minute)..args.to.map_or(Second::MAX, minute)
 }

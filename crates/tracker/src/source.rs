@@ -2,7 +2,7 @@
 
 use crate::config::{Config, ConfigError, ProviderName, parse_url};
 use jiff::Timestamp;
-use qqq_core::{Calendar, Clock, FeedInfo, FeedLabel, Minute, Splits, Symbol, Watchlist};
+use qqq_core::{Calendar, Clock, FeedInfo, FeedLabel, Second, Splits, Symbol, Watchlist};
 use qqq_engine::feed::Feed;
 use qqq_feed::bar_file::{ReadOptions, Units};
 use qqq_feed::{
@@ -20,7 +20,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 const REPLAY_LABEL: &str = "replay";
 
 /// Where the bars end that are known, by feed and symbol.
-pub type Known = HashMap<FeedLabel, HashMap<Symbol, Minute>>;
+pub type Known = HashMap<FeedLabel, HashMap<Symbol, Second>>;
 
 /// Where bars come from.
 pub enum Source {

@@ -4,8 +4,8 @@ use qqq_core::alert::Folded;
 use qqq_core::decimal::{Excess, parse};
 use qqq_core::{AlertId, AlertRule, AlertState, SpikeRule, Visibility};
 
-fn alert(metric: Metric, value: i64, sum: i64, bars: u16) -> Alert {
-    with(metric, value, Evidence::Average { sum, bars })
+fn alert(metric: Metric, value: i64, sum: i64, bars: u32) -> Alert {
+    with(metric, value, Evidence::Average { sum: sum.into(), bars })
 }
 
 fn spike(window: u16) -> Rule {
@@ -23,7 +23,7 @@ fn rule(text: &str) -> Rule {
 
 fn with(metric: Metric, value: i64, evidence: Evidence) -> Alert {
     let symbol = "NVDA".parse().unwrap();
-    let start = Minute::containing("2025-01-27T18:57:00Z".parse().unwrap());
+    let start = Second::minute_of("2025-01-27T18:57:00Z".parse().unwrap());
     Alert {
         id: AlertId::derive("spike", symbol, metric, start),
         rule: AlertRule::House(SpikeRule::default().into()),
@@ -35,7 +35,7 @@ fn with(metric: Metric, value: i64, evidence: Evidence) -> Alert {
         feed: "iex".parse().unwrap(),
         revision: 0,
         state: AlertState::Raised,
-        raised_at: start.end(),
+        raised_at: start.minute_end(),
         visibility: Visibility::Public,
         occurrences: Vec::new(),
         folded: Folded::default(),
@@ -87,7 +87,7 @@ fn a_price_spike_in_words() {
 
 #[test]
 fn every_kind_of_rule_has_its_words() {
-    let minute = Minute::from_index(28_966_000);
+    let minute = Second::from_minute(28_966_000);
     let cents = |cents: i64| cents * 10_000_000;
     let window = Evidence::Deviation { sum: 9, squares: 35, bars: 3 };
     for (text, metric, value, evidence, few, more) in [
@@ -233,7 +233,7 @@ fn what_is_about_the_watchlist_or_several_symbols_says_so() {
 
 #[test]
 fn the_evening_before_in_new_york_is_told_as_such() {
-    let midnight = Minute::containing("2025-07-04T00:30:00Z".parse().unwrap());
+    let midnight = Second::minute_of("2025-07-04T00:30:00Z".parse().unwrap());
     assert_eq!(new_york_time(midnight), "Thursday, July 3, 2025, 20:30 EDT");
 }
 
@@ -293,7 +293,7 @@ proptest! {
     }
 
     #[test]
-    fn any_alert_can_be_told(value: i64, sum: i64, bars: u16, window: u16, of_price: bool) {
+    fn any_alert_can_be_told(value: i64, sum: i64, bars: u32, window: u16, of_price: bool) {
         let metric = if of_price { Metric::Price } else { Metric::Volume };
         let alert = alert(metric, value, sum, bars);
         prop_assert!(headline(&by(spike(window), &alert)).starts_with("NVDA "));
@@ -302,7 +302,7 @@ proptest! {
     }
 
     #[test]
-    fn an_average_is_told_within_half_a_percent(sum in 1_000_i64..9_000_000_000_000, bars in 1_u16..720) {
+    fn an_average_is_told_within_half_a_percent(sum in 1_000_i64..9_000_000_000_000, bars in 1_u32..720) {
         let alert = alert(Metric::Volume, 1, sum, bars);
         let told: f64 = average(&alert).replace(',', "").parse().unwrap();
         prop_assert!((told / alert.baseline().unwrap() - 1.0).abs() <= 0.005_000_1, "{told}");

@@ -5,7 +5,7 @@ use crate::alert::sessions::Sessions;
 use crate::alert::{Alert, AlertChange, Visibility};
 use crate::rule::{Rule, RuleName, SpikeRule};
 use crate::statistics::metric::Metric;
-use crate::{Bar, Calendar, FeedLabel, Minute, Symbol};
+use crate::{Bar, Calendar, FeedLabel, Second, Symbol};
 use jiff::civil::Date;
 use std::ops::Range;
 
@@ -20,12 +20,12 @@ pub struct Backtest {
     symbol: Symbol,
     metric: Metric,
     calendar: Calendar,
-    from: Minute,
+    from: Second,
     detector: Option<Detector>,
     changes: Vec<AlertChange>,
     report: Report,
     /// The day of the newest bar and the minutes of it that count.
-    today: Option<(Date, Range<Minute>)>,
+    today: Option<(Date, Range<Second>)>,
 }
 
 /// Which rule to test on what.
@@ -40,7 +40,7 @@ pub struct BacktestQuery {
     /// Of these metrics.
     pub metrics: Vec<Metric>,
     /// Bars that start in this range.
-    pub range: Range<Minute>,
+    pub range: Range<Second>,
     /// Alerts told one by one, at the most; the figures count all.
     pub most: usize,
 }
@@ -48,7 +48,7 @@ pub struct BacktestQuery {
 impl BacktestQuery {
     /// Since when bars are to be known, so that what the rule looks at is there at the beginning of the
     /// range.
-    pub fn reach(&self, calendar: &Calendar) -> Minute {
+    pub fn reach(&self, calendar: &Calendar) -> Second {
         Backtest::warm_up(&self.rule.rule(self.house), calendar, self.range.start)
     }
 }
@@ -163,7 +163,7 @@ impl Backtest {
         symbol: Symbol,
         metric: Metric,
         calendar: &Calendar,
-        from: Minute,
+        from: Second,
     ) -> Self {
         Self {
             name,
@@ -186,16 +186,19 @@ impl Backtest {
     }
 
     /// Since when bars are to be given, so that what a rule looks at is known at `from`.
-    pub fn warm_up(rule: &Rule, calendar: &Calendar, from: Minute) -> Minute {
-        const WINDOWS: i32 = 2 * Minute::PER_DAY;
-        let cooldown = (rule.cooldown_seconds / 60) as i32;
+    pub fn warm_up(rule: &Rule, calendar: &Calendar, from: Second) -> Second {
+        const WINDOWS: i64 = 2 * Second::PER_DAY;
+        let cooldown = i64::from(rule.cooldown_seconds);
         // The weekend is no market.
-        let market = calendar.tracked_until(from.plus(-1)).map_or(from, |tracked| tracked.end.min(from));
-        let windows = market.plus(-WINDOWS - cooldown);
+        let market =
+            calendar.tracked_until(from.plus_seconds(-1)).map_or(from, |tracked| tracked.end.min(from));
+        let windows = market.plus_seconds(-WINDOWS - cooldown);
         match rule.sessions() {
             0 => windows,
             // Those that silence an alert of the first day are judged by sessions of their own.
-            sessions => windows.min(Sessions::new(calendar.clone()).reach(market.plus(-cooldown), sessions)),
+            sessions => {
+                windows.min(Sessions::new(calendar.clone()).reach(market.plus_seconds(-cooldown), sessions))
+            }
         }
     }
 
@@ -213,7 +216,7 @@ impl Backtest {
                 &self.calendar,
             )),
         };
-        detector.observe(0, bar, bar.start.end(), &mut self.changes);
+        detector.observe(0, bar, self.calendar.cadence().end(bar.start), &mut self.changes);
         if bar.start >= self.from {
             self.report.bars += 1;
             if self.report.days.last().is_none_or(|day| day.date != date) {
@@ -249,7 +252,7 @@ impl Backtest {
     }
 
     /// The trading day of a minute that counts. Bars come day by day, so the last answer is usually the next.
-    fn day_of(&mut self, minute: Minute) -> Option<Date> {
+    fn day_of(&mut self, minute: Second) -> Option<Date> {
         if self.today.as_ref().is_none_or(|(_, tracked)| !tracked.contains(&minute)) {
             let date = self.calendar.date_of(minute);
             self.today = self.calendar.tracked_on(date).map(|tracked| (date, tracked));

@@ -2,7 +2,7 @@
 //! verdict looks at it.
 
 use crate::market::calendar::Calendar;
-use crate::{Bar, Minute, Price};
+use crate::{Bar, Price, Second};
 use std::mem;
 use std::ops::Range;
 
@@ -14,8 +14,8 @@ const KEPT: usize = 3;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Close {
     /// When its session opened.
-    session: Minute,
-    start: Minute,
+    session: Second,
+    start: Second,
     price: Price,
 }
 
@@ -28,13 +28,13 @@ pub(super) struct Closes {
     /// By symbol, of the sessions before, oldest first.
     earlier: Vec<Vec<Close>>,
     /// The day of the last bar, usually that of the next one too, and its regular session.
-    today: (Range<Minute>, Range<Minute>),
+    today: (Range<Second>, Range<Second>),
 }
 
 impl Closes {
     /// Of no bar yet.
     pub(super) fn new(symbols: usize, calendar: Calendar) -> Self {
-        let none = Minute::MIN..Minute::MIN;
+        let none = Second::MIN..Second::MIN;
         let (newest, earlier) = (vec![None; symbols], vec![Vec::new(); symbols]);
         Self { calendar, newest, earlier, today: (none.clone(), none) }
     }
@@ -83,7 +83,7 @@ impl Closes {
     }
 
     /// The last regular price of the trading day before that of `minute`.
-    pub(super) fn before(&self, symbol: usize, minute: Minute) -> Option<Price> {
+    pub(super) fn before(&self, symbol: usize, minute: Second) -> Option<Price> {
         let day = self.calendar.trading_days_before(self.calendar.date_of(minute)).next()?;
         let session = self.calendar.session_on(day)?.open;
         let mut known = self.earlier[symbol].iter().chain(&self.newest[symbol]);
@@ -91,7 +91,7 @@ impl Closes {
     }
 
     /// Converts what is known from before `from`: a split.
-    pub(super) fn rescale(&mut self, symbol: usize, from: Minute, price: impl Fn(Price) -> Price) {
+    pub(super) fn rescale(&mut self, symbol: usize, from: Second, price: impl Fn(Price) -> Price) {
         let known = self.earlier[symbol].iter_mut().chain(&mut self.newest[symbol]);
         for close in known.filter(|close| close.start < from) {
             close.price = price(close.price);
@@ -99,7 +99,7 @@ impl Closes {
     }
 
     #[cold]
-    fn day_of(&self, minute: Minute) -> (Range<Minute>, Range<Minute>) {
+    fn day_of(&self, minute: Second) -> (Range<Second>, Range<Second>) {
         let date = self.calendar.date_of(minute);
         let midnight = self.calendar.midnight(date);
         let end = date.tomorrow().map_or(midnight, |next| self.calendar.midnight(next));
@@ -114,8 +114,8 @@ mod tests {
     use crate::market::calendar::Market;
     use crate::{FeedLabel, Volume};
 
-    fn at(text: &str) -> Minute {
-        Minute::containing(text.parse().unwrap())
+    fn at(text: &str) -> Second {
+        Second::minute_of(text.parse().unwrap())
     }
 
     fn bar(start: &str, dollars: i64) -> Bar {

@@ -3,7 +3,7 @@
 
 use crate::alert::{Alert, AlertChange, AlertId, AlertState, Folded, Metric, Occurrence, Visibility};
 use crate::rule::{AlertRule, Evidence};
-use crate::{FeedLabel, Minute, Price, Symbol};
+use crate::{FeedLabel, Price, Second, Symbol};
 use jiff::{SignedDuration, Timestamp};
 
 /// Occurrences an alert lists. The default cool-down of an hour counts no more; of a longer one, the oldest
@@ -26,13 +26,15 @@ pub(crate) struct AlertPolicy {
 /// A bar that qualifies.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Candidate {
-    pub(crate) start: Minute,
+    pub(crate) start: Second,
     pub(crate) value: i64,
     pub(crate) evidence: Evidence,
     pub(crate) close: Option<Price>,
     pub(crate) previous_close: Option<Price>,
     pub(crate) feed: FeedLabel,
     pub(crate) revision: u32,
+    /// When the bar was complete.
+    pub(crate) ended: Timestamp,
     /// The feed's clock.
     pub(crate) clock: Timestamp,
 }
@@ -69,7 +71,7 @@ impl CooldownState {
             return false;
         }
         let cools = |alert: &Alert| {
-            let seconds = i64::from(candidate.start.since(alert.start)).abs() * 60;
+            let seconds = candidate.start.seconds_since(alert.start).abs();
             alert.state == AlertState::Raised && seconds < i64::from(policy.cooldown_seconds)
         };
         if let Some(open) = self.0.iter_mut().rev().find(|alert| cools(alert)) {
@@ -80,7 +82,7 @@ impl CooldownState {
             return false;
         }
         let max_age = SignedDuration::from_secs(i64::from(policy.max_age_seconds));
-        if candidate.clock.duration_since(candidate.start.end()) > max_age {
+        if candidate.clock.duration_since(candidate.ended) > max_age {
             return false;
         }
         let alert = Alert {
@@ -112,10 +114,10 @@ impl CooldownState {
     /// What another feed saw is not refuted by this one.
     pub(crate) fn disqualify(
         &mut self,
-        start: Minute,
+        start: Second,
         feed: FeedLabel,
         changes: &mut Vec<AlertChange>,
-    ) -> Vec<Minute> {
+    ) -> Vec<Second> {
         let mut mine = self.0.iter_mut().filter(|alert| alert.feed == feed);
         let Some(alert) = mine.find(|alert| alert.counts(start)) else { return Vec::new() };
         let (own, others): (Vec<_>, Vec<_>) =
@@ -132,19 +134,19 @@ impl CooldownState {
     }
 
     /// The rule that the alert of a minute was raised by, if it has one.
-    pub(crate) fn rule_of(&self, start: Minute) -> Option<AlertRule> {
+    pub(crate) fn rule_of(&self, start: Second) -> Option<AlertRule> {
         self.0.iter().find(|alert| alert.start == start).map(|alert| alert.rule)
     }
 
     /// Drops what no bar can touch any more: what starts before `from`.
-    pub(crate) fn forget(&mut self, from: Minute) {
+    pub(crate) fn forget(&mut self, from: Second) {
         self.0.retain(|alert| alert.start >= from);
     }
 }
 
 impl Alert {
     /// Whether the bar of `minute` is counted on this alert.
-    fn counts(&self, minute: Minute) -> bool {
+    fn counts(&self, minute: Second) -> bool {
         self.state == AlertState::Raised
             && self.occurrences.iter().any(|occurrence| occurrence.start == minute)
     }

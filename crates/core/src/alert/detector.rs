@@ -15,7 +15,7 @@ use crate::alert::{Alert, AlertChange, Metric, Visibility};
 use crate::rule::{AlertRule, Condition, Evidence, InvalidRule, Rule, RuleName, SpikeRule};
 use crate::statistics::Statistics;
 use crate::statistics::window::{Arrival, Trailing, Values, Windows};
-use crate::{Bar, Calendar, FeedLabel, Minute, Price, Split, Symbol};
+use crate::{Bar, Cadence, Calendar, FeedLabel, Price, Second, Split, Symbol};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -76,6 +76,7 @@ const HOUSE: Judged = Judged { name: RuleName::House, visibility: Visibility::Pu
 pub struct Detector {
     symbols: Vec<Symbol>,
     feed: FeedLabel,
+    cadence: Cadence,
     house: Option<Rule>,
     /// A bar that ended longer before the feed's clock raises nothing. Seconds.
     max_alert_age_seconds: u32,
@@ -83,14 +84,14 @@ pub struct Detector {
     max_alert_age_after_outage_seconds: u32,
     /// By symbol, until when a live feed was asked and has answered. `None` where it never was: then nothing
     /// was hidden.
-    asked_until: Vec<Option<Minute>>,
+    asked_until: Vec<Option<Second>>,
     windows: Windows,
     sessions: Sessions,
     closes: Closes,
     /// By symbol; as long as the watchlist once there is any.
     watches: Vec<Vec<(Watch, Visibility)>>,
-    /// Minutes of the last day whose values have been replaced, and how often.
-    revisions: HashMap<usize, BTreeMap<Minute, u32>>,
+    /// Bars of the last day whose values have been replaced, and how often.
+    revisions: HashMap<usize, BTreeMap<Second, u32>>,
     /// Alerts that can still matter: those within their rule's cool-down or a day of the newest bar.
     cooldowns: HashMap<(RuleName, usize, Metric), CooldownState>,
 }
@@ -116,11 +117,12 @@ impl Detector {
         Self {
             symbols: symbols.to_vec(),
             feed,
+            cadence: calendar.cadence(),
             house: None,
             max_alert_age_seconds,
             max_alert_age_after_outage_seconds: max_alert_age_seconds,
             asked_until: vec![None; symbols.len()],
-            windows: Windows::new(symbols.len(), spans),
+            windows: Windows::new(symbols.len(), calendar.cadence(), spans),
             sessions: Sessions::new(calendar.clone()),
             closes: Closes::new(symbols.len(), calendar.clone()),
             watches: Vec::new(),
@@ -185,7 +187,7 @@ impl Detector {
 
     /// Since when the rules of a symbol have to know its bars. `None` where a day is enough, or where it has
     /// none.
-    pub fn reach(&self, symbol: usize) -> Option<Minute> {
+    pub fn reach(&self, symbol: usize) -> Option<Second> {
         let sessions = self.watches(symbol).iter().map(|(watch, _)| watch.rule.sessions()).max()?;
         let newest = self.windows.newest(symbol).filter(|_| sessions > 0)?;
         Some(self.sessions.reach(newest, sessions))
@@ -258,14 +260,14 @@ impl Detector {
     /// A bar from there on could not be known before it is [observed](Self::observe), however long ago it
     /// ended: an outage of our own hid it, and it is still news, up to the age that the house rule states for
     /// that. One from before was asked for in vain: the feed itself is late.
-    pub fn asked(&mut self, symbol: usize, until: Minute, clock: Timestamp) {
+    pub fn asked(&mut self, symbol: usize, until: Second, clock: Timestamp) {
         // What lies ahead of the clock was said before the clock was set back.
         let known = self.asked_until[symbol].filter(|known| known.start() <= clock);
         self.asked_until[symbol] = known.max(Some(until));
     }
 
     /// Until when a symbol's bars were asked for. `None` where they never were.
-    pub fn asked_until(&self, symbol: usize) -> Option<Minute> {
+    pub fn asked_until(&self, symbol: usize) -> Option<Second> {
         self.asked_until[symbol]
     }
 
@@ -292,21 +294,21 @@ impl Detector {
         self.feed
     }
 
-    /// The minute of a symbol's newest bar.
-    pub fn newest(&self, symbol: usize) -> Option<Minute> {
+    /// The start of a symbol's newest bar.
+    pub fn newest(&self, symbol: usize) -> Option<Second> {
         self.windows.newest(symbol)
     }
 
     /// Rescales a symbol's bars before `from` to the units after a split. Alerts keep their evidence.
-    pub fn apply_split(&mut self, symbol: usize, split: &Split, from: Minute) {
+    pub fn apply_split(&mut self, symbol: usize, split: &Split, from: Second) {
         self.windows
             .rescale(symbol, from, |price, volume| Values::new(split.price(price), split.volume(volume)));
         self.closes.rescale(symbol, from, |price| split.price(price));
         self.sessions.rescale(symbol, from, |price| split.price(price), |volume| split.volume(volume));
     }
 
-    /// How far before a symbol's newest bar its alerts must be known to go on exactly, in minutes.
-    pub fn memory_minutes(&self) -> i32 {
+    /// How far before a symbol's newest bar its alerts must be known to go on exactly, in seconds.
+    pub fn memory_seconds(&self) -> i64 {
         let house = self.house.map(|house| house.cooldown_seconds);
         let further = self.watches.iter().flatten().map(|(watch, _)| watch.rule.cooldown_seconds);
         memory(house.into_iter().chain(further).max().unwrap_or(0))
@@ -317,7 +319,7 @@ impl Detector {
     fn observe_again(
         &mut self,
         symbol: usize,
-        start: Minute,
+        start: Second,
         values: Values,
         arrival: Arrival,
         clock: Timestamp,
@@ -340,7 +342,7 @@ impl Detector {
     fn judge_watches(
         &mut self,
         symbol: usize,
-        start: Minute,
+        start: Second,
         values: Values,
         clock: Timestamp,
         changes: &mut Vec<AlertChange>,
@@ -359,7 +361,7 @@ impl Detector {
         &mut self,
         symbol: usize,
         metric: Metric,
-        start: Minute,
+        start: Second,
         values: Values,
         clock: Timestamp,
         changes: &mut Vec<AlertChange>,
@@ -380,7 +382,7 @@ impl Detector {
         judged: Judged,
         symbol: usize,
         metric: Metric,
-        start: Minute,
+        start: Second,
         values: Values,
         clock: Timestamp,
         changes: &mut Vec<AlertChange>,
@@ -412,7 +414,7 @@ impl Detector {
         judged: Judged,
         symbol: usize,
         metric: Metric,
-        start: Minute,
+        start: Second,
         values: Values,
         evidence: Evidence,
         clock: Timestamp,
@@ -440,6 +442,7 @@ impl Detector {
             previous_close: self.closes.before(symbol, start),
             feed: self.feed,
             revision,
+            ended: self.cadence.end(start),
             clock,
         };
         let state = self.cooldowns.entry((name, symbol, metric)).or_default();
@@ -449,7 +452,7 @@ impl Detector {
     }
 
     /// How long ago a bar may have ended to be news.
-    fn max_age_seconds(&self, symbol: usize, start: Minute) -> u32 {
+    fn max_age_seconds(&self, symbol: usize, start: Second) -> u32 {
         let was_hidden = self.asked_until[symbol].is_some_and(|until| start >= until);
         if was_hidden { self.max_alert_age_after_outage_seconds } else { self.max_alert_age_seconds }
     }
@@ -481,27 +484,27 @@ impl Detector {
             further.map(|(one, _)| ((RuleName::Own(one.rule), one.rule.cooldown_seconds), one.metric));
         for ((name, cooldown), metric) in house.chain(further) {
             if let Some(state) = self.cooldowns.get_mut(&(name, symbol, metric)) {
-                state.forget(newest.plus(1 - memory(cooldown)));
+                state.forget(newest.plus_seconds(1 - memory(cooldown)));
             }
         }
         if let Some(revisions) = self.revisions.get_mut(&symbol) {
-            *revisions = revisions.split_off(&newest.plus(1 - Minute::PER_DAY));
+            *revisions = revisions.split_off(&newest.plus_seconds(1 - Second::PER_DAY));
         }
     }
 
-    fn count_revision(&mut self, symbol: usize, start: Minute) {
+    fn count_revision(&mut self, symbol: usize, start: Second) {
         *self.revisions.entry(symbol).or_default().entry(start).or_default() += 1;
         self.forget_the_past(symbol);
     }
 
-    fn revision(&self, symbol: usize, start: Minute) -> u32 {
+    fn revision(&self, symbol: usize, start: Second) -> u32 {
         self.revisions.get(&symbol).and_then(|revisions| revisions.get(&start)).copied().unwrap_or(0)
     }
 }
 
-/// How far before the newest bar an alert with this cool-down matters, in minutes.
-fn memory(cooldown_seconds: u32) -> i32 {
-    Minute::PER_DAY + (cooldown_seconds / 60) as i32 + 1
+/// How far before the newest bar an alert with this cool-down matters, in seconds.
+fn memory(cooldown_seconds: u32) -> i64 {
+    Second::PER_DAY + i64::from(cooldown_seconds)
 }
 
 fn average(trailing: &Trailing, metric: Metric) -> Evidence {

@@ -10,7 +10,7 @@ pub use crate::statistics::metric::{Metric, Shown};
 
 use crate::UnknownWord;
 use crate::rule::{AlertRule, Evidence};
-use crate::{FeedLabel, Minute, Price, Symbol};
+use crate::{FeedLabel, Price, Second, Symbol};
 use jiff::Timestamp;
 use std::fmt;
 use std::str::FromStr;
@@ -27,8 +27,11 @@ pub(crate) const NAMESPACE: Uuid = Uuid::from_u128(0x7d1c_3e5a_90b4_4f6e_8a27_51
 
 impl AlertId {
     /// Derives the identity. `rule` is a [`RuleName`](crate::RuleName), or its text.
-    pub fn derive(rule: impl fmt::Display, symbol: Symbol, metric: Metric, start: Minute) -> Self {
-        let name = format!("alert|{rule}|{symbol}|{metric}|{}", start.index());
+    pub fn derive(rule: impl fmt::Display, symbol: Symbol, metric: Metric, start: Second) -> Self {
+        // Minutes, as long as there were none but theirs; what begins within one adds its seconds.
+        let (minute, seconds) = (start.minute(), start.unix().rem_euclid(60));
+        let within = if seconds == 0 { String::new() } else { format!(".{seconds}") };
+        let name = format!("alert|{rule}|{symbol}|{metric}|{minute}{within}");
         Self(Uuid::new_v5(&NAMESPACE, name.as_bytes()))
     }
 
@@ -77,7 +80,7 @@ pub enum Visibility {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Occurrence {
     /// The bar's minute.
-    pub start: Minute,
+    pub start: Second,
     /// Its value: 1e-9 dollars or shares.
     pub value: i64,
 }
@@ -94,7 +97,7 @@ pub struct Alert {
     /// What the rule looked at.
     pub metric: Metric,
     /// The bar's minute, UTC.
-    pub start: Minute,
+    pub start: Second,
     /// The bar's value when judged: 1e-9 dollars or shares.
     pub value: i64,
     /// What the value was compared with when judged.
@@ -129,7 +132,7 @@ pub struct Folded {
     /// The largest value of them.
     pub peak: i64,
     /// The minute of the latest of them. `None` where there are none.
-    pub until: Option<Minute>,
+    pub until: Option<Second>,
 }
 
 impl Alert {
@@ -201,7 +204,7 @@ mod tests {
     #[test]
     fn an_id_is_a_function_of_its_four_inputs() {
         let id = |rule, symbol: &str, metric, start| {
-            AlertId::derive(rule, symbol.parse().unwrap(), metric, Minute::from_index(start))
+            AlertId::derive(rule, symbol.parse().unwrap(), metric, Second::from_minute(start))
         };
         let one = id("spike", "AAPL", Metric::Volume, 7);
         assert_eq!(one, id("spike", "AAPL", Metric::Volume, 7));
@@ -223,7 +226,7 @@ mod tests {
         assert_eq!(Metric::Price.show_square(2_250_000_000_000_000_000), "2.25");
         assert_eq!(Metric::Price.show_square(3_000_000_000_000_000_001), "3.000000000000000001");
         assert_eq!(Metric::Price.show_square(0), "0");
-        assert_eq!(Metric::Price.show(118_580_000_000).to_string(), "118.58");
+        assert_eq!(Metric::Price.show(118_580_000_000_i64).to_string(), "118.58");
         assert_eq!(Metric::Volume.show(9_637_512).to_string(), "9637512");
     }
 }

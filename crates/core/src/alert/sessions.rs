@@ -6,23 +6,25 @@
 
 use crate::market::calendar::{Calendar, Phase};
 use crate::statistics::profile::twice_median;
-use crate::{Bar, Minute, Price, Rule, Volume};
+use crate::{Bar, Price, Rule, Second, Volume};
 use jiff::civil::Date;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 /// A price and its minute.
-type Point = (Minute, Price);
+type Point = (Second, Price);
 
 /// What the calendar says of a day.
 #[derive(Debug, PartialEq)]
 struct Trading {
     date: Date,
-    /// The minutes that count.
-    tracked: Range<Minute>,
+    /// How long a bar is, seconds.
+    step: i64,
+    /// The hours that count.
+    tracked: Range<Second>,
     /// Those of them that are regular.
-    regular: Range<Minute>,
+    regular: Range<Second>,
     /// The trading days before, newest first: as many as are kept at the most.
     before: Vec<Date>,
 }
@@ -31,7 +33,13 @@ impl Trading {
     fn on(calendar: &Calendar, date: Date) -> Option<Self> {
         let (tracked, session) = (calendar.tracked_on(date)?, calendar.session_on(date)?);
         let before = calendar.trading_days_before(date).take(kept(Rule::MAX_SESSIONS)).collect();
-        Some(Self { date, tracked, regular: session.open..session.close, before })
+        let step = calendar.cadence().seconds();
+        Some(Self { date, step, tracked, regular: session.open..session.close, before })
+    }
+
+    /// How many bars may start in the day before `at`; where that is in the day, the place of its bar.
+    fn place(&self, at: Second) -> usize {
+        (at.seconds_since(self.tracked.start).max(0) / self.step) as usize
     }
 }
 
@@ -49,18 +57,18 @@ struct Day {
     first: Option<Point>,
     /// Last regular bar's close.
     last: Option<Point>,
-    /// By minute of `trading.tracked`.
+    /// Of each bar that may start in `trading.tracked`.
     volumes: Vec<Option<Volume>>,
 }
 
 impl Day {
     fn new(trading: Arc<Trading>) -> Self {
-        let minutes = trading.tracked.end.since(trading.tracked.start).max(0) as usize;
-        Self { trading, first: None, last: None, volumes: vec![None; minutes] }
+        let volumes = vec![None; trading.place(trading.tracked.end)];
+        Self { trading, first: None, last: None, volumes }
     }
 
     fn insert(&mut self, bar: &Bar) {
-        if let Some(volume) = self.volumes.get_mut(bar.start.since(self.trading.tracked.start) as usize) {
+        if let Some(volume) = self.volumes.get_mut(self.trading.place(bar.start)) {
             *volume = Some(bar.volume);
         }
         if self.trading.regular.contains(&bar.start) {
@@ -82,7 +90,7 @@ struct History {
 }
 
 impl History {
-    fn of_minute(&self, minute: Minute) -> Option<&Day> {
+    fn of_minute(&self, minute: Second) -> Option<&Day> {
         self.days.iter().rev().find(|day| day.trading.tracked.contains(&minute))
     }
 
@@ -108,12 +116,11 @@ impl History {
 }
 
 impl Trading {
-    /// What the market does at the minute so many after the first that counts.
+    /// What the market does at a place of the day.
     fn phase_at(&self, at: usize) -> Phase {
-        let at = at as i32;
         match () {
-            () if at < self.regular.start.since(self.tracked.start) => Phase::Pre,
-            () if at < self.regular.end.since(self.tracked.start) => Phase::Regular,
+            () if at < self.place(self.regular.start) => Phase::Pre,
+            () if at < self.place(self.regular.end) => Phase::Regular,
             () => Phase::Post,
         }
     }
@@ -166,7 +173,7 @@ impl Sessions {
     }
 
     /// The first minute that a symbol with its newest bar at `newest` is followed from.
-    pub fn reach(&self, newest: Minute, sessions: u8) -> Minute {
+    pub fn reach(&self, newest: Second, sessions: u8) -> Second {
         let date = self.calendar.date_of(newest);
         let first = self.calendar.trading_days_before(date).take(kept(sessions)).last();
         self.calendar.midnight(first.unwrap_or(date))
@@ -188,31 +195,31 @@ impl Sessions {
     }
 
     /// The first minute that counts of the day of `minute`, where the day is known.
-    pub fn begin_of_day(&self, symbol: usize, minute: Minute) -> Option<Minute> {
+    pub fn begin_of_day(&self, symbol: usize, minute: Second) -> Option<Second> {
         Some(self.histories.get(&symbol)?.of_minute(minute)?.trading.tracked.start)
     }
 
     /// The first regular price of the day of `minute`, known by then.
-    pub fn open(&self, symbol: usize, minute: Minute) -> Option<Point> {
+    pub fn open(&self, symbol: usize, minute: Second) -> Option<Point> {
         let day = self.histories.get(&symbol)?.of_minute(minute)?;
         day.first.filter(|(start, _)| *start <= minute)
     }
 
     /// The last regular close of the trading day before that of `minute`.
-    pub fn previous_close(&self, symbol: usize, minute: Minute) -> Option<Point> {
+    pub fn previous_close(&self, symbol: usize, minute: Second) -> Option<Point> {
         let history = self.histories.get(&symbol)?;
         let before = history.of_minute(minute)?.trading.before.first()?;
         history.of_date(*before)?.last
     }
 
-    /// What the same minute, counted from where a day's tracking begins, traded in the `sessions` sessions
-    /// before its own: twice the median, and how many of them had a bar there. Of a session in which that
-    /// minute was of another phase nothing is taken: on a day that closes early, the afternoon is after
+    /// What the bar of the same time, counted from where a day's tracking begins, traded in the `sessions`
+    /// sessions before its own: twice the median, and how many of them had a bar there. Of a session in which
+    /// that time was of another phase nothing is taken: on a day that closes early, the afternoon is after
     /// hours.
-    pub fn median(&self, symbol: usize, minute: Minute, sessions: u8) -> Option<(i64, u16)> {
+    pub fn median(&self, symbol: usize, minute: Second, sessions: u8) -> Option<(i64, u16)> {
         let history = self.histories.get(&symbol)?;
         let trading = &history.of_minute(minute)?.trading;
-        let at = minute.since(trading.tracked.start) as usize;
+        let at = trading.place(minute);
         let (oldest, phase) = (trading.oldest(sessions.into()), trading.phase_at(at));
         let mut volumes = [0_i64; Rule::MAX_SESSIONS as usize];
         let mut count = 0;
@@ -230,7 +237,7 @@ impl Sessions {
     }
 
     /// What the market does at a minute.
-    pub fn phase(&self, minute: Minute) -> Phase {
+    pub fn phase(&self, minute: Second) -> Phase {
         match &self.current {
             Some(current) if current.regular.contains(&minute) => Phase::Regular,
             _ => self.calendar.phase(minute),
@@ -241,7 +248,7 @@ impl Sessions {
     pub fn rescale(
         &mut self,
         symbol: usize,
-        from: Minute,
+        from: Second,
         price: impl Fn(Price) -> Price,
         volume: impl Fn(Volume) -> Volume,
     ) {
@@ -252,7 +259,7 @@ impl Sessions {
                     *value = price(*value);
                 }
             }
-            let before = from.since(day.trading.tracked.start).max(0) as usize;
+            let before = day.trading.place(from);
             for traded in day.volumes.iter_mut().take(before).flatten() {
                 *traded = volume(*traded);
             }

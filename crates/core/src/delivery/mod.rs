@@ -176,16 +176,16 @@ pub enum Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Metric, Minute};
+    use crate::{Metric, Second};
 
     fn id(n: u8) -> DeliveryId {
-        let alert = AlertId::derive("spike", "AAPL".parse().unwrap(), Metric::Price, Minute::from_index(0));
+        let alert = AlertId::derive("spike", "AAPL".parse().unwrap(), Metric::Price, Second::from_minute(0));
         DeliveryId::of_alert(DeliveryKind::Alert, alert, SubscriptionId::from_random([n; 16]))
     }
 
     #[test]
     fn ids_differ_by_kind_alert_and_subscription() {
-        let alert = AlertId::derive("spike", "AAPL".parse().unwrap(), Metric::Price, Minute::from_index(0));
+        let alert = AlertId::derive("spike", "AAPL".parse().unwrap(), Metric::Price, Second::from_minute(0));
         let subscription = SubscriptionId::from_random([1; 16]);
         let told = DeliveryId::of_alert(DeliveryKind::Alert, alert, subscription);
         assert_eq!(told, id(1));

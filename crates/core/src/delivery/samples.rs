@@ -4,7 +4,7 @@ use super::Transition;
 use crate::alert::{Alert, AlertId, AlertState, Folded, Visibility};
 use crate::subscription::channel::{Channel, Webhook, WebhookFormat};
 use crate::subscription::{Subscription, SubscriptionId, SubscriptionStatus};
-use crate::{Evidence, Metric, Minute, RuleName, SpikeRule};
+use crate::{Evidence, Metric, RuleName, Second, SpikeRule};
 use jiff::Timestamp;
 
 /// Receivers and their quiet hours; the first two are one recipient.
@@ -38,7 +38,7 @@ pub(super) fn reader(n: usize) -> Subscription {
         rule: RuleName::House,
         status: SubscriptionStatus::Active,
         created_at: at(0),
-        active_from: Some(Minute::from_index(0)),
+        active_from: Some(Second::from_minute(0)),
         quiet: quiet.map(|quiet| quiet.parse().unwrap()),
         paused_until: None,
         secret_generation: 0,
@@ -49,7 +49,7 @@ pub(super) fn reader(n: usize) -> Subscription {
 
 /// The n-th alert, by its minute.
 pub(super) fn raised(n: usize) -> Alert {
-    let (symbol, start) = ("TSLA".parse().unwrap(), Minute::from_index(1000 + n as i32));
+    let (symbol, start) = ("TSLA".parse().unwrap(), Second::from_minute(1000 + n as i32));
     Alert {
         id: AlertId::derive("spike", symbol, Metric::Volume, start),
         rule: RuleName::House.whole(SpikeRule::default()),

@@ -39,11 +39,11 @@ mod tests {
     use crate::alert::AlertId;
     use crate::delivery::DeliveryKind;
     use crate::subscription::SubscriptionId;
-    use crate::{Metric, Minute};
+    use crate::{Metric, Second};
     use std::collections::BTreeSet;
 
     fn id(n: u8) -> DeliveryId {
-        let alert = AlertId::derive("spike", "AAPL".parse().unwrap(), Metric::Price, Minute::from_index(0));
+        let alert = AlertId::derive("spike", "AAPL".parse().unwrap(), Metric::Price, Second::from_minute(0));
         DeliveryId::of_alert(DeliveryKind::Alert, alert, SubscriptionId::from_random([n; 16]))
     }
 

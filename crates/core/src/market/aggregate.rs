@@ -2,7 +2,7 @@
 
 use crate::UnknownWord;
 use crate::decimal::divide_half_even;
-use crate::{Bar, Calendar, FeedLabel, Minute, Price};
+use crate::{Bar, Calendar, FeedLabel, Price, Second};
 use std::ops::Range;
 use strum::{Display, EnumString, IntoStaticStr, VariantNames};
 
@@ -52,7 +52,7 @@ impl Interval {
     /// Buckets begin at the session's open and follow each other; the last one ends with the session, however
     /// short that leaves it. Pre-market, regular and post-market minutes have buckets of their own, but for
     /// the day, which is one bucket of all that counts.
-    pub fn bucket(self, calendar: &Calendar, minute: Minute) -> Option<Range<Minute>> {
+    pub fn bucket(self, calendar: &Calendar, minute: Second) -> Option<Range<Second>> {
         let day = calendar.date_of(minute);
         let tracked = calendar.tracked_on(day).filter(|tracked| tracked.contains(&minute))?;
         let Some(length) = self.minutes() else { return Some(tracked) };
@@ -61,8 +61,8 @@ impl Interval {
             [session.pre_open..session.open, session.open..session.close, session.close..session.post_close]
                 .into_iter()
                 .find(|part| part.contains(&minute))?;
-        let start = part.start.plus(minute.since(part.start) / length * length);
-        Some(start..start.plus(length).min(part.end))
+        let start = part.start.plus_minutes(minute.minutes_since(part.start) / length * length);
+        Some(start..start.plus_minutes(length).min(part.end))
     }
 }
 
@@ -70,7 +70,7 @@ impl Interval {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candle {
     /// The bucket's minutes, whether or not all of them traded.
-    pub minutes: Range<Minute>,
+    pub minutes: Range<Second>,
     /// Open of the first bar.
     pub open: Price,
     /// Highest price.
@@ -94,7 +94,7 @@ impl From<&Bar> for Candle {
     /// The bar as it is.
     fn from(bar: &Bar) -> Self {
         Self {
-            minutes: bar.start..bar.start.plus(1),
+            minutes: bar.start..bar.start.plus_minutes(1),
             open: bar.open,
             high: bar.high,
             low: bar.low,
@@ -129,7 +129,7 @@ pub fn aggregate<'a>(
 
 /// A bucket as it fills.
 struct Sums {
-    minutes: Range<Minute>,
+    minutes: Range<Second>,
     open: Price,
     high: Price,
     low: Price,
@@ -142,7 +142,7 @@ struct Sums {
 }
 
 impl Sums {
-    fn of(bar: &Bar, minutes: Range<Minute>) -> Self {
+    fn of(bar: &Bar, minutes: Range<Second>) -> Self {
         Self {
             minutes,
             open: bar.open,
@@ -188,9 +188,9 @@ mod tests {
 
     fn bucket(interval: Interval, extended_hours: bool, minute: &str) -> Option<String> {
         let calendar = Calendar::new(Market::Xnas, extended_hours, []);
-        let minute = Minute::containing(minute.parse().unwrap());
+        let minute = Second::minute_of(minute.parse().unwrap());
         let bucket = interval.bucket(&calendar, minute)?;
-        Some(format!("{} {}", bucket.start, bucket.end.since(bucket.start)))
+        Some(format!("{} {}", bucket.start, bucket.end.minutes_since(bucket.start)))
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! One-minute candlesticks.
 
-use crate::{FeedLabel, Minute, Price, Symbol, Volume};
+use crate::{FeedLabel, Price, Second, Symbol, Volume};
 
 /// One candlestick: what a symbol traded in the minute that begins at `start`.
 ///
@@ -11,7 +11,7 @@ pub struct Bar {
     /// The ticker, as listed today.
     pub symbol: Symbol,
     /// The minute, UTC.
-    pub start: Minute,
+    pub start: Second,
     /// First price, 1e-9 dollars.
     pub open: Price,
     /// Highest price.
@@ -68,7 +68,7 @@ mod tests {
         let price = |dollars: i64| Price::from_nanos(dollars * Price::DOLLAR).unwrap();
         Bar {
             symbol: "AAPL".parse().unwrap(),
-            start: Minute::from_index(0),
+            start: Second::from_minute(0),
             open: price(open),
             high: price(high),
             low: price(low),

@@ -7,8 +7,9 @@
 //! The hours of a day are those that were announced for it. That trading began late, was halted or broke off
 //! on a day is not in it: such minutes have no bars.
 
-use crate::Minute;
+use crate::Second;
 use crate::UnknownWord;
+use crate::market::cadence::Cadence;
 use jiff::civil::{Date, Time, Weekday, date, time};
 use jiff::tz::TimeZone;
 use std::collections::{BTreeMap, BTreeSet};
@@ -89,13 +90,13 @@ pub struct Session {
     /// New York date.
     pub date: Date,
     /// First minute of pre-market trading.
-    pub pre_open: Minute,
+    pub pre_open: Second,
     /// First regular minute.
-    pub open: Minute,
+    pub open: Second,
     /// First minute after the regular session.
-    pub close: Minute,
+    pub close: Second,
     /// First minute after post-market trading.
-    pub post_close: Minute,
+    pub post_close: Second,
     /// Whether the regular session ends before 16:00.
     pub early_close: bool,
 }
@@ -155,10 +156,11 @@ pub enum InvalidEarlyClose {
     Twice(EarlyClose),
 }
 
-/// Says of every minute whether the market is open and whether its bars count.
+/// Says of every moment whether the market is open and whether its bars count, and how often they come.
 #[derive(Clone, Debug)]
 pub struct Calendar {
     market: Market,
+    cadence: Cadence,
     extended_hours: bool,
     extra_closures: BTreeSet<Date>,
     extra_early_closes: BTreeMap<Date, Time>,
@@ -166,16 +168,28 @@ pub struct Calendar {
 }
 
 impl Calendar {
-    /// Makes a calendar. `extra_closures` are New York dates on which the market stays shut besides those the
-    /// rules know; `extended_hours` lets bars of 04:00 - 20:00 count.
+    /// Makes a calendar of bars of a minute. `extra_closures` are New York dates on which the market stays
+    /// shut besides those the rules know; `extended_hours` lets bars of 04:00 - 20:00 count.
     pub fn new(market: Market, extended_hours: bool, extra_closures: impl IntoIterator<Item = Date>) -> Self {
         Self {
             market,
+            cadence: Cadence::default(),
             extended_hours,
             extra_closures: extra_closures.into_iter().collect(),
             extra_early_closes: BTreeMap::new(),
             zone: new_york(),
         }
+    }
+
+    /// The same with bars of another length.
+    pub fn with_cadence(self, cadence: Cadence) -> Self {
+        Self { cadence, ..self }
+    }
+
+    /// How long a bar is.
+    #[inline]
+    pub fn cadence(&self) -> Cadence {
+        self.cadence
     }
 
     /// The same with further days that close early, or at another time than the rules say.
@@ -249,7 +263,7 @@ impl Calendar {
     }
 
     /// What the market is doing at `minute`.
-    pub fn phase(&self, minute: Minute) -> Phase {
+    pub fn phase(&self, minute: Second) -> Phase {
         match self.session_on(self.date_of(minute)) {
             Some(session) if minute < session.pre_open || minute >= session.post_close => Phase::Closed,
             Some(session) if minute < session.open => Phase::Pre,
@@ -260,7 +274,7 @@ impl Calendar {
     }
 
     /// Whether a bar that starts at `minute` counts.
-    pub fn counts(&self, minute: Minute) -> bool {
+    pub fn counts(&self, minute: Second) -> bool {
         match self.phase(minute) {
             Phase::Regular => true,
             Phase::Pre | Phase::Post => self.extended_hours,
@@ -269,13 +283,13 @@ impl Calendar {
     }
 
     /// What the market is doing at `minute` as far as bars go: hours whose bars do not count are closed.
-    pub fn counted_phase(&self, minute: Minute) -> Phase {
+    pub fn counted_phase(&self, minute: Second) -> Phase {
         if self.counts(minute) { self.phase(minute) } else { Phase::Closed }
     }
 
     /// The minute after `minute` from which the [counted phase](Self::counted_phase) is another, and which
     /// that is. `None` where three weeks hold no change, as where every minute counts.
-    pub fn next_change(&self, minute: Minute) -> Option<(Minute, Phase)> {
+    pub fn next_change(&self, minute: Second) -> Option<(Second, Phase)> {
         let (now, today) = (self.counted_phase(minute), self.date_of(minute));
         today
             .series(jiff::Span::new().days(1))
@@ -288,7 +302,7 @@ impl Calendar {
     }
 
     /// The minutes of a New York date whose bars count.
-    pub fn tracked_on(&self, day: Date) -> Option<Range<Minute>> {
+    pub fn tracked_on(&self, day: Date) -> Option<Range<Second>> {
         let session = self.session_on(day)?;
         Some(if self.extended_hours {
             session.pre_open..session.post_close
@@ -306,7 +320,7 @@ impl Calendar {
     }
 
     /// The minutes of a New York date whose bars count, in stretches of one phase each.
-    pub fn phases_on(&self, day: Date) -> Option<Vec<(Range<Minute>, Phase)>> {
+    pub fn phases_on(&self, day: Date) -> Option<Vec<(Range<Second>, Phase)>> {
         let (tracked, session) = (self.tracked_on(day)?, self.session_on(day)?);
         let stretches = [
             (tracked.start..session.open, Phase::Pre),
@@ -318,17 +332,17 @@ impl Calendar {
 
     /// The next stretch of counting minutes that ends after `minute`: the running one, or the next to come.
     /// `None` only where three weeks hold none.
-    pub fn tracked_from(&self, minute: Minute) -> Option<Range<Minute>> {
+    pub fn tracked_from(&self, minute: Second) -> Option<Range<Second>> {
         self.days_from(minute, 1).find(|tracked| tracked.end > minute)
     }
 
     /// The latest stretch of counting minutes that began at or before `minute`.
-    pub fn tracked_until(&self, minute: Minute) -> Option<Range<Minute>> {
+    pub fn tracked_until(&self, minute: Second) -> Option<Range<Second>> {
         self.days_from(minute, -1).find(|tracked| tracked.start <= minute)
     }
 
     /// How many counting minutes lie in `range`. Days beyond a year are not looked at.
-    pub fn counting_minutes(&self, range: Range<Minute>) -> i32 {
+    pub fn counting_minutes(&self, range: Range<Second>) -> i32 {
         let mut day = self.date_of(range.start);
         let last = self.date_of(range.end);
         let mut minutes = 0;
@@ -337,7 +351,7 @@ impl Calendar {
                 break;
             }
             if let Some(tracked) = self.tracked_on(day) {
-                minutes += (tracked.end.min(range.end).since(tracked.start.max(range.start))).max(0);
+                minutes += (tracked.end.min(range.end).minutes_since(tracked.start.max(range.start))).max(0);
             }
             match day.tomorrow() {
                 Ok(next) => day = next,
@@ -348,16 +362,16 @@ impl Calendar {
     }
 
     /// The New York date of a minute.
-    pub fn date_of(&self, minute: Minute) -> Date {
+    pub fn date_of(&self, minute: Second) -> Date {
         self.zone.to_datetime(minute.start()).date()
     }
 
     /// The minute at which a New York date begins.
-    pub fn midnight(&self, day: Date) -> Minute {
+    pub fn midnight(&self, day: Date) -> Second {
         self.minute_at(day, Time::midnight())
     }
 
-    fn days_from(&self, minute: Minute, step: i32) -> impl Iterator<Item = Range<Minute>> {
+    fn days_from(&self, minute: Second, step: i32) -> impl Iterator<Item = Range<Second>> {
         let first = self.date_of(minute);
         (0..=21).filter_map(move |days| {
             let day = first.checked_add(jiff::Span::new().days(days * step)).ok()?;
@@ -365,10 +379,10 @@ impl Calendar {
         })
     }
 
-    fn minute_at(&self, day: Date, at: Time) -> Minute {
+    fn minute_at(&self, day: Date, at: Time) -> Second {
         // Unambiguous: DST changes at 02:00 on Sundays. A date outside jiff's range is centuries away.
         let instant = self.zone.to_timestamp(day.to_datetime(at)).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-        Minute::containing(instant)
+        Second::minute_of(instant)
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod aggregate;
 pub mod bar;
+pub mod cadence;
 pub mod calendar;
 pub mod label;
 pub mod moment;

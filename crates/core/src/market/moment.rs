@@ -1,6 +1,6 @@
 //! A moment as people give it: a time, or a day of the exchange.
 
-use crate::{Calendar, Minute};
+use crate::{Calendar, Second};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use std::str::FromStr;
@@ -16,14 +16,14 @@ pub enum Moment {
 
 impl Moment {
     /// The first minute that starts then or later.
-    pub fn minute(self, calendar: &Calendar) -> Minute {
+    pub fn minute(self, calendar: &Calendar) -> Second {
         match self {
-            Self::Day(day) if day.year() < 1900 => Minute::MIN,
-            Self::Day(day) if day.year() >= 2200 => Minute::MAX,
+            Self::Day(day) if day.year() < 1900 => Second::MIN,
+            Self::Day(day) if day.year() >= 2200 => Second::MAX,
             Self::Day(day) => calendar.midnight(day),
             Self::At(at) => {
-                let minute = Minute::containing(at);
-                if minute.start() < at { minute.plus(1) } else { minute }
+                let minute = Second::minute_of(at);
+                if minute.start() < at { minute.plus_minutes(1) } else { minute }
             }
         }
     }
@@ -69,8 +69,8 @@ mod tests {
     fn a_day_begins_at_midnight_in_new_york() {
         assert_eq!(minute("2025-01-31").unwrap(), "2025-01-31T05:00:00Z");
         assert_eq!(minute("2024-07-03").unwrap(), "2024-07-03T04:00:00Z");
-        assert_eq!(minute("0001-01-01").unwrap(), Minute::MIN.to_string());
-        assert_eq!(minute("9999-12-31").unwrap(), Minute::MAX.to_string());
+        assert_eq!(minute("0001-01-01").unwrap(), Second::MIN.to_string());
+        assert_eq!(minute("9999-12-31").unwrap(), Second::MAX.to_string());
     }
 
     #[test]

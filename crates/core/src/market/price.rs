@@ -67,7 +67,7 @@ impl FromStr for Price {
 
 impl fmt::Display for Price {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        decimal::format(self.0, Self::PLACES, f)
+        decimal::format(self.0.into(), Self::PLACES, f)
     }
 }
 

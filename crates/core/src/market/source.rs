@@ -1,7 +1,7 @@
 //! Where bars come from, as far as readers must know it.
 
 use crate::UnknownWord;
-use crate::{FeedLabel, Minute, Symbol};
+use crate::{FeedLabel, Second, Symbol};
 use jiff::Timestamp;
 use strum::{Display, EnumString, IntoStaticStr, VariantNames};
 
@@ -58,7 +58,7 @@ pub struct FeedStatus {
     pub problem: Option<String>,
     /// Until when the feed was asked, and has answered: what came to be after that is not known yet. `None`
     /// for feeds that are not asked.
-    pub asked_until: Option<Minute>,
+    pub asked_until: Option<Second>,
     /// Symbols that it does not serve as it serves the others, by symbol.
     pub symbol_problems: Vec<SymbolProblem>,
 }

@@ -193,7 +193,7 @@ mod tests {
         let price: Price = price.parse().unwrap();
         Bar {
             symbol: "NVDA".parse().unwrap(),
-            start: crate::Minute::from_index(0),
+            start: crate::Second::from_minute(0),
             open: price,
             high: price,
             low: price,

@@ -36,7 +36,7 @@ impl FromStr for Ratio {
 
 impl fmt::Display for Ratio {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        decimal::format(i64::from(self.millionths), Self::PLACES, f)
+        decimal::format(self.millionths.into(), Self::PLACES, f)
     }
 }
 

@@ -1,8 +1,10 @@
-//! Verdicts, exact to the last digit: integers of up to 256 bits, no rounding, no division.
+//! Verdicts, exact to the last digit: integers as wide as it takes, no rounding, no division.
 
 use super::definition::{Condition, Direction, MILLION, Side};
-use crate::market::time::Minute;
+use crate::market::time::Second;
 use crate::statistics::metric::Metric;
+use num_bigint::BigUint;
+use num_traits::ToPrimitive as _;
 
 /// What a bar's value was compared with. Values are 1e-9 dollars or shares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,25 +12,25 @@ pub enum Evidence {
     /// `spike`: the trailing window.
     Average {
         /// Of the values in it.
-        sum: i64,
+        sum: i128,
         /// How many.
-        bars: u16,
+        bars: u32,
     },
     /// `zscore`: the trailing window.
     Deviation {
         /// Of the values in it.
-        sum: i64,
+        sum: i128,
         /// Of their squares.
         squares: u128,
         /// How many.
-        bars: u16,
+        bars: u32,
     },
     /// `move`: the value moved away from.
     Origin {
         /// The earlier price.
         value: i64,
         /// The minute it is of.
-        start: Minute,
+        start: Second,
     },
     /// `cross`: what was on the other side of the level.
     Crossing {
@@ -49,23 +51,23 @@ pub enum Evidence {
 impl Evidence {
     /// What the value is held against, as an exact fraction of the metric's integer units: a mean, an earlier
     /// price, a level, a median. `None` of an empty window.
-    pub fn baseline(&self) -> Option<(i64, u16)> {
+    pub fn baseline(&self) -> Option<(i128, u32)> {
         match *self {
             Self::Average { sum, bars } | Self::Deviation { sum, bars, .. } => {
                 (bars > 0).then_some((sum, bars))
             }
-            Self::Origin { value, .. } => Some((value, 1)),
-            Self::Crossing { level, .. } => Some((level, 1)),
-            Self::Median { twice, sessions } => (sessions > 0).then_some((twice, 2)),
+            Self::Origin { value, .. } => Some((value.into(), 1)),
+            Self::Crossing { level, .. } => Some((level.into(), 1)),
+            Self::Median { twice, sessions } => (sessions > 0).then_some((twice.into(), 2)),
         }
     }
 
     /// Bars or sessions the baseline is made of.
-    pub fn bars(&self) -> u16 {
+    pub fn bars(&self) -> u32 {
         match *self {
             Self::Average { bars, .. } | Self::Deviation { bars, .. } => bars,
             Self::Origin { .. } | Self::Crossing { .. } => 1,
-            Self::Median { sessions, .. } => sessions,
+            Self::Median { sessions, .. } => sessions.into(),
         }
     }
 
@@ -74,7 +76,8 @@ impl Evidence {
     pub fn stdev(&self) -> Option<f64> {
         let Self::Deviation { sum, squares, bars } = *self else { return None };
         let n = f64::from(bars);
-        (bars >= 2).then(|| (scatter(sum, squares, bars) as f64 / (n * (n - 1.0))).sqrt())
+        (bars >= 2)
+            .then(|| (scatter(sum, squares, bars).to_f64().unwrap_or(f64::INFINITY) / (n * (n - 1.0))).sqrt())
     }
 }
 
@@ -106,15 +109,15 @@ impl Condition {
         let million = i128::from(MILLION);
         match (*self, *evidence) {
             (Self::Spike { min_bars, .. }, Evidence::Average { sum, bars }) => {
-                bars >= min_bars
+                bars >= u32::from(min_bars)
                     && sum > 0
-                    && wide * i128::from(bars) * million >= threshold_wide * i128::from(sum)
+                    && wide * i128::from(bars) * million >= threshold_wide * sum
             }
             (Self::ZScore { min_bars, direction, .. }, Evidence::Deviation { sum, squares, bars }) => {
-                let distance = wide * i128::from(bars) - i128::from(sum);
-                bars >= min_bars.max(2)
+                let distance = wide * i128::from(bars) - sum;
+                bars >= u32::from(min_bars).max(2)
                     && direction.allows(distance)
-                    && reaches_z(distance, scatter(sum, squares, bars), bars, threshold)
+                    && reaches_z(distance, &scatter(sum, squares, bars), bars, threshold)
             }
             (Self::Move { direction, .. }, Evidence::Origin { value: origin, .. }) => {
                 let moved = wide - i128::from(origin);
@@ -147,47 +150,30 @@ impl Direction {
     }
 }
 
-/// `n Q - S^2`: n (n - 1) times the sample variance of `bars` values with sum `S` and sum of squares `Q`.
-fn scatter(sum: i64, squares: u128, bars: u16) -> u128 {
-    let sum = u128::from(sum.unsigned_abs());
-    (u128::from(bars) * squares).saturating_sub(sum * sum)
+/// `n Q - S^2`: n (n - 1) times the sample variance of `bars` values with sum `S` and sum of squares `Q`:
+/// up to 140 bits over a day of seconds.
+fn scatter(sum: i128, squares: u128, bars: u32) -> BigUint {
+    let (all, square) = (BigUint::from(squares) * bars, BigUint::from(sum.unsigned_abs()).pow(2));
+    // Equal values scatter by nothing, and never by less.
+    if all > square { all - square } else { BigUint::ZERO }
 }
 
 /// Whether `distance`, which is n times the value's distance from the mean, is at least `z` deviations:
 /// `(distance / n)^2 >= z^2 scatter / (n (n - 1))`, multiplied out.
-fn reaches_z(distance: i128, scatter: u128, bars: u16, z: i64) -> bool {
-    let (n, z) = (u128::from(bars), u128::from(z.unsigned_abs()));
-    let distance = distance.unsigned_abs();
-    let millions = (MILLION as u128) * (MILLION as u128);
-    scatter > 0 && product(distance * distance, (n - 1) * millions) >= product(scatter, z * z * n)
-}
-
-/// The 256 bits of a product: (high, low).
-fn product(one: u128, two: u128) -> (u128, u128) {
-    const HALF: u32 = 64;
-    const LOW: u128 = u64::MAX as u128;
-    let (a, b, c, d) = (one >> HALF, one & LOW, two >> HALF, two & LOW);
-    let (middle, carry) = (a * d).overflowing_add(b * c);
-    let (low, carried) = (b * d).overflowing_add(middle << HALF);
-    let high = a * c + (middle >> HALF) + (u128::from(carry) << HALF) + u128::from(carried);
-    (high, low)
+fn reaches_z(distance: i128, scatter: &BigUint, bars: u32, z: i64) -> bool {
+    let (distance, z) = (BigUint::from(distance.unsigned_abs()), BigUint::from(z.unsigned_abs()));
+    let millions = MILLION.unsigned_abs().pow(2);
+    *scatter > BigUint::ZERO && distance.pow(2) * (bars - 1) * millions >= scatter * z.pow(2) * bars
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::{Rule, SpikeRule};
     use super::*;
-    use num_bigint::BigUint;
     use num_rational::BigRational;
     use proptest::prelude::*;
 
     proptest! {
-        #[test]
-        fn products_are_exact(one: u128, two: u128) {
-            let (high, low) = product(one, two);
-            prop_assert_eq!((BigUint::from(high) << 128_u32) + low, BigUint::from(one) * two);
-        }
-
         /// The oracle takes the deviation from its definition, in rationals.
         #[test]
         fn a_z_score_is_judged_exactly(
@@ -205,9 +191,9 @@ mod tests {
             let zero = rational(0);
             let reaches = variance > zero && &distance * &distance >= z_squared * &variance;
             let evidence = Evidence::Deviation {
-                sum: values.iter().sum(),
+                sum: values.iter().copied().map(i128::from).sum(),
                 squares: values.iter().map(|&value| (value as u128) * (value as u128)).sum(),
-                bars: values.len() as u16,
+                bars: values.len() as u32,
             };
             for (direction, allowed) in [
                 (Direction::Both, true),
@@ -237,7 +223,7 @@ mod tests {
             from: super::super::Origin::Open,
             direction: Direction::Down,
         };
-        let origin = Evidence::Origin { value: 100_000, start: Minute::from_index(0) };
+        let origin = Evidence::Origin { value: 100_000, start: Second::from_minute(0) };
         assert!(hold(percent, Metric::Price, 98_000, origin));
         assert!(!hold(percent, Metric::Price, 98_001, origin));
         assert!(!hold(percent, Metric::Price, 102_000, origin));
@@ -264,17 +250,17 @@ mod tests {
         };
         let condition = Condition::ZScore { z: 1, window: 720, min_bars: 2, direction: Direction::Both };
         assert!(condition.reaches(Metric::Price, 9_000_000_000_000_000, &window, 999_000));
-        let average = Evidence::Average { sum: i64::MAX, bars: 720 };
+        let average = Evidence::Average { sum: i64::MAX.into(), bars: 720 };
         let spike = Condition::Spike { ratio: 1_000 * MILLION, window: 720, min_bars: 1 };
         assert!(!spike.holds(Metric::Price, 9_000_000_000_000_000, &average));
         let house = Rule::from(SpikeRule { ratio: "1000".parse().unwrap(), ..SpikeRule::default() });
         let value = 9_000_000_000_000_000;
-        let average = Evidence::Average { sum: i64::MAX, bars: 720 };
+        let average = Evidence::Average { sum: i64::MAX.into(), bars: 720 };
         assert!(!house.condition.holds(Metric::Price, value, &average));
     }
 
     /// Whether the contract's default rule fires.
-    fn fires(value: i64, sum: i64, bars: u16) -> bool {
+    fn fires(value: i64, sum: i128, bars: u32) -> bool {
         let evidence = Evidence::Average { sum, bars };
         Rule::from(SpikeRule::default()).condition.holds(Metric::Volume, value, &evidence)
     }

@@ -33,9 +33,9 @@ impl Metric {
     /// How many units of a crossing's level make one dollar or one share.
     pub const CROSSING_UNIT: i64 = 1_000_000_000;
 
-    /// The exact decimal text of a value of this metric: `689.1` dollars, `51234` shares.
-    pub fn show(self, value: i64) -> Shown {
-        Shown { metric: self, value }
+    /// The exact decimal text of a value of this metric or of a sum of some: `689.1` dollars, `51234` shares.
+    pub fn show(self, value: impl Into<i128>) -> Shown {
+        Shown { metric: self, value: value.into() }
     }
 
     /// The exact decimal text of a square, or a sum of squares, of values of this metric.
@@ -52,7 +52,7 @@ impl Metric {
 #[derive(Clone, Copy, Debug)]
 pub struct Shown {
     metric: Metric,
-    value: i64,
+    value: i128,
 }
 
 impl fmt::Display for Shown {

@@ -6,7 +6,7 @@ pub mod profile;
 pub mod unusual;
 pub mod window;
 
-use crate::{FeedLabel, Minute, Symbol};
+use crate::{FeedLabel, Second, Symbol};
 
 /// What is known of one metric at a symbol's newest bar. Dollars or shares; `None` where the definition has
 /// no value.
@@ -21,7 +21,7 @@ pub struct Figures {
     /// The newest value over `trailing_average`.
     pub ratio: Option<f64>,
     /// Bars in the trailing window.
-    pub window_bars: u16,
+    pub window_bars: u32,
 }
 
 /// Both metrics of a symbol at its newest bar.
@@ -29,8 +29,8 @@ pub struct Figures {
 pub struct Statistics {
     /// The ticker.
     pub symbol: Symbol,
-    /// Minute of the newest bar.
-    pub start: Minute,
+    /// Start of the newest bar.
+    pub start: Second,
     /// Feed of the bars.
     pub feed: FeedLabel,
     /// Of the closes, dollars.

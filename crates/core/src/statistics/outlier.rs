@@ -3,7 +3,7 @@
 
 use crate::statistics::metric::Metric;
 use crate::statistics::window::Windows;
-use crate::{Bar, Minute};
+use crate::{Bar, Second};
 use std::collections::HashMap;
 
 /// A close so many times above or below the newest one, or a volume so many times above the largest of a day.
@@ -87,7 +87,7 @@ fn outlier(symbol: usize, bar: &Bar, windows: &Windows) -> Option<Metric> {
     if volume <= UNHEARD_OF {
         return None;
     }
-    let before = newest.map_or(Minute::MIN, |newest| newest.plus(1));
+    let before = newest.map_or(Second::MIN, |newest| newest.plus_seconds(1));
     let day = windows.before(symbol, before).filter(|(start, _)| *start != bar.start);
     let largest = day.map(|(_, values)| values.of(Metric::Volume)).max().unwrap_or(0);
     (volume / ABSURD >= largest).then_some(Metric::Volume)

@@ -5,7 +5,7 @@
 //! session in which that minute is of another phase: on a day that closes early, the afternoon is after
 //! hours.
 
-use crate::{Calendar, Minute, Phase, Price, Volume};
+use crate::{Calendar, Phase, Price, Second, Volume};
 use jiff::civil::Date;
 use std::ops::Range;
 
@@ -26,16 +26,16 @@ pub struct Usual {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Profile {
     /// Of the bars it is made of.
-    reach: Range<Minute>,
+    reach: Range<Second>,
     /// The first minute of each stretch of one phase, and the end of the last.
-    phases: Vec<(Range<Minute>, Phase)>,
+    phases: Vec<(Range<Second>, Phase)>,
     /// By minute from the first that counts.
     minutes: Vec<Usual>,
 }
 
 /// One earlier session at each minute of the day.
 struct Earlier {
-    phases: Vec<(Range<Minute>, Phase)>,
+    phases: Vec<(Range<Second>, Phase)>,
     /// Move from the previous regular close, by minute; none before the first bar, or without that close.
     moves: Vec<Option<f64>>,
     /// Volume of the phase so far, by minute; none in a phase without a bar.
@@ -50,7 +50,7 @@ impl Profile {
 
     /// The minutes whose bars the profile of a date is made of: the sessions before, and one more for the
     /// close that the first of them moved from.
-    pub fn reach(calendar: &Calendar, date: Date) -> Range<Minute> {
+    pub fn reach(calendar: &Calendar, date: Date) -> Range<Second> {
         let first = calendar.trading_days_before(date).take(Self::SESSIONS + 1).last();
         calendar.midnight(first.unwrap_or(date))..calendar.midnight(date)
     }
@@ -58,7 +58,7 @@ impl Profile {
     /// Makes the profile of a trading day; `None` where that day has no minute that counts. `bars` are the
     /// starts, closes and volumes of one feed within [`reach`](Self::reach), oldest first; those of minutes
     /// that do not count are passed over.
-    pub fn new(calendar: &Calendar, date: Date, bars: &[(Minute, Price, Volume)]) -> Option<Self> {
+    pub fn new(calendar: &Calendar, date: Date, bars: &[(Second, Price, Volume)]) -> Option<Self> {
         let phases = calendar.phases_on(date)?;
         let days: Vec<Date> = calendar.trading_days_before(date).take(Self::SESSIONS + 1).collect();
         let mut before: Option<Price> = None;
@@ -76,26 +76,26 @@ impl Profile {
         let minutes = phases
             .iter()
             .flat_map(|(stretch, phase)| minutes_of(stretch).map(move |minute| (minute, *phase)))
-            .map(|(minute, phase)| usual(&sessions, minute.since(first) as usize, phase))
+            .map(|(minute, phase)| usual(&sessions, minute.minutes_since(first) as usize, phase))
             .collect();
         Some(Self { reach: Self::reach(calendar, date), phases, minutes })
     }
 
     /// Whether a bar of this minute would be among those that it is made of.
-    pub fn rests_on(&self, minute: Minute) -> bool {
+    pub fn rests_on(&self, minute: Second) -> bool {
         self.reach.contains(&minute)
     }
 
     /// What is usual at a minute of its day; `None` at any other.
-    pub fn at(&self, minute: Minute) -> Option<&Usual> {
-        self.minutes.get(usize::try_from(minute.since(whole(&self.phases).start)).ok()?)
+    pub fn at(&self, minute: Second) -> Option<&Usual> {
+        self.minutes.get(usize::try_from(minute.minutes_since(whole(&self.phases).start)).ok()?)
     }
 }
 
 impl Earlier {
     fn new(
-        phases: Vec<(Range<Minute>, Phase)>,
-        bars: &[(Minute, Price, Volume)],
+        phases: Vec<(Range<Second>, Phase)>,
+        bars: &[(Second, Price, Volume)],
         previous_close: Option<Price>,
     ) -> Self {
         let (mut moves, mut volumes) = (Vec::new(), Vec::new());
@@ -118,7 +118,7 @@ impl Earlier {
 
     /// Whether the minute so many after the first that counts is of `phase`.
     fn is_of(&self, at: usize, phase: Phase) -> bool {
-        let minute = whole(&self.phases).start.plus(at as i32);
+        let minute = whole(&self.phases).start.plus_minutes(at as i32);
         self.phases.iter().any(|(stretch, of)| *of == phase && stretch.contains(&minute))
     }
 }
@@ -156,25 +156,25 @@ pub(crate) fn twice_median(values: &mut [i64]) -> i64 {
 }
 
 /// From the first minute to the end of the last; the stretches follow each other.
-fn whole(phases: &[(Range<Minute>, Phase)]) -> Range<Minute> {
+fn whole(phases: &[(Range<Second>, Phase)]) -> Range<Second> {
     match (phases.first(), phases.last()) {
         (Some((first, _)), Some((last, _))) => first.start..last.end,
-        _ => Minute::MIN..Minute::MIN,
+        _ => Second::MIN..Second::MIN,
     }
 }
 
-fn minutes_of(stretch: &Range<Minute>) -> impl Iterator<Item = Minute> + use<> {
+fn minutes_of(stretch: &Range<Second>) -> impl Iterator<Item = Second> + use<> {
     let start = stretch.start;
-    (0..stretch.end.since(start)).map(move |at| start.plus(at))
+    (0..stretch.end.minutes_since(start)).map(move |at| start.plus_minutes(at))
 }
 
-fn within<'a>(bars: &'a [(Minute, Price, Volume)], stretch: &Range<Minute>) -> &'a [(Minute, Price, Volume)] {
+fn within<'a>(bars: &'a [(Second, Price, Volume)], stretch: &Range<Second>) -> &'a [(Second, Price, Volume)] {
     let from = bars.partition_point(|(start, ..)| *start < stretch.start);
     let to = bars.partition_point(|(start, ..)| *start < stretch.end);
     &bars[from..to.max(from)]
 }
 
-fn last_regular_close(bars: &[(Minute, Price, Volume)], phases: &[(Range<Minute>, Phase)]) -> Option<Price> {
+fn last_regular_close(bars: &[(Second, Price, Volume)], phases: &[(Range<Second>, Phase)]) -> Option<Price> {
     let (regular, _) = phases.iter().find(|(_, phase)| *phase == Phase::Regular)?;
     within(bars, regular).last().map(|(_, close, _)| *close)
 }

@@ -20,7 +20,7 @@ pub use crate::subscription::scope::Scope;
 use crate::UnknownWord;
 use crate::subscription::channel::Channel;
 use crate::subscription::quiet::QuietHours;
-use crate::{Alert, FeedMode, Metric, Minute, RuleName, Symbol};
+use crate::{Alert, FeedMode, Metric, RuleName, Second, Symbol};
 use jiff::{SignedDuration, Timestamp};
 use std::fmt;
 use std::str::FromStr;
@@ -98,7 +98,7 @@ pub struct Subscription {
     /// When it was asked for, wall clock.
     pub created_at: Timestamp,
     /// Only bars that start here or later are told of. `None` until active.
-    pub active_from: Option<Minute>,
+    pub active_from: Option<Second>,
     /// When alerts wait, to come as one message afterwards.
     pub quiet: Option<QuietHours>,
     /// Nothing is told of until then, nor afterwards of that time; [`Timestamp::MAX`]: until it is resumed.
@@ -120,14 +120,14 @@ impl Subscription {
     }
 
     /// Whether alerts by a rule on a metric of a symbol, of a bar that starts at `start`, are its own.
-    pub fn reads(&self, symbol: Symbol, metric: Metric, rule: RuleName, start: Minute) -> bool {
+    pub fn reads(&self, symbol: Symbol, metric: Metric, rule: RuleName, start: Second) -> bool {
         self.scope.covers(symbol)
             && (self.metric, self.rule) == (metric, rule)
             && self.reads_from().is_some_and(|from| from <= start)
     }
 
     /// The first minute whose alerts by its own rule its holder may read. `None` while it is not active.
-    pub fn reads_from(&self) -> Option<Minute> {
+    pub fn reads_from(&self) -> Option<Second> {
         self.active_from.filter(|_| self.status == SubscriptionStatus::Active)
     }
 
@@ -139,18 +139,18 @@ impl Subscription {
 
 /// From which minute on a subscription is told of bars that becomes active at `now`: the first whose bar is
 /// not known yet. `feed`: the feed heard of last, and its clock, which is the end of its newest bar.
-pub fn first_minute(feed: Option<(FeedMode, Timestamp)>, now: Timestamp) -> Minute {
+pub fn first_minute(feed: Option<(FeedMode, Timestamp)>, now: Timestamp) -> Second {
     let by_its_clock = feed.and_then(|(mode, clock)| first_minute_of_replay(mode, clock));
-    by_its_clock.or_else(|| Minute::starting(now)).unwrap_or_else(|| {
+    by_its_clock.or_else(|| Second::at_minute(now)).unwrap_or_else(|| {
         let next = now.checked_add(SignedDuration::from_mins(1)).unwrap_or(Timestamp::MAX);
-        Minute::containing(next)
+        Second::minute_of(next)
     })
 }
 
 /// From which minute on a feed is told of that has a time of its own, which may be years away; `None` for a
 /// live one. By it begin those, too, who came before any feed was heard of.
-pub fn first_minute_of_replay(mode: FeedMode, clock: Timestamp) -> Option<Minute> {
-    (mode != FeedMode::Live).then(|| Minute::containing(clock))
+pub fn first_minute_of_replay(mode: FeedMode, clock: Timestamp) -> Option<Second> {
+    (mode != FeedMode::Live).then(|| Second::minute_of(clock))
 }
 
 #[cfg(test)]

@@ -3,12 +3,12 @@
 //! The oracle knows nothing of buckets: it labels each minute by New York wall time and groups equal labels.
 
 use jiff::civil::Time;
-use num_bigint::BigInt;
 use num_rational::BigRational;
+use old_bigint::BigInt;
 use proptest::prelude::*;
 use qqq_core::market::aggregate::{Candle, Interval, aggregate};
 use qqq_core::market::calendar::{Market, new_york};
-use qqq_core::{Bar, Calendar, Minute, Price, Volume};
+use qqq_core::{Bar, Calendar, Price, Second, Volume};
 use std::collections::BTreeMap;
 
 /// Mondays, 00:00 UTC, of weeks worth looking at.
@@ -23,7 +23,7 @@ const WEEKS: [&str; 5] = [
 /// Which bucket a minute belongs to: the date, the part of the day, and the number within the part.
 type Label = (jiff::civil::Date, u8, i32);
 
-fn label(calendar: &Calendar, interval: Interval, minute: Minute) -> Option<Label> {
+fn label(calendar: &Calendar, interval: Interval, minute: Second) -> Option<Label> {
     if !calendar.counts(minute) {
         return None;
     }
@@ -101,13 +101,13 @@ prop_compose! {
             0..600,
         ),
     ) -> Vec<Bar> {
-        let monday = Minute::containing(monday.parse().unwrap());
+        let monday = Second::minute_of(monday.parse().unwrap());
         let price = |nanos| Price::from_nanos(nanos).unwrap();
         minutes
             .into_iter()
             .map(|(offset, (a, b, c, volume, dice, trades))| Bar {
                 symbol: "AAPL".parse().unwrap(),
-                start: monday.plus(offset),
+                start: monday.plus_minutes(offset),
                 open: price(a),
                 high: price(a.max(b)),
                 low: price(a.min(b)),
@@ -145,8 +145,9 @@ proptest! {
             // The bucket is all the minutes of the label, and no other.
             let minutes = &candle.minutes;
             prop_assert_eq!(label(&calendar, interval, minutes.start), Some(*label_of_group));
-            prop_assert_eq!(label(&calendar, interval, minutes.end.plus(-1)), Some(*label_of_group));
-            prop_assert_ne!(label(&calendar, interval, minutes.start.plus(-1)), Some(*label_of_group));
+            prop_assert_eq!(label(&calendar, interval, minutes.end.plus_minutes(-1)), Some(*label_of_group));
+            let before = minutes.start.plus_minutes(-1);
+            prop_assert_ne!(label(&calendar, interval, before), Some(*label_of_group));
             prop_assert_ne!(label(&calendar, interval, minutes.end), Some(*label_of_group));
         }
     }

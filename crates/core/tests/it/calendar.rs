@@ -32,7 +32,7 @@ fn the_rule_gives_every_day_of_the_shared_list() {
         while day.year() <= 2027 {
             let weekend = matches!(day.weekday(), Weekday::Saturday | Weekday::Sunday);
             let expected = minutes.get(&day).copied().unwrap_or((!weekend).then_some(390));
-            let found = calendar.session_on(day).map(|session| session.close.since(session.open));
+            let found = calendar.session_on(day).map(|session| session.close.minutes_since(session.open));
             assert_eq!(found, expected, "{day}");
             exceptions += usize::from(minutes.contains_key(&day));
             sessions += i32::from(found.is_some());

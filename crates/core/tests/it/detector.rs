@@ -7,7 +7,7 @@ use qqq_core::alert::{Alert, AlertChange, AlertState, Metric};
 use qqq_core::market::calendar::{Calendar, Market};
 use qqq_core::rule::{AlertRule, Evidence};
 use qqq_core::statistics::window::Arrival;
-use qqq_core::{Bar, Detector, FeedLabel, Minute, SpikeRule, Split, Symbol};
+use qqq_core::{Bar, Cadence, Detector, FeedLabel, Second, SpikeRule, Split, Symbol};
 use qqq_testkit::bars::{cents, flat};
 use std::collections::BTreeMap;
 
@@ -26,22 +26,40 @@ fn feed() -> FeedLabel {
 }
 
 fn bar(symbol: usize, minute: i32, price: i64, volume: i64) -> Bar {
-    flat(symbols()[symbol].as_str(), Minute::from_index(BASE + minute), cents(price), volume)
+    flat(symbols()[symbol].as_str(), Second::from_minute(BASE + minute), cents(price), volume)
+}
+
+/// The bar so many bars after the beginning.
+fn nth(cadence: Cadence, symbol: usize, n: i32, price: i64, volume: i64) -> Bar {
+    Bar { start: start_of(cadence, n), ..bar(symbol, 0, price, volume) }
+}
+
+fn start_of(cadence: Cadence, n: i32) -> Second {
+    Second::from_minute(BASE).plus_seconds(i64::from(n) * cadence.seconds())
+}
+
+fn cadence() -> impl Strategy<Value = Cadence> {
+    prop::sample::select(&[Cadence::One, Cadence::Five, Cadence::Sixty])
 }
 
 /// A detector with what a store would keep of it.
 struct Tracked {
+    cadence: Cadence,
     detector: Detector,
     rule: SpikeRule,
-    bars: BTreeMap<(Minute, usize), (Bar, u32)>,
+    bars: BTreeMap<(Second, usize), (Bar, u32)>,
     alerts: BTreeMap<String, Alert>,
     log: Vec<AlertChange>,
 }
 
 impl Tracked {
     fn new(rule: SpikeRule) -> Self {
-        let detector = Detector::new(&symbols(), feed(), &always(), rule);
-        Self { detector, rule, bars: BTreeMap::new(), alerts: BTreeMap::new(), log: Vec::new() }
+        Self::of(Cadence::default(), rule)
+    }
+
+    fn of(cadence: Cadence, rule: SpikeRule) -> Self {
+        let detector = Detector::new(&symbols(), feed(), &always().with_cadence(cadence), rule);
+        Self { cadence, detector, rule, bars: BTreeMap::new(), alerts: BTreeMap::new(), log: Vec::new() }
     }
 
     fn observe(&mut self, symbol: usize, bar: Bar, clock: Timestamp) -> (Arrival, Vec<AlertChange>) {
@@ -66,7 +84,7 @@ impl Tracked {
     /// Feeds a bar the moment it ended.
     fn on_time(&mut self, symbol: usize, minute: i32, cents: i64, volume: i64) -> Vec<AlertChange> {
         let bar = bar(symbol, minute, cents, volume);
-        self.observe(symbol, bar, bar.start.end()).1
+        self.observe(symbol, bar, bar.start.minute_end()).1
     }
 
     /// A calm hour of a thousand shares a minute.
@@ -80,7 +98,8 @@ impl Tracked {
 
     /// Throws the detector away and builds one from what was kept.
     fn restart(&mut self) {
-        let mut detector = Detector::new(&symbols(), feed(), &always(), self.rule);
+        let calendar = always().with_cadence(self.cadence);
+        let mut detector = Detector::new(&symbols(), feed(), &calendar, self.rule);
         detector.restore(
             self.bars.iter().map(|(&(_, symbol), &(bar, revision))| (symbol, bar, revision)),
             self.alerts.values().map(|alert| {
@@ -166,7 +185,7 @@ fn a_long_cool_down_counts_every_bar_and_lists_the_latest_alone() {
     let told = |tracked: &Tracked| {
         assert_eq!(tracked.alerts.len(), 1);
         let alert = tracked.alerts.values().next().unwrap();
-        (alert.start.index() - BASE, alert.state, alert.count(), alert.peak())
+        (alert.start.minute() - BASE, alert.state, alert.count(), alert.peak())
     };
     assert_eq!(told(&tracked), (1, AlertState::Raised, 999, volume(999)));
     // What is folded is final; what is listed can still be corrected.
@@ -187,14 +206,14 @@ fn without_a_cool_down_every_qualifying_bar_raises() {
 
 #[test]
 fn what_an_outage_of_our_own_hid_is_news_up_to_the_stated_age() {
-    let minutes = |minute: i32| Minute::from_index(BASE + minute);
+    let minutes = |minute: i32| Second::from_minute(BASE + minute);
     let spike = |asked_until: Option<i32>, age_minutes: i64| {
         let mut tracked = Tracked::calm(quick_rule(10));
         if let Some(until) = asked_until {
             tracked.detector.asked(0, minutes(until), minutes(until).start());
         }
         let bar = bar(0, 60, 10_000, 9_000);
-        let clock = bar.start.end() + jiff::SignedDuration::from_mins(age_minutes);
+        let clock = bar.start.minute_end() + jiff::SignedDuration::from_mins(age_minutes);
         tracked.observe(0, bar, clock).1.len()
     };
     for (asked_until, age, alerts, why) in [
@@ -213,7 +232,7 @@ fn what_an_outage_of_our_own_hid_is_news_up_to_the_stated_age() {
 
 #[test]
 fn how_far_was_asked_never_goes_back_but_with_the_clock() {
-    let minutes = |minute: i32| Minute::from_index(BASE + minute);
+    let minutes = |minute: i32| Second::from_minute(BASE + minute);
     let mut detector = Tracked::calm(quick_rule(10)).detector;
     let mut asked = |until, clock| {
         detector.asked(0, minutes(until), minutes(clock).start());
@@ -229,13 +248,14 @@ fn how_far_was_asked_never_goes_back_but_with_the_clock() {
 fn old_bars_update_statistics_and_raise_nothing() {
     let mut tracked = Tracked::calm(SpikeRule::default());
     let spike = bar(0, 60, 10_000, 9_000);
-    let late = spike.start.end() + jiff::SignedDuration::from_mins(15) + jiff::SignedDuration::from_millis(1);
+    let late =
+        spike.start.minute_end() + jiff::SignedDuration::from_mins(15) + jiff::SignedDuration::from_millis(1);
     let (arrival, changes) = tracked.observe(0, spike, late);
     assert_eq!((arrival, changes), (Arrival::New, vec![]));
     assert_eq!(tracked.detector.statistics(0).unwrap().volume.ratio, Some(9.0));
 
     let mut tracked = Tracked::calm(SpikeRule::default());
-    let just_in_time = spike.start.end() + jiff::SignedDuration::from_mins(15);
+    let just_in_time = spike.start.minute_end() + jiff::SignedDuration::from_mins(15);
     raised(&tracked.observe(0, spike, just_in_time).1);
 }
 
@@ -246,7 +266,7 @@ fn a_late_bar_is_judged_by_the_window_before_it() {
         tracked.on_time(0, minute, 10_000, 1_000);
     }
     let late = bar(0, 60, 10_000, 3_000);
-    let (arrival, changes) = tracked.observe(0, late, Minute::from_index(BASE + 65).start());
+    let (arrival, changes) = tracked.observe(0, late, Second::from_minute(BASE + 65).start());
     assert_eq!(arrival, Arrival::Late);
     assert_eq!(raised(&changes).start, late.start);
 }
@@ -272,7 +292,7 @@ fn what_a_retracted_alert_had_counted_stands_for_itself() {
     let told: Vec<_> = changes
         .iter()
         .map(|change| {
-            (change.alert().start.index() - BASE, change.alert().state, change.alert().occurrences.len())
+            (change.alert().start.minute() - BASE, change.alert().state, change.alert().occurrences.len())
         })
         .collect();
     assert_eq!(
@@ -296,7 +316,7 @@ fn a_price_that_was_not_corrected_is_not_judged_again() {
     let changes = tracked.on_time(0, 60, 20_000, 1_000);
     assert_eq!(raised(&changes).metric, Metric::Price);
     // A dear bar comes late into the window before it; then only the volume is corrected.
-    tracked.observe(0, bar(0, 59, 900_000, 1_000), Minute::from_index(BASE + 61).start());
+    tracked.observe(0, bar(0, 59, 900_000, 1_000), Second::from_minute(BASE + 61).start());
     assert!(tracked.on_time(0, 60, 20_000, 1_001).is_empty());
 }
 
@@ -313,7 +333,7 @@ fn bars_in_their_own_units_raise_nothing_at_a_split() {
             }
             if told {
                 let split = Split::new(symbols()[0], "2024-06-10".parse().unwrap(), new, old).unwrap();
-                tracked.detector.apply_split(0, &split, Minute::from_index(BASE + 90));
+                tracked.detector.apply_split(0, &split, Second::from_minute(BASE + 90));
             }
             for minute in 90..200 {
                 tracked.on_time(0, minute, after, volume_after + i64::from(minute) % 3);
@@ -327,7 +347,8 @@ fn bars_in_their_own_units_raise_nothing_at_a_split() {
     }
 }
 
-/// Streams of minutes with gaps, lateness, repeats, corrections and bursts: (symbol, minute, volume, delay).
+/// Streams of bars with gaps, lateness, repeats, corrections and bursts: (symbol, place, volume, delay), the
+/// last in bars.
 fn stream() -> impl Strategy<Value = Vec<(usize, i32, i64, i32)>> {
     let volume =
         prop_oneof![6 => 900..1_100_i64, 1 => 2_900..3_100_i64, 1 => 3_000..20_000_i64, 1 => Just(0_i64)];
@@ -354,19 +375,20 @@ proptest! {
 
     #[test]
     fn a_restart_at_any_point_changes_nothing(
+        cadence in cadence(),
         stream in stream(),
         restarts in prop::collection::vec(any::<prop::sample::Index>(), 1..6),
         cooldown in prop_oneof![Just(0_u32), Just(10), Just(60)],
     ) {
         let restarts: Vec<usize> = restarts.iter().map(|index| index.index(stream.len())).collect();
-        let mut steady = Tracked::new(quick_rule(cooldown));
-        let mut interrupted = Tracked::new(quick_rule(cooldown));
-        for (index, &(symbol, minute, volume, delay)) in stream.iter().enumerate() {
+        let mut steady = Tracked::of(cadence, quick_rule(cooldown));
+        let mut interrupted = Tracked::of(cadence, quick_rule(cooldown));
+        for (index, &(symbol, n, volume, delay)) in stream.iter().enumerate() {
             if restarts.contains(&index) {
                 interrupted.restart();
             }
-            let bar = bar(symbol, minute, 10_000, volume);
-            let clock = Minute::from_index(BASE + minute + 1 + delay).start();
+            let bar = nth(cadence, symbol, n, 10_000, volume);
+            let clock = start_of(cadence, n + 1 + delay).start();
             let one = steady.observe(symbol, bar, clock);
             let two = interrupted.observe(symbol, bar, clock);
             prop_assert_eq!(one, two);
@@ -377,11 +399,15 @@ proptest! {
     }
 
     #[test]
-    fn repeats_say_nothing_new(stream in stream(), cooldown in prop_oneof![Just(0_u32), Just(10)]) {
-        let mut tracked = Tracked::new(quick_rule(cooldown));
-        for (symbol, minute, volume, delay) in stream {
-            let bar = bar(symbol, minute, 10_000, volume);
-            let clock = Minute::from_index(BASE + minute + 1 + delay).start();
+    fn repeats_say_nothing_new(
+        cadence in cadence(),
+        stream in stream(),
+        cooldown in prop_oneof![Just(0_u32), Just(10)],
+    ) {
+        let mut tracked = Tracked::of(cadence, quick_rule(cooldown));
+        for (symbol, n, volume, delay) in stream {
+            let bar = nth(cadence, symbol, n, 10_000, volume);
+            let clock = start_of(cadence, n + 1 + delay).start();
             tracked.observe(symbol, bar, clock);
             let (arrival, changes) = tracked.observe(symbol, bar, clock);
             prop_assert!(matches!(arrival, Arrival::Unchanged | Arrival::TooOld));
@@ -391,32 +417,34 @@ proptest! {
 
     #[test]
     fn bars_in_order_raise_what_brute_force_raises(
+        cadence in cadence(),
         stream in stream(),
-        cooldown in prop_oneof![Just(0_u32), Just(10), Just(60)],
+        cooldown in prop_oneof![Just(0_u32), Just(45), Just(600), Just(3_600)],
     ) {
-        let rule = SpikeRule { cooldown_seconds: cooldown * 60, ..SpikeRule::default() };
+        let rule = SpikeRule { cooldown_seconds: cooldown, ..SpikeRule::default() };
         let series: BTreeMap<(i32, usize), i64> =
-            stream.iter().map(|&(symbol, minute, volume, _)| ((minute, symbol), volume)).collect();
-        let mut tracked = Tracked::new(rule);
-        for (&(minute, symbol), &volume) in &series {
-            tracked.on_time(symbol, minute, 10_000, volume);
+            stream.iter().map(|&(symbol, n, volume, _)| ((n, symbol), volume)).collect();
+        let mut tracked = Tracked::of(cadence, rule);
+        for (&(n, symbol), &volume) in &series {
+            let bar = nth(cadence, symbol, n, 10_000, volume);
+            tracked.observe(symbol, bar, cadence.end(bar.start));
         }
         for (symbol, name) in symbols().iter().enumerate() {
             let of_one = series.iter().filter(|((_, of), _)| *of == symbol);
-            let one: Series = of_one.map(|(&(minute, _), &value)| (minute, value)).collect();
+            let one: Series = of_one.map(|(&(n, _), &value)| (start_of(cadence, n).unix(), value)).collect();
             let mut found: Vec<oracle::Spike> = tracked
                 .alerts
                 .values()
                 .filter(|alert| alert.symbol == *name)
                 .map(|alert| oracle::Spike {
-                    start: alert.start.index() - BASE,
+                    start: alert.start.unix(),
                     value: alert.value,
                     occurrences: alert.count(),
                     peak: alert.peak(),
                 })
                 .collect();
             found.sort_by_key(|spike| spike.start);
-            prop_assert_eq!(found, oracle::spikes(&one, cooldown as i32));
+            prop_assert_eq!(found, oracle::spikes(&one, rule.min_bars.into(), cooldown.into()));
         }
     }
 }
@@ -439,7 +467,7 @@ fn an_alert_of_another_feed_keeps_its_minute_and_its_silence_and_is_not_changed(
     let mut changes = Vec::new();
     let mut observe = |minute, volume| {
         let bar = of_other(minute, volume);
-        detector.observe(0, &bar, bar.start.end(), &mut changes);
+        detector.observe(0, &bar, bar.start.minute_end(), &mut changes);
         std::mem::take(&mut changes)
     };
     assert_eq!(observe(60, 500_000), [], "its own minute, unusual here too");
@@ -460,7 +488,7 @@ fn what_is_learned_is_in_the_windows_as_if_it_had_been_observed_and_raises_nothi
     let volumes = |minute: i32| if minute % 17 == 16 { 9_000 } else { 1_000 };
     for minute in (0..200).chain([150, 3, 150]) {
         let bar = bar(0, minute, 10_000, volumes(minute));
-        let (arrival, _) = observed.observe(0, bar, bar.start.end());
+        let (arrival, _) = observed.observe(0, bar, bar.start.minute_end());
         assert_eq!(learned.learn(0, &bar).arrival, arrival);
     }
     assert!(!observed.alerts.is_empty());

@@ -1,13 +1,16 @@
 //! Contract section 2 once more, the slow way: from scratch at every bar, in rationals, sharing nothing
 //! with the code under test but the numbers that go in.
 
-use num_bigint::BigInt;
 use num_rational::BigRational;
+use old_bigint::BigInt;
 use qqq_core::Figures;
 use std::collections::BTreeMap;
 
-/// Values by minute: one metric of one symbol.
-pub(crate) type Series = BTreeMap<i32, i64>;
+/// Values by start, seconds: one metric of one symbol.
+pub(crate) type Series = BTreeMap<i64, i64>;
+
+const DAY: i64 = 86_400;
+const HOUR: i64 = 3_600;
 
 fn rational(value: i128) -> BigRational {
     BigRational::from_integer(BigInt::from(value))
@@ -26,8 +29,8 @@ pub(crate) struct Exact {
 
 impl Exact {
     /// Computes them for the bar at `t`, which must be the newest known.
-    pub(crate) fn at(series: &Series, t: i32, unit: i64) -> Self {
-        let day: Vec<i128> = series.range(t - 1439..=t).map(|(_, &value)| i128::from(value)).collect();
+    pub(crate) fn at(series: &Series, t: i64, unit: i64) -> Self {
+        let day: Vec<i128> = series.range(t - DAY + 1..=t).map(|(_, &value)| i128::from(value)).collect();
         let changes: Vec<i128> = day.windows(2).map(|pair| pair[1] - pair[0]).collect();
         let n = changes.len() as i128;
         let variance = (n >= 2).then(|| {
@@ -36,7 +39,7 @@ impl Exact {
             let squares: i128 = changes.iter().map(|change| change * change).sum();
             (rational(squares) - mean.clone() * mean * rational(n)) / rational(n - 1)
         });
-        let trailing: Vec<i128> = series.range(t - 60..t).map(|(_, &value)| i128::from(value)).collect();
+        let trailing: Vec<i128> = series.range(t - HOUR..t).map(|(_, &value)| i128::from(value)).collect();
         let mean_of = |values: &[i128]| {
             (!values.is_empty()).then(|| rational(values.iter().sum()) / rational(values.len() as i128))
         };
@@ -65,7 +68,7 @@ impl Exact {
         let ratio =
             self.average.as_ref().filter(|average| **average != zero).map(|average| &self.newest / average);
         assert_close(figures.ratio, ratio, place, "ratio");
-        assert_eq!(usize::from(figures.window_bars), self.window_bars, "{place}: window_bars");
+        assert_eq!(figures.window_bars as usize, self.window_bars, "{place}: window_bars");
     }
 }
 
@@ -101,24 +104,24 @@ fn assert_close_root(x: Option<f64>, square: Option<BigRational>, place: &str, w
 /// An alert as the literal rule gives it.
 #[derive(Debug, PartialEq, Eq, Clone)]
 pub(crate) struct Spike {
-    pub(crate) start: i32,
+    pub(crate) start: i64,
     pub(crate) value: i64,
     pub(crate) occurrences: usize,
     pub(crate) peak: i64,
 }
 
-/// Walks a series in order: at least three times the mean of the sixty minutes before, at least thirty bars
-/// in them, one alert per cool-down.
-pub(crate) fn spikes(series: &Series, cooldown_minutes: i32) -> Vec<Spike> {
+/// Walks a series in order: at least three times the mean of the sixty minutes before, at least so many bars
+/// in them, one alert per cool-down of so many seconds.
+pub(crate) fn spikes(series: &Series, least: u32, cooldown: i64) -> Vec<Spike> {
     let mut spikes: Vec<Spike> = Vec::new();
     for (&t, &value) in series {
-        let window: Vec<i128> = series.range(t - 60..t).map(|(_, &value)| i128::from(value)).collect();
+        let window: Vec<i128> = series.range(t - HOUR..t).map(|(_, &value)| i128::from(value)).collect();
         let (bars, sum) = (window.len() as i128, window.iter().sum::<i128>());
-        if bars < 30 || sum == 0 || i128::from(value) * bars < 3 * sum {
+        if bars < i128::from(least) || sum == 0 || i128::from(value) * bars < 3 * sum {
             continue;
         }
         match spikes.last_mut() {
-            Some(open) if t < open.start + cooldown_minutes => {
+            Some(open) if t < open.start + cooldown => {
                 open.occurrences += 1;
                 open.peak = open.peak.max(value);
             }

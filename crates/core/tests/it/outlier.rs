@@ -4,7 +4,7 @@ use crate::week::week;
 use proptest::prelude::*;
 use qqq_core::statistics::outlier::{Admission, OutlierFilter};
 use qqq_core::statistics::window::{Values, Windows};
-use qqq_core::{Bar, Metric, Minute, Symbol};
+use qqq_core::{Bar, Cadence, Metric, Second, Symbol};
 use qqq_testkit::bars::{cents, flat};
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ struct Filtered {
 
 impl Filtered {
     fn new() -> Self {
-        Self { filter: OutlierFilter::default(), windows: Windows::new(1, &[]) }
+        Self { filter: OutlierFilter::default(), windows: Windows::new(1, Cadence::default(), &[]) }
     }
 
     /// The minutes that were taken, or what was quarantined for.
@@ -27,7 +27,7 @@ impl Filtered {
                 for bar in &taken {
                     self.windows.insert(0, bar.start, Values::new(bar.close, bar.volume));
                 }
-                Ok(taken.iter().map(|bar| bar.start.index()).collect())
+                Ok(taken.iter().map(|bar| bar.start.minute()).collect())
             }
             Admission::Quarantined(metric) => Err(metric),
         }
@@ -43,7 +43,7 @@ impl Filtered {
 }
 
 fn bar(minute: i32, dollars: i64, shares: i64) -> Bar {
-    flat("AAPL", Minute::from_index(minute), cents(100 * dollars), shares)
+    flat("AAPL", Second::from_minute(minute), cents(100 * dollars), shares)
 }
 
 const TRILLION: i64 = 1_000_000_000_000;
@@ -65,7 +65,7 @@ fn a_phantom_waits_for_another_minute_however_often_it_is_told() {
         // Told again as a correction, it waits as well.
         assert_eq!(filtered.admit(bar(60, 100, 1_000)), Ok(vec![60]));
         assert_eq!(filtered.admit(phantom), Err(metric));
-        assert_eq!(filtered.admit(Bar { start: Minute::from_index(62), ..phantom }), Ok(vec![60, 62]));
+        assert_eq!(filtered.admit(Bar { start: Second::from_minute(62), ..phantom }), Ok(vec![60, 62]));
     }
 }
 
@@ -87,7 +87,7 @@ fn no_bar_of_a_real_week_is_quarantined() {
     let mut by_symbol: BTreeMap<Symbol, Filtered> = BTreeMap::new();
     for bar in week {
         let filtered = by_symbol.entry(bar.symbol).or_insert_with(Filtered::new);
-        assert_eq!(filtered.admit(bar), Ok(vec![bar.start.index()]), "{bar:?}");
+        assert_eq!(filtered.admit(bar), Ok(vec![bar.start.minute()]), "{bar:?}");
     }
 }
 

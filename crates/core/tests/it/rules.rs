@@ -9,7 +9,7 @@ use qqq_core::alert::detector::{Detector, Watch};
 use qqq_core::alert::{Alert, AlertChange, Metric, Visibility};
 use qqq_core::market::calendar::{Calendar, Market};
 use qqq_core::rule::{AlertRule, Rule, RuleName};
-use qqq_core::{Bar, FeedLabel, Minute, SpikeRule, Symbol, Volume};
+use qqq_core::{Bar, Cadence, FeedLabel, Second, SpikeRule, Symbol, Volume};
 use qqq_testkit::bars::{cents, flat};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,18 +17,18 @@ mod oracle;
 
 use oracle::Oracle;
 
-/// (open, close, volume) by minute.
-type Series = BTreeMap<i32, (i64, i64, i64)>;
+/// (open, close, volume) by start, seconds.
+type Series = BTreeMap<i64, (i64, i64, i64)>;
 
-/// An alert as a rule's definition gives it: minute, value, bars that qualified, the largest.
-type Told = (i32, i64, usize, i64);
+/// An alert as a rule's definition gives it: start in seconds, value, bars that qualified, the largest.
+type Told = (i64, i64, usize, i64);
 
 fn rule(text: &str) -> Rule {
     text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
 fn told(alerts: &[Alert]) -> Vec<Told> {
-    alerts.iter().map(|alert| (alert.start.index(), alert.value, alert.count(), alert.peak())).collect()
+    alerts.iter().map(|alert| (alert.start.unix(), alert.value, alert.count(), alert.peak())).collect()
 }
 
 fn backtest(rule: Rule, metric: Metric, calendar: &Calendar, bars: &[Bar]) -> Vec<Alert> {
@@ -38,7 +38,7 @@ fn backtest(rule: Rule, metric: Metric, calendar: &Calendar, bars: &[Bar]) -> Ve
         bars[0].symbol,
         metric,
         calendar,
-        Minute::MIN,
+        Second::MIN,
     );
     for bar in bars {
         backtest.take(bar);
@@ -107,7 +107,7 @@ fn every_kind_of_rule_on_the_recorded_week() {
 fn the_time_of_day_rule_is_quiet_at_the_open_and_the_close_and_keeps_the_real_events() {
     let Some(bars) = week() else { return };
     let calendar = Calendar::new(Market::Xnas, true, []);
-    let minute = |text: &str| Minute::containing(text.parse().unwrap());
+    let minute = |text: &str| Second::minute_of(text.parse().unwrap());
     // Two sessions must be known, so that three of the five are judged by both rules.
     let judged_from = minute("2025-01-29T09:00:00Z");
     let symbols: BTreeSet<Symbol> = bars.iter().map(|bar| bar.symbol).collect();
@@ -121,7 +121,7 @@ fn the_time_of_day_rule_is_quiet_at_the_open_and_the_close_and_keeps_the_real_ev
     let at_the_edges = |alerts: &[Alert]| {
         let at_an_edge = |alert: &&Alert| {
             let session = calendar.session_on(calendar.date_of(alert.start)).unwrap();
-            alert.start.since(session.open) < 5 || session.close.since(alert.start) <= 5
+            alert.start.minutes_since(session.open) < 5 || session.close.minutes_since(alert.start) <= 5
         };
         alerts.iter().filter(at_an_edge).count()
     };
@@ -150,12 +150,18 @@ fn always() -> Calendar {
     Calendar::new(Market::Always, false, [])
 }
 
-/// Ten weeks of a sparse market: (session, minute of it, cents, volume), several a session.
-fn sparse() -> impl Strategy<Value = Vec<Bar>> {
-    let step = (0_i32..30, -60_i64..60, prop_oneof![3 => 1..50_i64, 1 => 50..500_i64]);
+/// Bars of every length, and the regular sessions they come in.
+fn xnas() -> impl Strategy<Value = Calendar> {
+    prop::sample::select(&[Cadence::One, Cadence::Five, Cadence::Sixty])
+        .prop_map(|cadence| Calendar::new(Market::Xnas, false, []).with_cadence(cadence))
+}
+
+/// Ten weeks of a sparse market: (session, time in it, cents, volume), several a session.
+fn sparse() -> impl Strategy<Value = (Calendar, Vec<Bar>)> {
+    let step = (0_i32..30, 0_i64..4, -60_i64..60, prop_oneof![3 => 1..50_i64, 1 => 50..500_i64]);
     let session = prop::collection::vec(step, 0..14);
-    prop::collection::vec(session, 1..30).prop_map(|sessions| {
-        let calendar = Calendar::new(Market::Xnas, false, []);
+    (xnas(), prop::collection::vec(session, 1..30)).prop_map(|(calendar, sessions)| {
+        let length = calendar.cadence().seconds();
         let mut day = "2024-10-28".parse().unwrap();
         let mut bars = Vec::new();
         let mut cents = 10_000;
@@ -167,21 +173,21 @@ fn sparse() -> impl Strategy<Value = Vec<Bar>> {
             let tracked = calendar.tracked_on(day).unwrap();
             day = day.tomorrow().unwrap();
             let mut start = tracked.start;
-            for (step, change, volume) in session {
-                start = start.plus(step);
+            for (minutes, bars_later, change, volume) in session {
+                start = start.plus_minutes(minutes).plus_seconds(bars_later * length);
                 if !tracked.contains(&start) {
                     break;
                 }
                 cents = (cents + change).max(100);
                 bars.push(bar(start, cents - change / 2, cents, volume));
-                start = start.plus(1);
+                start = start.plus_seconds(length);
             }
         }
-        bars
+        (calendar, bars)
     })
 }
 
-fn bar(start: Minute, open: i64, close: i64, volume: i64) -> Bar {
+fn bar(start: Second, open: i64, close: i64, volume: i64) -> Bar {
     let (high, low) = (cents(open.max(close)), cents(open.min(close)));
     Bar { open: cents(open), high, low, ..flat("NVDA", start, cents(close), volume) }
 }
@@ -213,9 +219,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn a_rule_tells_what_its_definition_says(bars in sparse(), (text, metric) in sensitive()) {
+    fn a_rule_tells_what_its_definition_says((calendar, bars) in sparse(), (text, metric) in sensitive()) {
         prop_assume!(!bars.is_empty());
-        let calendar = Calendar::new(Market::Xnas, false, []);
         let oracle = Oracle::new(text, metric, &calendar, &bars);
         prop_assert_eq!(told(&backtest(rule(text), metric, &calendar, &bars)), oracle.walk());
     }
@@ -224,13 +229,12 @@ proptest! {
     /// the backtest, to the last byte.
     #[test]
     fn live_tells_what_the_backtest_tells_whatever_else_is_watched_and_wherever_it_restarts(
-        bars in sparse(),
+        (calendar, bars) in sparse(),
         (text, metric) in sensitive(),
         others in prop::collection::vec(sensitive(), 0..4),
         restart in any::<prop::sample::Index>(),
     ) {
         prop_assume!(!bars.is_empty());
-        let calendar = Calendar::new(Market::Xnas, false, []);
         let symbols: Vec<Symbol> = vec!["AAPL".parse().unwrap(), "NVDA".parse().unwrap()];
         let feed = FeedLabel::new("test").unwrap();
         let watches: Vec<Watch> = std::iter::once((text, metric))
@@ -251,9 +255,9 @@ proptest! {
                 // As a store gives it back: the last day for the windows, the sessions a rule asks for, and
                 // where those before closed.
                 let known = &bars[..index];
-                let newest = known.last().map_or(Minute::MIN, |bar| bar.start);
+                let newest = known.last().map_or(Second::MIN, |bar| bar.start);
                 detector = fresh();
-                let recent = known.iter().filter(|bar| newest.since(bar.start) < Minute::PER_DAY);
+                let recent = known.iter().filter(|bar| newest.seconds_since(bar.start) < Second::PER_DAY);
                 let told = alerts.values().map(|alert| (1, alert.clone()));
                 detector.restore(recent.map(|bar| (1, *bar, 0)), told);
                 if let Some(from) = detector.reach(1) {
@@ -262,7 +266,7 @@ proptest! {
                 detector.recall_closes(1, known);
             }
             let mut changes: Vec<AlertChange> = Vec::new();
-            detector.observe(1, bar, bar.start.end(), &mut changes);
+            detector.observe(1, bar, calendar.cadence().end(bar.start), &mut changes);
             for change in changes {
                 alerts.insert(change.alert().id.to_string(), change.alert().clone());
             }
@@ -276,7 +280,7 @@ proptest! {
 
     /// The house rule, spelt out, tells the same as the house rule.
     #[test]
-    fn a_rule_spelt_out_equals_the_house_rule(bars in sparse()) {
+    fn a_rule_spelt_out_equals_the_house_rule((calendar, bars) in sparse()) {
         prop_assume!(!bars.is_empty());
         let house = SpikeRule {
             ratio: "1.3".parse().unwrap(),
@@ -286,7 +290,7 @@ proptest! {
             ..SpikeRule::default()
         };
         let run = |name, metric| {
-            let mut backtest = Backtest::new(name, house, bars[0].symbol, metric, &always(), Minute::MIN);
+            let mut backtest = Backtest::new(name, house, bars[0].symbol, metric, &calendar, Second::MIN);
             bars.iter().for_each(|bar| backtest.take(bar));
             backtest.finish()
         };
@@ -300,9 +304,12 @@ proptest! {
     /// What is known of earlier sessions does not depend on the order, the repeats and the revisions of the
     /// bars.
     #[test]
-    fn sessions_know_the_same_in_any_order(bars in sparse(), order in any::<u64>(), sessions in 1_u8..20) {
+    fn sessions_know_the_same_in_any_order(
+        (calendar, bars) in sparse(),
+        order in any::<u64>(),
+        sessions in 1_u8..20,
+    ) {
         prop_assume!(!bars.is_empty());
-        let calendar = Calendar::new(Market::Xnas, false, []);
         let told = |bars: &[Bar]| {
             let mut known = qqq_core::alert::sessions::Sessions::new(calendar.clone());
             known.follow(0, sessions);
@@ -331,26 +338,26 @@ fn a_retracted_bar_takes_a_rules_alert_back_and_a_report_counts_its_days() {
     let watch = Watch { rule: rule("cross above=101"), metric: Metric::Price };
     detector.watch(0, watch, Visibility::Public);
     let mut changes = Vec::new();
-    let start = Minute::from_index(28_000_000);
+    let start = Second::from_minute(28_000_000);
     for (minute, cents) in [(0, 10_000), (1, 10_150), (1, 10_050)] {
-        let bar = bar(start.plus(minute), cents, cents, 1);
-        detector.observe(0, &bar, bar.start.end(), &mut changes);
+        let bar = bar(start.plus_minutes(minute), cents, cents, 1);
+        detector.observe(0, &bar, bar.start.minute_end(), &mut changes);
     }
     assert!(matches!(&changes[..], [AlertChange::Raised(_), AlertChange::Retracted(_)]), "{changes:?}");
 
     let own = RuleName::Own(rule("move percent=1 from=1m cooldown=0s"));
-    let from = start.plus(10);
+    let from = start.plus_minutes(10);
     let mut backtest = Backtest::new(own, SpikeRule::default(), symbols[0], Metric::Price, &calendar, from);
-    for minute in 0..3 * Minute::PER_DAY {
+    for minute in 0..3 * Second::MINUTES_PER_DAY {
         // Every thousandth minute jumps.
         let cents = if minute % 1_000 == 999 { 11_000 } else { 10_000 };
-        backtest.take(&bar(start.plus(minute), cents, cents, 1));
+        backtest.take(&bar(start.plus_minutes(minute), cents, cents, 1));
     }
     let mut few =
         Backtest::new(own, SpikeRule::default(), symbols[0], Metric::Price, &calendar, from).keeping(3);
-    for minute in 0..3 * Minute::PER_DAY {
+    for minute in 0..3 * Second::MINUTES_PER_DAY {
         let cents = if minute % 1_000 == 999 { 11_000 } else { 10_000 };
-        few.take(&bar(start.plus(minute), cents, cents, 1));
+        few.take(&bar(start.plus_minutes(minute), cents, cents, 1));
     }
     let (report, few) = (backtest.finish(), few.finish());
     assert_eq!(few.alerts, report.alerts[..3], "the first are kept");
@@ -376,14 +383,15 @@ fn a_correction_after_midnight_is_judged_by_as_many_sessions_as_the_bar_was() {
     }
     let mut changes = Vec::new();
     // 15:00 in UTC, the same in New York on every day.
-    let at =
-        |day: i32| Minute::containing("2025-01-13T15:00:00Z".parse().unwrap()).plus(day * Minute::PER_DAY);
-    let mut observe = |bar: Bar, clock: Minute| detector.observe(0, &bar, clock.end(), &mut changes);
+    let at = |day: i32| {
+        Second::minute_of("2025-01-13T15:00:00Z".parse().unwrap()).plus_minutes(day * Second::MINUTES_PER_DAY)
+    };
+    let mut observe = |bar: Bar, clock: Second| detector.observe(0, &bar, clock.minute_end(), &mut changes);
     for day in 0..5 {
         observe(bar(at(day), 10_000, 10_000, 100), at(day));
     }
     observe(bar(at(5), 10_500, 10_500, 1_000), at(5));
-    let next_day = at(5).plus(15 * 60);
+    let next_day = at(5).plus_minutes(15 * 60);
     observe(bar(next_day, 10_500, 10_500, 1), next_day);
     observe(bar(at(5), 10_500, 10_500, 900), next_day);
     observe(bar(at(5), 10_000, 10_000, 900), next_day);

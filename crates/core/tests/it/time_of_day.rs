@@ -13,7 +13,7 @@ use qqq_core::alert::detector::{Detector, Watch};
 use qqq_core::alert::{Alert, AlertChange, Metric};
 use qqq_core::market::calendar::{Calendar, Market};
 use qqq_core::rule::{AlertRule, Evidence, Rule, RuleName};
-use qqq_core::{Bar, Minute, SpikeRule};
+use qqq_core::{Bar, Second, SpikeRule};
 use qqq_testkit::bars::{cents, flat};
 use std::collections::BTreeMap;
 
@@ -109,7 +109,7 @@ impl Year {
 
     /// The minutes that reach 1.5 times the median of the same minute and phase, of at least `min` among the
     /// `sessions` trading days before: with twice the median, and of how many it is.
-    fn told(&self, sessions: usize, min: usize) -> Vec<(Minute, i64, u16)> {
+    fn told(&self, sessions: usize, min: usize) -> Vec<(Second, i64, u16)> {
         let mut told = Vec::new();
         for (&(day, at), &volume) in &self.volumes {
             let before = self.closes.range(..day).rev().take(sessions).map(|(&day, _)| day);
@@ -131,12 +131,12 @@ impl Year {
     }
 }
 
-fn minute((day, at): (Date, i16)) -> Minute {
+fn minute((day, at): (Date, i16)) -> Second {
     let wall = day.to_datetime(time((at / 60) as i8, (at % 60) as i8, 0, 0));
-    Minute::containing(TimeZone::get("America/New_York").unwrap().to_timestamp(wall).unwrap())
+    Second::minute_of(TimeZone::get("America/New_York").unwrap().to_timestamp(wall).unwrap())
 }
 
-fn median(alert: &Alert) -> (Minute, i64, u16) {
+fn median(alert: &Alert) -> (Second, i64, u16) {
     match alert.evidence {
         Evidence::Median { twice, sessions } => (alert.start, twice, sessions),
         other => panic!("{other:?}"),
@@ -169,7 +169,7 @@ proptest! {
         let (calendar, bars, expected) = (year.calendar(), year.bars(), year.told(sessions, min));
 
         let mut backtest = Backtest::new(
-            RuleName::Own(rule), SpikeRule::default(), bars[0].symbol, Metric::Volume, &calendar, Minute::MIN,
+            RuleName::Own(rule), SpikeRule::default(), bars[0].symbol, Metric::Volume, &calendar, Second::MIN,
         );
         bars.iter().for_each(|bar| backtest.take(bar));
         let alerts = backtest.finish().alerts;
@@ -198,7 +198,7 @@ proptest! {
             if bar.start == from {
                 let (known, newest) = (&bars[..index], bars[index.saturating_sub(1)].start);
                 detector = fresh();
-                let recent = known.iter().filter(|bar| newest.since(bar.start) < Minute::PER_DAY);
+                let recent = known.iter().filter(|bar| newest.seconds_since(bar.start) < Second::PER_DAY);
                 let told = live.iter().map(|alert: &Alert| (0, alert.clone()));
                 detector.restore(recent.map(|bar| (0, *bar, 0)), told);
                 if let Some(reach) = detector.reach(0) {
@@ -207,7 +207,7 @@ proptest! {
                 detector.recall_closes(0, known);
             }
             let mut changes = Vec::new();
-            detector.observe(0, bar, bar.start.end(), &mut changes);
+            detector.observe(0, bar, bar.start.minute_end(), &mut changes);
             live.extend(changes.into_iter().filter_map(|change| match change {
                 AlertChange::Raised(alert) if alert.rule == AlertRule::Own(rule) => Some(alert),
                 _ => None,
@@ -235,7 +235,7 @@ fn the_afternoon_of_a_half_day_is_after_hours() {
         bars[0].symbol,
         Metric::Volume,
         &calendar,
-        Minute::MIN,
+        Second::MIN,
     );
     bars.iter().for_each(|bar| backtest.take(bar));
     let told: Vec<_> = backtest.finish().alerts.iter().map(median).collect();

@@ -2,16 +2,16 @@
 //! rationals.
 
 use jiff::civil::date;
-use num_bigint::BigInt;
 use num_rational::BigRational;
+use old_bigint::BigInt;
 use proptest::prelude::*;
 use qqq_core::market::calendar::Market;
 use qqq_core::statistics::profile::{Profile, Usual};
 use qqq_core::statistics::unusual::{Now, Unusual};
-use qqq_core::{Calendar, Minute, Phase, Price, Volume};
+use qqq_core::{Calendar, Phase, Price, Second, Volume};
 use std::collections::BTreeMap;
 
-type Bars = BTreeMap<Minute, (i64, i64)>;
+type Bars = BTreeMap<Second, (i64, i64)>;
 
 fn ratio(numerator: i64, denominator: i64) -> BigRational {
     BigRational::new(BigInt::from(numerator), BigInt::from(denominator))
@@ -25,10 +25,10 @@ fn as_f64(number: &BigRational) -> f64 {
 }
 
 /// What section 7 says of `minute`, of the days before alone.
-fn oracle(calendar: &Calendar, bars: &Bars, minute: Minute) -> Usual {
+fn oracle(calendar: &Calendar, bars: &Bars, minute: Second) -> Usual {
     let today = calendar.date_of(minute);
     let phase = calendar.phase(minute);
-    let offset = minute.since(calendar.tracked_on(today).unwrap().start);
+    let offset = minute.minutes_since(calendar.tracked_on(today).unwrap().start);
     let mut days = Vec::new();
     let mut day = today;
     while days.len() < 21 {
@@ -37,7 +37,7 @@ fn oracle(calendar: &Calendar, bars: &Bars, minute: Minute) -> Usual {
             days.push(day);
         }
     }
-    let of = |from: Minute, to: Minute, phase: Option<Phase>| -> Vec<(i64, i64)> {
+    let of = |from: Second, to: Second, phase: Option<Phase>| -> Vec<(i64, i64)> {
         bars.range(from..to)
             .filter(|(start, _)| calendar.counts(**start))
             .filter(|(start, _)| phase.is_none_or(|phase| calendar.phase(**start) == phase))
@@ -47,20 +47,20 @@ fn oracle(calendar: &Calendar, bars: &Bars, minute: Minute) -> Usual {
     let (mut squares, mut moves, mut volumes) = (ratio(0, 1), 0_u8, Vec::new());
     for (at, &session) in days.iter().take(20).enumerate() {
         let tracked = calendar.tracked_on(session).unwrap();
-        let same = tracked.start.plus(offset);
+        let same = tracked.start.plus_minutes(offset);
         if same >= tracked.end || calendar.phase(same) != phase {
             continue;
         }
         let before = calendar.tracked_on(days[at + 1]).unwrap();
         let previous = of(before.start, before.end, Some(Phase::Regular)).last().copied();
-        let close = of(tracked.start, same.plus(1), None).last().copied();
+        let close = of(tracked.start, same.plus_minutes(1), None).last().copied();
         if let (Some((previous, _)), Some((close, _))) = (previous, close) {
             let moved = ratio(close, previous) - ratio(1, 1);
             squares += &moved * &moved;
             moves += 1;
         }
         if !of(tracked.start, tracked.end, Some(phase)).is_empty() {
-            let so_far = of(tracked.start, same.plus(1), Some(phase));
+            let so_far = of(tracked.start, same.plus_minutes(1), Some(phase));
             volumes.push(so_far.iter().map(|(_, volume)| volume).sum::<i64>());
         }
     }
@@ -78,7 +78,7 @@ fn oracle(calendar: &Calendar, bars: &Bars, minute: Minute) -> Usual {
     }
 }
 
-fn profile(calendar: &Calendar, bars: &Bars, minute: Minute) -> Profile {
+fn profile(calendar: &Calendar, bars: &Bars, minute: Second) -> Profile {
     let date = calendar.date_of(minute);
     let reach = Profile::reach(calendar, date);
     let bars: Vec<_> =
@@ -86,7 +86,7 @@ fn profile(calendar: &Calendar, bars: &Bars, minute: Minute) -> Profile {
     Profile::new(calendar, date, &bars).unwrap()
 }
 
-fn bar(start: Minute, close: i64, volume: i64) -> (Minute, Price, Volume) {
+fn bar(start: Second, close: i64, volume: i64) -> (Second, Price, Volume) {
     (start, Price::from_nanos(close).unwrap(), Volume::from_shares(volume).unwrap())
 }
 
@@ -117,14 +117,14 @@ proptest! {
             let day = last.checked_sub(jiff::Span::new().days(back as i64)).unwrap();
             let midnight = calendar.midnight(day);
             for (minute, cents, volume) in seeds.iter().skip(back * 40).take(*count) {
-                bars.insert(midnight.plus(*minute), (cents * 10_000_000, *volume));
+                bars.insert(midnight.plus_minutes(*minute), (cents * 10_000_000, *volume));
             }
         }
         for date in [last, date(2025, 12, 24), date(2025, 11, 28)] {
             let tracked = calendar.tracked_on(date).unwrap();
             let made = profile(&calendar, &bars, tracked.start);
             for offset in &asked {
-                let minute = tracked.start.plus(offset % tracked.end.since(tracked.start));
+                let minute = tracked.start.plus_minutes(offset % tracked.end.minutes_since(tracked.start));
                 let (made, right) = (*made.at(minute).unwrap(), oracle(&calendar, &bars, minute));
                 prop_assert!(close(made.rms_move, right.rms_move), "{minute}: {made:?}, {right:?}");
                 prop_assert_eq!(Usual { rms_move: right.rms_move, ..made }, right, "{}", minute);
@@ -134,15 +134,15 @@ proptest! {
 }
 
 /// 25 sessions that all did the same: up 1 % at once and back in the last minute, 100 shares each minute.
-fn steady(calendar: &Calendar) -> (Bars, Minute) {
+fn steady(calendar: &Calendar) -> (Bars, Second) {
     let today = date(2025, 3, 7);
     let mut bars = Bars::new();
     for day in calendar.trading_days_before(today).take(25) {
         let tracked = calendar.tracked_on(day).unwrap();
-        let last = tracked.end.since(tracked.start) - 1;
+        let last = tracked.end.minutes_since(tracked.start) - 1;
         for at in 0..=last {
             let close = if at == last { 100_000_000_000 } else { 101_000_000_000 };
-            bars.insert(tracked.start.plus(at), (close, 100));
+            bars.insert(tracked.start.plus_minutes(at), (close, 100));
         }
     }
     (bars, calendar.tracked_on(today).unwrap().start)
@@ -152,7 +152,7 @@ fn steady(calendar: &Calendar) -> (Bars, Minute) {
 fn a_move_is_measured_by_its_usual_range_and_a_volume_by_the_same_time_of_day() {
     let calendar = Calendar::new(Market::Xnas, false, []);
     let (bars, open) = steady(&calendar);
-    let minute = open.plus(59);
+    let minute = open.plus_minutes(59);
     let profile = profile(&calendar, &bars, minute);
     let (_, previous, _) = bar(open, 100_000_000_000, 0);
     let (_, fallen, _) = bar(open, 97_000_000_000, 0);

@@ -6,7 +6,7 @@ use crate::oracle::{self, Exact, Series};
 use flate2::read::MultiGzDecoder;
 use qqq_core::alert::{Alert, AlertChange};
 use qqq_core::market::calendar::{Calendar, Market};
-use qqq_core::{Bar, Detector, FeedLabel, Metric, Minute, SpikeRule, Symbol};
+use qqq_core::{Bar, Detector, FeedLabel, Metric, Second, SpikeRule, Symbol};
 use std::collections::BTreeMap;
 use std::io::Read;
 
@@ -28,7 +28,7 @@ pub(crate) fn week() -> Option<Vec<Bar>> {
             let fields: Vec<&str> = line.split(',').collect();
             Bar {
                 symbol: fields[0].parse().unwrap(),
-                start: Minute::starting(fields[1].parse().unwrap()).unwrap(),
+                start: Second::at_minute(fields[1].parse().unwrap()).unwrap(),
                 open: fields[2].parse().unwrap(),
                 high: fields[3].parse().unwrap(),
                 low: fields[4].parse().unwrap(),
@@ -74,16 +74,16 @@ fn check(calendar: &Calendar, cooldown_minutes: u32, expected_bars: usize) -> Ve
     for bar in &bars {
         let symbol = symbols.binary_search(&bar.symbol).unwrap();
         let mut changes: Vec<AlertChange> = Vec::new();
-        detector.observe(symbol, bar, bar.start.end(), &mut changes);
+        detector.observe(symbol, bar, bar.start.minute_end(), &mut changes);
         for change in changes {
             alerts.insert(change.alert().id.to_string(), change.alert().clone());
         }
         let statistics = detector.statistics(symbol).unwrap();
         for (metric, figures) in [(Metric::Price, &statistics.price), (Metric::Volume, &statistics.volume)] {
             let series = series.entry((bar.symbol, metric)).or_default();
-            series.insert(bar.start.index(), oracle_value(bar, metric));
+            series.insert(bar.start.unix(), oracle_value(bar, metric));
             let place = format!("{} {metric} at {}", bar.symbol, bar.start);
-            Exact::at(series, bar.start.index(), metric.units()).assert_matches(figures, &place);
+            Exact::at(series, bar.start.unix(), metric.units()).assert_matches(figures, &place);
         }
     }
 
@@ -92,14 +92,14 @@ fn check(calendar: &Calendar, cooldown_minutes: u32, expected_bars: usize) -> Ve
             .values()
             .filter(|alert| alert.symbol == *symbol && alert.metric == *metric)
             .map(|alert| oracle::Spike {
-                start: alert.start.index(),
+                start: alert.start.unix(),
                 value: alert.value,
                 occurrences: alert.count(),
                 peak: alert.peak(),
             })
             .collect();
         found.sort_by_key(|spike| spike.start);
-        assert_eq!(found, oracle::spikes(series, cooldown_minutes as i32), "{symbol} {metric}");
+        assert_eq!(found, oracle::spikes(series, 30, i64::from(cooldown_minutes) * 60), "{symbol} {metric}");
     }
     alerts.into_values().collect()
 }

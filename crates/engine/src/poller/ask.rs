@@ -4,7 +4,7 @@ use super::{MAX_IN_VAIN, Poller};
 use crate::detect::Answered;
 use crate::ingest::STEP_BARS;
 use crate::schedule;
-use qqq_core::{Minute, Symbol};
+use qqq_core::{Second, Symbol};
 use qqq_feed::{FeedError, FeedErrorKind, Fetched};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -22,12 +22,13 @@ impl Poller {
             self.from.values_mut().for_each(|from| *from = (*from).min(session.start));
         }
         // No place lies in the future (the clock was set back) or further back than is healed.
-        let (last, first) = (until.plus(-schedule::RE_ASK), until.plus(-schedule::HEAL_LIMIT));
+        let (last, first) =
+            (until.plus_minutes(-schedule::RE_ASK), until.plus_minutes(-schedule::HEAL_LIMIT));
         self.from.values_mut().for_each(|from| *from = (*from).min(last).max(first));
         // Symbols that take up at about the same time are asked for together: most first, those that were
         // refused last.
         let now = self.ingest.clock.now();
-        let mut groups: BTreeMap<(bool, Minute), Vec<Symbol>> = BTreeMap::new();
+        let mut groups: BTreeMap<(bool, Second), Vec<Symbol>> = BTreeMap::new();
         for &symbol in self.ingest.watchlist.symbols() {
             if self.troubles.may_be_asked(symbol, now) {
                 let from = self.from.get(&symbol).copied().unwrap_or(until);
@@ -84,12 +85,12 @@ impl Poller {
 
     /// Hands on what was fetched; `answered` are the symbols it is complete for up to `end`, where that is
     /// `now` for all that there can be.
-    async fn take(&mut self, fetched: Fetched, answered: &[Symbol], end: Minute, now: Minute) {
+    async fn take(&mut self, fetched: Fetched, answered: &[Symbol], end: Second, now: Second) {
         let at = self.ingest.clock.now();
         self.answered |= !answered.is_empty();
         self.ingest.reject(&fetched.rejects);
         for &symbol in answered {
-            self.from.insert(symbol, end.plus(-schedule::RE_ASK));
+            self.from.insert(symbol, end.plus_minutes(-schedule::RE_ASK));
             if self.troubles.served(symbol, !fetched.unreadable.contains(&symbol), at) {
                 info!(%symbol, provider = self.info.provider, "this symbol is served again");
                 self.splits_asked_on = None;
@@ -144,7 +145,7 @@ impl Poller {
         if self.splits_asked_on == Some(today) {
             return Ok(());
         }
-        let earliest = self.from.values().min().copied().unwrap_or(now).plus(-self.backfill);
+        let earliest = self.from.values().min().copied().unwrap_or(now).plus_minutes(-self.backfill);
         let first = self.ingest.calendar.date_of(earliest);
         let symbols = self.ingest.watchlist.symbols().iter().copied();
         let symbols: Vec<Symbol> = symbols.filter(|&symbol| !self.troubles.is_refused(symbol)).collect();

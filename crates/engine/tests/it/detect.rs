@@ -8,7 +8,7 @@ use qqq_core::subscription::SubscriptionId;
 use qqq_core::subscription::limits::SubscriptionLimits;
 use qqq_core::subscription::token::TokenKey;
 use qqq_core::{
-    Alert, Bar, Channel, Clock, FeedInfo, FeedMode, FeedStatus, Metric, Minute, RuleName, SpikeRule, Split,
+    Alert, Bar, Channel, Clock, FeedInfo, FeedMode, FeedStatus, Metric, RuleName, Second, SpikeRule, Split,
     Statistics,
 };
 use qqq_engine::active_rules::HouseRules;
@@ -47,12 +47,12 @@ async fn restore_with(world: &World, split_adjusted: bool, rules: impl Into<Hous
     .unwrap()
 }
 
-fn feed(clock: Minute) -> FeedStatus {
+fn feed(clock: Second) -> FeedStatus {
     status(&info(false), clock.start(), None, None)
 }
 
 fn step(bars: Vec<Bar>) -> Step {
-    let clock = bars.iter().map(|bar| bar.start.plus(1)).max().unwrap();
+    let clock = bars.iter().map(|bar| bar.start.plus_minutes(1)).max().unwrap();
     Step { splits: Vec::new(), bars, split_adjusted: false, feed: feed(clock), answered: None }
 }
 
@@ -76,7 +76,7 @@ fn stream(bars: usize) -> Vec<Bar> {
                 4 => 2 + next(80) as i32,
                 _ => 1,
             };
-            minute_of[which] = minute_of[which].plus(step);
+            minute_of[which] = minute_of[which].plus_minutes(step);
             let volume = if next(9) == 0 { 2_900 + next(20_000) } else { 900 + next(300) };
             bar(["AAPL", "NVDA"][which], minute_of[which], 10_000 + next(100) as i64, volume as i64)
         })
@@ -85,7 +85,7 @@ fn stream(bars: usize) -> Vec<Bar> {
 
 /// All that readers could ever see.
 async fn outcome(world: &World) -> (Vec<BarRecord>, Vec<Alert>, Vec<Statistics>) {
-    let everything = minute(BASE).plus(-10_000)..minute(BASE).plus(1_000_000);
+    let everything = minute(BASE).plus_minutes(-10_000)..minute(BASE).plus_minutes(1_000_000);
     let mut bars = Vec::new();
     for &name in world.watchlist.symbols() {
         bars.extend(world.store.bars(name, everything.clone(), 1_000_000).await.unwrap());
@@ -126,16 +126,16 @@ async fn batches_and_restarts_change_nothing() {
 #[tokio::test]
 async fn an_alert_keeps_the_price_and_the_close_before_the_weekend_over_a_restart() {
     let world = World::new(Market::Xnas).await;
-    let friday =
-        (0..3).map(|n| bar("NVDA", minute("2025-01-24T20:57:00Z").plus(n), 14_200 + i64::from(n), 1_000));
+    let friday = (0..3)
+        .map(|n| bar("NVDA", minute("2025-01-24T20:57:00Z").plus_minutes(n), 14_200 + i64::from(n), 1_000));
     let mut detect = restore(&world, false).await;
     detect.take(&[step(friday.collect())]).await.unwrap();
     let monday = minute("2025-01-27T14:30:00Z");
-    let calm = (0..10).map(|n| bar("NVDA", monday.plus(n), 12_000, 1_000));
+    let calm = (0..10).map(|n| bar("NVDA", monday.plus_minutes(n), 12_000, 1_000));
     detect.take(&[step(calm.collect())]).await.unwrap();
     // What lies before the weekend is not among the bars that windows are rebuilt of.
     let mut detect = restore(&world, false).await;
-    detect.take(&[step(vec![bar("NVDA", monday.plus(10), 11_842, 9_000)])]).await.unwrap();
+    detect.take(&[step(vec![bar("NVDA", monday.plus_minutes(10), 11_842, 9_000)])]).await.unwrap();
     let (_, alerts, _) = outcome(&world).await;
     let told: Vec<_> = alerts
         .iter()
@@ -189,8 +189,9 @@ async fn subscribe_to(world: &World, rules: &[Rule], receivers: usize) {
 /// Half an hour that a poll after an absence brings at once.
 fn half_an_hour() -> Step {
     let volume = |m: i32| 1_000 + 100 * i64::from(m);
-    let bars = (1..=30)
-        .flat_map(|m| ["AAPL", "NVDA"].map(|name| bar(name, minute(BASE).plus(m), 10_000, volume(m))));
+    let bars = (1..=30).flat_map(|m| {
+        ["AAPL", "NVDA"].map(|name| bar(name, minute(BASE).plus_minutes(m), 10_000, volume(m)))
+    });
     step(bars.collect())
 }
 
@@ -258,7 +259,7 @@ async fn alerts_by_a_rule_of_the_houses_are_public_those_before_included_and_oth
     let rules = sensitive(2);
     subscribe_to(&world, &rules, 1).await;
     let volume = |m: i32| 1_000 + 100 * i64::from(m);
-    let at_minute = |m: i32| step(vec![bar("AAPL", minute(BASE).plus(m), 10_000, volume(m))]);
+    let at_minute = |m: i32| step(vec![bar("AAPL", minute(BASE).plus_minutes(m), 10_000, volume(m))]);
     let mut detect = restore_with(&world, false, patient()).await;
     for m in 1..=3 {
         detect.take(&[at_minute(m)]).await.unwrap();
@@ -266,7 +267,10 @@ async fn alerts_by_a_rule_of_the_houses_are_public_those_before_included_and_oth
     let public = async || {
         let query = AlertQuery { limit: 99, ..AlertQuery::default() };
         let alerts = world.store.alerts(query).await.unwrap();
-        alerts.iter().map(|alert| (alert.rule.name(), alert.start.since(minute(BASE)))).collect::<Vec<_>>()
+        alerts
+            .iter()
+            .map(|alert| (alert.rule.name(), alert.start.minutes_since(minute(BASE))))
+            .collect::<Vec<_>>()
     };
     assert_eq!(public().await, []);
     assert_eq!(outcome(&world).await.1.len(), 4);
@@ -309,19 +313,19 @@ async fn a_split_rescales_history_once_and_raw_bars_that_come_late() {
     let mut detect = restore(&world, false).await;
     let ex = world.calendar.midnight("2025-01-28".parse().unwrap());
     let before: Vec<Bar> =
-        (-100..0).filter(|&m| m != -50).map(|m| bar("NVDA", ex.plus(m), 120_000, 1_000)).collect();
+        (-100..0).filter(|&m| m != -50).map(|m| bar("NVDA", ex.plus_minutes(m), 120_000, 1_000)).collect();
     detect.take(&[step(before)]).await.unwrap();
 
     let split = Split::new(symbol("NVDA"), "2025-01-28".parse().unwrap(), 10, 1).unwrap();
     let splits =
         Step { splits: vec![split], bars: Vec::new(), split_adjusted: false, feed: feed(ex), answered: None };
-    let after: Vec<Bar> = (0..100).map(|m| bar("NVDA", ex.plus(m), 12_000, 10_000)).collect();
+    let after: Vec<Bar> = (0..100).map(|m| bar("NVDA", ex.plus_minutes(m), 12_000, 10_000)).collect();
     for _ in 0..2 {
         detect.take(&[splits.clone(), step(after.clone())]).await.unwrap();
         detect = restore(&world, false).await;
     }
     // Of the day before, and in its units: the feed tells raw prices.
-    detect.take(&[step(vec![bar("NVDA", ex.plus(-50), 120_000, 1_000)])]).await.unwrap();
+    detect.take(&[step(vec![bar("NVDA", ex.plus_minutes(-50), 120_000, 1_000)])]).await.unwrap();
 
     let (bars, alerts, statistics) = outcome(&world).await;
     assert_eq!(bars.len(), 200);
@@ -338,7 +342,7 @@ async fn a_split_rescales_history_once_and_raw_bars_that_come_late() {
 async fn an_absurd_price_waits_for_a_second_bar() {
     let world = World::new(Market::Always).await;
     let mut detect = restore(&world, false).await;
-    let at = |m| minute(BASE).plus(m);
+    let at = |m| minute(BASE).plus_minutes(m);
     let calm: Vec<Bar> = (0..70).map(|m| bar("AAPL", at(m), 10_000, 1_000)).collect();
     detect.take(&[step(calm)]).await.unwrap();
 
@@ -361,7 +365,7 @@ async fn an_absurd_price_waits_for_a_second_bar() {
 async fn an_absurd_volume_waits_for_another_minutes_bar_however_often_it_is_told() {
     let world = World::new(Market::Always).await;
     let mut detect = restore(&world, false).await;
-    let at = |m| minute(BASE).plus(m);
+    let at = |m| minute(BASE).plus_minutes(m);
     let calm: Vec<Bar> = (0..70).map(|m| bar("AAPL", at(m), 10_000, 1_000)).collect();
     detect.take(&[step(calm)]).await.unwrap();
     let phantom = bar("AAPL", at(70), 10_000, 1_000_000_000_000);
@@ -377,7 +381,7 @@ async fn an_absurd_volume_waits_for_another_minutes_bar_however_often_it_is_told
 }
 
 /// The step of an answer of both symbols, up to `until`, that came at `clock`.
-fn answer(bars: Vec<Bar>, until: Minute, clock: Minute) -> Step {
+fn answer(bars: Vec<Bar>, until: Second, clock: Second) -> Step {
     let symbols = vec![symbol("AAPL"), symbol("NVDA")];
     Step {
         splits: Vec::new(),
@@ -390,7 +394,7 @@ fn answer(bars: Vec<Bar>, until: Minute, clock: Minute) -> Step {
 
 #[tokio::test]
 async fn what_an_outage_hid_is_alerted_when_it_comes_over_restarts_and_other_feeds_and_no_backfill_is() {
-    let at = |m| minute(BASE).plus(m);
+    let at = |m| minute(BASE).plus_minutes(m);
     let calm = |minutes: std::ops::Range<i32>| -> Vec<Bar> {
         minutes.map(|m| bar("AAPL", at(m), 10_000, 1_000)).collect()
     };
@@ -450,11 +454,12 @@ async fn what_an_outage_hid_is_alerted_when_it_comes_over_restarts_and_other_fee
 #[tokio::test]
 async fn bars_of_another_feed_are_no_history() {
     let world = World::new(Market::Always).await;
-    let mut other: Vec<Bar> = (0..70).map(|m| bar("AAPL", minute(BASE).plus(m), 10_000, 10)).collect();
+    let mut other: Vec<Bar> =
+        (0..70).map(|m| bar("AAPL", minute(BASE).plus_minutes(m), 10_000, 10)).collect();
     other.iter_mut().for_each(|bar| bar.feed = "other".parse().unwrap());
     world.store.import(&other).await.unwrap();
     let mut detect = restore(&world, false).await;
-    detect.take(&[step(vec![bar("AAPL", minute(BASE).plus(70), 10_000, 1_000_000)])]).await.unwrap();
+    detect.take(&[step(vec![bar("AAPL", minute(BASE).plus_minutes(70), 10_000, 1_000_000)])]).await.unwrap();
     let (_, alerts, statistics) = outcome(&world).await;
     assert_eq!(alerts, []);
     assert_eq!(statistics[0].volume.window_bars, 0);
@@ -473,7 +478,7 @@ async fn a_split_told_with_other_terms_later_is_not_applied_again() {
         answered: None,
     };
     let mut detect = restore(&world, false).await;
-    let before: Vec<Bar> = (-100..0).map(|m| bar("NVDA", ex.plus(m), 120_000, 1_000)).collect();
+    let before: Vec<Bar> = (-100..0).map(|m| bar("NVDA", ex.plus_minutes(m), 120_000, 1_000)).collect();
     detect.take(&[step(before), told(10)]).await.unwrap();
     detect.take(&[told(20)]).await.unwrap();
     let windows = detect.detector().windows().clone();
@@ -516,7 +521,7 @@ fn of_another_feed(bars: Vec<Bar>) -> Step {
 async fn a_change_of_the_feed_mixes_no_window_and_raises_no_alert_twice() {
     let world = World::new(Market::Always).await;
     let mut detect = restore(&world, false).await;
-    let at = |m| minute(BASE).plus(m);
+    let at = |m| minute(BASE).plus_minutes(m);
     let tape = |minutes: std::ops::Range<i32>| -> Vec<Bar> {
         let volume = |m| if m == 65 || m == 90 { 10_000 } else { 1_000 };
         minutes.map(|m| bar("AAPL", at(m), 10_000, volume(m))).collect()
@@ -569,7 +574,7 @@ async fn a_change_of_the_feed_mixes_no_window_and_raises_no_alert_twice() {
 async fn the_silence_after_an_alert_outlasts_a_change_of_the_feed() {
     let world = World::new(Market::Always).await;
     let mut detect = restore(&world, false).await;
-    let at = |m| minute(BASE).plus(m);
+    let at = |m| minute(BASE).plus_minutes(m);
     let calm: Vec<Bar> = (0..60).map(|m| bar("AAPL", at(m), 10_000, 1_000)).collect();
     detect.take(&[step(calm.clone()), step(vec![bar("AAPL", at(60), 10_000, 9_000)])]).await.unwrap();
     let before = outcome(&world).await.1;

@@ -133,7 +133,7 @@ async fn owed_to(receiver: Receiver) -> World {
 
 /// An alert is enqueued, so many minutes after the market opens.
 async fn raise(world: &World, minutes: i32) {
-    let start = minute(MONDAY).plus(minutes);
+    let start = minute(MONDAY).plus_minutes(minutes);
     let value = bar("NVDA", start, 10_000, 9_000).volume.shares();
     let alert = Alert {
         id: AlertId::derive("spike", symbol("NVDA"), Metric::Volume, start),
@@ -146,7 +146,7 @@ async fn raise(world: &World, minutes: i32) {
         feed: label(),
         revision: 0,
         state: AlertState::Raised,
-        raised_at: start.end(),
+        raised_at: start.minute_end(),
         visibility: qqq_core::Visibility::Public,
         occurrences: vec![Occurrence { start, value }],
         folded: qqq_core::alert::Folded::default(),
@@ -154,9 +154,9 @@ async fn raise(world: &World, minutes: i32) {
         previous_close: "122.7".parse().ok(),
     };
     let batch = Batch { alerts: vec![AlertChange::Raised(alert)], ..Batch::default() };
-    let committed = world.store.commit(&batch, start.end()).await.unwrap();
+    let committed = world.store.commit(&batch, start.minute_end()).await.unwrap();
     assert_eq!(committed.deliveries, 1);
-    world.clock.set(start.end());
+    world.clock.set(start.minute_end());
 }
 
 fn dispatch(world: &World, channel: &Arc<Channel>) -> Dispatch {

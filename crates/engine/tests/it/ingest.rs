@@ -4,7 +4,7 @@ use crate::world::{FakeProvider, MONDAY, World, at, bar, minute, symbol};
 use jiff::SignedDuration;
 use qqq_core::market::calendar::Market;
 use qqq_core::market::watchlist::FormerSymbol;
-use qqq_core::{Bar, Minute, Split, Watchlist};
+use qqq_core::{Bar, Second, Split, Watchlist};
 use qqq_engine::detect::Step;
 use qqq_engine::failover::FeedRole;
 use qqq_engine::poller::Poller;
@@ -65,7 +65,7 @@ async fn an_empty_store_asks_for_a_day_and_then_for_the_last_minutes() {
     world.clock.set(at("2025-01-27T15:01:03Z"));
     poller.poll(&stop).await.unwrap();
     let now = minute("2025-01-27T15:01:00Z");
-    assert_eq!(provider.asked(), [(world.watchlist.symbols().to_vec(), now.plus(-1 - RE_ASK)..now)]);
+    assert_eq!(provider.asked(), [(world.watchlist.symbols().to_vec(), now.plus_minutes(-1 - RE_ASK)..now)]);
 }
 
 #[tokio::test]
@@ -92,7 +92,7 @@ async fn after_an_outage_the_gap_is_asked_for_from_the_last_good_poll() {
     provider.asked();
     world.clock.set(at("2025-01-27T15:45:03Z"));
     poller.poll(&stop).await.unwrap();
-    assert_eq!(provider.asked()[0].1, minute(MONDAY).plus(-RE_ASK)..minute("2025-01-27T15:45:00Z"));
+    assert_eq!(provider.asked()[0].1, minute(MONDAY).plus_minutes(-RE_ASK)..minute("2025-01-27T15:45:00Z"));
 }
 
 #[tokio::test]
@@ -160,7 +160,7 @@ async fn a_symbol_that_failed_is_asked_for_again_from_where_it_failed() {
     let asked = provider.asked();
     assert_eq!(
         asked[0],
-        (vec![symbol("NVDA")], minute(MONDAY).plus(-RE_ASK)..minute("2025-01-27T15:11:00Z"))
+        (vec![symbol("NVDA")], minute(MONDAY).plus_minutes(-RE_ASK)..minute("2025-01-27T15:11:00Z"))
     );
     assert_eq!(asked[1].0, [symbol("AAPL")]);
     let problem = taken(&mut steps).1;
@@ -210,7 +210,7 @@ async fn a_dead_feed_is_told_from_a_closed_market() {
     let provider = FakeProvider::new();
     let (mut poller, mut steps) = poller(&world, &provider).await;
     let stop = CancellationToken::new();
-    let mut problem_at = async |text: &str, newest: Option<Minute>| {
+    let mut problem_at = async |text: &str, newest: Option<Second>| {
         if let Some(newest) = newest {
             provider.bars.lock().unwrap().push(bar("AAPL", newest, 10_000, 5));
         }
@@ -236,7 +236,7 @@ async fn what_does_not_count_is_not_handed_on() {
     provider.bars.lock().unwrap().extend([
         bar("NVDA", inside, 10_000, 5),
         bar("AAPL", inside, 10_000, 5),
-        bar("AAPL", inside.plus(-1), 10_000, 5),
+        bar("AAPL", inside.plus_minutes(-1), 10_000, 5),
         bar("AAPL", minute("2025-01-27T14:29:00Z"), 10_000, 5),
     ]);
     let (mut poller, mut steps) = poller(&world, &provider).await;
@@ -245,7 +245,11 @@ async fn what_does_not_count_is_not_handed_on() {
     let told: Vec<_> = bars.iter().map(|bar| (bar.start, bar.symbol.to_string())).collect();
     assert_eq!(
         told,
-        [(inside.plus(-1), "AAPL".to_owned()), (inside, "AAPL".to_owned()), (inside, "NVDA".to_owned()),]
+        [
+            (inside.plus_minutes(-1), "AAPL".to_owned()),
+            (inside, "AAPL".to_owned()),
+            (inside, "NVDA".to_owned()),
+        ]
     );
 }
 
@@ -279,7 +283,7 @@ async fn streamed_bars_are_handed_on_and_a_reconnect_refills() {
     let stop = CancellationToken::new();
     let running = alone(poller, true, &stop);
 
-    let first = minute(MONDAY).plus(-1);
+    let first = minute(MONDAY).plus_minutes(-1);
     events.send(StreamEvent::Bar(bar("AAPL", first, 10_000, 5))).await.unwrap();
     loop {
         let step = steps.recv().await.unwrap();
@@ -312,12 +316,12 @@ async fn a_delayed_feed_is_asked_for_what_it_has_and_nothing_is_passed_over() {
     let stop = CancellationToken::new();
     poller.poll(&stop).await.unwrap();
     let first = provider.asked().last().unwrap().1.end;
-    assert_eq!(first, minute(MONDAY).plus(-16));
+    assert_eq!(first, minute(MONDAY).plus_minutes(-16));
     taken(&mut steps);
     world.clock.set(at("2025-01-27T15:01:03Z"));
     provider.bars.lock().unwrap().push(bar("AAPL", first, 10_000, 5));
     poller.poll(&stop).await.unwrap();
-    assert_eq!(provider.asked()[0].1, first.plus(-RE_ASK)..first.plus(1));
+    assert_eq!(provider.asked()[0].1, first.plus_minutes(-RE_ASK)..first.plus_minutes(1));
     assert_eq!(taken(&mut steps), (vec![bar("AAPL", first, 10_000, 5)], None), "late on purpose is not dead");
 }
 
@@ -442,7 +446,7 @@ async fn a_refused_symbol_is_named_and_asked_for_once_an_hour_and_the_others_at_
     for minutes in 0..130 {
         let now = at(MONDAY) + SignedDuration::from_mins(minutes);
         world.clock.set(now);
-        provider.bars.lock().unwrap().push(bar("AAPL", Minute::containing(now).plus(-1), 10_000, 5));
+        provider.bars.lock().unwrap().push(bar("AAPL", Second::minute_of(now).plus_minutes(-1), 10_000, 5));
         if minutes == 125 {
             provider.failed.lock().unwrap().clear();
         }
@@ -457,7 +461,7 @@ async fn a_refused_symbol_is_named_and_asked_for_once_an_hour_and_the_others_at_
             bars.extend(step.bars);
             told = step.feed.symbol_problems;
         }
-        assert!(bars.iter().any(|bar| bar.start == Minute::containing(now).plus(-1)), "at {minutes}");
+        assert!(bars.iter().any(|bar| bar.start == Second::minute_of(now).plus_minutes(-1)), "at {minutes}");
         if minutes == 10 {
             let problem = told.first().expect("a problem");
             assert_eq!((told.len(), problem.symbol), (1, symbol("NVDA")));
@@ -477,8 +481,8 @@ async fn a_refused_symbol_is_named_and_asked_for_once_an_hour_and_the_others_at_
 }
 
 /// Where a symbol that was never answered for takes up, on Monday.
-fn at_first(world: &World) -> Minute {
-    qqq_engine::schedule::take_up(None, at("2025-01-27T15:00:30Z"), Minute::PER_DAY, &world.calendar)
+fn at_first(world: &World) -> Second {
+    qqq_engine::schedule::take_up(None, at("2025-01-27T15:00:30Z"), Second::MINUTES_PER_DAY, &world.calendar)
 }
 
 fn taken_last(steps: &mut mpsc::Receiver<Step>) -> Step {
@@ -530,11 +534,11 @@ async fn a_symbol_that_takes_up_alone_and_fails_stops_nobody() {
         {
             world.clock.set(at(text));
             taken(&mut steps);
-            provider.bars.lock().unwrap().push(bar("AAPL", minute(text).plus(-1), 10_000, 5));
+            provider.bars.lock().unwrap().push(bar("AAPL", minute(text).plus_minutes(-1), 10_000, 5));
             let result = poller.poll(&stop).await;
             assert_eq!(result.is_err(), is_failure, "{kind:?} at {text}");
             assert!(
-                taken(&mut steps).0.iter().any(|bar| bar.start == minute(text).plus(-1)),
+                taken(&mut steps).0.iter().any(|bar| bar.start == minute(text).plus_minutes(-1)),
                 "{kind:?} at {text}"
             );
         }

@@ -3,7 +3,7 @@
 use crate::world::{FakeProvider, MONDAY, World, at, bar, minute, symbol};
 use jiff::{SignedDuration, Timestamp};
 use qqq_core::market::calendar::Market;
-use qqq_core::{Bar, Minute, StandIn};
+use qqq_core::{Bar, Second, StandIn};
 use qqq_engine::detect::Step;
 use qqq_engine::failover::FailoverTimeouts;
 use qqq_engine::feed::Feed;
@@ -84,10 +84,12 @@ impl Running {
 
 /// A feed whose tape has every minute of the day before and of the hours to come.
 fn with_tape(feed: &FakeProvider, label: &str) {
-    let first = minute(MONDAY).plus(-Minute::PER_DAY - 60);
-    let bars = (0..Minute::PER_DAY + 600).flat_map(|number| {
-        ["AAPL", "NVDA"]
-            .map(|name| Bar { feed: label.parse().unwrap(), ..bar(name, first.plus(number), 10_000, 5) })
+    let first = minute(MONDAY).plus_minutes(-Second::MINUTES_PER_DAY - 60);
+    let bars = (0..Second::MINUTES_PER_DAY + 600).flat_map(|number| {
+        ["AAPL", "NVDA"].map(|name| Bar {
+            feed: label.parse().unwrap(),
+            ..bar(name, first.plus_minutes(number), 10_000, 5)
+        })
     });
     *feed.bars.lock().unwrap() = bars.collect();
 }
@@ -115,7 +117,7 @@ async fn a_feed_that_fails_is_stood_in_for_and_taken_back_when_it_has_been_well_
     assert!(steps.iter().any(|step| step.feed.problem.as_deref() == Some("one cannot be reached or fails")));
     let probes = second.asked();
     assert!(
-        probes.len() >= 2 && probes.iter().all(|(_, range)| range.end.since(range.start) == RE_ASK),
+        probes.len() >= 2 && probes.iter().all(|(_, range)| range.end.minutes_since(range.start) == RE_ASK),
         "{probes:?}"
     );
 
@@ -124,7 +126,7 @@ async fn a_feed_that_fails_is_stood_in_for_and_taken_back_when_it_has_been_well_
     let of_two: Vec<&Step> = steps.iter().filter(|step| step.feed.label.as_str() == "two").collect();
     let bars: Vec<&Bar> = of_two.iter().flat_map(|step| &step.bars).collect();
     assert!(bars.iter().all(|bar| bar.feed.as_str() == "two"));
-    assert!(bars.len() as i32 >= 2 * (Minute::PER_DAY - 10), "its own day: {}", bars.len());
+    assert!(bars.len() as i32 >= 2 * (Second::MINUTES_PER_DAY - 10), "its own day: {}", bars.len());
     let told = &of_two[0].feed;
     assert_eq!((told.provider.as_str(), &told.problem), ("two", &None), "what is told can be believed");
     let reason = Some("one cannot be reached or fails".to_owned());
@@ -144,9 +146,9 @@ async fn a_feed_that_fails_is_stood_in_for_and_taken_back_when_it_has_been_well_
     let steps = running.pass(240).await;
     assert_eq!(labels(&steps), ["two", "one"]);
     let day = first.asked();
-    assert!(day[0].1.end.since(day[0].1.start) == RE_ASK);
+    assert!(day[0].1.end.minutes_since(day[0].1.start) == RE_ASK);
     assert!(
-        day.iter().any(|(_, range)| range.end.since(range.start) > 1000),
+        day.iter().any(|(_, range)| range.end.minutes_since(range.start) > 1000),
         "all of its own day is taken up"
     );
     let last = steps.last().unwrap();
@@ -320,7 +322,7 @@ async fn a_feed_that_only_streams_is_well_while_its_stream_stands() {
     let mut running = Running::of(&[&first, &second]).await;
     events.send(StreamEvent::Connected).await.unwrap();
     let next = |running: &Running| {
-        let start = Minute::containing(running.now).plus(-1);
+        let start = Second::minute_of(running.now).plus_minutes(-1);
         StreamEvent::Bar(Bar { feed: "one".parse().unwrap(), ..bar("AAPL", start, 10_000, 5) })
     };
     for _ in 0..12 {

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use prometheus_client::registry::Registry;
 use qqq_core::market::calendar::Market;
-use qqq_core::{Bar, Calendar, Clock, FeedInfo, FeedLabel, FeedMode, Minute, Split, Symbol, Watchlist};
+use qqq_core::{Bar, Calendar, Clock, FeedInfo, FeedLabel, FeedMode, Second, Split, Symbol, Watchlist};
 use qqq_engine::detect::Step;
 use qqq_engine::ingest::Ingest;
 use qqq_engine::metrics::Metrics;
@@ -26,8 +26,8 @@ pub(crate) fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-pub(crate) fn minute(text: &str) -> Minute {
-    Minute::containing(at(text))
+pub(crate) fn minute(text: &str) -> Second {
+    Second::minute_of(at(text))
 }
 
 pub(crate) fn symbol(text: &str) -> Symbol {
@@ -38,12 +38,12 @@ pub(crate) fn label() -> FeedLabel {
     FeedLabel::new("fake").unwrap()
 }
 
-pub(crate) fn bar(name: &str, start: Minute, price: i64, volume: i64) -> Bar {
+pub(crate) fn bar(name: &str, start: Second, price: i64, volume: i64) -> Bar {
     Bar { feed: label(), ..flat(name, start, cents(price), volume) }
 }
 
 /// What was asked for.
-pub(crate) type Asked = (Vec<Symbol>, Range<Minute>);
+pub(crate) type Asked = (Vec<Symbol>, Range<Second>);
 
 /// A provider with a tape of bars behind it.
 pub(crate) struct FakeProvider {
@@ -128,7 +128,7 @@ impl Provider for FakeProvider {
         &self.info
     }
 
-    async fn bars(&self, symbols: &[Symbol], minutes: Range<Minute>) -> Result<Fetched, FeedError> {
+    async fn bars(&self, symbols: &[Symbol], minutes: Range<Second>) -> Result<Fetched, FeedError> {
         self.asked.lock().unwrap().push((symbols.to_vec(), minutes.clone()));
         if self.hangs.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;

@@ -8,7 +8,7 @@ use crate::{FeedError, FeedErrorKind, Fetched};
 use async_trait::async_trait;
 use jiff::civil::Date;
 use jiff::{Span, Timestamp};
-use qqq_core::{FeedLabel, Minute, Split, Symbol};
+use qqq_core::{FeedLabel, Second, Split, Symbol};
 use reqwest::header::HeaderMap;
 use reqwest::{StatusCode, Url};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -36,7 +36,7 @@ impl Client {
     pub(super) async fn bars(
         &self,
         symbols: &[Symbol],
-        minutes: Range<Minute>,
+        minutes: Range<Second>,
     ) -> Result<Fetched, FeedError> {
         self.parts.bars(self, symbols, &minutes).await
     }
@@ -44,7 +44,7 @@ impl Client {
     async fn all_pages(
         &self,
         symbols: &[Symbol],
-        minutes: &Range<Minute>,
+        minutes: &Range<Second>,
         answer: &mut Answer,
     ) -> Result<(), FeedError> {
         let mut url = http::endpoint(&self.base, &["v2", "stocks", "bars"]);
@@ -53,7 +53,7 @@ impl Client {
             .append_pair("timeframe", "1Min")
             .append_pair("start", &minutes.start.to_string())
             // Both ends are inclusive.
-            .append_pair("end", &minutes.end.plus(-1).to_string())
+            .append_pair("end", &minutes.end.plus_minutes(-1).to_string())
             .append_pair("limit", LIMIT)
             .append_pair("adjustment", "raw")
             .append_pair("feed", historical(self.feed.as_str()));
@@ -104,7 +104,7 @@ impl Client {
     }
 
     /// The start of the newest bar of a symbol.
-    pub(super) async fn latest(&self, symbol: Symbol) -> Result<Option<Minute>, FeedError> {
+    pub(super) async fn latest(&self, symbol: Symbol) -> Result<Option<Second>, FeedError> {
         let mut url = http::endpoint(&self.base, &["v2", "stocks", "bars", "latest"]);
         url.query_pairs_mut().append_pair("symbols", symbol.as_str()).append_pair("feed", self.feed.as_str());
         self.get(&url, |body| parse::latest(body, symbol, self.feed)).await
@@ -127,7 +127,7 @@ impl AskTogether for Client {
     async fn ask(
         &self,
         symbols: &[Symbol],
-        minutes: Range<Minute>,
+        minutes: Range<Second>,
         answer: &mut Answer,
     ) -> Result<(), FeedError> {
         self.all_pages(symbols, &minutes, answer).await
@@ -163,10 +163,10 @@ pub(super) fn delay_minutes(feed: FeedLabel) -> i32 {
 }
 
 /// The minutes of a range that a feed can have at `now`.
-pub(super) fn available(minutes: Range<Minute>, feed: FeedLabel, now: Timestamp) -> Range<Minute> {
+pub(super) fn available(minutes: Range<Second>, feed: FeedLabel, now: Timestamp) -> Range<Second> {
     match delay_minutes(feed) {
         0 => minutes,
-        delay => minutes.start..minutes.end.min(Minute::containing(now).plus(-delay)),
+        delay => minutes.start..minutes.end.min(Second::minute_of(now).plus_minutes(-delay)),
     }
 }
 

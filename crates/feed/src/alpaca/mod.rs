@@ -18,7 +18,7 @@ use crate::{FeedError, FeedErrorKind, Fetched, Provider, StreamEvent};
 use async_trait::async_trait;
 use client::Client;
 use jiff::civil::Date;
-use qqq_core::{Clock, FeedInfo, FeedLabel, FeedMode, Minute, Split, Symbol};
+use qqq_core::{Clock, FeedInfo, FeedLabel, FeedMode, Second, Split, Symbol};
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderValue};
 use std::fmt;
@@ -187,7 +187,7 @@ impl Provider for Alpaca {
         &self.info
     }
 
-    async fn bars(&self, symbols: &[Symbol], minutes: Range<Minute>) -> Result<Fetched, FeedError> {
+    async fn bars(&self, symbols: &[Symbol], minutes: Range<Second>) -> Result<Fetched, FeedError> {
         let minutes = client::available(minutes, self.info.label, self.clock.now());
         if symbols.is_empty() || minutes.is_empty() {
             return Ok(Fetched::default());

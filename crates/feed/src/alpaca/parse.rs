@@ -9,7 +9,7 @@ use crate::names::Directory;
 use crate::{FeedError, FeedErrorKind, Fetched, Reject, json};
 use jiff::Timestamp;
 use jiff::civil::Date;
-use qqq_core::{Bar, FeedLabel, Minute, Price, Split, Symbol};
+use qqq_core::{Bar, FeedLabel, Price, Second, Split, Symbol};
 use serde_json::value::RawValue;
 use std::ops::{Range, RangeInclusive};
 
@@ -28,7 +28,7 @@ pub struct Page {
 pub fn bars(
     body: &[u8],
     symbols: &[Symbol],
-    minutes: Range<Minute>,
+    minutes: Range<Second>,
     feed: FeedLabel,
 ) -> Result<Page, FeedError> {
     let page: BarsAnswer<'_> = json::read(PROVIDER, body)?;
@@ -62,7 +62,7 @@ pub fn bars(
 
 /// Parses an answer of `GET /v2/stocks/bars/latest`: the start of the newest bar of `symbol`, if there is
 /// one.
-pub fn latest(body: &[u8], symbol: Symbol, feed: FeedLabel) -> Result<Option<Minute>, FeedError> {
+pub fn latest(body: &[u8], symbol: Symbol, feed: FeedLabel) -> Result<Option<Second>, FeedError> {
     let latest: LatestAnswer<'_> = json::read(PROVIDER, body)?;
     let raw = latest.bars.unwrap_or_default().remove(symbol.as_str());
     Ok(raw.and_then(|raw| bar(raw, symbol, feed).ok()).map(|bar| bar.start))
@@ -170,7 +170,7 @@ fn bar(raw: &RawValue, symbol: Symbol, feed: FeedLabel) -> Result<Bar, String> {
     let wire: WireBar<'_> = json::item(raw)?;
     let at: Timestamp = wire.t.parse().map_err(|_| format!("t `{}`: not a time", excerpt(&wire.t)))?;
     let start =
-        Minute::starting(at).ok_or_else(|| format!("t {}: not the start of a minute", excerpt(&wire.t)))?;
+        Second::at_minute(at).ok_or_else(|| format!("t {}: not the start of a minute", excerpt(&wire.t)))?;
     let bar = Bar {
         symbol,
         start,

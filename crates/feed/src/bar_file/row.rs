@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use qqq_core::decimal::Excess;
 use qqq_core::market::calendar::FIRST_DAY;
 use qqq_core::market::watchlist::Unresolved;
-use qqq_core::{Bar, Calendar, FeedLabel, Minute, Price, Split, Symbol, Volume, Watchlist};
+use qqq_core::{Bar, Calendar, FeedLabel, Price, Second, Split, Symbol, Volume, Watchlist};
 
 /// What a row of a file is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +78,7 @@ pub(super) fn row(
 ) -> Result<Told, Refusal> {
     let label = cells.symbol()?;
     let at = cells.start(options.zone.as_ref().map(|zone| &zone.0))?;
-    let start = Minute::starting(at).ok_or_else(|| {
+    let start = Second::at_minute(at).ok_or_else(|| {
         Refusal::of_cell(Column::Start, &at.to_string(), "is not the start of a minute that can be stored")
     })?;
     let symbol = match tracked {

@@ -10,7 +10,7 @@ use parquet::column::writer::{ColumnWriter, ColumnWriterImpl};
 use parquet::data_type::{ByteArray, DataType};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::writer::SerializedFileWriter;
-use qqq_core::{Bar, Calendar, Minute, Price, Split, Splits, Symbol};
+use qqq_core::{Bar, Calendar, Price, Second, Split, Splits, Symbol};
 use std::io::{self, Write};
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ struct Applied(Vec<AppliedTo>);
 /// The bars of a symbol before a split, and what all of them were brought over.
 struct AppliedTo {
     symbol: Symbol,
-    before: Minute,
+    before: Second,
     text: String,
 }
 

@@ -14,7 +14,7 @@ use super::repeats::Repeats;
 use crate::{Reject, StreamEvent};
 use jiff::{SignedDuration, Timestamp};
 use qqq_core::decimal::divide_half_even;
-use qqq_core::{Bar, FeedLabel, Minute, Price, Symbol, Volume};
+use qqq_core::{Bar, FeedLabel, Price, Second, Symbol, Volume};
 use std::collections::BTreeMap;
 
 /// How long after a minute its bar is handed out.
@@ -33,9 +33,9 @@ const SETTLING: SignedDuration = SignedDuration::from_secs(2);
 #[derive(Debug)]
 pub struct Aggregator {
     feed: FeedLabel,
-    minutes: BTreeMap<(Minute, Symbol), Cell>,
+    minutes: BTreeMap<(Second, Symbol), Cell>,
     /// The first minute that is seen from its beginning. `None` without a connection.
-    whole_from: Option<Minute>,
+    whole_from: Option<Second>,
     /// Trades so far: their order of arrival.
     arrived: u64,
     newest: Timestamp,
@@ -58,8 +58,8 @@ impl Aggregator {
     /// Trades were subscribed at `now`: from the next minute on, all of them are seen.
     pub fn connected(&mut self, now: Timestamp) {
         let settled = plus(now, SETTLING);
-        let minute = Minute::containing(settled);
-        self.whole_from = Some(if minute.start() == settled { minute } else { minute.plus(1) });
+        let minute = Second::minute_of(settled);
+        self.whole_from = Some(if minute.start() == settled { minute } else { minute.plus_minutes(1) });
     }
 
     /// The connection is gone. Minutes not handed out yet are dropped; those that were stay open for late
@@ -79,14 +79,14 @@ impl Aggregator {
     /// Takes a trade that arrived at `now`. One of a minute that was not wholly seen is passed over; one that
     /// is far too late or ahead of time is refused.
     pub fn take(&mut self, trade: &Trade, now: Timestamp) -> Result<(), Reject> {
-        let minute = Minute::containing(trade.at);
+        let minute = Second::minute_of(trade.at);
         let reject = |reason: &str| {
             Err(Reject { place: format!("{} {}", trade.symbol, trade.at), reason: reason.to_owned() })
         };
         if trade.at > plus(now, AHEAD) {
             return reject("a trade more than 2 minutes ahead of the clock");
         }
-        if now > plus(minute.end(), LATE) {
+        if now > plus(minute.minute_end(), LATE) {
             return reject("a trade of a minute that was over more than 5 minutes ago");
         }
         self.newest = self.newest.max(trade.at);
@@ -115,7 +115,7 @@ impl Aggregator {
     pub fn due(&mut self, complete: Timestamp) -> Vec<StreamEvent> {
         let mut events = Vec::new();
         for (&(minute, symbol), cell) in &mut self.minutes {
-            let from = cell.issued.map_or(plus(minute.end(), GRACE), |issued| plus(issued, REISSUE));
+            let from = cell.issued.map_or(plus(minute.minute_end(), GRACE), |issued| plus(issued, REISSUE));
             if cell.changed && complete >= from {
                 match cell.bar(symbol, minute, self.feed) {
                     None => {}
@@ -129,7 +129,7 @@ impl Aggregator {
                 cell.changed = false;
             }
         }
-        self.minutes.retain(|(minute, _), cell| complete <= plus(minute.end(), LATE) || cell.changed);
+        self.minutes.retain(|(minute, _), cell| complete <= plus(minute.minute_end(), LATE) || cell.changed);
         events
     }
 }
@@ -182,7 +182,7 @@ impl Cell {
     }
 
     /// The bar of the trades so far. `None` where no trade may set a first and last price.
-    fn bar(&self, symbol: Symbol, start: Minute, feed: FeedLabel) -> Option<Result<Bar, String>> {
+    fn bar(&self, symbol: Symbol, start: Second, feed: FeedLabel) -> Option<Result<Bar, String>> {
         let prices = if self.regular.open.is_some() { &self.regular } else { &self.extended };
         let (open, close) = (prices.open?.1, prices.close?.1);
         let (low, high) = (prices.low?, prices.high?);

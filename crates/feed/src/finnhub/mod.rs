@@ -24,7 +24,7 @@ use crate::websocket::StreamEndpoint;
 use crate::{FeedError, FeedErrorKind, Fetched, Provider, StreamEvent};
 use async_trait::async_trait;
 use client::Client;
-use qqq_core::{Clock, FeedInfo, FeedLabel, FeedMode, Minute, Symbol};
+use qqq_core::{Clock, FeedInfo, FeedLabel, FeedMode, Second, Symbol};
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderValue};
 use std::fmt;
@@ -172,7 +172,7 @@ impl Provider for Finnhub {
     }
 
     /// Answers none: bars by request are for paying customers.
-    async fn bars(&self, _symbols: &[Symbol], _minutes: Range<Minute>) -> Result<Fetched, FeedError> {
+    async fn bars(&self, _symbols: &[Symbol], _minutes: Range<Second>) -> Result<Fetched, FeedError> {
         Ok(Fetched::default())
     }
 

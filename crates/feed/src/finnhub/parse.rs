@@ -8,7 +8,7 @@ use crate::names::Directory;
 use crate::{FeedError, Reject, json};
 use jiff::Timestamp;
 use qqq_core::decimal::{self, Excess};
-use qqq_core::{Minute, Price, Symbol};
+use qqq_core::{Price, Second, Symbol};
 use serde_json::value::RawValue;
 
 const PROVIDER: &str = "finnhub";
@@ -51,7 +51,7 @@ fn trade(raw: &RawValue, is_subscribed: impl Fn(Symbol) -> bool) -> Result<Optio
     let symbol = wire.s.parse().ok().filter(|&symbol| is_subscribed(symbol));
     let symbol =
         symbol.ok_or_else(|| format!("a trade of {}, which was not subscribed", excerpt(&wire.s)))?;
-    let at = Timestamp::from_millisecond(wire.t).ok().filter(|at| Minute::containing(*at) > Minute::MIN);
+    let at = Timestamp::from_millisecond(wire.t).ok().filter(|at| Second::minute_of(*at) > Second::MIN);
     let at = at.ok_or_else(|| format!("t {}: not a time", wire.t))?;
     let size = size(wire.v)?;
     if size == 0 {

@@ -6,7 +6,7 @@ use crate::http::{self, Caller};
 use crate::parts::{AskTogether, Parts};
 use crate::{FeedError, FeedErrorKind, Fetched};
 use async_trait::async_trait;
-use qqq_core::{Clock, FeedLabel, Minute, Symbol};
+use qqq_core::{Clock, FeedLabel, Second, Symbol};
 use reqwest::header::HeaderMap;
 use reqwest::{StatusCode, Url};
 use std::ops::Range;
@@ -30,20 +30,20 @@ impl Client {
     pub(super) async fn bars(
         &self,
         symbols: &[Symbol],
-        minutes: Range<Minute>,
+        minutes: Range<Second>,
     ) -> Result<Fetched, FeedError> {
         self.parts.bars(self, symbols, &minutes).await
     }
 
     /// The newest bar of a symbol.
     pub(super) async fn newest(&self, symbol: Symbol) -> Result<Fetched, FeedError> {
-        self.batch(&[symbol], Minute::MIN..Minute::MAX, 1).await
+        self.batch(&[symbol], Second::MIN..Second::MAX, 1).await
     }
 
     async fn batch(
         &self,
         symbols: &[Symbol],
-        minutes: Range<Minute>,
+        minutes: Range<Second>,
         last: i32,
     ) -> Result<Fetched, FeedError> {
         let mut url = http::endpoint(&self.base, &["stock", "market", "batch"]);
@@ -69,11 +69,11 @@ impl AskTogether for Client {
     async fn ask(
         &self,
         symbols: &[Symbol],
-        minutes: Range<Minute>,
+        minutes: Range<Second>,
         answer: &mut Answer,
     ) -> Result<(), FeedError> {
         // From the start of the range to now, the running minute included.
-        let last = Minute::containing(self.clock.now()).since(minutes.start).saturating_add(1);
+        let last = Second::minute_of(self.clock.now()).minutes_since(minutes.start).saturating_add(1);
         answer.extend(self.batch(symbols, minutes, last.clamp(1, MAX_LAST)).await?);
         Ok(())
     }

@@ -12,7 +12,7 @@ use crate::parts::Parts;
 use crate::{FeedError, FeedErrorKind, Fetched, Provider};
 use async_trait::async_trait;
 use client::Client;
-use qqq_core::{Clock, FeedInfo, FeedLabel, FeedMode, Minute, Symbol};
+use qqq_core::{Clock, FeedInfo, FeedLabel, FeedMode, Second, Symbol};
 use reqwest::Url;
 use std::fmt;
 use std::ops::Range;
@@ -106,7 +106,7 @@ impl Provider for Iex {
         &self.info
     }
 
-    async fn bars(&self, symbols: &[Symbol], minutes: Range<Minute>) -> Result<Fetched, FeedError> {
+    async fn bars(&self, symbols: &[Symbol], minutes: Range<Second>) -> Result<Fetched, FeedError> {
         if symbols.is_empty() || minutes.is_empty() {
             return Ok(Fetched::default());
         }

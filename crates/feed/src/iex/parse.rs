@@ -7,7 +7,7 @@ use crate::{FeedError, FeedErrorKind, Fetched, json};
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 use qqq_core::market::calendar::new_york;
-use qqq_core::{Bar, FeedLabel, Minute, Price, Symbol};
+use qqq_core::{Bar, FeedLabel, Price, Second, Symbol};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -21,7 +21,7 @@ const PROVIDER: &str = "iex";
 pub fn batch(
     body: &[u8],
     symbols: &[Symbol],
-    minutes: Range<Minute>,
+    minutes: Range<Second>,
     feed: FeedLabel,
 ) -> Result<Fetched, FeedError> {
     let batch: BTreeMap<String, &RawValue> = json::read(PROVIDER, body)?;
@@ -89,9 +89,9 @@ fn bar(raw: &RawValue, symbol: Symbol, zone: &TimeZone, feed: FeedLabel) -> Resu
 }
 
 /// The minute of a New York date and wall-clock time.
-fn start(date: &str, minute: &str, zone: &TimeZone) -> Result<Minute, String> {
+fn start(date: &str, minute: &str, zone: &TimeZone) -> Result<Second, String> {
     let at: Option<(Date, Time)> = date.parse().ok().zip(minute.parse().ok());
     let at = at.and_then(|(date, time)| zone.to_timestamp(date.to_datetime(time)).ok());
-    at.and_then(Minute::starting)
+    at.and_then(Second::at_minute)
         .ok_or_else(|| format!("`{}` `{}`: not the start of a minute", excerpt(date), excerpt(minute)))
 }

@@ -5,7 +5,7 @@ use super::model::{Model, Name, day_number};
 use super::shape::{self, Shape};
 use super::stream;
 use qqq_core::market::calendar::Session;
-use qqq_core::{Bar, Minute, Phase, Price, Volume};
+use qqq_core::{Bar, Phase, Price, Second, Volume};
 use std::collections::VecDeque;
 
 /// Minutes of an exchange's regular session, over which the usual day's volume is spread.
@@ -21,7 +21,7 @@ const NANOS_PER_CENT: f64 = (Price::DOLLAR / 100) as f64;
 /// them count, so the prices do not depend on that setting.
 #[derive(Debug)]
 pub(super) struct Day {
-    first: Minute,
+    first: Second,
     /// Minutes walked so far.
     walked: usize,
     outlook: Vec<Outlook>,
@@ -31,7 +31,7 @@ pub(super) struct Day {
 /// What is the same for all names in a minute.
 #[derive(Clone, Copy, Debug)]
 struct Outlook {
-    minute: Minute,
+    minute: Second,
     /// Minutes since the open: the clock of the bursts.
     since_open: i32,
     regular: bool,
@@ -55,7 +55,7 @@ struct Path {
     trade_size: f64,
     bursts: Vec<Burst>,
     /// The bars of the last hour of the session: (minute, shares).
-    hour: VecDeque<(Minute, i64)>,
+    hour: VecDeque<(Second, i64)>,
 }
 
 impl Day {
@@ -63,8 +63,8 @@ impl Day {
     pub(super) fn begin(model: &Model, session: &Session) -> Self {
         let day = day_number(session);
         let factor = model.market(stream::MOVE);
-        let outlook: Vec<Outlook> = (session.pre_open.index()..session.post_close.index())
-            .map(Minute::from_index)
+        let outlook: Vec<Outlook> = (session.pre_open.minute()..session.post_close.minute())
+            .map(Second::from_minute)
             .map(|minute| {
                 let (phase, shape) = if model.never_closes() {
                     (Phase::Regular, shape::always(minute))
@@ -73,10 +73,10 @@ impl Day {
                 };
                 Outlook {
                     minute,
-                    since_open: minute.since(session.open),
+                    since_open: minute.minutes_since(session.open),
                     regular: phase == Phase::Regular,
                     shape,
-                    market: factor.heavy(minute.index()),
+                    market: factor.heavy(minute.minute()),
                 }
             })
             .collect();
@@ -86,7 +86,7 @@ impl Day {
 
     /// Walks through the minutes up to and including `minute` and answers its bars, names in watchlist order.
     /// None for a minute that is over or no minute of this day.
-    pub(super) fn walk_to(&mut self, model: &Model, minute: Minute) -> Vec<Bar> {
+    pub(super) fn walk_to(&mut self, model: &Model, minute: Second) -> Vec<Bar> {
         let mut bars = Vec::new();
         while let Some(outlook) = self.outlook.get(self.walked).filter(|next| next.minute <= minute) {
             bars.clear();
@@ -99,11 +99,11 @@ impl Day {
             );
             self.walked += 1;
         }
-        if self.first.plus(self.walked as i32 - 1) == minute { bars } else { Vec::new() }
+        if self.first.plus_minutes(self.walked as i32 - 1) == minute { bars } else { Vec::new() }
     }
 
     /// Whether `minute` is still to come on this day.
-    pub(super) fn has_ahead(&self, minute: Minute) -> bool {
+    pub(super) fn has_ahead(&self, minute: Second) -> bool {
         self.outlook.get(self.walked).is_some_and(|next| next.minute <= minute)
             && self.outlook.last().is_some_and(|last| minute <= last.minute)
     }
@@ -115,7 +115,7 @@ impl Path {
         let variance: f64 = outlook.iter().map(|at| at.shape.volatility * at.shape.volatility).sum();
         let activity = 0.15 * model.market(stream::ACTIVITY).normal(day)
             + 0.2 * name.noise(stream::ACTIVITY).normal(day);
-        let minutes = if model.never_closes() { f64::from(Minute::PER_DAY) } else { REGULAR_MINUTES };
+        let minutes = if model.never_closes() { f64::from(Second::MINUTES_PER_DAY) } else { REGULAR_MINUTES };
         let usual_volume = name.profile.daily_volume / minutes * activity.exp();
         let mut path = Self {
             level: open,
@@ -133,7 +133,7 @@ impl Path {
 
     /// The return of a minute, and its standard deviation.
     fn step(&self, name: &Name, at: &Outlook) -> (f64, f64) {
-        let own = name.noise(stream::MOVE).heavy(at.minute.index());
+        let own = name.noise(stream::MOVE).heavy(at.minute.minute());
         // News that moves volume moves the price too, if less.
         let stir = self.burst(at).map_or(1.0, |(burst, age)| burst.factor(age).sqrt().min(2.5));
         let deviation = self.deviation * at.shape.volatility * stir;
@@ -163,8 +163,8 @@ impl Path {
 
     /// The shares traded in a minute; `None` if none were.
     fn volume(&mut self, name: &Name, at: &Outlook, surprise: f64) -> Option<i64> {
-        let counter = at.minute.index();
-        while self.hour.front().is_some_and(|(minute, _)| at.minute.since(*minute) > TRAILING) {
+        let counter = at.minute.minute();
+        while self.hour.front().is_some_and(|(minute, _)| at.minute.minutes_since(*minute) > TRAILING) {
             self.hour.pop_front();
         }
         let usual = self.usual_volume * at.shape.volume;
@@ -195,7 +195,7 @@ impl Path {
         deviation: f64,
         volume: i64,
     ) -> Option<Bar> {
-        let counter = at.minute.index();
+        let counter = at.minute.minute();
         let dollars = |level: f64| name.profile.price * level.exp();
         let open = dollars(from + 0.15 * deviation * name.noise(stream::OPEN).normal(counter));
         let close = dollars(self.level);
@@ -256,23 +256,23 @@ mod tests {
             let model = Model::new(seed, &watchlist, Market::Xnas, feed);
             let session = calendar.session_on(day.parse().unwrap()).unwrap();
             let mut walk = Day::begin(&model, &session);
-            let bars: Vec<Bar> = (session.pre_open.index()..session.post_close.index())
-                .flat_map(|index| walk.walk_to(&model, Minute::from_index(index)))
+            let bars: Vec<Bar> = (session.pre_open.minute()..session.post_close.minute())
+                .flat_map(|index| walk.walk_to(&model, Second::from_minute(index)))
                 .collect();
             for name in &model.names {
                 for burst in model.bursts(name, &session) {
-                    let at = session.open.plus(burst.start);
-                    let volumes = |from: Minute, until: Minute| -> Vec<i64> {
+                    let at = session.open.plus_minutes(burst.start);
+                    let volumes = |from: Second, until: Second| -> Vec<i64> {
                         bars.iter()
                             .filter(|bar| bar.symbol == name.symbol && (from..until).contains(&bar.start))
                             .map(|bar| bar.volume.shares())
                             .collect()
                     };
-                    let value = volumes(at, at.plus(1))[0];
-                    for from in [at.plus(-TRAILING), at.plus(-TRAILING).max(session.open)] {
+                    let value = volumes(at, at.plus_minutes(1))[0];
+                    for from in [at.plus_minutes(-TRAILING), at.plus_minutes(-TRAILING).max(session.open)] {
                         let window = volumes(from, at);
-                        let sum = window.iter().sum();
-                        let evidence = Evidence::Average { sum, bars: window.len() as u16 };
+                        let sum = window.iter().copied().map(i128::from).sum();
+                        let evidence = Evidence::Average { sum, bars: window.len() as u32 };
                         let fires = rule.condition.holds(Metric::Volume, value, &evidence);
                         assert!(fires, "{} at {at}: {value} after {window:?}", name.symbol);
                         judged += 1;

@@ -25,7 +25,7 @@ use jiff::Timestamp;
 use model::Model;
 use qqq_core::market::calendar::Session;
 use qqq_core::statistics::profile::Profile;
-use qqq_core::{Bar, Calendar, FeedInfo, FeedLabel, FeedMode, Minute, Symbol, Watchlist};
+use qqq_core::{Bar, Calendar, FeedInfo, FeedLabel, FeedMode, Second, Symbol, Watchlist};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::time::Duration;
@@ -81,13 +81,13 @@ pub struct Sim {
     calendar: Calendar,
     day: Day,
     /// The next minute to be made.
-    next: Option<Minute>,
+    next: Option<Second>,
     /// The last minute of the history.
-    history_end: Minute,
+    history_end: Second,
     /// Before this minute only bars of symbols that lag behind are made.
-    in_step_from: Minute,
+    in_step_from: Second,
     /// Symbols that lag behind, and from where on.
-    behind: HashMap<Symbol, Minute>,
+    behind: HashMap<Symbol, Second>,
     sessions: u8,
     period: Duration,
     pace: Option<Interval>,
@@ -103,7 +103,7 @@ impl Sim {
         watchlist: &Watchlist,
         calendar: &Calendar,
         now: Timestamp,
-        resume_after: Option<Minute>,
+        resume_after: Option<Second>,
     ) -> Result<Self, FeedError> {
         let refused = |what: String| FeedError::new(FeedErrorKind::BadRequest, what);
         if !(1..=SimConfig::MAX_SESSIONS).contains(&config.sessions) {
@@ -122,20 +122,24 @@ impl Sim {
         }
         let label = FeedLabel::new(FeedLabel::SIMULATED).map_err(|error| refused(error.to_string()))?;
         let model = Model::new(config.seed, watchlist, calendar.market(), label);
-        let now = Minute::containing(now);
+        let now = Second::minute_of(now);
         let closed =
             || refused("the market calendar has no session within three weeks to simulate".to_owned());
 
         let start = match config.start {
-            Some(start) => Minute::containing(start),
+            Some(start) => Second::minute_of(start),
             None => fresh_start(&model, calendar, now).ok_or_else(closed)?,
         };
-        let is_recent = |known: &Minute| config.start.is_none() && *known >= now.plus(-Minute::PER_DAY);
-        let last = resume_after.filter(|known| *known >= start || is_recent(known)).unwrap_or(start.plus(-1));
+        let is_recent =
+            |known: &Second| config.start.is_none() && *known >= now.plus_minutes(-Second::MINUTES_PER_DAY);
+        let last = resume_after
+            .filter(|known| *known >= start || is_recent(known))
+            .unwrap_or(start.plus_minutes(-1));
 
         let newest = calendar.tracked_until(last).ok_or_else(closed)?;
-        let history_end = newest.end.plus(-1).min(last);
-        let day_before = calendar.tracked_until(last.plus(-Minute::PER_DAY)).ok_or_else(closed)?.start;
+        let history_end = newest.end.plus_minutes(-1).min(last);
+        let day_before =
+            calendar.tracked_until(last.plus_minutes(-Second::MINUTES_PER_DAY)).ok_or_else(closed)?.start;
         let first = match resume_after {
             Some(_) => day_before,
             None => earliest(calendar, last, model.names.len(), config.sessions)
@@ -169,12 +173,12 @@ impl Sim {
     /// come back: `known` says of each where the bars end that are known. Those of which nothing is known get
     /// as many sessions as a new market has.
     #[must_use]
-    pub fn caught_up(mut self, known: &HashMap<Symbol, Minute>) -> Self {
+    pub fn caught_up(mut self, known: &HashMap<Symbol, Second>) -> Self {
         let symbols = || self.model.names.iter().map(|name| name.symbol);
         let new = symbols().filter(|symbol| !known.contains_key(symbol)).count();
         let begin =
             earliest(&self.calendar, self.history_end, new, self.sessions).unwrap_or(self.in_step_from);
-        let from = |symbol| known.get(&symbol).map_or(begin, |known| known.plus(1).max(begin));
+        let from = |symbol| known.get(&symbol).map_or(begin, |known| known.plus_minutes(1).max(begin));
         self.behind = symbols()
             .map(|symbol| (symbol, from(symbol)))
             .filter(|(_, from)| *from < self.in_step_from)
@@ -191,7 +195,7 @@ impl Sim {
     }
 
     /// Makes the bars of the next minute.
-    fn advance(&mut self) -> Option<(Minute, Vec<Bar>)> {
+    fn advance(&mut self) -> Option<(Second, Vec<Bar>)> {
         let minute = self.next?;
         if !self.day.has_ahead(minute) {
             let session = self.calendar.session_on(self.calendar.date_of(minute))?;
@@ -201,8 +205,8 @@ impl Sim {
         if minute < self.in_step_from {
             bars.retain(|bar| self.behind.get(&bar.symbol).is_some_and(|from| minute >= *from));
         }
-        let stretch = self.calendar.tracked_from(minute.plus(1));
-        self.next = stretch.map(|stretch| stretch.start.max(minute.plus(1)));
+        let stretch = self.calendar.tracked_from(minute.plus_minutes(1));
+        self.next = stretch.map(|stretch| stretch.start.max(minute.plus_minutes(1)));
         Some((minute, bars))
     }
 
@@ -213,7 +217,11 @@ impl Sim {
             let Some((_, minute)) = self.advance() else { break };
             bars.extend(minute);
         }
-        (!bars.is_empty()).then(|| TimedBatch { bars, rejects: Vec::new(), clock: self.history_end.end() })
+        (!bars.is_empty()).then(|| TimedBatch {
+            bars,
+            rejects: Vec::new(),
+            clock: self.history_end.minute_end(),
+        })
     }
 }
 
@@ -236,14 +244,18 @@ impl ReplaySource for Sim {
         });
         pace.tick().await;
         // Nothing below waits: who gives up waiting above has lost nothing.
-        Ok(self.advance().map(|(minute, bars)| TimedBatch { bars, rejects: Vec::new(), clock: minute.end() }))
+        Ok(self.advance().map(|(minute, bars)| TimedBatch {
+            bars,
+            rejects: Vec::new(),
+            clock: minute.minute_end(),
+        }))
     }
 }
 
 /// The first minute of the history of so many names, `sessions` sessions before that of its last one.
-fn earliest(calendar: &Calendar, last: Minute, names: usize, sessions: u8) -> Option<Minute> {
+fn earliest(calendar: &Calendar, last: Second, names: usize, sessions: u8) -> Option<Second> {
     let today = calendar.tracked_until(last)?;
-    let minutes = today.end.since(today.start).max(1) as usize;
+    let minutes = today.end.minutes_since(today.start).max(1) as usize;
     let sessions = usize::from(sessions).min(HISTORY_BARS / (minutes * names.max(1))).max(1);
     let first = calendar.trading_days_before(calendar.date_of(today.start)).take(sessions).last()?;
     Some(calendar.tracked_on(first)?.start)
@@ -251,22 +263,23 @@ fn earliest(calendar: &Calendar, last: Minute, names: usize, sessions: u8) -> Op
 
 /// The minute a new run begins with: about two hours into the session of today or the latest before (`now`
 /// itself where the market never closes), at a minute that has a burst to show soon.
-fn fresh_start(model: &Model, calendar: &Calendar, now: Minute) -> Option<Minute> {
+fn fresh_start(model: &Model, calendar: &Calendar, now: Second) -> Option<Second> {
     let usual = if model.never_closes() {
         now
     } else {
-        let end_of_today = calendar.midnight(calendar.date_of(now).tomorrow().ok()?).plus(-1);
+        let end_of_today = calendar.midnight(calendar.date_of(now).tomorrow().ok()?).plus_minutes(-1);
         let stretch = calendar.tracked_until(end_of_today)?;
-        calendar.session_on(calendar.date_of(stretch.start))?.open.plus(START_AFTER_OPEN)
+        calendar.session_on(calendar.date_of(stretch.start))?.open.plus_minutes(START_AFTER_OPEN)
     };
     let starts = burst_starts(model, calendar, usual);
-    let shows_one = |start: &Minute| starts.iter().any(|burst| FIRST_BURST.contains(&burst.since(*start)));
+    let shows_one =
+        |start: &Second| starts.iter().any(|burst| FIRST_BURST.contains(&burst.minutes_since(*start)));
     let shifts = (0..=START_EARLIER).map(|earlier| -earlier).chain(1..=START_LATER);
-    shifts.map(|shift| usual.plus(shift)).find(shows_one).or(Some(usual))
+    shifts.map(|shift| usual.plus_minutes(shift)).find(shows_one).or(Some(usual))
 }
 
 /// When the first three names have bursts, on the day of `minute` and the next.
-fn burst_starts(model: &Model, calendar: &Calendar, minute: Minute) -> Vec<Minute> {
+fn burst_starts(model: &Model, calendar: &Calendar, minute: Second) -> Vec<Second> {
     let today = calendar.date_of(minute);
     let sessions = [Some(today), today.tomorrow().ok()].into_iter().flatten();
     let sessions: Vec<Session> = sessions.filter_map(|day| calendar.session_on(day)).collect();
@@ -274,7 +287,7 @@ fn burst_starts(model: &Model, calendar: &Calendar, minute: Minute) -> Vec<Minut
     names
         .flat_map(|name| sessions.iter().map(move |session| (name, session)))
         .flat_map(|(name, session)| {
-            model.bursts(name, session).into_iter().map(|burst| session.open.plus(burst.start))
+            model.bursts(name, session).into_iter().map(|burst| session.open.plus_minutes(burst.start))
         })
         .collect()
 }

@@ -5,7 +5,7 @@ use super::names::Profile;
 use super::noise::Noise;
 use super::stream;
 use qqq_core::market::calendar::{Market, Session};
-use qqq_core::{FeedLabel, Minute, Symbol, Watchlist};
+use qqq_core::{FeedLabel, Second, Symbol, Watchlist};
 
 /// How much of a day's deviation from the usual level is left the next day.
 const PERSISTENCE: f64 = 0.985;
@@ -96,7 +96,7 @@ impl Model {
         let rotation = self.market(stream::BURSTS).below(day, 1 << 16);
         // Without a close the hour before midnight belongs to the trailing hour, so let it pass.
         let lead = if self.never_closes { 60 } else { EXCHANGE_LEAD };
-        let length = session.close.since(session.open);
+        let length = session.close.minutes_since(session.open);
         bursts::schedule(name.symbol, name.noise(stream::BURSTS), rotation, day, lead, length)
     }
 
@@ -121,5 +121,5 @@ impl Model {
 /// Days from 1970-01-01 to the session's date.
 pub(super) fn day_number(session: &Session) -> i32 {
     // New York lies behind UTC, so its midnight and its session begin on the same UTC date as its own.
-    session.pre_open.index().div_euclid(Minute::PER_DAY)
+    session.pre_open.minute().div_euclid(Second::MINUTES_PER_DAY)
 }

@@ -7,15 +7,15 @@ use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 use jiff::{SignedDuration, Span};
 use qqq_core::market::calendar::new_york;
-use qqq_core::{FeedLabel, Minute, Split, Symbol};
+use qqq_core::{FeedLabel, Second, Split, Symbol};
 use reqwest::header::HeaderMap;
 use reqwest::{StatusCode, Url};
 use std::ops::{Range, RangeInclusive};
 
 /// Minutes asked for at once: seven days is the most Yahoo gives.
-const MAX_MINUTES: i32 = 7 * Minute::PER_DAY;
+const MAX_MINUTES: i32 = 7 * Second::MINUTES_PER_DAY;
 /// A range that is refused as too wide is halved, down to this.
-const MIN_MINUTES: i32 = Minute::PER_DAY;
+const MIN_MINUTES: i32 = Second::MINUTES_PER_DAY;
 /// Yahoo keeps minutes for 30 days; the margin is for clocks that differ.
 const DEPTH: SignedDuration = SignedDuration::from_mins(30 * 24 * 60 - 10);
 
@@ -30,10 +30,10 @@ pub(super) struct Client {
 
 impl Client {
     /// The bars of one symbol, by as many requests as the range needs.
-    pub(super) async fn bars(&self, symbol: Symbol, minutes: Range<Minute>) -> Result<Fetched, FeedError> {
+    pub(super) async fn bars(&self, symbol: Symbol, minutes: Range<Second>) -> Result<Fetched, FeedError> {
         let mut answer = Answer::default();
         // Ranges still to ask, the earliest last.
-        let mut to_ask: Vec<Range<Minute>> = pieces(minutes, MAX_MINUTES);
+        let mut to_ask: Vec<Range<Second>> = pieces(minutes, MAX_MINUTES);
         to_ask.reverse();
         while let Some(piece) = to_ask.pop() {
             match self.piece(symbol, piece.clone()).await {
@@ -57,7 +57,7 @@ impl Client {
         }
     }
 
-    async fn piece(&self, symbol: Symbol, minutes: Range<Minute>) -> Result<Fetched, FeedError> {
+    async fn piece(&self, symbol: Symbol, minutes: Range<Second>) -> Result<Fetched, FeedError> {
         let urls = self.chart(symbol, |url| {
             url.query_pairs_mut()
                 .append_pair("interval", "1m")
@@ -126,8 +126,8 @@ fn at_every_host(url: Url) -> Vec<Url> {
 }
 
 /// The part of a range that Yahoo still has.
-pub(super) fn available(minutes: Range<Minute>, now: Timestamp) -> Range<Minute> {
-    let oldest = now.checked_sub(DEPTH).map_or(Minute::MIN, Minute::containing);
+pub(super) fn available(minutes: Range<Second>, now: Timestamp) -> Range<Second> {
+    let oldest = now.checked_sub(DEPTH).map_or(Second::MIN, Second::minute_of);
     minutes.start.max(oldest)..minutes.end
 }
 
@@ -145,16 +145,16 @@ fn is_too_wide(error: &FeedError) -> bool {
     matches!(error.kind, FeedErrorKind::BadRequest | FeedErrorKind::TooLarge)
 }
 
-fn width(minutes: &Range<Minute>) -> i32 {
-    minutes.end.since(minutes.start)
+fn width(minutes: &Range<Second>) -> i32 {
+    minutes.end.minutes_since(minutes.start)
 }
 
 /// Cuts a range into pieces of at most `most` minutes, in order.
-fn pieces(minutes: Range<Minute>, most: i32) -> Vec<Range<Minute>> {
+fn pieces(minutes: Range<Second>, most: i32) -> Vec<Range<Second>> {
     let mut pieces = Vec::new();
     let mut start = minutes.start;
     while start < minutes.end {
-        let end = start.plus(most.max(1)).min(minutes.end);
+        let end = start.plus_minutes(most.max(1)).min(minutes.end);
         pieces.push(start..end);
         start = end;
     }
@@ -184,7 +184,7 @@ mod tests {
             width in 0..50_000_i32,
             most in 1..20_000_i32,
         ) {
-            let range = Minute::from_index(start)..Minute::from_index(start + width);
+            let range = Second::from_minute(start)..Second::from_minute(start + width);
             let pieces = pieces(range.clone(), most);
             let mut at = range.start;
             for piece in &pieces {

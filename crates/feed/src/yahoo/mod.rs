@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use client::Client;
 use futures_util::StreamExt as _;
 use jiff::civil::Date;
-use qqq_core::{Clock, FeedInfo, FeedLabel, FeedMode, Minute, Split, Symbol};
+use qqq_core::{Clock, FeedInfo, FeedLabel, FeedMode, Second, Split, Symbol};
 use reqwest::Url;
 use std::collections::BTreeSet;
 use std::ops::{Range, RangeInclusive};
@@ -84,7 +84,7 @@ impl Provider for Yahoo {
         &self.info
     }
 
-    async fn bars(&self, symbols: &[Symbol], minutes: Range<Minute>) -> Result<Fetched, FeedError> {
+    async fn bars(&self, symbols: &[Symbol], minutes: Range<Second>) -> Result<Fetched, FeedError> {
         let minutes = client::available(minutes, self.clock.now());
         if symbols.is_empty() || minutes.is_empty() {
             return Ok(Fetched::default());

@@ -7,7 +7,7 @@ use crate::{FeedError, FeedErrorKind, Fetched, Reject, json};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use qqq_core::market::calendar::new_york;
-use qqq_core::{Bar, FeedLabel, Minute, Split, Symbol, Volume};
+use qqq_core::{Bar, FeedLabel, Second, Split, Symbol, Volume};
 use serde_json::value::RawValue;
 use std::ops::{Range, RangeInclusive};
 
@@ -22,7 +22,7 @@ pub fn spelling(symbol: Symbol) -> String {
 pub fn bars(
     body: &[u8],
     symbol: Symbol,
-    minutes: Range<Minute>,
+    minutes: Range<Second>,
     feed: FeedLabel,
 ) -> Result<Fetched, FeedError> {
     let result = result(body, symbol)?;
@@ -157,19 +157,19 @@ impl Unstarted {
     }
 }
 
-fn start(raw: &RawValue) -> Result<Minute, Unstarted> {
+fn start(raw: &RawValue) -> Result<Second, Unstarted> {
     let seconds: i64 = raw.get().parse().map_err(|_| Unstarted::NotATime)?;
     let at = Timestamp::from_second(seconds).map_err(|_| Unstarted::NotATime)?;
     if seconds % 60 != 0 {
         return Err(Unstarted::NotOnMinute);
     }
-    Minute::starting(at).ok_or(Unstarted::NotATime)
+    Second::at_minute(at).ok_or(Unstarted::NotATime)
 }
 
 /// The bar at `index`; `None` where the minute has none.
 fn bar(
     symbol: Symbol,
-    start: Minute,
+    start: Second,
     quote: &Quote<'_>,
     index: usize,
     feed: FeedLabel,

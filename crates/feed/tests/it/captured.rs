@@ -2,12 +2,12 @@
 //! beside the project and say so when they are missing.
 
 use crate::given::{minute, symbol, symbols};
-use qqq_core::{FeedLabel, Minute};
+use qqq_core::{FeedLabel, Second};
 use qqq_feed::{alpaca, iex, yahoo};
 use std::io::Read;
 use std::path::Path;
 
-const ALWAYS: std::ops::Range<Minute> = Minute::MIN..Minute::MAX;
+const ALWAYS: std::ops::Range<Second> = Second::MIN..Second::MAX;
 
 fn captured(name: &str) -> Option<Vec<u8>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/raw").join(name);

@@ -3,7 +3,7 @@
 use crate::given::symbol;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
-use qqq_core::{Bar, Minute, Symbol};
+use qqq_core::{Bar, Second, Symbol};
 use qqq_feed::StreamEvent;
 use qqq_feed::finnhub::aggregate::{AHEAD, Aggregator, GRACE, LATE, REISSUE, SHARE, Trade};
 use qqq_feed::finnhub::condition::{Conditions, Effect};
@@ -17,8 +17,8 @@ fn at(seconds: f64) -> Timestamp {
     base + SignedDuration::from_millis((seconds * 1000.0) as i64)
 }
 
-fn minute(number: i32) -> Minute {
-    Minute::containing(at(0.0)).plus(number)
+fn minute(number: i32) -> Second {
+    Second::minute_of(at(0.0)).plus_minutes(number)
 }
 
 fn trade(seconds: f64, cents: i64, shares: i64, codes: &[&str]) -> Trade {
@@ -223,10 +223,10 @@ fn sums_of_the_largest_trades_do_not_overflow() {
 }
 
 /// The bars of trades in their order of arrival, all known and all wholly seen.
-fn from_scratch(trades: &[Trade]) -> BTreeMap<(Minute, Symbol), String> {
-    let mut minutes: BTreeMap<(Minute, Symbol), Vec<Trade>> = BTreeMap::new();
+fn from_scratch(trades: &[Trade]) -> BTreeMap<(Second, Symbol), String> {
+    let mut minutes: BTreeMap<(Second, Symbol), Vec<Trade>> = BTreeMap::new();
     for trade in trades.iter().filter(|trade| trade.effect.volume) {
-        minutes.entry((Minute::containing(trade.at), trade.symbol)).or_default().push(*trade);
+        minutes.entry((Second::minute_of(trade.at), trade.symbol)).or_default().push(*trade);
     }
     let bar = |mut trades: Vec<Trade>| {
         // Stable: trades of one instant stay in their order of arrival.

@@ -1,7 +1,7 @@
 //! What the tests take as given: symbols, times, clocks, configurations.
 
 use proptest::prelude::*;
-use qqq_core::{Bar, Clock, FeedLabel, Minute, Price, Symbol, Volume};
+use qqq_core::{Bar, Clock, FeedLabel, Price, Second, Symbol, Volume};
 use qqq_feed::{Alpaca, AlpacaConfig, Iex, IexConfig, Yahoo, YahooConfig};
 use qqq_testkit::SetClock;
 use std::ops::Range;
@@ -17,12 +17,12 @@ pub(crate) fn symbols(text: &str) -> Vec<Symbol> {
     text.split(' ').map(symbol).collect()
 }
 
-pub(crate) fn minute(text: &str) -> Minute {
-    Minute::starting(text.parse().expect("a time")).expect("the start of a minute")
+pub(crate) fn minute(text: &str) -> Second {
+    Second::at_minute(text.parse().expect("a time")).expect("the start of a minute")
 }
 
 /// 2025-01-31, 10:00 to 10:30 New York.
-pub(crate) fn half_hour() -> Range<Minute> {
+pub(crate) fn half_hour() -> Range<Second> {
     minute("2025-01-31T15:00:00Z")..minute("2025-01-31T15:30:00Z")
 }
 
@@ -77,7 +77,7 @@ pub(crate) fn any_bar(feed: FeedLabel) -> impl Strategy<Value = Bar> {
     let price = 1..=Price::MAX.nanos();
     (
         "[A-Z][A-Z0-9.-]{0,11}",
-        Minute::MIN.index()..Minute::MAX.index(),
+        Second::MIN.minute()..Second::MAX.minute(),
         [price.clone(), price.clone(), price.clone(), price.clone()],
         0..=Volume::MAX.shares(),
         proptest::option::of(price),
@@ -88,7 +88,7 @@ pub(crate) fn any_bar(feed: FeedLabel) -> impl Strategy<Value = Bar> {
             let [low, open, close, high] = prices.map(|nanos| Price::from_nanos(nanos).expect("a price"));
             Bar {
                 symbol: self::symbol(&symbol),
-                start: Minute::from_index(start),
+                start: Second::from_minute(start),
                 open,
                 high,
                 low,

@@ -416,7 +416,7 @@ fn the_label_is_the_files_own_unless_one_is_given() {
 
 #[test]
 fn a_cut_off_file_never_looks_like_its_end() {
-    let bars: Vec<Bar> = (0..500).map(|n| Bar { start: good().start.plus(n), ..good() }).collect();
+    let bars: Vec<Bar> = (0..500).map(|n| Bar { start: good().start.plus_minutes(n), ..good() }).collect();
     let content = written(Format::Parquet, &bars);
     for length in 1..content.len() {
         let (good, error) = read_on(&content[..length]);
@@ -499,7 +499,7 @@ fn footer(content: &[u8]) -> usize {
 
 #[test]
 fn a_changed_bit_of_a_price_is_noticed() {
-    let bars: Vec<Bar> = (0..300).map(|n| Bar { start: good().start.plus(n), ..good() }).collect();
+    let bars: Vec<Bar> = (0..300).map(|n| Bar { start: good().start.plus_minutes(n), ..good() }).collect();
     let expected: Vec<Row> = bars.iter().copied().map(Row::Bar).collect();
     let whole = written(Format::Parquet, &bars);
     let folder = tempfile::tempdir().unwrap();
@@ -531,7 +531,8 @@ proptest! {
         let mut content = if strange {
             foreign(&usual(), Compression::UNCOMPRESSED)
         } else {
-            let bars: Vec<Bar> = (0..50).map(|n| Bar { start: good().start.plus(n), ..good() }).collect();
+            let nth = |n| Bar { start: good().start.plus_minutes(n), ..good() };
+            let bars: Vec<Bar> = (0..50).map(nth).collect();
             written(Format::Parquet, &bars)
         };
         for (index, byte) in damage {

@@ -150,7 +150,7 @@ proptest! {
         let high = (low + spread).min(9_000_000_000_000_000);
         let within = |share: f64| low + ((high - low) as f64 * share) as i64;
         let text = |nanos: i64| format!("{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000);
-        let start = half_hour().start.plus(minute);
+        let start = half_hour().start.plus_minutes(minute);
         let body = format!(
             r#"{{"bars":{{"AAPL":[{{"t":"{start}","o":{},"h":{},"l":{},"c":{},"v":{volume}}}]}}}}"#,
             text(within(at.0)), text(high), text(low), text(within(at.1)),

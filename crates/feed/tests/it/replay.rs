@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use qqq_core::market::calendar::Market;
 use qqq_core::market::watchlist::DEFAULT_SYMBOLS;
-use qqq_core::{Calendar, FeedLabel, FeedMode, Minute, Watchlist};
+use qqq_core::{Calendar, FeedLabel, FeedMode, Second, Watchlist};
 use qqq_feed::replay::{Replay, ReplaySpeed};
 use qqq_feed::{FeedErrorKind, ReplaySource, TimedBatch};
 use std::path::Path;
@@ -212,11 +212,11 @@ proptest! {
         rows in proptest::collection::vec((0..4_usize, 0..500_i32), 1..200),
         cut in any::<proptest::sample::Index>(),
     ) {
-        let base = Minute::containing("2025-01-27T14:30:00Z".parse().unwrap());
-        let mut model = std::collections::BTreeMap::<(Minute, &str), Vec<i64>>::new();
+        let base = Second::minute_of("2025-01-27T14:30:00Z".parse().unwrap());
+        let mut model = std::collections::BTreeMap::<(Second, &str), Vec<i64>>::new();
         let mut lines = Vec::new();
         for (index, (symbol, offset)) in rows.into_iter().enumerate() {
-            let (symbol, start) = (DEFAULT_SYMBOLS[symbol], base.plus(offset));
+            let (symbol, start) = (DEFAULT_SYMBOLS[symbol], base.plus_minutes(offset));
             model.entry((start, symbol)).or_default().push(index as i64);
             lines.push(row(symbol, &start.to_string(), index as u64));
         }
@@ -230,7 +230,7 @@ proptest! {
         prop_assert_eq!(played, expected);
         prop_assert!(batches.is_sorted_by(|one, two| one.clock < two.clock));
         for batch in &batches {
-            prop_assert!(batch.bars.iter().all(|bar| bar.start.end() == batch.clock));
+            prop_assert!(batch.bars.iter().all(|bar| bar.start.minute_end() == batch.clock));
         }
     }
 }
@@ -261,7 +261,7 @@ async fn a_resumed_recording_repeats_what_is_known_at_once_and_as_it_was_left() 
     ]
     .concat();
     let folder = folder(&[("a.csv", rows)]);
-    let known = Minute::containing("2025-01-27T15:01:00Z".parse().unwrap());
+    let known = Second::minute_of("2025-01-27T15:01:00Z".parse().unwrap());
     let mut replay = open(folder.path(), "1x", &xnas()).resume_after(known);
     let began = Instant::now();
     let mut told = Vec::new();

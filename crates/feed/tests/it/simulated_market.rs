@@ -6,7 +6,7 @@ use qqq_core::market::calendar::Market;
 use qqq_core::market::watchlist::DEFAULT_SYMBOLS;
 use qqq_core::statistics::profile::Profile;
 use qqq_core::{
-    Bar, Calendar, Evidence, FeedMode, Metric, Minute, Phase, Rule, SpikeRule, Symbol, Watchlist,
+    Bar, Calendar, Evidence, FeedMode, Metric, Phase, Rule, Second, SpikeRule, Symbol, Watchlist,
 };
 use qqq_feed::sim::{Sim, SimConfig};
 use qqq_feed::{FeedErrorKind, ReplaySource, TimedBatch};
@@ -41,8 +41,8 @@ fn always() -> Calendar {
     Calendar::new(Market::Always, false, [])
 }
 
-fn minute(text: &str) -> Minute {
-    Minute::containing(text.parse().unwrap())
+fn minute(text: &str) -> Second {
+    Second::minute_of(text.parse().unwrap())
 }
 
 fn config(seed: u64) -> SimConfig {
@@ -53,7 +53,7 @@ fn start_at(seed: u64, start: &str) -> SimConfig {
     SimConfig { start: Some(start.parse().unwrap()), ..config(seed) }
 }
 
-fn sim(config: SimConfig, list: &Watchlist, calendar: &Calendar, now: &str, resume: Option<Minute>) -> Sim {
+fn sim(config: SimConfig, list: &Watchlist, calendar: &Calendar, now: &str, resume: Option<Second>) -> Sim {
     Sim::new(config, list, calendar, now.parse().unwrap(), resume).unwrap()
 }
 
@@ -62,7 +62,7 @@ async fn next(sim: &mut Sim) -> TimedBatch {
     assert!(batch.rejects.is_empty());
     assert!(batch.bars.is_sorted_by_key(|bar| bar.start), "oldest first");
     assert!(
-        batch.bars.iter().all(|bar| bar.start.end() <= batch.clock),
+        batch.bars.iter().all(|bar| bar.start.minute_end() <= batch.clock),
         "the clock is at or after every bar's end"
     );
     batch
@@ -70,8 +70,8 @@ async fn next(sim: &mut Sim) -> TimedBatch {
 
 /// The bars of the session of `day` and, before them, of the whole session before.
 async fn two_sessions(seed: u64, list: &Watchlist, calendar: &Calendar, day: &str) -> Vec<Bar> {
-    let last = calendar.tracked_on(day.parse().unwrap()).unwrap().end.plus(-1);
-    let mut sim = Sim::new(config(seed), list, calendar, last.end(), Some(last)).unwrap();
+    let last = calendar.tracked_on(day.parse().unwrap()).unwrap().end.plus_minutes(-1);
+    let mut sim = Sim::new(config(seed), list, calendar, last.minute_end(), Some(last)).unwrap();
     next(&mut sim).await.bars
 }
 
@@ -92,23 +92,23 @@ fn by_symbol(bars: &[Bar]) -> BTreeMap<Symbol, Vec<Bar>> {
 }
 
 /// The minutes at which the spike rule holds for the volume of a name, by the rule's own words.
-fn spikes(bars: &[Bar]) -> Vec<Minute> {
+fn spikes(bars: &[Bar]) -> Vec<Second> {
     let rule = Rule::from(SpikeRule::default());
     let qualifies = |bar: &&Bar| {
-        let from = bars.partition_point(|other| other.start < bar.start.plus(-60));
+        let from = bars.partition_point(|other| other.start < bar.start.plus_minutes(-60));
         let window = bars[from..].iter().take_while(|other| other.start < bar.start);
         let (sum, count) =
             window.fold((0, 0), |(sum, count), other| (sum + other.volume.shares(), count + 1));
-        let evidence = Evidence::Average { sum, bars: count };
+        let evidence = Evidence::Average { sum: i128::from(sum), bars: count };
         rule.condition.holds(Metric::Volume, bar.volume.shares(), &evidence)
     };
     bars.iter().filter(qualifies).map(|bar| bar.start).collect()
 }
 
 /// Spikes less than ten minutes apart are one episode.
-fn episodes(spikes: &[Minute]) -> Vec<Minute> {
+fn episodes(spikes: &[Second]) -> Vec<Second> {
     let mut last = None;
-    let is_first = |spike: &Minute| last.replace(*spike).is_none_or(|last| spike.since(last) >= 10);
+    let is_first = |spike: &Second| last.replace(*spike).is_none_or(|last| spike.minutes_since(last) >= 10);
     spikes.iter().copied().filter(is_first).collect()
 }
 
@@ -162,16 +162,16 @@ async fn who_comes_later_or_comes_back_gets_what_it_missed() {
             sim(start_at(3, "2025-01-28T16:00:00Z"), &ten(), &calendar, "2025-01-28T16:00:00Z", None);
         next(&mut sim).await.bars
     };
-    let last = start.plus(-1);
+    let last = start.plus_minutes(-1);
     let (newcomer, returned) = ("NVDA".parse().unwrap(), "TSLA".parse().unwrap());
-    let known: HashMap<Symbol, Minute> = DEFAULT_SYMBOLS
+    let known: HashMap<Symbol, Second> = DEFAULT_SYMBOLS
         .iter()
         .map(|name| name.parse().unwrap())
         .filter(|symbol| *symbol != newcomer)
         .map(|symbol| (symbol, if symbol == returned { minute("2025-01-14T18:30:00Z") } else { last }))
         .collect();
     let mut sim = sim(config(3), &ten(), &calendar, "2025-01-28T16:00:00Z", Some(last)).caught_up(&known);
-    let mut made: BTreeMap<(Symbol, Minute), Bar> = BTreeMap::new();
+    let mut made: BTreeMap<(Symbol, Second), Bar> = BTreeMap::new();
     let mut bars = 0;
     while let Some(batch) = sim.next().await.unwrap().filter(|batch| batch.clock <= start.start()) {
         bars += batch.bars.len();
@@ -205,15 +205,15 @@ async fn a_resumed_run_makes_the_bars_of_one_that_was_never_interrupted() {
         for _ in 0..2000 {
             run.extend(next(&mut whole).await.bars);
         }
-        let minutes: Vec<Minute> =
+        let minutes: Vec<Second> =
             run.iter().map(|bar| bar.start).collect::<BTreeSet<_>>().into_iter().collect();
         let begun = minutes.partition_point(|at| *at < minute(now));
         for point in 0..points {
             let at = minutes[begun + point * 7919 % (minutes.len() - begun - 100)];
-            let wall = at.end().to_string();
+            let wall = at.minute_end().to_string();
             let mut resumed = sim(config(3), &list, &calendar, &wall, Some(at));
             let again = next(&mut resumed).await;
-            assert_eq!(again.clock, at.end());
+            assert_eq!(again.clock, at.minute_end());
             assert_eq!(again.bars.last().unwrap().start, at, "up to and including the known minute");
             let expected: Vec<Bar> =
                 run.iter().filter(|bar| (again.bars[0].start..=at).contains(&bar.start)).copied().collect();
@@ -260,17 +260,17 @@ async fn a_new_run_starts_two_hours_into_the_latest_session_after_weeks_of_histo
             let mut sim = sim(config(seed), &ten(), &xnas(), now, None);
             let history = next(&mut sim).await;
             assert_eq!(history.bars[0].start, first, "{now}");
-            let start = Minute::containing(history.clock);
-            assert_eq!(history.bars.last().unwrap().start.end(), history.clock);
-            assert!((100..=120).contains(&start.since(minute(open))), "{now}: {start}");
+            let start = Second::minute_of(history.clock);
+            assert_eq!(history.bars.last().unwrap().start.minute_end(), history.clock);
+            assert!((100..=120).contains(&start.minutes_since(minute(open))), "{now}: {start}");
         }
     }
     let now = "2025-01-26T03:17:00Z";
     let mut sim = sim(config(1), &ten(), &always(), now, None);
     let history = next(&mut sim).await;
-    let start = Minute::containing(history.clock);
-    assert!((-10..=60).contains(&minute(now).since(start)), "{start}");
-    assert!(start.since(history.bars[0].start) >= Minute::PER_DAY);
+    let start = Second::minute_of(history.clock);
+    assert!((-10..=60).contains(&minute(now).minutes_since(start)), "{start}");
+    assert!(start.minutes_since(history.bars[0].start) >= Second::MINUTES_PER_DAY);
 }
 
 #[tokio::test(start_paused = true)]
@@ -284,7 +284,7 @@ async fn minutes_come_at_the_speed_and_closed_hours_take_no_time() {
         let mut clocks = Vec::new();
         for batch in 1..=7_u32 {
             let got = next(&mut sim).await;
-            assert!(got.bars.iter().all(|bar| bar.start.end() == got.clock));
+            assert!(got.bars.iter().all(|bar| bar.start.minute_end() == got.clock));
             clocks.push(got.clock.to_string());
             let late = made.elapsed().as_secs_f64() - period * f64::from(batch);
             assert!((-1e-6..0.002).contains(&late), "batch {batch} at speed {speed} is {late} s late");
@@ -324,7 +324,7 @@ async fn after_a_pause_the_market_goes_on_without_a_rush() {
         next(&mut sim).await;
     }
     assert!(began.elapsed() >= Duration::from_secs(9));
-    assert_eq!(Minute::containing(next(&mut sim).await.clock).since(Minute::containing(first)), 11);
+    assert_eq!(Second::minute_of(next(&mut sim).await.clock).minutes_since(Second::minute_of(first)), 11);
 }
 
 #[tokio::test(start_paused = true)]
@@ -333,7 +333,7 @@ async fn sessions_are_kept_early_closes_and_closures_included() {
     let calendar = Calendar::new(Market::Xnas, false, [closure]);
     let mut sim = sim(start_at(1, "2025-11-25T20:00:00Z"), &ten(), &calendar, "2025-11-25T20:00:00Z", None);
     next(&mut sim).await;
-    let mut days = BTreeMap::<Date, (Minute, Minute)>::new();
+    let mut days = BTreeMap::<Date, (Second, Second)>::new();
     for _ in 0..(60 + 210 + 390) {
         for bar in next(&mut sim).await.bars {
             assert_eq!(calendar.phase(bar.start), Phase::Regular);
@@ -365,8 +365,8 @@ async fn extended_hours_bring_thin_bars_before_and_after() {
         volumes["pre"] * 10 < volumes["regular"] && volumes["post"] * 10 < volumes["regular"],
         "{volumes:?}"
     );
-    let first = bars.first().unwrap().start.since(minute("2025-01-28T09:00:00Z"));
-    let last = minute("2025-01-29T00:59:00Z").since(bars.last().unwrap().start);
+    let first = bars.first().unwrap().start.minutes_since(minute("2025-01-28T09:00:00Z"));
+    let last = minute("2025-01-29T00:59:00Z").minutes_since(bars.last().unwrap().start);
     assert!((0..10).contains(&first) && (0..10).contains(&last), "{first} {last}");
 }
 
@@ -394,7 +394,7 @@ async fn what_is_known_decides_where_a_run_goes_on() {
         ["2025-01-28T15:07:00Z", "2025-01-28T19:59:00Z", "2025-01-27T20:30:00Z", "2025-09-03T14:00:00Z"]
     {
         let clock = first_new(config(1), now, known).await;
-        assert_eq!(clock, minute(known).end().to_string());
+        assert_eq!(clock, minute(known).minute_end().to_string());
     }
     // Older: anew, in today's session.
     let clock = first_new(config(1), now, "2025-01-27T19:00:00Z").await;
@@ -420,7 +420,7 @@ async fn a_long_watchlist_gets_its_history_in_several_ticks_of_one_clock() {
     assert_eq!((one.clock, began.elapsed()), (two.clock, Duration::ZERO));
     assert!(one.bars.len() >= 100_000 && one.bars.len() < 100_000 + 250);
     assert!(one.bars.last().unwrap().start < two.bars[0].start);
-    assert_eq!(two.bars.last().unwrap().start.end(), two.clock);
+    assert_eq!(two.bars.last().unwrap().start.minute_end(), two.clock);
     let live = next(&mut sim).await;
-    assert_eq!(Minute::containing(live.clock).since(Minute::containing(two.clock)), 1);
+    assert_eq!(Second::minute_of(live.clock).minutes_since(Second::minute_of(two.clock)), 1);
 }

@@ -4,7 +4,7 @@
 use crate::given::symbol;
 use proptest::prelude::*;
 use qqq_core::market::calendar::Market;
-use qqq_core::{Bar, Calendar, FeedLabel, Minute, Price, Split, Splits, Watchlist};
+use qqq_core::{Bar, Calendar, FeedLabel, Price, Second, Split, Splits, Watchlist};
 use qqq_feed::bar_file::{self, BarWriter, Format, ReadOptions, Row, Units};
 use qqq_testkit::bars::flat;
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ fn calendar() -> Calendar {
 /// A store of one symbol, as far as splits and files matter.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Model {
-    bars: BTreeMap<Minute, Bar>,
+    bars: BTreeMap<Second, Bar>,
     splits: Splits,
 }
 
@@ -67,7 +67,7 @@ fn a_bar() -> impl Strategy<Value = Bar> {
     (minutes, 1..Price::MAX.nanos() / 1_000_000, 0_i64..1_000_000_000, any::<bool>()).prop_map(
         |(minute, nanos, shares, has_vwap)| {
             let price = Price::from_nanos(nanos).unwrap();
-            let bar = flat("NVDA", Minute::from_index(minute), price, shares);
+            let bar = flat("NVDA", Second::from_minute(minute), price, shares);
             Bar { vwap: has_vwap.then_some(price), feed: label(), ..bar }
         },
     )

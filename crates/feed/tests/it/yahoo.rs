@@ -178,7 +178,7 @@ async fn a_range_that_is_refused_as_too_wide_is_halved() {
     })
     .await;
     let end = half_hour().end;
-    let fetched = given::yahoo(&server.url).bars(&symbols("AAPL"), end.plus(-7 * 1440)..end).await;
+    let fetched = given::yahoo(&server.url).bars(&symbols("AAPL"), end.plus_minutes(-7 * 1440)..end).await;
     assert!(fetched.expect("an answer").failed.is_empty());
     let answered: i64 = server
         .requests()
@@ -192,8 +192,10 @@ async fn a_range_that_is_refused_as_too_wide_is_halved() {
     assert_eq!(answered, 7 * 86_400, "all of the range was answered in the end");
 
     let server = Server::always(Reply::status(422, TOO_WIDE)).await;
-    let fetched =
-        given::yahoo(&server.url).bars(&symbols("AAPL"), end.plus(-7 * 1440)..end).await.expect("words");
+    let fetched = given::yahoo(&server.url)
+        .bars(&symbols("AAPL"), end.plus_minutes(-7 * 1440)..end)
+        .await
+        .expect("words");
     assert_eq!(fetched.failed[0].1.kind, FeedErrorKind::BadRequest, "halving ends");
     assert!(server.requests().len() < 10, "{}", server.requests().len());
 }

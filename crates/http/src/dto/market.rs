@@ -171,7 +171,7 @@ pub(crate) struct FiguresOut {
     ratio: Option<f64>,
     /// Bars in the trailing window.
     #[schema(example = 60)]
-    window_bars: u16,
+    window_bars: u32,
 }
 
 impl From<Figures> for FiguresOut {
@@ -336,7 +336,7 @@ impl SymbolOut {
                 .map(|label| label.to_string()),
             session: snapshot.phase.as_str(),
             bar: newest.map(BarOut::from),
-            age_seconds: newest.map(|bar| snapshot.age_seconds(bar.start.end())),
+            age_seconds: newest.map(|bar| snapshot.age_seconds(bar.start.minute_end())),
             as_of: snapshot.minute.to_string(),
             day_change: ticker.day_change().map(DayChangeOut::from),
             session_vwap: session_vwap(ticker),

@@ -14,7 +14,7 @@ use axum::response::Response;
 use qqq_contract::BacktestOut;
 use qqq_contract::rule::RuleIn;
 use qqq_contract::words::MetricWord;
-use qqq_core::{Calendar, Metric, Minute, Moment, Symbol};
+use qqq_core::{Calendar, Metric, Moment, Second, Symbol};
 use qqq_engine::backtest::{BacktestQuery, backtest, metrics_of};
 use serde::Deserialize;
 use serde_json::Value;
@@ -106,12 +106,14 @@ impl Api {
         };
         let extended = self.0.calendar.tracks_extended_hours();
         let rule = rule_of(fields, "rule", metric.flatten(), extended);
-        let newest = self.snapshot().newest_end().map_or(self.snapshot().minute, Minute::containing);
+        let newest = self.snapshot().newest_end().map_or(self.snapshot().minute, Second::minute_of);
         let calendar = &self.0.calendar;
         let to = moment(fields, "to", newest, calendar);
-        let from = to.and_then(|to| moment(fields, "from", to.plus(-USUAL_DAYS * Minute::PER_DAY), calendar));
+        let from = to.and_then(|to| {
+            moment(fields, "from", to.plus_minutes(-USUAL_DAYS * Second::MINUTES_PER_DAY), calendar)
+        });
         let (symbols, metric, rule, from, to) = (symbols?, metric?, rule?, from?, to?);
-        let days = (to.since(from) + Minute::PER_DAY - 1) / Minute::PER_DAY;
+        let days = (to.minutes_since(from) + Second::MINUTES_PER_DAY - 1) / Second::MINUTES_PER_DAY;
         if from >= to {
             fields.wrong("from", "must be before `to`");
         } else if days > MOST_DAYS {
@@ -162,7 +164,7 @@ impl Api {
 }
 
 /// The first minute that starts at a moment or later, or `default` where none is given.
-fn moment(fields: &mut Fields, name: &str, default: Minute, calendar: &Calendar) -> Option<Minute> {
+fn moment(fields: &mut Fields, name: &str, default: Second, calendar: &Calendar) -> Option<Second> {
     let value = match fields.value(name) {
         None | Some(Value::Null) => return Some(default),
         Some(value) => value,

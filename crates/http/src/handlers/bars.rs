@@ -17,7 +17,7 @@ use axum::http::HeaderValue;
 use axum::http::request::Parts;
 use axum::response::Response;
 use qqq_core::market::aggregate::aggregate;
-use qqq_core::{Calendar, Candle, Interval, Minute, Symbol};
+use qqq_core::{Calendar, Candle, Interval, Second, Symbol};
 use qqq_store::{BarRecord, Store, StoreError};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -39,8 +39,8 @@ const PARAMETERS: [&str; 5] = ["from", "to", "interval", "limit", "cursor"];
 struct Wanted {
     symbol: Symbol,
     interval: Interval,
-    from: Minute,
-    to: Minute,
+    from: Second,
+    to: Second,
     limit: usize,
 }
 
@@ -114,22 +114,22 @@ pub(crate) async fn bars(
         query.minute_cursor()?,
     );
     let limit = query.limit(BARS_PER_PAGE)?;
-    let newest = ticker.newest().map(|newest| newest.bar.start.plus(1));
-    let window = Minute::PER_DAY * usual_days(interval);
+    let newest = ticker.newest().map(|newest| newest.bar.start.plus_minutes(1));
+    let window = Second::MINUTES_PER_DAY * usual_days(interval);
     let from = match (from, cursor) {
         (Some(from), Some(cursor)) => from.max(cursor),
         (Some(from), None) | (None, Some(from)) => from,
         // The newest bars; where there is none, there is nothing to begin with.
-        (None, None) => to.or(newest).map_or(Minute::MAX, |end| end.plus(-window)),
+        (None, None) => to.or(newest).map_or(Second::MAX, |end| end.plus_minutes(-window)),
     };
-    let wanted = Wanted { symbol, interval, from, to: to.unwrap_or(Minute::MAX), limit };
+    let wanted = Wanted { symbol, interval, from, to: to.unwrap_or(Second::MAX), limit };
     let make = || async {
         let (rows, next) = read(&*api.0.store, &api.0.calendar, wanted).await?;
         let link = next.and_then(|next| link(symbol, &query, next));
         let answer = match format {
             Format::Json => json(&PageOut {
                 items: rows.iter().map(BarRowOut::from).collect(),
-                next_cursor: next.map(|next| next.index().to_string()),
+                next_cursor: next.map(|next| next.minute().to_string()),
             }),
             Format::Csv => Answer::new(CSV, REVALIDATE, csv(symbol, &rows).into_bytes()),
         };
@@ -163,10 +163,10 @@ async fn read(
     store: &dyn Store,
     calendar: &Calendar,
     wanted: Wanted,
-) -> Result<(Vec<Row>, Option<Minute>), StoreError> {
+) -> Result<(Vec<Row>, Option<Second>), StoreError> {
     let Wanted { symbol, interval, from, to, limit } = wanted;
     // The last bucket may begin before `to` and end after it.
-    let end = interval.bucket(calendar, to.plus(-1)).map_or(to, |bucket| bucket.end);
+    let end = interval.bucket(calendar, to.plus_minutes(-1)).map_or(to, |bucket| bucket.end);
     // Usually enough, so that one read does it: one bucket more than asked for tells that there is a next
     // page.
     let usual = (limit + 1) * interval.minutes().map_or(BARS_OF_A_DAY, |minutes| minutes as usize);
@@ -176,7 +176,7 @@ async fn read(
         let room = usual.max(LEAST_READ).min(MOST_READ - records.len());
         let more = store.bars(symbol, next..end, room).await?;
         let exhausted = more.len() < room;
-        next = more.last().map_or(next, |last| last.bar.start.plus(1));
+        next = more.last().map_or(next, |last| last.bar.start.plus_minutes(1));
         records.extend(more);
         let enough = records.len() >= MOST_READ;
         let mut rows = rows(calendar, interval, &records);
@@ -222,14 +222,14 @@ fn csv(symbol: Symbol, rows: &[Row]) -> String {
 }
 
 /// `Link: <...>; rel="next"` (RFC 8288): the same question from the next bucket on.
-fn link(symbol: Symbol, query: &Query, next: Minute) -> Option<HeaderValue> {
+fn link(symbol: Symbol, query: &Query, next: Second) -> Option<HeaderValue> {
     let mut parameters = url::form_urlencoded::Serializer::new(String::new());
     for name in ["to", "interval", "limit"] {
         if let Some(value) = query.get(name) {
             parameters.append_pair(name, value);
         }
     }
-    parameters.append_pair("cursor", &next.index().to_string());
+    parameters.append_pair("cursor", &next.minute().to_string());
     let link = format!("</v1/symbols/{symbol}/bars?{}>; rel=\"next\"", parameters.finish());
     HeaderValue::try_from(link).ok()
 }

@@ -16,7 +16,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use qqq_contract::number::exact;
-use qqq_core::{Calendar, Metric, Minute};
+use qqq_core::{Calendar, Metric, Second};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use utoipa::ToSchema;
@@ -68,8 +68,8 @@ impl SparklineOut {
 }
 
 /// The last close in every step from `start` up to the one of `newest`, 1e-9 dollars.
-fn closes(ticker: &Ticker, start: Minute, newest: Minute) -> Vec<Option<i64>> {
-    let step = |minute: Minute| (minute.since(start) / STEP) as usize;
+fn closes(ticker: &Ticker, start: Second, newest: Second) -> Vec<Option<i64>> {
+    let step = |minute: Second| (minute.minutes_since(start) / STEP) as usize;
     let mut closes = vec![None; step(newest) + 1];
     let points = ticker.points();
     let before = points.partition_point(|point| point.start < start);

@@ -13,7 +13,7 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use qqq_contract::rule::{RuleOut, RuleShape};
-use qqq_core::{Calendar, FeedStatus, Minute, Phase, RuleName, SymbolProblem};
+use qqq_core::{Calendar, FeedStatus, Phase, RuleName, Second, SymbolProblem};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -153,7 +153,7 @@ struct SessionOut {
 }
 
 impl SessionOut {
-    fn new(calendar: &Calendar, minute: Minute, phase: Phase) -> Self {
+    fn new(calendar: &Calendar, minute: Second, phase: Phase) -> Self {
         let today = calendar.session_on(calendar.date_of(minute));
         let next = calendar.next_change(minute);
         Self {
@@ -277,6 +277,6 @@ pub(crate) async fn status(State(api): State<Api>, RawQuery(query): RawQuery) ->
 
 fn newest_bar(snapshot: &Snapshot) -> Option<NewestBarOut> {
     let end = snapshot.newest_end()?;
-    let start = Minute::containing(end).plus(-1);
+    let start = Second::minute_of(end).plus_minutes(-1);
     Some(NewestBarOut { start: start.to_string(), age_seconds: snapshot.age_seconds(end) })
 }

@@ -5,7 +5,7 @@ use jiff::civil::Date;
 use qqq_core::market::moment::InvalidMoment;
 use qqq_core::rule::InvalidRule;
 use qqq_core::subscription::SubscriptionId;
-use qqq_core::{AlertId, Calendar, Interval, Metric, Minute, Moment, RuleName, UnknownWord};
+use qqq_core::{AlertId, Calendar, Interval, Metric, Moment, RuleName, Second, UnknownWord};
 
 /// Longest page.
 const MOST_ITEMS: usize = 1_000;
@@ -71,7 +71,7 @@ impl Query {
     }
 
     /// The first minute that starts at a moment or later.
-    pub(crate) fn moment(&self, key: &str, calendar: &Calendar) -> Result<Option<Minute>, Problem> {
+    pub(crate) fn moment(&self, key: &str, calendar: &Calendar) -> Result<Option<Second>, Problem> {
         let Some(text) = self.get(key) else { return Ok(None) };
         let moment: Moment = text
             .parse()
@@ -96,17 +96,17 @@ impl Query {
     }
 
     /// Where a page of bars goes on.
-    pub(crate) fn minute_cursor(&self) -> Result<Option<Minute>, Problem> {
+    pub(crate) fn minute_cursor(&self) -> Result<Option<Second>, Problem> {
         let Some(text) = self.cursor() else { return Ok(None) };
-        text.parse().map(|index| Some(Minute::from_index(index))).map_err(|_| unusable_cursor())
+        text.parse().map(|index| Some(Second::from_minute(index))).map_err(|_| unusable_cursor())
     }
 
     /// Where a page of alerts goes on.
-    pub(crate) fn alert_cursor(&self) -> Result<Option<(Minute, AlertId)>, Problem> {
+    pub(crate) fn alert_cursor(&self) -> Result<Option<(Second, AlertId)>, Problem> {
         let Some(text) = self.cursor() else { return Ok(None) };
         let parse = || {
             let (minute, id) = text.split_once('.')?;
-            Some((Minute::from_index(minute.parse().ok()?), id.parse().ok()?))
+            Some((Second::from_minute(minute.parse().ok()?), id.parse().ok()?))
         };
         parse().map(Some).ok_or_else(unusable_cursor)
     }
@@ -134,8 +134,8 @@ impl Query {
 }
 
 /// The cursor that continues after an alert.
-pub(crate) fn cursor_after(start: Minute, id: AlertId) -> String {
-    format!("{}.{id}", start.index())
+pub(crate) fn cursor_after(start: Second, id: AlertId) -> String {
+    format!("{}.{id}", start.minute())
 }
 
 pub(crate) fn invalid(parameter: &str, must: &str) -> Problem {
@@ -215,7 +215,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_cursor_is_read_back(index in -1_000_000..90_000_000_i32, symbol in "[A-Z]{1,5}") {
-            let start = Minute::from_index(index);
+            let start = Second::from_minute(index);
             let id = AlertId::derive("spike", symbol.parse().unwrap(), Metric::Price, start);
             let text = format!("cursor={}", cursor_after(start, id));
             let query = Query::parse(Some(&text), &["cursor"]).unwrap();

@@ -4,7 +4,7 @@
 use crate::dto::words::{ChannelWord, DeliveryKindWord, FailureWord, WaitsForWord};
 use crate::read_model::store_health::{STORE_PATIENCE, StoreHealth, store_health};
 use jiff::Timestamp;
-use qqq_core::Minute;
+use qqq_core::Second;
 use qqq_core::delivery::{FailureKind, WaitsFor};
 use qqq_store::{DeliveryQuery, DeliveryRecord, DeliveryState, OutboxSummary, Store, StoreError};
 use serde::Serialize;
@@ -204,7 +204,7 @@ impl From<&DeliveryRecord> for FailureOut {
     fn from(record: &DeliveryRecord) -> Self {
         Self {
             // Not to the second: that would tell too well of which alert somebody was to hear.
-            at: Minute::containing(record.settled_at.unwrap_or(record.created_at)).to_string(),
+            at: Second::minute_of(record.settled_at.unwrap_or(record.created_at)).to_string(),
             channel: record.subscription.channel.kind().as_str(),
             kind: record.kind.as_str(),
             state: record.state.as_str(),

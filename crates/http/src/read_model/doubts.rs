@@ -5,7 +5,7 @@ use crate::http::problem::Reason;
 use crate::lock::lock;
 use crate::read_model::snapshot::Snapshot;
 use jiff::Timestamp;
-use qqq_core::{Calendar, FeedMode, Minute, Phase};
+use qqq_core::{Calendar, FeedMode, Phase, Second};
 use std::time::Duration;
 
 /// A cache that has not heard from the store for so long counts as left behind.
@@ -48,7 +48,7 @@ pub(crate) fn stale_seconds(api: &Api, snapshot: &Snapshot) -> Option<i64> {
 /// ended or the session began. `None` for other feeds and outside the session.
 fn silence(snapshot: &Snapshot, calendar: &Calendar, now: Timestamp) -> Option<i64> {
     let live = snapshot.feed.as_ref().is_some_and(|feed| feed.mode == FeedMode::Live);
-    let minute = Minute::containing(now);
+    let minute = Second::minute_of(now);
     if !live || calendar.phase(minute) != Phase::Regular {
         return None;
     }

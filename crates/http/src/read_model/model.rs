@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use qqq_core::market::names::Names;
 use qqq_core::statistics::profile::Profile;
-use qqq_core::{Alert, AlertId, Calendar, FeedLabel, FeedMode, FeedStatus, Minute, Statistics, Symbol};
+use qqq_core::{Alert, AlertId, Calendar, FeedLabel, FeedMode, FeedStatus, Second, Statistics, Symbol};
 use qqq_engine::watchlist::VersionedWatchlist;
 use qqq_store::{AlertQuery, BarRecord, Changes, Sequence, Store, StoreError, SymbolNames};
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,7 +36,7 @@ pub(crate) struct Model {
     /// Tickers whose day has begun, or whose earlier sessions changed, since what is usual was read.
     without_profile: BTreeSet<usize>,
     /// Those that everybody may read, newest last.
-    alerts: BTreeMap<(Minute, AlertId), Arc<Alert>>,
+    alerts: BTreeMap<(Second, AlertId), Arc<Alert>>,
     feed: Option<FeedStatus>,
     sequence: Sequence,
 }
@@ -94,7 +94,7 @@ impl Model {
     /// Reads of some symbols what readers may ask for.
     async fn read(&mut self, store: &dyn Store, symbols: &[Symbol]) -> Result<(), StoreError> {
         for some in symbols.chunks(SYMBOLS_PER_READ) {
-            let bars = store.recent_bars(some, Minute::PER_DAY).await?;
+            let bars = store.recent_bars(some, Second::MINUTES_PER_DAY).await?;
             self.take_bars(&bars);
             self.look_further_back(store, &bars).await?;
         }
@@ -153,10 +153,10 @@ impl Model {
     }
 
     /// The minute it is for readers: by the wall clock on a live feed, by the feed's own clock otherwise.
-    pub(crate) fn minute(&self, now: Timestamp) -> Minute {
+    pub(crate) fn minute(&self, now: Timestamp) -> Second {
         match &self.feed {
-            Some(feed) if feed.mode != FeedMode::Live => Minute::containing(feed.clock),
-            _ => Minute::containing(now),
+            Some(feed) if feed.mode != FeedMode::Live => Second::minute_of(feed.clock),
+            _ => Second::minute_of(now),
         }
     }
 
@@ -177,7 +177,7 @@ impl Model {
     fn take_bars<'a>(&mut self, records: impl IntoIterator<Item = &'a BarRecord>) {
         let calendar = Arc::clone(&self.calendar);
         let mut filter = SessionFilter::of(&calendar);
-        let mut touched: Vec<(usize, Minute)> = Vec::new();
+        let mut touched: Vec<(usize, Second)> = Vec::new();
         for record in records {
             let Some(id) = self.watchlist.list.id(record.bar.symbol) else { continue };
             if !filter.counts(record.bar.start) {
@@ -223,14 +223,14 @@ impl Model {
     /// The store's newest bar of a symbol may be one that does not count (imported, or of hours that counted
     /// under another configuration). What was read then ends too early: reads a week for such symbols.
     async fn look_further_back(&mut self, store: &dyn Store, read: &[BarRecord]) -> Result<(), StoreError> {
-        const WEEK: i32 = 7 * Minute::PER_DAY;
-        let newest: BTreeMap<Symbol, Minute> =
+        const WEEK: i32 = 7 * Second::MINUTES_PER_DAY;
+        let newest: BTreeMap<Symbol, Second> =
             read.iter().map(|one| (one.bar.symbol, one.bar.start)).collect();
         for (symbol, newest) in newest {
             if self.calendar.counts(newest) {
                 continue;
             }
-            let week = newest.plus(-WEEK)..newest.plus(1);
+            let week = newest.plus_minutes(-WEEK)..newest.plus_minutes(1);
             self.take_bars(&store.bars(symbol, week, WEEK as usize).await?);
         }
         Ok(())
@@ -277,10 +277,10 @@ impl Model {
     }
 
     /// Where the last session but one began, by the feed's clock.
-    fn session_before_last(&self) -> Option<Minute> {
-        let now = Minute::containing(self.feed.as_ref()?.clock);
+    fn session_before_last(&self) -> Option<Second> {
+        let now = Second::minute_of(self.feed.as_ref()?.clock);
         let last = self.calendar.tracked_until(now)?;
-        Some(self.calendar.tracked_until(last.start.plus(-1))?.start)
+        Some(self.calendar.tracked_until(last.start.plus_minutes(-1))?.start)
     }
 
     /// Takes in what was read of a profile.
@@ -291,7 +291,7 @@ impl Model {
         self.without_profile.remove(&wanted.id);
     }
 
-    fn session_before(&self, minute: Minute) -> Option<Range<Minute>> {
+    fn session_before(&self, minute: Second) -> Option<Range<Second>> {
         session_before(&self.calendar, minute)
     }
 }
@@ -313,7 +313,7 @@ impl WantedProfile {
         calendar: &Calendar,
     ) -> Result<Option<Profile>, StoreError> {
         let reach = Profile::reach(calendar, self.date);
-        let most = reach.end.since(reach.start) as usize;
+        let most = reach.end.minutes_since(reach.start) as usize;
         let bars = store.bars(self.symbol, reach, most).await?;
         let bars: Vec<_> = bars
             .iter()
@@ -326,15 +326,15 @@ impl WantedProfile {
 }
 
 /// The minutes of the phase that a counting minute is of, on its day.
-fn session_of(calendar: &Calendar, minute: Minute) -> Option<Range<Minute>> {
+fn session_of(calendar: &Calendar, minute: Second) -> Option<Range<Second>> {
     let phases = calendar.phases_on(calendar.date_of(minute))?;
     phases.into_iter().map(|(stretch, _)| stretch).find(|stretch| stretch.contains(&minute))
 }
 
 /// The regular session of the trading day before the one of `minute`.
-fn session_before(calendar: &Calendar, minute: Minute) -> Option<Range<Minute>> {
+fn session_before(calendar: &Calendar, minute: Second) -> Option<Range<Second>> {
     let midnight = calendar.midnight(calendar.date_of(minute));
-    let before = calendar.tracked_until(midnight.plus(-1))?;
+    let before = calendar.tracked_until(midnight.plus_minutes(-1))?;
     let session = calendar.session_on(calendar.date_of(before.start))?;
     Some(session.open..session.close)
 }
@@ -380,7 +380,7 @@ mod tests {
         Model::empty(listed(&SYMBOLS), Arc::new(Calendar::new(market, false, [])), Sequence(0))
     }
 
-    fn record(name: &str, start: Minute, close: i64) -> BarRecord {
+    fn record(name: &str, start: Second, close: i64) -> BarRecord {
         let price = Price::from_nanos(close).unwrap();
         let bar = Bar {
             symbol: symbol(name),
@@ -397,8 +397,8 @@ mod tests {
         BarRecord { bar, revision: 0 }
     }
 
-    fn at(text: &str) -> Minute {
-        Minute::containing(text.parse().unwrap())
+    fn at(text: &str) -> Second {
+        Second::minute_of(text.parse().unwrap())
     }
 
     fn closes(model: &Model, id: usize) -> Vec<i64> {
@@ -416,16 +416,17 @@ mod tests {
             let monday = at("2025-01-27T00:00:00Z");
             let calendar = Calendar::new(Market::Xnas, false, []);
             let mut model = model(Market::Xnas);
-            let mut oracle: HashMap<(usize, Minute), i64> = HashMap::new();
+            let mut oracle: HashMap<(usize, Second), i64> = HashMap::new();
             for lot in bars.chunks(lots) {
                 let records = lot.iter().map(|&(id, minute, close)| {
-                    record(names[id], monday.plus(minute), close)
+                    record(names[id], monday.plus_minutes(minute), close)
                 });
                 model.take_bars(&records.collect::<Vec<_>>());
-                oracle.extend(lot.iter().map(|&(id, minute, close)| ((id, monday.plus(minute)), close)));
+                let placed = |&(id, minute, close): &_| ((id, monday.plus_minutes(minute)), close);
+                oracle.extend(lot.iter().map(placed));
             }
             for id in 0..SYMBOLS.len() {
-                let mut of_symbol: Vec<(Minute, i64)> = oracle
+                let mut of_symbol: Vec<(Second, i64)> = oracle
                     .iter()
                     .filter(|((other, start), _)| *other == id && calendar.counts(*start))
                     .map(|((_, start), close)| (*start, *close))
@@ -434,7 +435,9 @@ mod tests {
                 let newest = of_symbol.last().map(|(start, _)| *start);
                 let day: Vec<i64> = of_symbol
                     .iter()
-                    .filter(|(start, _)| newest.is_some_and(|newest| newest.since(*start) < Minute::PER_DAY))
+                    .filter(|(start, _)| {
+                        newest.is_some_and(|newest| newest.seconds_since(*start) < Second::PER_DAY)
+                    })
                     .map(|(_, close)| *close)
                     .collect();
                 prop_assert_eq!(closes(&model, id), day);
@@ -468,11 +471,11 @@ mod tests {
     #[test]
     fn a_snapshot_does_not_change_when_the_model_does() {
         let mut model = model(Market::Always);
-        model.take_bars(&[record("AAPL", Minute::from_index(10), 5)]);
+        model.take_bars(&[record("AAPL", Second::from_minute(10), 5)]);
         let before = model.snapshot(Timestamp::UNIX_EPOCH);
         model.take_bars(&[
-            record("AAPL", Minute::from_index(11), 6),
-            record("AAPL", Minute::from_index(10), 7),
+            record("AAPL", Second::from_minute(11), 6),
+            record("AAPL", Second::from_minute(10), 7),
         ]);
         let points = |snapshot: &Snapshot| snapshot.tickers[0].points().len();
         assert_eq!(points(&before), 1);
@@ -488,7 +491,7 @@ mod tests {
         for (name, stdev) in [("MSFT", Some(2.0)), ("TSLA", Some(2.0)), ("AAPL", None)] {
             let statistics = Statistics {
                 symbol: symbol(name),
-                start: Minute::from_index(0),
+                start: Second::from_minute(0),
                 feed: "test".parse().unwrap(),
                 price: figures(stdev),
                 volume: figures(stdev.map(|one| one * if name == "TSLA" { 2.0 } else { 1.0 })),

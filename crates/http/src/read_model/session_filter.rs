@@ -1,11 +1,11 @@
 //! Which minutes count.
 
-use qqq_core::{Calendar, Minute};
+use qqq_core::{Calendar, Second};
 
 /// What the calendar says of a minute. Bars arrive minute by minute, so the last answer is usually the next.
 pub(crate) struct SessionFilter<'a> {
     calendar: &'a Calendar,
-    last: Option<(Minute, bool)>,
+    last: Option<(Second, bool)>,
 }
 
 impl<'a> SessionFilter<'a> {
@@ -13,7 +13,7 @@ impl<'a> SessionFilter<'a> {
         Self { calendar, last: None }
     }
 
-    pub(crate) fn counts(&mut self, minute: Minute) -> bool {
+    pub(crate) fn counts(&mut self, minute: Second) -> bool {
         match self.last {
             Some((known, counts)) if known == minute => counts,
             _ => {

@@ -5,7 +5,7 @@ use crate::read_model::ranking::{Figured, rank};
 use crate::read_model::ticker::Ticker;
 use jiff::Timestamp;
 use qqq_core::market::names::Names;
-use qqq_core::{Alert, FeedStatus, Metric, Minute, Phase, Symbol};
+use qqq_core::{Alert, FeedStatus, Metric, Phase, Second, Symbol};
 use qqq_engine::watchlist::VersionedWatchlist;
 use qqq_store::{AlertQuery, Sequence};
 use std::sync::{Arc, OnceLock};
@@ -24,7 +24,7 @@ pub(crate) struct Snapshot {
     /// Wall clock when it was published.
     pub(crate) published_at: Timestamp,
     /// The minute it is, by the feed's clock.
-    pub(crate) minute: Minute,
+    pub(crate) minute: Second,
     /// What the market does in that minute.
     pub(crate) phase: Phase,
     pub(crate) feed: Option<FeedStatus>,
@@ -49,7 +49,7 @@ impl Snapshot {
     pub(crate) fn new(
         sequence: Sequence,
         published_at: Timestamp,
-        (minute, phase): (Minute, Phase),
+        (minute, phase): (Second, Phase),
         feed: Option<FeedStatus>,
         (watchlist, names): (Arc<VersionedWatchlist>, Arc<Names>),
         tickers: Vec<Arc<Ticker>>,
@@ -86,7 +86,11 @@ impl Snapshot {
 
     /// The end of the newest bar of all.
     pub(crate) fn newest_end(&self) -> Option<Timestamp> {
-        self.tickers.iter().filter_map(|ticker| ticker.newest()).map(|record| record.bar.start.end()).max()
+        self.tickers
+            .iter()
+            .filter_map(|ticker| ticker.newest())
+            .map(|record| record.bar.start.minute_end())
+            .max()
     }
 
     /// Whole minutes, in seconds, from the end of a bar to the minute of the feed's clock.

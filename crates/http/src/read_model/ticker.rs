@@ -4,7 +4,7 @@ use crate::http::answer::Answer;
 use qqq_core::decimal::divide_half_even;
 use qqq_core::statistics::profile::Profile;
 use qqq_core::statistics::unusual::{Now, Unusual};
-use qqq_core::{Bar, FeedLabel, Figures, Interval, Metric, Minute, Price, Statistics, Symbol};
+use qqq_core::{Bar, FeedLabel, Figures, Interval, Metric, Price, Second, Statistics, Symbol};
 use qqq_store::BarRecord;
 use serde_json::value::RawValue;
 use std::fmt::Write as _;
@@ -15,7 +15,7 @@ use tokio::sync::OnceCell;
 /// What a bar leaves in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Point {
-    pub(crate) start: Minute,
+    pub(crate) start: Second,
     /// 1e-9 dollars.
     pub(crate) close: i64,
     /// Shares.
@@ -50,7 +50,7 @@ pub(crate) struct Ticker {
     /// Last regular close of the trading day before the newest bar's.
     pub(crate) previous_close: Option<Point>,
     /// The minutes of the newest bar's session: of its phase of its day.
-    session: Option<Range<Minute>>,
+    session: Option<Range<Second>>,
     /// What is usual on a day, of a feed, as read last: the newest bar's, or one before. Shared: it stays
     /// for a day, and a ticker is cloned with every bar.
     profile: Option<(FeedLabel, Arc<Profile>)>,
@@ -159,7 +159,7 @@ impl Ticker {
     /// Drops what lies 24 hours or more before the newest bar.
     pub(crate) fn forget_old(&mut self) {
         let Some(newest) = self.newest else { return };
-        let from = newest.bar.start.plus(-Minute::PER_DAY);
+        let from = newest.bar.start.plus_minutes(-Second::MINUTES_PER_DAY);
         let old = self.points.partition_point(|point| point.start <= from);
         self.points.drain(..old);
     }
@@ -196,14 +196,14 @@ impl Ticker {
     }
 
     /// The newest bar's minute, where its session is not known: another one has begun.
-    pub(crate) fn without_session(&self) -> Option<Minute> {
+    pub(crate) fn without_session(&self) -> Option<Second> {
         let start = self.newest?.bar.start;
         let is_known = self.session.as_ref().is_some_and(|session| session.contains(&start));
         (!is_known).then_some(start)
     }
 
     /// Sets the minutes of the newest bar's session.
-    pub(crate) fn set_session(&mut self, session: Option<Range<Minute>>) {
+    pub(crate) fn set_session(&mut self, session: Option<Range<Second>>) {
         self.session = session;
     }
 

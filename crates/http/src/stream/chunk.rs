@@ -7,7 +7,7 @@ use crate::read_model::snapshot::Snapshot;
 use bytes::{Bytes, BytesMut};
 use qqq_contract::AlertOut;
 use qqq_core::subscription::Subscription;
-use qqq_core::{Calendar, Metric, Minute, RuleName, Symbol};
+use qqq_core::{Calendar, Metric, RuleName, Second, Symbol};
 use qqq_store::{Audience, ChangeCursor, Row, Stamped};
 use serde::Serialize;
 use std::mem;
@@ -35,7 +35,7 @@ struct Event {
     place: ChangeCursor,
     symbol: Symbol,
     /// What of an own rule's alert tells whose it is; `None` where anybody may have it.
-    private: Option<Box<(Metric, RuleName, Minute)>>,
+    private: Option<Box<(Metric, RuleName, Second)>>,
     /// Where its frame ends; it begins where the one before ends.
     end: usize,
 }
@@ -106,7 +106,7 @@ impl EventChunk {
         size_of::<Self>()
             + self.frames.len()
             + self.events.len() * size_of::<Event>()
-            + private * size_of::<(Metric, RuleName, Minute)>()
+            + private * size_of::<(Metric, RuleName, Second)>()
     }
 }
 

@@ -9,7 +9,7 @@
 
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
-use qqq_core::Minute;
+use qqq_core::Second;
 use qqq_store::{ChangeCursor, Key, Sequence};
 use std::fmt;
 use std::str::FromStr;
@@ -25,7 +25,7 @@ impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ChangeCursor { sequence: Sequence(sequence), key } = self.0;
         match key {
-            Key::Bar(symbol, start) => write!(f, "{sequence}.b.{}.{symbol}", start.index()),
+            Key::Bar(symbol, start) => write!(f, "{sequence}.b.{}.{symbol}", start.minute()),
             Key::Statistics(symbol) => write!(f, "{sequence}.s.{symbol}"),
             Key::Alert(id) => write!(f, "{sequence}.a.{id}"),
             Key::End => write!(f, "{sequence}"),
@@ -55,7 +55,7 @@ fn parse(text: &str) -> Option<ChangeCursor> {
             let key = match kind {
                 "b" => {
                     let (minute, symbol) = key.split_once('.')?;
-                    Key::Bar(symbol.parse().ok()?, Minute::from_index(minute.parse().ok()?))
+                    Key::Bar(symbol.parse().ok()?, Second::from_minute(minute.parse().ok()?))
                 }
                 "s" => Key::Statistics(key.parse().ok()?),
                 "a" => Key::Alert(key.parse().ok()?),
@@ -90,7 +90,7 @@ mod tests {
             index in 0..60_000_000_i32,
             kind in 0..4,
         ) {
-            let (symbol, minute) = (symbol.parse().unwrap(), Minute::from_index(index));
+            let (symbol, minute) = (symbol.parse().unwrap(), Second::from_minute(index));
             let key = match kind {
                 0 => Key::Bar(symbol, minute),
                 1 => Key::Statistics(symbol),

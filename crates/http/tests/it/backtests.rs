@@ -3,7 +3,7 @@
 use crate::faulty::{Fault, Faulty};
 use crate::world::*;
 use axum::http::StatusCode;
-use qqq_core::Minute;
+use qqq_core::Second;
 use qqq_http::Rate;
 use serde_json::json;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ async fn world() -> World {
     let bars: Vec<_> = (0..390)
         .map(|minute| {
             let burst = minute >= 60 && (minute - 60) % 90 < 2 && minute < 300;
-            bar("TSLA", open.plus(minute), "400", if burst { 5_000 } else { 1_000 })
+            bar("TSLA", open.plus_minutes(minute), "400", if burst { 5_000 } else { 1_000 })
         })
         .collect();
     world.commit_bars(&bars).await;
@@ -73,7 +73,7 @@ async fn without_symbols_and_range_it_looks_at_all_that_is_tracked_and_the_last_
     assert_eq!(told["symbols"].as_array().unwrap().len(), 10);
     assert_eq!(told["metrics"], json!(["price", "volume"]));
     assert_eq!(told["to"], "2025-01-31T21:00:00Z");
-    assert_eq!(told["from"], Minute::containing("2025-01-01T21:00:00Z".parse().unwrap()).to_string());
+    assert_eq!(told["from"], Second::minute_of("2025-01-01T21:00:00Z".parse().unwrap()).to_string());
     assert_eq!(told["messages"], 3);
 }
 

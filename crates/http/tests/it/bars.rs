@@ -6,7 +6,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use proptest::prelude::*;
 use qqq_core::market::calendar::Market;
-use qqq_core::{Bar, Calendar, Minute, Volume};
+use qqq_core::{Bar, Calendar, Second, Volume};
 use qqq_http::Rate;
 use qqq_store::{BarRecord, Batch};
 use serde_json::{Value, json};
@@ -21,12 +21,12 @@ fn two_sessions() -> Vec<Bar> {
         for n in (0..minutes).filter(|n| n % 7 != 3) {
             bars.push(bar(
                 "AAPL",
-                at(open).plus(n),
+                at(open).plus_minutes(n),
                 &format!("{}.{}", 200 + n % 13, n % 10),
                 100 + i64::from(n),
             ));
         }
-        bars.push(bar("AAPL", at(open).plus(-1), "999", 1));
+        bars.push(bar("AAPL", at(open).plus_minutes(-1), "999", 1));
     }
     bars
 }
@@ -75,7 +75,7 @@ async fn minutes_are_told_field_by_field() {
     };
     let bars = vec![
         BarRecord { bar: full, revision: 2 },
-        BarRecord { bar: bar("META", start.plus(1), "0.1", 0), revision: 0 },
+        BarRecord { bar: bar("META", start.plus_minutes(1), "0.1", 0), revision: 0 },
     ];
     world.commit(Batch { bars, ..Batch::default() }).await;
     let router = world.router().await;
@@ -234,7 +234,11 @@ async fn csv_has_the_columns_of_an_import_and_its_next_page_in_a_header() {
     let full =
         Bar { vwap: Some("229.05".parse().unwrap()), trades: Some(12), ..bar("AAPL", start, "229.1", 40) };
     world
-        .commit_bars(&[full, bar("AAPL", start.plus(1), "229", 0), bar("AAPL", start.plus(2), "230", 7)])
+        .commit_bars(&[
+            full,
+            bar("AAPL", start.plus_minutes(1), "229", 0),
+            bar("AAPL", start.plus_minutes(2), "230", 7),
+        ])
         .await;
     let router = world.router().await;
     let accept = [("accept", "text/csv, application/json;q=0.5")];
@@ -274,7 +278,7 @@ async fn the_newest_bars_are_read_once_until_there_is_a_newer_or_corrected_one()
     let router = following.api.router();
     for (path, revision) in [(BARS.to_owned(), 1), (format!("{BARS}?interval=1h"), 2)] {
         let first = get(&router, &path).await;
-        let other = world.commit_bars(&[bar("MSFT", start.plus(revision), "401", 1)]).await;
+        let other = world.commit_bars(&[bar("MSFT", start.plus_minutes(revision), "401", 1)]).await;
         following.has_seen(other).await;
         faulty.set(Fault::Error);
         assert_eq!(get(&router, &path).await.body, first.body, "another symbol's news does not matter");
@@ -294,7 +298,8 @@ async fn a_page_of_days_reads_so_much_and_no_more() {
     let mut world = World::new().await;
     world.calendar = Arc::new(Calendar::new(Market::Always, false, []));
     let first = at("2025-01-01T05:00:00Z");
-    let all: Vec<Bar> = (0..25 * Minute::PER_DAY).map(|n| bar("AAPL", first.plus(n), "7", 2)).collect();
+    let all: Vec<Bar> =
+        (0..25 * Second::MINUTES_PER_DAY).map(|n| bar("AAPL", first.plus_minutes(n), "7", 2)).collect();
     world.store.import(&all).await.unwrap();
     let router = world.router().await;
     let pages = pages(&router, &format!("{BARS}?interval=1d&from=2025-01-01T00:00:00Z")).await;
@@ -304,7 +309,7 @@ async fn a_page_of_days_reads_so_much_and_no_more() {
         "30,000 bars are 20 whole days and a part"
     );
     let days = pages.concat();
-    assert!(days.iter().all(|day| day["volume"] == 2 * Minute::PER_DAY), "no day is told in part");
+    assert!(days.iter().all(|day| day["volume"] == 2 * Second::MINUTES_PER_DAY), "no day is told in part");
     assert_eq!(starts(&days)[24], "2025-01-25T05:00:00Z");
 }
 
@@ -313,7 +318,8 @@ async fn stretches_that_do_not_count_end_no_list() {
     let world = World::new().await;
     let friday = at("2025-01-24T20:59:00Z");
     // Bars of every minute of a weekend, which is closed.
-    let bars: Vec<Bar> = (0..3 * Minute::PER_DAY).map(|n| bar("AAPL", friday.plus(n), "7", 2)).collect();
+    let bars: Vec<Bar> =
+        (0..3 * Second::MINUTES_PER_DAY).map(|n| bar("AAPL", friday.plus_minutes(n), "7", 2)).collect();
     world.store.import(&bars).await.unwrap();
     let router = world.router().await;
     let path = format!("{BARS}?from=2025-01-24T20:59:00Z&limit=2");
@@ -339,7 +345,7 @@ proptest! {
             // Thursday before summer time begins, to Monday.
             let first = at("2025-03-06T05:00:00Z");
             let volume = Volume::from_shares(1).unwrap();
-            let of = |&n| Bar { volume, ..bar("AAPL", first.plus(n), "7", 1) };
+            let of = |&n| Bar { volume, ..bar("AAPL", first.plus_minutes(n), "7", 1) };
             let bars: Vec<Bar> = minutes.iter().map(of).collect();
             world.store.import(&bars).await.unwrap();
             let router = world.router().await;

@@ -26,7 +26,7 @@ async fn market() -> World {
     let world = World::new().await;
     let start = at("2025-01-31T15:00:00Z");
     let bars: Vec<_> =
-        (0..290).map(|n| bar("AAPL", start.plus(n), &format!("{}.5", 200 + n % 7), 10)).collect();
+        (0..290).map(|n| bar("AAPL", start.plus_minutes(n), &format!("{}.5", 200 + n % 7), 10)).collect();
     world.commit_bars(&bars).await;
     world.commit(Batch { feed: Some(feed(FeedMode::Live)), ..Batch::default() }).await;
     world

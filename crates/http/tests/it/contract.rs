@@ -4,7 +4,7 @@ use crate::faulty::{Fault, Faulty};
 use crate::world::*;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use qqq_core::{AlertState, FeedMode, Metric, Minute, Volume};
+use qqq_core::{AlertState, FeedMode, Metric, Second, Volume};
 use qqq_store::{AlertChange, BarRecord, Batch};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -293,7 +293,7 @@ async fn alerts_are_listed_newest_first_filtered_and_paged() {
     let mut alerts = Vec::new();
     for n in 0..250 {
         for (name, metric) in [("AAPL", Metric::Price), ("AAPL", Metric::Volume), ("META", Metric::Volume)] {
-            alerts.push(alert(name, metric, first.plus(n)));
+            alerts.push(alert(name, metric, first.plus_minutes(n)));
         }
     }
     world.commit(raised(alerts.clone())).await;
@@ -350,7 +350,7 @@ async fn a_simulated_feeds_clock_is_the_clock_of_its_answers() {
     let world = World::new().await;
     let start = at("2024-06-03T15:00:00Z");
     let mut status = feed(FeedMode::Simulated);
-    status.clock = start.end();
+    status.clock = start.minute_end();
     world
         .commit(Batch {
             bars: vec![BarRecord { bar: bar("AAPL", start, "194", 9), revision: 0 }],
@@ -360,7 +360,7 @@ async fn a_simulated_feeds_clock_is_the_clock_of_its_answers() {
         .await;
     let aapl = get(&world.router().await, "/v1/symbols/AAPL").await.json();
     assert_eq!((&aapl["session"], &aapl["age_seconds"]), (&json!("regular"), &json!(0)));
-    assert_eq!(aapl["as_of"], start.plus(1).to_string());
+    assert_eq!(aapl["as_of"], start.plus_minutes(1).to_string());
 }
 
 #[tokio::test]
@@ -377,7 +377,7 @@ async fn head_answers_like_get_without_a_body() {
 #[tokio::test]
 async fn minutes_far_from_now_do_no_harm() {
     let world = World::new().await;
-    world.commit_bars(&[bar("AAPL", Minute::MIN.plus(5), "1", 1)]).await;
+    world.commit_bars(&[bar("AAPL", Second::MIN.plus_minutes(5), "1", 1)]).await;
     assert_eq!(get(&world.router().await, "/AAPL/price").await.status, StatusCode::OK);
 }
 
@@ -394,7 +394,7 @@ async fn alerts_that_are_all_in_memory_are_answered_without_the_store() {
     let world = World::new().await;
     let first = at("2025-01-31T15:00:00Z");
     let alerts: Vec<_> = (0..300)
-        .map(|n| alert(if n % 100 == 0 { "TSLA" } else { "AAPL" }, Metric::Volume, first.plus(n)))
+        .map(|n| alert(if n % 100 == 0 { "TSLA" } else { "AAPL" }, Metric::Volume, first.plus_minutes(n)))
         .collect();
     world.commit(raised(alerts.clone())).await;
     let faulty = Arc::new(Faulty::over(&world));
@@ -427,10 +427,10 @@ async fn alerts_older_than_memory_holds_are_answered_by_the_store() {
     let mut alerts: Vec<_> = (0..302)
         .flat_map(|n| {
             let name = if n % 100 == 0 { "TSLA" } else { "AAPL" };
-            Metric::ALL.map(|metric| alert(name, metric, first.plus(n)))
+            Metric::ALL.map(|metric| alert(name, metric, first.plus_minutes(n)))
         })
         .collect();
-    alerts.push(alert("MSFT", Metric::Price, first.plus(302)));
+    alerts.push(alert("MSFT", Metric::Price, first.plus_minutes(302)));
     world.commit(raised(alerts.clone())).await;
     alerts.sort_by_key(|alert| std::cmp::Reverse((alert.start, alert.id)));
     let oldest_held = alerts[499].start;
@@ -445,7 +445,7 @@ async fn alerts_older_than_memory_holds_are_answered_by_the_store() {
         ("limit=499".to_owned(), true),
         ("limit=500".to_owned(), false),
         (format!("limit=1000&since={oldest_held}"), false),
-        (format!("limit=1000&since={}", oldest_held.plus(1)), true),
+        (format!("limit=1000&since={}", oldest_held.plus_minutes(1)), true),
     ] {
         let path = format!("/v1/alerts?{query}");
         faulty.set(Fault::None);

@@ -10,7 +10,7 @@ use qqq_core::subscription::limits::SubscriptionLimits;
 use qqq_core::subscription::session::{Session, SignInId};
 use qqq_core::subscription::token::{Purpose, TokenHash};
 use qqq_core::subscription::{EmailAddress, Subscription, SubscriptionId};
-use qqq_core::{Alert, AlertId, Bar, FeedStatus, Metric, Minute, Rule, RuleName, Statistics, Symbol};
+use qqq_core::{Alert, AlertId, Bar, FeedStatus, Metric, Rule, RuleName, Second, Statistics, Symbol};
 use qqq_store::*;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -101,7 +101,7 @@ impl BarStore for Faulty {
     async fn bars(
         &self,
         symbol: Symbol,
-        range: Range<Minute>,
+        range: Range<Second>,
         limit: usize,
     ) -> Result<Vec<BarRecord>, StoreError> {
         self.ok().await?.bars(symbol, range, limit).await
@@ -109,14 +109,14 @@ impl BarStore for Faulty {
     async fn history(
         &self,
         symbol: Symbol,
-        range: Range<Minute>,
+        range: Range<Second>,
         limit: usize,
     ) -> Result<Vec<Bar>, StoreError> {
         self.ok().await?.history(symbol, range, limit).await
     }
     async fn last_bars(
         &self,
-        wanted: &[(Symbol, Range<Minute>)],
+        wanted: &[(Symbol, Range<Second>)],
     ) -> Result<Vec<Option<BarRecord>>, StoreError> {
         self.ok().await?.last_bars(wanted).await
     }
@@ -153,7 +153,7 @@ impl BarStore for Faulty {
     async fn feed_status(&self) -> Result<Option<FeedStatus>, StoreError> {
         self.ok().await?.feed_status().await
     }
-    async fn prune_bars(&self, before: Minute, limit: u32) -> Result<u64, StoreError> {
+    async fn prune_bars(&self, before: Second, limit: u32) -> Result<u64, StoreError> {
         self.ok().await?.prune_bars(before, limit).await
     }
 }
@@ -181,7 +181,7 @@ impl AlertStore for Faulty {
     async fn publish(&self, rule: RuleName, metric: Metric, limit: u32) -> Result<u64, StoreError> {
         self.ok().await?.publish(rule, metric, limit).await
     }
-    async fn prune_private_alerts(&self, before: Minute, limit: u32) -> Result<u64, StoreError> {
+    async fn prune_private_alerts(&self, before: Second, limit: u32) -> Result<u64, StoreError> {
         self.ok().await?.prune_private_alerts(before, limit).await
     }
 }

@@ -15,7 +15,7 @@ async fn what_is_committed_is_answered_soon_after() {
     let start = at("2025-01-31T19:59:00Z");
     assert_eq!(get(&router, "/AAPL/price").await.json()["prices"], json!([]));
     for (n, close) in ["101", "102.5", "99.75"].into_iter().enumerate() {
-        let sequence = world.commit_bars(&[bar("AAPL", start.plus(n as i32), close, 5)]).await;
+        let sequence = world.commit_bars(&[bar("AAPL", start.plus_minutes(n as i32), close, 5)]).await;
         following.has_seen(sequence).await;
     }
     assert_eq!(get(&router, "/AAPL/price").await.json()["prices"], json!([101, 102.5, 99.75]));
@@ -48,7 +48,7 @@ async fn an_api_that_followed_answers_like_one_that_started_now() {
             let late = if n % 10 == 0 { -400 } else { 0 };
             bar(
                 ["AAPL", "FB", "TSLA"][n % 3],
-                monday.plus(n as i32 * 23 + late),
+                monday.plus_minutes(n as i32 * 23 + late),
                 &format!("{}.25", 100 + n % 17),
                 n as i64,
             )

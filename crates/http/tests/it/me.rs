@@ -9,7 +9,7 @@ use axum::http::{Method, Request, StatusCode, header};
 use qqq_core::delivery::SignInMail;
 use qqq_core::subscription::SubscriptionId;
 use qqq_core::subscription::token::Purpose;
-use qqq_core::{Alert, AlertId, Clock, Metric, Minute, RuleName, SpikeRule, Visibility};
+use qqq_core::{Alert, AlertId, Clock, Metric, RuleName, Second, SpikeRule, Visibility};
 use serde_json::{Value, json};
 
 mod sign_in;
@@ -84,7 +84,7 @@ async fn by(router: &Router, cookie: &str, method: Method, path: &str, body: &st
 }
 
 /// An alert by Ada's own rule.
-fn own_alert(name: &str, start: Minute) -> Alert {
+fn own_alert(name: &str, start: Second) -> Alert {
     let rule: RuleName = OWN.parse().unwrap();
     let one = alert(name, Metric::Price, start);
     Alert {
@@ -415,7 +415,7 @@ async fn a_stream_of_who_is_signed_in_carries_all_of_ones_own_alerts_until_the_s
         };
         let mine = [own_alert("TSLA", start), second];
         let others = [own_alert("AAPL", start), own_alert("NVDA", start)];
-        let house = alert("MSFT", Metric::Price, start.plus(1));
+        let house = alert("MSFT", Metric::Price, start.plus_minutes(1));
         world.commit(raised(mine.iter().chain(&others).cloned())).await;
         following.has_seen(world.commit(raised([house.clone()])).await).await;
         let mut expected: Vec<String> = mine.iter().map(|one| one.id.to_string()).collect();
@@ -433,7 +433,7 @@ async fn a_stream_of_who_is_signed_in_carries_all_of_ones_own_alerts_until_the_s
         tokio::time::pause();
         tokio::time::advance(std::time::Duration::from_secs(20)).await;
         tokio::time::resume();
-        following.has_seen(world.commit(raised([own_alert("TSLA", start.plus(2))])).await).await;
+        following.has_seen(world.commit(raised([own_alert("TSLA", start.plus_minutes(2))])).await).await;
         while let Some(block) = live.block().await {
             assert_ne!(block.event, "alert", "{block:?}");
         }

@@ -55,7 +55,7 @@ async fn an_operator_changes_the_list_and_readers_see_it_at_once() {
     assert_eq!(ask(&server, "GET /v1/symbols/AAPL", "").await.1["bar"]["close"], 230.1);
     assert_eq!(symbols(&ask(&server, "GET /v1/symbols", "").await.1).len(), 11);
     // Bars that come from now on are heard of.
-    let sequence = world.commit_bars(&[bar("AMD", start.plus(1), "116", 300)]).await;
+    let sequence = world.commit_bars(&[bar("AMD", start.plus_minutes(1), "116", 300)]).await;
     following.has_seen(sequence).await;
     assert_eq!(ask(&server, "GET /v1/symbols/AMD", "").await.1["bar"]["close"], 116);
 

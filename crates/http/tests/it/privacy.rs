@@ -7,7 +7,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use qqq_core::subscription::token::{Purpose, TokenHash};
 use qqq_core::subscription::{Subscription, SubscriptionId};
-use qqq_core::{Alert, AlertId, Channel, Clock as _, Metric, Minute, RuleName, SpikeRule, Visibility};
+use qqq_core::{Alert, AlertId, Channel, Clock as _, Metric, RuleName, Second, SpikeRule, Visibility};
 use qqq_store::{AlertChange, BarRecord, Batch, Sequence, SignUp, SignUpLimits};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -21,7 +21,7 @@ fn rule() -> RuleName {
 }
 
 /// An alert by the own rule.
-fn own(name: &str, start: Minute) -> Alert {
+fn own(name: &str, start: Second) -> Alert {
     let id = AlertId::derive(rule(), symbol(name), Metric::Volume, start);
     let visibility = Visibility::Private;
     Alert { id, rule: rule().whole(SpikeRule::default()), visibility, ..alert(name, Metric::Volume, start) }
@@ -55,7 +55,7 @@ async fn subscribed(world: &World, n: u8, name: &str) -> (Subscription, String) 
 async fn world_with(own_alerts: bool) -> World {
     let world = World::new().await;
     for minute in 0..10 {
-        let start = at(START).plus(minute);
+        let start = at(START).plus_minutes(minute);
         let house = alert("TSLA", Metric::Price, start);
         let mut alerts = vec![AlertChange::Raised(house)];
         if own_alerts {
@@ -153,7 +153,7 @@ async fn a_stream_without_a_token_carries_no_alert_of_an_own_rule_live_or_resume
         for (minute, path) in (0..).zip(["/v1/stream", "/v1/stream?symbols=TSLA,NVDA"]) {
             let mut resumed = Client::open_with(&router, path, Some("0"), None).await;
             let mut live = Client::open_with(&router, path, None, None).await;
-            let start = at("2025-01-31T20:00:00Z").plus(minute);
+            let start = at("2025-01-31T20:00:00Z").plus_minutes(minute);
             let house = alert("TSLA", Metric::Volume, start);
             let mixed = [own("TSLA", start), house.clone(), own("NVDA", start)];
             let sequence = world.commit(raised(mixed)).await;
@@ -197,7 +197,7 @@ async fn a_stream_with_a_token_carries_the_alerts_of_its_own_rule_and_no_others(
         let mut live = Client::open_with(&router, "/v1/stream", None, Some(&token)).await;
         let start = at(START);
         let (mine, house) = (own("TSLA", start), alert("AAPL", Metric::Price, start));
-        let last = alert("NVDA", Metric::Price, start.plus(1));
+        let last = alert("NVDA", Metric::Price, start.plus_minutes(1));
         let before = own("TSLA", at("2025-01-31T18:00:00Z"));
         world.commit(raised([before, mine.clone(), own("NVDA", start), house.clone()])).await;
         let sequence = world.commit(raised([last.clone()])).await;
@@ -278,7 +278,7 @@ async fn a_subscriptions_alerts_are_listed_for_its_token() {
     let world = World::new().await;
     let (mine, token) = subscribed(&world, 1, "TSLA").await;
     let (_, others) = subscribed(&world, 2, "AAPL").await;
-    let starts: Vec<Minute> = (0..5).map(|n| at(START).plus(n)).collect();
+    let starts: Vec<Second> = (0..5).map(|n| at(START).plus_minutes(n)).collect();
     let early = own("TSLA", at("2025-01-31T18:00:00Z"));
     let alerts = starts.iter().flat_map(|&start| [own("TSLA", start), own("AAPL", start)]);
     world.commit(raised(alerts.chain([early, alert("TSLA", Metric::Volume, starts[0])]))).await;

@@ -175,7 +175,8 @@ async fn what_is_owed_is_counted_now_and_then_however_often_there_is_news() {
     let started = Instant::now();
     let following = Following::start(world.api_over(faulty.clone()).await);
     for n in 0..40 {
-        let sequence = world.commit_bars(&[bar("AAPL", at("2025-01-31T19:00:00Z").plus(n), "1", 5)]).await;
+        let sequence =
+            world.commit_bars(&[bar("AAPL", at("2025-01-31T19:00:00Z").plus_minutes(n), "1", 5)]).await;
         following.has_seen(sequence).await;
     }
     until("the outbox is looked at", async || faulty.outbox_asked() > 0).await;

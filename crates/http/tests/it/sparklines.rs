@@ -23,11 +23,11 @@ async fn a_line_holds_the_last_close_of_every_five_minutes_of_the_newest_bars_da
     world
         .commit_bars(&[
             bar("AAPL", yesterday, "199", 1),
-            bar("AAPL", open.plus(-1), "999", 1), // before the open: does not count
+            bar("AAPL", open.plus_minutes(-1), "999", 1), // before the open: does not count
             bar("AAPL", open, "200.1", 1),
-            bar("AAPL", open.plus(4), "200.123456789", 1),
-            bar("AAPL", open.plus(5), "201", 1),
-            bar("AAPL", open.plus(16), "202.5", 1),
+            bar("AAPL", open.plus_minutes(4), "200.123456789", 1),
+            bar("AAPL", open.plus_minutes(5), "201", 1),
+            bar("AAPL", open.plus_minutes(16), "202.5", 1),
             bar("MSFT", yesterday, "415", 1),
         ])
         .await;
@@ -65,7 +65,7 @@ async fn a_line_grows_and_is_corrected_with_its_bars() {
         (3, "203", json!([203, 202])),
         (7, "204", json!([203, 204])),
     ] {
-        let sequence = world.commit_bars(&[bar("AAPL", open.plus(minute), close, 1)]).await;
+        let sequence = world.commit_bars(&[bar("AAPL", open.plus_minutes(minute), close, 1)]).await;
         following.has_seen(sequence).await;
         assert_eq!(line(&router, "AAPL").await["closes"], closes, "minute {minute}");
     }
@@ -98,7 +98,7 @@ proptest! {
             let open = at("2025-01-30T14:30:00Z");
             let bars: Vec<_> = minutes
                 .iter()
-                .map(|(&n, close)| bar("AAPL", open.plus(n), &close.to_string(), 1))
+                .map(|(&n, close)| bar("AAPL", open.plus_minutes(n), &close.to_string(), 1))
                 .collect();
             world.commit_bars(&bars).await;
             line(&world.router().await, "AAPL").await["closes"].clone()

@@ -13,7 +13,7 @@ use axum::http::{Request, StatusCode};
 use futures_util::StreamExt;
 use qqq_core::alert::Occurrence;
 use qqq_core::market::watchlist::DEFAULT_SYMBOLS;
-use qqq_core::{Alert, FeedMode, Metric, Minute, Symbol};
+use qqq_core::{Alert, FeedMode, Metric, Second, Symbol};
 use qqq_http::Api;
 use qqq_store::{AlertChange, BarRecord, Batch, ChangeCursor, Key, Row, Sequence, Stamped};
 use serde_json::{Value, json};
@@ -131,7 +131,7 @@ fn place(id: &str) -> ChangeCursor {
     let key = match parts[1..] {
         [] => Key::End,
         ["b", minute, symbol] => {
-            Key::Bar(symbol.parse().unwrap(), Minute::from_index(minute.parse().unwrap()))
+            Key::Bar(symbol.parse().unwrap(), Second::from_minute(minute.parse().unwrap()))
         }
         ["s", first] => Key::Statistics(first.parse().unwrap()),
         ["s", first, second] => Key::Statistics(format!("{first}.{second}").parse().unwrap()),
@@ -165,7 +165,7 @@ async fn events_have_the_shapes_of_the_other_answers() {
     following.has_seen(sequence).await;
     client.event("bar").await;
     let heard = client.event("bar").await;
-    assert_eq!(heard.id.as_deref(), Some(&*format!("2.b.{}.AAPL", start.index())));
+    assert_eq!(heard.id.as_deref(), Some(&*format!("2.b.{}.AAPL", start.minute())));
     assert_eq!(
         heard.json(),
         json!({"symbol": "AAPL", "start": "2025-01-31T19:59:00Z",
@@ -224,7 +224,7 @@ async fn a_page_that_loads_and_then_listens_sees_every_bar_once() {
         // One that is held already says where it stands, too.
         let held = get_with(&router, path, &[("if-none-match", page.header("etag"))]).await;
         assert_eq!((held.status, held.header("stream-position")), (StatusCode::NOT_MODIFIED, &*position));
-        sequence = world.commit_bars(&[bar("AAPL", start.plus(sequence.0 as i32), "2", 1)]).await;
+        sequence = world.commit_bars(&[bar("AAPL", start.plus_minutes(sequence.0 as i32), "2", 1)]).await;
         following.has_seen(sequence).await;
         // A browser cannot send the header when it first connects.
         let mut client = Client::open(&router, &format!("/v1/stream?last_event_id={position}"), None).await;
@@ -260,7 +260,8 @@ async fn a_stream_of_few_symbols_is_told_how_far_all_have_come() {
     let mut client = Client::open(&router, "/v1/stream?symbols=ADBE", None).await;
     let mut last = String::new();
     for n in 0..3 {
-        let sequence = world.commit_bars(&[bar("AAPL", at("2025-01-31T19:00:00Z").plus(n), "1", 1)]).await;
+        let sequence =
+            world.commit_bars(&[bar("AAPL", at("2025-01-31T19:00:00Z").plus_minutes(n), "1", 1)]).await;
         following.has_seen(sequence).await;
         world.clock.set_to(&format!("2025-01-31T20:1{n}:00Z"));
         following.wakeup.notify_one();
@@ -277,7 +278,7 @@ async fn an_id_that_cannot_be_gone_on_from_begins_anew() {
     let monday = at("2025-01-31T15:00:00Z");
     let following = Following::start(world.api().await);
     for n in 0..20 {
-        following.has_seen(world.commit_bars(&[bar("AAPL", monday.plus(n), "1", 1)]).await).await;
+        following.has_seen(world.commit_bars(&[bar("AAPL", monday.plus_minutes(n), "1", 1)]).await).await;
     }
     // What is in memory is no burden, however much it is.
     let mut client = Client::open(&following.api.router(), "/v1/stream", Some("0")).await;

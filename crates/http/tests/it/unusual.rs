@@ -4,7 +4,7 @@
 use crate::stream::Client;
 use crate::world::{Following, World, at, bar, get, statistics};
 use axum::Router;
-use qqq_core::{Bar, Minute};
+use qqq_core::{Bar, Second};
 use qqq_store::{BarRecord, Batch};
 use serde_json::{Value, json};
 
@@ -17,11 +17,11 @@ fn sessions(world: &World) -> Vec<Bar> {
     let days = world.calendar.trading_days_before(today).take(21);
     days.flat_map(|day| {
         let session = world.calendar.session_on(day).unwrap();
-        let at = |minute: Minute, close: i64, volume| bar("AAPL", minute, &close.to_string(), volume);
+        let at = |minute: Second, close: i64, volume| bar("AAPL", minute, &close.to_string(), volume);
         [
             at(session.open, BASE, 100),
-            at(session.open.plus(1), BASE + 1, 100),
-            at(session.close.plus(-1), BASE, 9),
+            at(session.open.plus_minutes(1), BASE + 1, 100),
+            at(session.close.plus_minutes(-1), BASE, 9),
         ]
     })
     .collect()
@@ -46,7 +46,7 @@ async fn the_first_bar_of_a_day_is_told_with_what_the_sessions_before_say_of_it(
     let router = following.api.router();
     let open = at("2025-01-31T14:30:00Z");
     let mut client = Client::open_with(&router, "/v1/stream", None, None).await;
-    for (minute, close, volume) in [(open, "98", 300), (open.plus(1), "97", 100)] {
+    for (minute, close, volume) in [(open, "98", 300), (open.plus_minutes(1), "97", 100)] {
         let sequence = commit(&world, bar("AAPL", minute, close, volume)).await;
         following.has_seen(sequence).await;
         let heard = client.event("stats").await.json();
@@ -67,7 +67,7 @@ async fn the_average_price_of_a_session_weighs_its_bars_by_their_shares() {
     let open = at("2025-01-31T14:30:00Z");
     let mut told = bar("AAPL", open, "100", 300);
     told.vwap = Some("100.5".parse().unwrap());
-    let mut untold = bar("AAPL", open.plus(1), "101", 100);
+    let mut untold = bar("AAPL", open.plus_minutes(1), "101", 100);
     (untold.high, untold.low) = ("102".parse().unwrap(), "100".parse().unwrap());
     let yesterday = bar("AAPL", at("2025-01-30T20:59:00Z"), "50", 1_000_000);
     world.commit_bars(&[yesterday, told, untold]).await;
@@ -81,7 +81,7 @@ async fn a_correction_of_an_earlier_session_changes_what_is_usual() {
     let world = World::new().await;
     world.commit_bars(&sessions(&world)).await;
     let open = at("2025-01-31T14:30:00Z");
-    commit(&world, bar("AAPL", open.plus(1), "97", 400)).await;
+    commit(&world, bar("AAPL", open.plus_minutes(1), "97", 400)).await;
     let following = Following::start(world.api().await);
     let router = following.api.router();
     let before = unusual(&router).await;
@@ -105,7 +105,7 @@ async fn volumes_of_two_feeds_are_not_compared() {
     world.commit_bars(&[other]).await;
     let of_the_other = unusual(&world.router().await).await;
     assert_eq!(of_the_other["relative_volume"], json!({"ratio": null, "sessions": 0}), "it has no sessions");
-    world.commit_bars(&[bar("AAPL", open.plus(1), "99", 100)]).await;
+    world.commit_bars(&[bar("AAPL", open.plus_minutes(1), "99", 100)]).await;
     let mixed = unusual(&world.router().await).await;
     assert_eq!(mixed["relative_volume"], json!({"ratio": null, "sessions": 20}));
     assert_eq!(mixed["move"]["sessions"], json!(20));

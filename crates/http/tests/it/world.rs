@@ -13,7 +13,7 @@ use qqq_core::market::calendar::Market;
 use qqq_core::market::watchlist::DEFAULT_SYMBOLS;
 use qqq_core::subscription::token::{Purpose, TokenKey};
 use qqq_core::{
-    Alert, AlertId, AlertState, Bar, Calendar, Clock, FeedMode, FeedStatus, Figures, Metric, Minute,
+    Alert, AlertId, AlertState, Bar, Calendar, Clock, FeedMode, FeedStatus, Figures, Metric, Second,
     Statistics, Symbol, Watchlist,
 };
 use qqq_core::{Evidence, RuleName, SpikeRule};
@@ -234,12 +234,12 @@ pub(crate) fn symbol(text: &str) -> Symbol {
     text.parse().unwrap()
 }
 
-pub(crate) fn at(text: &str) -> Minute {
-    Minute::containing(text.parse().unwrap())
+pub(crate) fn at(text: &str) -> Second {
+    Second::minute_of(text.parse().unwrap())
 }
 
 /// A bar that traded at one price.
-pub(crate) fn bar(name: &str, start: Minute, close: &str, volume: i64) -> Bar {
+pub(crate) fn bar(name: &str, start: Second, close: &str, volume: i64) -> Bar {
     Bar { feed: "iex".parse().unwrap(), ..flat(name, start, close.parse().unwrap(), volume) }
 }
 
@@ -258,7 +258,7 @@ pub(crate) fn feed(mode: FeedMode) -> FeedStatus {
     }
 }
 
-pub(crate) fn statistics(name: &str, start: Minute, price_stdev: f64, volume_ratio: f64) -> Statistics {
+pub(crate) fn statistics(name: &str, start: Second, price_stdev: f64, volume_ratio: f64) -> Statistics {
     let figures = |stdev: f64, ratio: f64| Figures {
         stdev: Some(stdev),
         relative_stdev: Some(stdev / 100.0),
@@ -275,7 +275,7 @@ pub(crate) fn statistics(name: &str, start: Minute, price_stdev: f64, volume_rat
     }
 }
 
-pub(crate) fn alert(name: &str, metric: Metric, start: Minute) -> Alert {
+pub(crate) fn alert(name: &str, metric: Metric, start: Second) -> Alert {
     let symbol = symbol(name);
     Alert {
         id: AlertId::derive("spike", symbol, metric, start),
@@ -288,7 +288,7 @@ pub(crate) fn alert(name: &str, metric: Metric, start: Minute) -> Alert {
         feed: "iex".parse().unwrap(),
         revision: 0,
         state: AlertState::Raised,
-        raised_at: start.end().checked_add(SignedDuration::from_millis(4_120)).unwrap(),
+        raised_at: start.minute_end().checked_add(SignedDuration::from_millis(4_120)).unwrap(),
         visibility: qqq_core::Visibility::Public,
         occurrences: vec![Occurrence { start, value: 151_234 }],
         folded: qqq_core::alert::Folded::default(),

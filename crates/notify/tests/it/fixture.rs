@@ -7,7 +7,7 @@ use qqq_core::subscription::channel::{Channel, Webhook, WebhookFormat};
 use qqq_core::subscription::token::{TokenKey, WebhookSecret};
 use qqq_core::subscription::webhook_url::WebhookUrl;
 use qqq_core::subscription::{Subscription, SubscriptionId, SubscriptionStatus};
-use qqq_core::{Alert, AlertId, AlertState, Metric, Minute, RuleName, SpikeRule};
+use qqq_core::{Alert, AlertId, AlertState, Metric, RuleName, Second, SpikeRule};
 use qqq_notify::{Mail, MailConfig, Webhooks, WebhooksConfig};
 use qqq_testkit::SetClock;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -40,7 +40,7 @@ pub(crate) fn mail(config: MailConfig) -> Mail {
 
 pub(crate) fn alert() -> Alert {
     let symbol = "NVDA".parse().unwrap();
-    let start = Minute::containing("2025-01-27T18:57:00Z".parse().unwrap());
+    let start = Second::minute_of("2025-01-27T18:57:00Z".parse().unwrap());
     Alert {
         id: AlertId::derive("spike", symbol, Metric::Volume, start),
         rule: RuleName::House.whole(SpikeRule::default()),
@@ -52,7 +52,7 @@ pub(crate) fn alert() -> Alert {
         feed: "iex".parse().unwrap(),
         revision: 0,
         state: AlertState::Raised,
-        raised_at: start.end(),
+        raised_at: start.minute_end(),
         visibility: qqq_core::Visibility::Public,
         occurrences: Vec::new(),
         folded: qqq_core::alert::Folded::default(),
@@ -64,7 +64,7 @@ pub(crate) fn alert() -> Alert {
 /// Alerts by a rule of every kind, with evidence of its own: the house rule first.
 pub(crate) fn alerts_of_every_kind() -> Vec<Alert> {
     let dollars = |cents: i64| cents * 10_000_000;
-    let earlier = alert().start.plus(-15);
+    let earlier = alert().start.plus_minutes(-15);
     let own = |text: &str, metric, value, evidence| {
         let rule = RuleName::Own(text.parse().unwrap());
         let id = AlertId::derive(rule, alert().symbol, metric, alert().start);
@@ -80,7 +80,7 @@ pub(crate) fn alerts_of_every_kind() -> Vec<Alert> {
             "spike ratio=2.5 window=30m",
             price,
             dollars(30_000),
-            Evidence::Average { sum: dollars(1_000_000), bars: 100 },
+            Evidence::Average { sum: dollars(1_000_000).into(), bars: 100 },
         ),
         own("zscore z=2 window=30m min_bars=2 direction=up session=regular", volume, 8, window),
         own(
@@ -109,7 +109,7 @@ pub(crate) fn digest(alerts: Vec<Alert>) -> Delivery {
 /// So many alerts, a minute apart, of so many symbols.
 pub(crate) fn many(count: i32, symbols: i32) -> Vec<Alert> {
     let one = |n| {
-        let (symbol, start) = (format!("S{}", n % symbols).parse().unwrap(), alert().start.plus(n));
+        let (symbol, start) = (format!("S{}", n % symbols).parse().unwrap(), alert().start.plus_minutes(n));
         Alert { id: AlertId::derive("spike", symbol, Metric::Volume, start), symbol, start, ..alert() }
     };
     (0..count).map(one).collect()

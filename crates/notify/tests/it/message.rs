@@ -16,7 +16,7 @@ use qqq_core::rule::Evidence;
 use qqq_core::subscription::channel::Channel;
 use qqq_core::subscription::token::Purpose;
 use qqq_core::subscription::{EmailAddress, Scope, Subscription, SubscriptionStatus};
-use qqq_core::{Alert, AlertRule, Metric, Minute, RuleName, SpikeRule};
+use qqq_core::{Alert, AlertRule, Metric, RuleName, Second, SpikeRule};
 use qqq_notify::{DeliveryError, Mail, MailConfig};
 use qqq_testkit::python;
 use serde_json::{Value, json};
@@ -112,7 +112,7 @@ fn a_repeat_has_the_id_of_the_first_but_for_a_confirmation_that_says_something_e
         (|_, config| config.from = "Somebody Else <alerts@example.org>".to_owned(), [false; 4]),
         (
             |delivery, _| {
-                let start = alert().start.plus(1);
+                let start = alert().start.plus_minutes(1);
                 for alert in delivery.alert.iter_mut().chain(&mut delivery.digest) {
                     alert.occurrences.push(qqq_core::alert::Occurrence { start, value: 1 });
                 }
@@ -406,7 +406,7 @@ fn escaped(link: &str) -> String {
 fn a_digest_lists_what_had_to_wait() {
     let mut alerts = alerts_of_every_kind();
     // Past midnight in New York.
-    alerts.push(Alert { start: alert().start.plus(12 * 60), ..alert() });
+    alerts.push(Alert { start: alert().start.plus_minutes(12 * 60), ..alert() });
     let delivery = digest(alerts.clone());
     let mail = parsed(&delivery);
     assert_eq!(mail.header("Subject"), "11 alerts that waited: NVDA");

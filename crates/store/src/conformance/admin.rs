@@ -99,7 +99,7 @@ pub async fn deliveries_are_listed_newest_first_with_their_reasons(store: Shared
     settle(&store, &message, Outcome::Failed(Failure::other("404 for the webhook")), at(-3598)).await;
     for n in 0..6 {
         // Two at a time, so that some are of the same moment.
-        let batch = ["TSLA", "AAPL"].map(|name| AlertChange::Raised(alert(name, MINUTE.plus(n))));
+        let batch = ["TSLA", "AAPL"].map(|name| AlertChange::Raised(alert(name, MINUTE.plus_minutes(n))));
         store.commit(&alerts_of(batch), at(i64::from(n / 2))).await.unwrap();
     }
     let mut claimed = claim_all(&store, at(10)).await;
@@ -153,7 +153,7 @@ pub async fn what_failed_or_expired_is_owed_again_and_nothing_else(store: Shared
     ];
     let mut ids = Vec::new();
     for (n, outcome) in (0..).zip(outcomes) {
-        let raised = alert("TSLA", MINUTE.plus(n));
+        let raised = alert("TSLA", MINUTE.plus_minutes(n));
         store.commit(&alerts_of([AlertChange::Raised(raised.clone())]), at(0)).await.unwrap();
         let delivery = claim_one(&store, at(1)).await;
         // The last one waits for its retraction to cancel it.

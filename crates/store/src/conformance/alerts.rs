@@ -18,7 +18,8 @@ pub async fn an_alert_is_known_by_its_minute_whatever_its_id(store: Shared) {
     // As after a symbol got another spelling: the same minute derives another id.
     let renamed =
         Alert { id: AlertId::derive("spike", symbol("X"), Metric::Volume, MINUTE), ..first.clone() };
-    let more = vec![Occurrence { start: MINUTE, value: 1 }, Occurrence { start: MINUTE.plus(1), value: 2 }];
+    let more =
+        vec![Occurrence { start: MINUTE, value: 1 }, Occurrence { start: MINUTE.plus_minutes(1), value: 2 }];
     let counted = Alert { occurrences: more.clone(), ..renamed.clone() };
     let again = alerts_of([AlertChange::Raised(renamed.clone()), AlertChange::Counted(counted)]);
     assert_eq!(store.commit(&again, at(5)).await.unwrap().deliveries, 0, "told twice");
@@ -47,8 +48,8 @@ pub async fn counting_changes_only_the_occurrences_of_a_stored_alert(store: Shar
     let (first, _) = one_enqueued(&store).await;
     let occurrences = vec![
         Occurrence { start: MINUTE, value: 151_234 },
-        Occurrence { start: MINUTE.plus(3), value: i64::MAX },
-        Occurrence { start: Minute::MIN, value: i64::MIN },
+        Occurrence { start: MINUTE.plus_minutes(3), value: i64::MAX },
+        Occurrence { start: Second::MIN, value: i64::MIN },
     ];
     let counted = Alert { value: 1, revision: 9, occurrences: occurrences.clone(), ..first.clone() };
     let unknown = alert("AAPL", MINUTE);
@@ -61,10 +62,14 @@ pub async fn counting_changes_only_the_occurrences_of_a_stored_alert(store: Shar
 
 pub async fn alerts_come_back_with_any_rule_and_evidence(store: Shared) {
     let cases: [(&str, Metric, Evidence); 6] = [
-        ("spike", Metric::Volume, Evidence::Average { sum: i64::MAX, bars: u16::MAX }),
+        ("spike", Metric::Volume, Evidence::Average { sum: i128::MAX, bars: u32::MAX }),
         ("spike ratio=4 window=30m", Metric::Price, Evidence::Average { sum: 0, bars: 0 }),
-        ("zscore z=4", Metric::Price, Evidence::Deviation { sum: i64::MIN, squares: u128::MAX, bars: 30 }),
-        ("move percent=2", Metric::Price, Evidence::Origin { value: 1, start: MINUTE.plus(-60) }),
+        (
+            "zscore z=4",
+            Metric::Price,
+            Evidence::Deviation { sum: i64::MIN.into(), squares: u128::MAX, bars: 30 },
+        ),
+        ("move percent=2", Metric::Price, Evidence::Origin { value: 1, start: MINUTE.plus_minutes(-60) }),
         ("cross above=200", Metric::Price, Evidence::Crossing { level: 200_000_000_000, before: -1 }),
         ("time_of_day ratio=4", Metric::Volume, Evidence::Median { twice: 3, sessions: 20 }),
     ];
@@ -120,7 +125,7 @@ pub async fn a_retracted_alert_is_never_raised_again(store: Shared) {
     assert_eq!(store.commit(&again, at(2)).await.unwrap().deliveries, 0);
     assert_eq!(store.alert(first.id).await.unwrap().unwrap().state, AlertState::Retracted);
     // Not even where the store never saw it raised.
-    let unseen = alert("TSLA", MINUTE.plus(5));
+    let unseen = alert("TSLA", MINUTE.plus_minutes(5));
     retract(&store, &unseen, at(3)).await;
     let raised = alerts_of([AlertChange::Raised(unseen.clone())]);
     assert_eq!(store.commit(&raised, at(4)).await.unwrap().deliveries, 0);
@@ -132,7 +137,7 @@ async fn many_alerts(store: &Shared) -> Vec<Alert> {
     let mut all = Vec::new();
     for n in 0..40 {
         for (m, name) in ["TSLA", "AAPL", "MSFT"].into_iter().enumerate() {
-            let mut one = alert(name, MINUTE.plus(n / 2 * 3));
+            let mut one = alert(name, MINUTE.plus_minutes(n / 2 * 3));
             if (n + m as i32) % 2 == 0 {
                 one.metric = Metric::Price;
             }
@@ -175,7 +180,7 @@ pub async fn alerts_are_filtered(store: Shared) {
     let rules = [None, Some(RuleName::House), Some(own_rule()), Some(unknown)];
     let symbols = [None, Some(symbol("TSLA")), Some(symbol("GOOG"))];
     let metrics = [None, Some(Metric::Price), Some(Metric::Volume)];
-    let sinces = [None, Some(MINUTE.plus(30)), Some(MINUTE.plus(1000))];
+    let sinces = [None, Some(MINUTE.plus_minutes(30)), Some(MINUTE.plus_minutes(1000))];
     let every = AlertQuery { limit: 1000, ..AlertQuery::default() };
     let queries = rules
         .into_iter()
@@ -202,7 +207,7 @@ pub async fn alerts_are_filtered(store: Shared) {
 }
 
 /// An alert by a rule of somebody's own.
-pub(super) fn private(name: &str, start: Minute) -> Alert {
+pub(super) fn private(name: &str, start: Second) -> Alert {
     let id = AlertId::derive(own_rule(), symbol(name), Metric::Volume, start);
     Alert {
         id,
@@ -224,7 +229,7 @@ pub async fn alerts_of_own_rules_are_listed_only_for_who_asks_for_them(store: Sh
     // A rule may be the house's on one metric and somebody's own on the other.
     let mut all: Vec<Alert> = Vec::new();
     for n in 0..30 {
-        let one = alert(["TSLA", "AAPL"][n as usize % 2], MINUTE.plus(n / 3));
+        let one = alert(["TSLA", "AAPL"][n as usize % 2], MINUTE.plus_minutes(n / 3));
         let metric = if n % 5 == 0 { Metric::Price } else { Metric::Volume };
         let rule = if n % 3 == 0 { RuleName::House } else { own_rule() };
         let visibility = match (rule, metric) {
@@ -268,7 +273,7 @@ pub async fn rows_hold_alerts_of_own_rules_for_their_subscribers_alone(store: Sh
     let ended = Subscription { status: SubscriptionStatus::Disabled, ..ended };
     let active_from = mine.active_from.unwrap();
     let (house, own) = (alert("TSLA", active_from), private("TSLA", active_from));
-    let before = private("TSLA", active_from.plus(-1));
+    let before = private("TSLA", active_from.plus_minutes(-1));
     let raised = [&before, &own, &house].map(|one| AlertChange::Raised(one.clone()));
     let newest = store.commit(&alerts_of(raised), from).await.unwrap().sequence;
     for (audience, expected) in [
@@ -306,17 +311,17 @@ pub async fn alerts_of_a_receiver_are_those_of_its_active_subscriptions(store: S
     subscribed_to_own(&store, 2, "AAPL", from).await;
     let start = mine.active_from.unwrap();
     let price = |name: &str, n| {
-        let one = alert(name, start.plus(n));
+        let one = alert(name, start.plus_minutes(n));
         let id = AlertId::derive("spike", one.symbol, Metric::Price, one.start);
         Alert { id, metric: Metric::Price, ..one }
     };
-    let own = [private("TSLA", start), private("TSLA", start.plus(3))];
+    let own = [private("TSLA", start), private("TSLA", start.plus_minutes(3))];
     let houses = [price("TSLA", 1), price("AAPL", 2), price("NVDA", 3)];
-    let others = [private("TSLA", start.plus(-1)), private("AAPL", start), alert("TSLA", start)];
+    let others = [private("TSLA", start.plus_minutes(-1)), private("AAPL", start), alert("TSLA", start)];
     let raised = own.iter().chain(&houses).chain(&others).map(|one| AlertChange::Raised(one.clone()));
     store.commit(&alerts_of(raised), from).await.unwrap();
     let sorted = |alerts: Vec<&Alert>| {
-        let mut ids: Vec<(Minute, AlertId)> = alerts.iter().map(|one| (one.start, one.id)).collect();
+        let mut ids: Vec<(Second, AlertId)> = alerts.iter().map(|one| (one.start, one.id)).collect();
         ids.sort_by_key(|place| std::cmp::Reverse(*place));
         ids
     };
@@ -329,7 +334,7 @@ pub async fn alerts_of_a_receiver_are_those_of_its_active_subscriptions(store: S
             vec![&own[0], &own[1], &houses[0]],
         ),
         (ReceiverAlertQuery { metric: Some(Metric::Price), ..everything }, houses.iter().collect()),
-        (ReceiverAlertQuery { since: Some(start.plus(3)), ..everything }, vec![&own[1], &houses[2]]),
+        (ReceiverAlertQuery { since: Some(start.plus_minutes(3)), ..everything }, vec![&own[1], &houses[2]]),
     ] {
         let found = store.alerts_of(&key, query).await.unwrap();
         assert_eq!(sorted(found.iter().collect()), sorted(expected), "{query:?}");
@@ -382,7 +387,7 @@ pub async fn alerts_of_a_receiver_are_filtered_and_paged(store: Shared) {
     let mut all: Vec<Alert> = Vec::new();
     for n in 0..40 {
         for (name, m) in [("TSLA", 0), ("AAPL", 1), ("NVDA", 2)] {
-            let one = alert(name, start.plus(n / 2 - 3));
+            let one = alert(name, start.plus_minutes(n / 2 - 3));
             let rule = if n % 2 == 0 { RuleName::House } else { own_rule() };
             let metric = if (n / 2 + m) % 3 == 0 { Metric::Price } else { Metric::Volume };
             // What was the house's rule once, raised public alerts.
@@ -407,7 +412,7 @@ pub async fn alerts_of_a_receiver_are_filtered_and_paged(store: Shared) {
     };
     for symbol in [None, Some(symbol("TSLA")), Some(symbol("NVDA")), Some(symbol("MSFT"))] {
         for metric in [None, Some(Metric::Price), Some(Metric::Volume)] {
-            for since in [None, Some(start.plus(12))] {
+            for since in [None, Some(start.plus_minutes(12))] {
                 for private_only in [false, true] {
                     let query =
                         ReceiverAlertQuery { symbol, metric, since, private_only, after: None, limit: 999 };
@@ -434,7 +439,7 @@ pub async fn alerts_of_a_receiver_are_filtered_and_paged(store: Shared) {
 }
 
 pub async fn a_rule_of_the_houses_makes_its_alerts_public(store: Shared) {
-    let all: Vec<Alert> = (0..5).map(|n| private("TSLA", MINUTE.plus(n))).collect();
+    let all: Vec<Alert> = (0..5).map(|n| private("TSLA", MINUTE.plus_minutes(n))).collect();
     let sequence =
         store.commit(&alerts_of(all.iter().cloned().map(AlertChange::Raised)), at(0)).await.unwrap().sequence;
     assert_eq!(store.publish(own_rule(), Metric::Price, 9).await.unwrap(), 0, "another metric");
@@ -448,7 +453,7 @@ pub async fn a_rule_of_the_houses_makes_its_alerts_public(store: Shared) {
 
 pub async fn alerts_of_own_rules_are_pruned_in_pieces_with_what_told_of_them(store: Shared) {
     let mine = subscribed_to_own(&store, 1, "TSLA", at(-600)).await;
-    let all: Vec<Alert> = (0..6).map(|n| private("TSLA", MINUTE.plus(n))).collect();
+    let all: Vec<Alert> = (0..6).map(|n| private("TSLA", MINUTE.plus_minutes(n))).collect();
     let house = alert("TSLA", MINUTE);
     let raised = all.iter().chain([&house]).map(|one| AlertChange::Raised(one.clone()));
     assert_eq!(store.commit(&alerts_of(raised), at(0)).await.unwrap().deliveries, 6);
@@ -459,7 +464,7 @@ pub async fn alerts_of_own_rules_are_pruned_in_pieces_with_what_told_of_them(sto
     for delivery in store.claim(at(3), at(30), Rooms::for_anybody(1), PLENTY).await.unwrap() {
         settle(&store, &delivery, Outcome::Failed(Failure::other("no")), at(4)).await;
     }
-    let old = MINUTE.plus(5);
+    let old = MINUTE.plus_minutes(5);
     let waits = claim_one(&store, at(5)).await.alert.unwrap();
     let first = store.prune_private_alerts(old, 2).await.unwrap();
     assert_eq!(first, 2);
@@ -485,7 +490,7 @@ pub async fn alerts_of_own_rules_are_pruned_in_pieces_with_what_told_of_them(sto
 pub async fn what_is_folded_of_an_alert_comes_back(store: Shared) {
     let first = alert("TSLA", MINUTE);
     store.commit(&alerts_of([AlertChange::Raised(first.clone())]), at(0)).await.unwrap();
-    let folded = Folded { count: 300, peak: i64::MAX, until: Some(MINUTE.plus(300)) };
+    let folded = Folded { count: 300, peak: i64::MAX, until: Some(MINUTE.plus_minutes(300)) };
     let counted = Alert { folded, ..first };
     store.commit(&alerts_of([AlertChange::Counted(counted.clone())]), at(1)).await.unwrap();
     assert_eq!(store.alert(counted.id).await.unwrap(), Some(counted.clone()));

@@ -9,7 +9,7 @@ pub async fn a_bar_is_replaced_by_its_revision(store: Shared) {
     second.revision = 1;
     assert_eq!(store.commit(&bars_of([second]), at(1)).await.unwrap().sequence, Sequence(2));
     assert_eq!(store.commit(&bars_of([second]), at(2)).await.unwrap().sequence, Sequence(2));
-    let range = Minute::MIN..Minute::MAX;
+    let range = Second::MIN..Second::MAX;
     assert_eq!(store.bars(symbol("TSLA"), range.clone(), 10).await.unwrap(), [second]);
     // Each field by itself is a difference.
     let mut record = second;
@@ -37,14 +37,18 @@ pub async fn bars_are_read_by_symbol_and_range(store: Shared) {
     // More than one statement takes at a time, in no order.
     let all: Vec<BarRecord> = (0..300)
         .map(|n| {
-            bar(if n % 3 == 0 { "AAPL" } else { "TSLA" }, MINUTE.plus((n * 7) % 300), 100 + i64::from(n))
+            bar(
+                if n % 3 == 0 { "AAPL" } else { "TSLA" },
+                MINUTE.plus_minutes((n * 7) % 300),
+                100 + i64::from(n),
+            )
         })
         .collect();
     store.commit(&bars_of(all.iter().copied()), at(0)).await.unwrap();
     for (from, to, limit) in
         [(0, 300, 1000), (10, 20, 1000), (0, 300, 7), (299, 300, 1), (50, 50, 5), (60, 50, 5)]
     {
-        let range = MINUTE.plus(from)..MINUTE.plus(to);
+        let range = MINUTE.plus_minutes(from)..MINUTE.plus_minutes(to);
         let mut expected: Vec<BarRecord> = all
             .iter()
             .copied()
@@ -58,13 +62,13 @@ pub async fn bars_are_read_by_symbol_and_range(store: Shared) {
 
 pub async fn the_last_bars_of_ranges_are_read_at_once(store: Shared) {
     let all: Vec<BarRecord> = (0..60)
-        .map(|n| bar(["AAPL", "TSLA"][n as usize % 2], MINUTE.plus((n * 7) % 60), 100 + i64::from(n)))
+        .map(|n| bar(["AAPL", "TSLA"][n as usize % 2], MINUTE.plus_minutes((n * 7) % 60), 100 + i64::from(n)))
         .collect();
     store.commit(&bars_of(all.iter().copied()), at(0)).await.unwrap();
-    let wanted: Vec<(Symbol, std::ops::Range<Minute>)> = ["TSLA", "AAPL", "NVDA", "TSLA"]
+    let wanted: Vec<(Symbol, std::ops::Range<Second>)> = ["TSLA", "AAPL", "NVDA", "TSLA"]
         .into_iter()
         .flat_map(|name| [(0, 60), (10, 20), (59, 60), (0, 1), (60, 90), (20, 10)].map(|range| (name, range)))
-        .map(|(name, (from, to))| (symbol(name), MINUTE.plus(from)..MINUTE.plus(to)))
+        .map(|(name, (from, to))| (symbol(name), MINUTE.plus_minutes(from)..MINUTE.plus_minutes(to)))
         .collect();
     let expected: Vec<Option<BarRecord>> = wanted
         .iter()
@@ -82,7 +86,11 @@ pub async fn history_is_the_same_bars(store: Shared) {
     // More than one piece of it, with gaps, two feeds, and what is not known of every bar.
     let mut all: Vec<BarRecord> = (0..10_000)
         .map(|n| {
-            bar(if n % 7 == 0 { "AAPL" } else { "TSLA" }, MINUTE.plus(n + n / 390 * 1050), 100 + i64::from(n))
+            bar(
+                if n % 7 == 0 { "AAPL" } else { "TSLA" },
+                MINUTE.plus_minutes(n + n / 390 * 1050),
+                100 + i64::from(n),
+            )
         })
         .collect();
     for record in all.iter_mut().skip(5000) {
@@ -93,7 +101,7 @@ pub async fn history_is_the_same_bars(store: Shared) {
         BarRecord { bar: Bar { volume: Volume::MAX, vwap: Some(Price::MAX), ..all[1].bar }, revision: 0 };
     all[1] = edge;
     store.commit(&bars_of(all), at(0)).await.unwrap();
-    let every = Minute::MIN..Minute::MAX;
+    let every = Second::MIN..Second::MAX;
     for (of, range, limit) in [
         ("TSLA", every.clone(), usize::MAX),
         ("AAPL", every.clone(), usize::MAX),
@@ -102,9 +110,9 @@ pub async fn history_is_the_same_bars(store: Shared) {
         ("TSLA", every.clone(), 1),
         ("TSLA", every.clone(), 4096),
         ("TSLA", every, 4097),
-        ("TSLA", MINUTE.plus(100)..MINUTE.plus(5000), 3000),
-        ("TSLA", MINUTE.plus(100)..MINUTE.plus(101), 9),
-        ("TSLA", MINUTE.plus(101)..MINUTE.plus(100), 9),
+        ("TSLA", MINUTE.plus_minutes(100)..MINUTE.plus_minutes(5000), 3000),
+        ("TSLA", MINUTE.plus_minutes(100)..MINUTE.plus_minutes(101), 9),
+        ("TSLA", MINUTE.plus_minutes(101)..MINUTE.plus_minutes(100), 9),
     ] {
         let expected: Vec<Bar> = store
             .bars(symbol(of), range.clone(), limit)
@@ -121,9 +129,9 @@ pub async fn history_is_the_same_bars(store: Shared) {
 pub async fn recent_bars_end_at_each_symbols_newest(store: Shared) {
     let mut all = Vec::new();
     for n in 0..50 {
-        all.push(bar("TSLA", MINUTE.plus(n), 100));
-        all.push(bar("AAPL", MINUTE.plus(3 * n - 500), 200));
-        all.push(bar("MSFT", MINUTE.plus(n), 300));
+        all.push(bar("TSLA", MINUTE.plus_minutes(n), 100));
+        all.push(bar("AAPL", MINUTE.plus_minutes(3 * n - 500), 200));
+        all.push(bar("MSFT", MINUTE.plus_minutes(n), 300));
     }
     store.commit(&bars_of(all.clone()), at(0)).await.unwrap();
     let symbols = [symbol("TSLA"), symbol("AAPL"), symbol("GOOG")];
@@ -131,7 +139,7 @@ pub async fn recent_bars_end_at_each_symbols_newest(store: Shared) {
         let mut expected: Vec<BarRecord> = Vec::new();
         for (name, newest) in [("TSLA", 49), ("AAPL", 3 * 49 - 500)] {
             expected.extend(all.iter().filter(|record| {
-                let age = MINUTE.plus(newest).since(record.bar.start);
+                let age = MINUTE.plus_minutes(newest).minutes_since(record.bar.start);
                 record.bar.symbol == symbol(name) && age < minutes
             }));
         }
@@ -142,25 +150,26 @@ pub async fn recent_bars_end_at_each_symbols_newest(store: Shared) {
 }
 
 pub async fn imports_tell_new_revised_and_unchanged(store: Shared) {
-    let bars: Vec<Bar> = (0..200).map(|n| bar("TSLA", MINUTE.plus(n), 100).bar).collect();
+    let bars: Vec<Bar> = (0..200).map(|n| bar("TSLA", MINUTE.plus_minutes(n), 100).bar).collect();
     assert_eq!(store.import(&bars).await.unwrap(), Imported { new: 200, revised: 0, unchanged: 0 });
     let before = store.sequence().await.unwrap();
     assert_eq!(store.import(&bars).await.unwrap(), Imported { new: 0, revised: 0, unchanged: 200 });
     assert_eq!(store.sequence().await.unwrap(), before);
-    let mixed: Vec<Bar> =
-        (150..260).map(|n| bar("TSLA", MINUTE.plus(n), if n % 2 == 0 { 100 } else { 101 }).bar).collect();
+    let mixed: Vec<Bar> = (150..260)
+        .map(|n| bar("TSLA", MINUTE.plus_minutes(n), if n % 2 == 0 { 100 } else { 101 }).bar)
+        .collect();
     assert_eq!(store.import(&mixed).await.unwrap(), Imported { new: 60, revised: 25, unchanged: 25 });
     assert_eq!(store.sequence().await.unwrap(), Sequence(before.0 + 1));
     let changed = store.changes(before, usize::MAX).await.unwrap().bars;
     assert_eq!(changed.len(), 85);
     for record in rows_of(changed) {
-        let known = record.bar.start < MINUTE.plus(200);
+        let known = record.bar.start < MINUTE.plus_minutes(200);
         assert_eq!(record.revision, u32::from(known), "{record:?}");
     }
     // Twice in one call: the later one counts.
     let twice = [bar("AAPL", MINUTE, 1).bar, bar("AAPL", MINUTE, 2).bar];
     assert_eq!(store.import(&twice).await.unwrap(), Imported { new: 1, revised: 1, unchanged: 0 });
-    let kept = store.bars(symbol("AAPL"), MINUTE..MINUTE.plus(1), 9).await.unwrap();
+    let kept = store.bars(symbol("AAPL"), MINUTE..MINUTE.plus_minutes(1), 9).await.unwrap();
     assert_eq!(kept, [BarRecord { bar: twice[1], revision: 1 }]);
 }
 
@@ -192,12 +201,12 @@ pub async fn statistics_come_back_bit_for_bit(store: Shared) {
             relative_stdev: (n % 2 == 0).then_some(b),
             trailing_average: Some(b),
             ratio: None,
-            window_bars: n as u16,
+            window_bars: n as u32,
         };
         let one = Statistics {
             price: figures(pair[0], pair[1]),
             volume: figures(pair[1], pair[0]),
-            ..statistics_of(&format!("S{n}"), MINUTE.plus(n as i32), 1.0)
+            ..statistics_of(&format!("S{n}"), MINUTE.plus_minutes(n as i32), 1.0)
         };
         sent.insert(one.symbol, one);
     }
@@ -225,11 +234,11 @@ pub async fn statistics_come_back_bit_for_bit(store: Shared) {
 }
 
 pub async fn splits_rescale_older_bars_once(store: Shared) {
-    let old: Vec<BarRecord> = (-5..5).map(|n| bar("NVDA", MINUTE.plus(n), 120_888)).collect();
-    let other = bar("TSLA", MINUTE.plus(-1), 500);
+    let old: Vec<BarRecord> = (-5..5).map(|n| bar("NVDA", MINUTE.plus_minutes(n), 120_888)).collect();
+    let other = bar("TSLA", MINUTE.plus_minutes(-1), 500);
     store.commit(&bars_of(old.iter().copied().chain([other])), at(0)).await.unwrap();
     let record = split_of("NVDA", 10, 1);
-    let fresh = bar("NVDA", MINUTE.plus(-6), 12_089);
+    let fresh = bar("NVDA", MINUTE.plus_minutes(-6), 12_089);
     // Bars of the same batch are in the new units already.
     let batch = Batch { splits: vec![record, record], bars: vec![fresh], ..Batch::default() };
     let committed = store.commit(&batch, at(1)).await.unwrap();
@@ -238,7 +247,7 @@ pub async fn splits_rescale_older_bars_once(store: Shared) {
         true => BarRecord { bar: record.split.bar(&before.bar), ..*before },
         false => *before,
     }));
-    let all = Minute::MIN..Minute::MAX;
+    let all = Second::MIN..Second::MAX;
     assert_eq!(store.bars(symbol("NVDA"), all.clone(), 99).await.unwrap(), expected);
     assert_eq!(store.bars(symbol("TSLA"), all.clone(), 99).await.unwrap(), [other]);
     assert_eq!(store.splits().await.unwrap(), [record]);
@@ -264,7 +273,7 @@ pub async fn what_waits_to_be_confirmed_comes_back_and_is_seen_by_no_reader(stor
     assert_eq!(store.quarantined().await.unwrap()[1], bar("TSLA", MINUTE, 600_000).bar);
     assert_eq!(names().await, ["AAPL", "TSLA"]);
     // A step that says nothing of them leaves them.
-    store.commit(&bars_of([bar("TSLA", MINUTE.plus(1), 100)]), at(60)).await.unwrap();
+    store.commit(&bars_of([bar("TSLA", MINUTE.plus_minutes(1), 100)]), at(60)).await.unwrap();
     assert_eq!(names().await, ["AAPL", "TSLA"]);
     assert_eq!(store.changes(Sequence(0), 99).await.unwrap().bars.len(), 1);
     store.commit(&waiting(&["NVDA"]), at(60)).await.unwrap();
@@ -274,7 +283,7 @@ pub async fn what_waits_to_be_confirmed_comes_back_and_is_seen_by_no_reader(stor
 }
 
 pub async fn bars_from_before_all_windows_are_part_of_the_commit(store: Shared) {
-    let old = |cents| vec![bar("TSLA", MINUTE.plus(-9_000), cents).bar];
+    let old = |cents| vec![bar("TSLA", MINUTE.plus_minutes(-9_000), cents).bar];
     let batch = |cents| Batch { history: old(cents), ..bars_of([bar("TSLA", MINUTE, 100)]) };
     let first = store.commit(&batch(500), at(0)).await.unwrap().sequence;
     assert_eq!(store.commit(&batch(500), at(1)).await.unwrap().sequence, first, "a bar known already");
@@ -284,19 +293,20 @@ pub async fn bars_from_before_all_windows_are_part_of_the_commit(store: Shared) 
 }
 
 pub async fn pruning_deletes_the_oldest_bars_in_pieces(store: Shared) {
-    let bars = (0..10).flat_map(|n| [bar("TSLA", MINUTE.plus(n), 100), bar("AAPL", MINUTE.plus(n), 100)]);
+    let bars = (0..10)
+        .flat_map(|n| [bar("TSLA", MINUTE.plus_minutes(n), 100), bar("AAPL", MINUTE.plus_minutes(n), 100)]);
     store.commit(&bars_of(bars), at(0)).await.unwrap();
-    let before = MINUTE.plus(6);
+    let before = MINUTE.plus_minutes(6);
     assert_eq!(store.prune_bars(before, 5).await.unwrap(), 5);
-    let oldest = store.bars(symbol("TSLA"), Minute::MIN..Minute::MAX, 1).await.unwrap()[0].bar.start;
-    assert!(oldest <= MINUTE.plus(3) && oldest >= MINUTE.plus(2), "{oldest}");
+    let oldest = store.bars(symbol("TSLA"), Second::MIN..Second::MAX, 1).await.unwrap()[0].bar.start;
+    assert!(oldest <= MINUTE.plus_minutes(3) && oldest >= MINUTE.plus_minutes(2), "{oldest}");
     assert_eq!(store.prune_bars(before, 100).await.unwrap(), 7);
     assert_eq!(store.prune_bars(before, 100).await.unwrap(), 0);
     for name in ["TSLA", "AAPL"] {
-        let left = store.bars(symbol(name), Minute::MIN..Minute::MAX, 99).await.unwrap();
+        let left = store.bars(symbol(name), Second::MIN..Second::MAX, 99).await.unwrap();
         assert_eq!(
             left.iter().map(|record| record.bar.start).collect::<Vec<_>>(),
-            [6, 7, 8, 9].map(|n| MINUTE.plus(n))
+            [6, 7, 8, 9].map(|n| MINUTE.plus_minutes(n))
         );
     }
 }

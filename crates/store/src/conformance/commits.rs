@@ -17,7 +17,7 @@ async fn everything(store: &Shared) -> Everything {
 pub async fn replaying_a_batch_changes_nothing(store: Shared) {
     subscribed(&store, 1, "TSLA", at(-3600)).await;
     subscribed(&store, 2, "AAPL", at(-3600)).await;
-    store.commit(&bars_of([bar("NVDA", MINUTE.plus(-2), 5000)]), at(-1)).await.unwrap();
+    store.commit(&bars_of([bar("NVDA", MINUTE.plus_minutes(-2), 5000)]), at(-1)).await.unwrap();
     let first = store.commit(&full_batch(), at(0)).await.unwrap();
     assert_eq!(first.sequence, Sequence(2));
     let before = everything(&store).await;
@@ -38,9 +38,9 @@ pub async fn replaying_a_whole_story_changes_nothing(store: Shared) {
     let told = claim_one(&store, at(1)).await;
     settle(&store, &told, Outcome::Sent, at(2)).await;
     let mut counted = spike.clone();
-    counted.occurrences.push(Occurrence { start: MINUTE.plus(1), value: 160_000 });
+    counted.occurrences.push(Occurrence { start: MINUTE.plus_minutes(1), value: 160_000 });
     let mut more = counted.clone();
-    more.occurrences.push(Occurrence { start: MINUTE.plus(2), value: 170_000 });
+    more.occurrences.push(Occurrence { start: MINUTE.plus_minutes(2), value: 170_000 });
     let story = alerts_of([
         AlertChange::Raised(spike.clone()),
         AlertChange::Counted(counted),
@@ -127,12 +127,13 @@ pub async fn a_batch_that_cannot_be_written_leaves_no_trace(store: Shared) {
     let before = everything(&store).await;
     // A known id for another minute: nothing this program makes, so the store refuses.
     let mut batch = full_batch();
-    let twin = Alert { id: alert("TSLA", MINUTE).id, ..alert("TSLA", MINUTE.plus(8)) };
-    batch.alerts = vec![AlertChange::Raised(alert("TSLA", MINUTE.plus(9))), AlertChange::Raised(twin)];
+    let twin = Alert { id: alert("TSLA", MINUTE).id, ..alert("TSLA", MINUTE.plus_minutes(8)) };
+    batch.alerts =
+        vec![AlertChange::Raised(alert("TSLA", MINUTE.plus_minutes(9))), AlertChange::Raised(twin)];
     let error = store.commit(&batch, at(1)).await.unwrap_err();
     assert!(!error.is_transient(), "{error}");
     assert_eq!(everything(&store).await, before);
-    assert_eq!(store.alert(alert("TSLA", MINUTE.plus(9)).id).await.unwrap(), None);
+    assert_eq!(store.alert(alert("TSLA", MINUTE.plus_minutes(9)).id).await.unwrap(), None);
     assert_eq!(claim_one(&store, at(2)).await.subscription.id, sign_up.id);
     // And it goes on working.
     assert_eq!(store.commit(&full_batch(), at(1)).await.unwrap().sequence, Sequence(before.0.sequence.0 + 1));

@@ -14,12 +14,12 @@ async fn write(store: Shared, seed: i64) {
             revision: step as u32,
             ..bar(
                 ["TSLA", "AAPL"][n as usize % 2],
-                MINUTE.plus(((step * 7 + n * 3) % 40) as i32),
+                MINUTE.plus_minutes(((step * 7 + n * 3) % 40) as i32),
                 100 + step + seed,
             )
         });
         let alerts = (step % 5 == 0)
-            .then(|| AlertChange::Raised(alert("TSLA", MINUTE.plus(step as i32 + seed as i32))));
+            .then(|| AlertChange::Raised(alert("TSLA", MINUTE.plus_minutes(step as i32 + seed as i32))));
         let batch = Batch {
             bars: bars.collect(),
             alerts: alerts.into_iter().collect(),
@@ -33,7 +33,7 @@ async fn write(store: Shared, seed: i64) {
 /// What a reader put together that asked for changes again and again.
 struct Tail {
     after: Sequence,
-    bars: BTreeMap<(Minute, Symbol), BarRecord>,
+    bars: BTreeMap<(Second, Symbol), BarRecord>,
     alerts: BTreeMap<AlertId, Alert>,
 }
 
@@ -100,7 +100,7 @@ pub async fn two_dispatchers_never_hold_the_same_delivery(store: Shared, other: 
     for n in 0..40 {
         subscribed(&store, n, "TSLA", at(-3600)).await;
     }
-    let raised = [0, 1, 2].map(|n| AlertChange::Raised(alert("TSLA", MINUTE.plus(n))));
+    let raised = [0, 1, 2].map(|n| AlertChange::Raised(alert("TSLA", MINUTE.plus_minutes(n))));
     assert_eq!(store.commit(&alerts_of(raised), at(0)).await.unwrap().deliveries, 120);
     let both = [store.clone(), other].map(|store| tokio::spawn(dispatch(store, at(1))));
     let mut sent = Vec::new();
@@ -119,7 +119,7 @@ pub async fn what_is_retracted_while_it_is_sent_is_followed_up_or_never_told(sto
     for n in 0..5 {
         subscribed(&store, n, "TSLA", at(-3600)).await;
     }
-    let alerts: Vec<Alert> = (0..30).map(|n| alert("TSLA", MINUTE.plus(n))).collect();
+    let alerts: Vec<Alert> = (0..30).map(|n| alert("TSLA", MINUTE.plus_minutes(n))).collect();
     let raised = alerts.iter().cloned().map(AlertChange::Raised);
     assert_eq!(store.commit(&alerts_of(raised), at(0)).await.unwrap().deliveries, 150);
     let retracting = tokio::spawn({

@@ -97,7 +97,7 @@ pub async fn the_budget_brings_alerts_together_when_there_is_room(store: Shared)
         }
     }
     told.sort();
-    assert_eq!(told, [2, 3, 4, 5].map(|n| MINUTE.plus(n)));
+    assert_eq!(told, [2, 3, 4, 5].map(|n| MINUTE.plus_minutes(n)));
     assert_eq!(store.outbox().await.unwrap().pending, 0);
 }
 
@@ -168,7 +168,7 @@ pub async fn a_digest_outlives_its_first_subscription(store: Shared) {
 
 pub async fn a_digest_has_its_limit_and_the_rest_comes_next(store: Shared) {
     let (_, end) = quiet(&store).await;
-    let many = (0..450).map(|n| AlertChange::Raised(alert("TSLA", MINUTE.plus(n))));
+    let many = (0..450).map(|n| AlertChange::Raised(alert("TSLA", MINUTE.plus_minutes(n))));
     store.commit(&alerts_of(many), at(0)).await.unwrap();
     assert!(claim_all(&store, at(1)).await.is_empty());
     let digests = claim_all(&store, end).await;

@@ -6,11 +6,11 @@ use super::*;
 pub type Shared = Arc<dyn Store>;
 
 /// 2025-01-31T00:59:00Z, 19:59 of the day before in New York: inside the extended hours.
-pub const MINUTE: Minute = Minute::from_index(28_971_419);
+pub const MINUTE: Second = Second::from_minute(28_971_419);
 
 /// The wall clock `seconds` after the end of [`MINUTE`].
 pub fn at(seconds: i64) -> Timestamp {
-    MINUTE.end().checked_add(SignedDuration::from_secs(seconds)).unwrap()
+    MINUTE.minute_end().checked_add(SignedDuration::from_secs(seconds)).unwrap()
 }
 
 /// A valid symbol.
@@ -19,7 +19,7 @@ pub fn symbol(text: &str) -> Symbol {
 }
 
 /// A bar with a close of `cents`, never revised.
-pub fn bar(name: &str, start: Minute, cents: i64) -> BarRecord {
+pub fn bar(name: &str, start: Second, cents: i64) -> BarRecord {
     let price = Price::from_nanos(cents * Price::DOLLAR / 100).unwrap();
     let bar = Bar {
         symbol: symbol(name),
@@ -37,7 +37,7 @@ pub fn bar(name: &str, start: Minute, cents: i64) -> BarRecord {
 }
 
 /// An alert on the volume of a bar.
-pub fn alert(name: &str, start: Minute) -> Alert {
+pub fn alert(name: &str, start: Second) -> Alert {
     Alert {
         id: AlertId::derive("spike", symbol(name), Metric::Volume, start),
         rule: RuleName::House.whole(SpikeRule::default()),
@@ -49,7 +49,7 @@ pub fn alert(name: &str, start: Minute) -> Alert {
         feed: "test".parse().unwrap(),
         revision: 2,
         state: AlertState::Raised,
-        raised_at: start.end(),
+        raised_at: start.minute_end(),
         visibility: Visibility::Public,
         occurrences: vec![Occurrence { start, value: 151_234 }],
         folded: Folded::default(),
@@ -194,7 +194,7 @@ pub(super) async fn outbox(store: &Shared) -> (u64, u64, u64, u64, u64) {
     (summary.pending, summary.sent, summary.failed, summary.expired, summary.cancelled)
 }
 
-pub(super) fn statistics_of(name: &str, start: Minute, stdev: f64) -> Statistics {
+pub(super) fn statistics_of(name: &str, start: Second, stdev: f64) -> Statistics {
     let figures = Figures {
         stdev: Some(stdev),
         relative_stdev: None,
@@ -207,7 +207,7 @@ pub(super) fn statistics_of(name: &str, start: Minute, stdev: f64) -> Statistics
         start,
         feed: "test".parse().unwrap(),
         price: figures,
-        volume: Figures { stdev: None, window_bars: u16::MAX, ..figures },
+        volume: Figures { stdev: None, window_bars: u32::MAX, ..figures },
     }
 }
 
@@ -219,18 +219,18 @@ pub(super) fn split_of(name: &str, new: u32, old: u32) -> SplitRecord {
 pub(super) fn full_batch() -> Batch {
     let spike = alert("TSLA", MINUTE);
     let mut counted = spike.clone();
-    counted.occurrences.push(Occurrence { start: MINUTE.plus(1), value: 160_000 });
+    counted.occurrences.push(Occurrence { start: MINUTE.plus_minutes(1), value: 160_000 });
     let gone = alert("AAPL", MINUTE);
     Batch {
         splits: vec![split_of("NVDA", 10, 1)],
         bars: vec![
             bar("TSLA", MINUTE, 1000),
-            bar("TSLA", MINUTE.plus(1), 1001),
-            bar("NVDA", MINUTE.plus(-1), 1002),
+            bar("TSLA", MINUTE.plus_minutes(1), 1001),
+            bar("NVDA", MINUTE.plus_minutes(-1), 1002),
             bar("AAPL", MINUTE, 1003),
         ],
-        history: vec![bar("AAPL", MINUTE.plus(-9_000), 999).bar],
-        quarantined: Some(vec![bar("TSLA", MINUTE.plus(2), 900_000).bar]),
+        history: vec![bar("AAPL", MINUTE.plus_minutes(-9_000), 999).bar],
+        quarantined: Some(vec![bar("TSLA", MINUTE.plus_minutes(2), 900_000).bar]),
         statistics: vec![statistics_of("TSLA", MINUTE, 0.1), statistics_of("AAPL", MINUTE, 0.7)],
         alerts: vec![
             AlertChange::Raised(spike),
@@ -259,7 +259,7 @@ pub(super) async fn quiet(store: &Shared) -> (Vec<SignUp>, Timestamp) {
 }
 
 pub(super) async fn raise(store: &Shared, name: &str, n: i32, now: Timestamp) -> Alert {
-    let raised = alert(name, MINUTE.plus(n));
+    let raised = alert(name, MINUTE.plus_minutes(n));
     store.commit(&alerts_of([AlertChange::Raised(raised.clone())]), now).await.unwrap();
     raised
 }
@@ -308,7 +308,7 @@ pub(super) async fn turns(store: &Shared, limits: SignUpLimits, seconds: i64) ->
 
 /// Has an alert of the `n`-th minute end for one receiver, if it is enqueued for it at all.
 pub(super) async fn answered(store: &Shared, n: i32, outcome: Outcome, now: Timestamp) -> bool {
-    let raised = alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus(n)))]);
+    let raised = alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus_minutes(n)))]);
     if store.commit(&raised, now).await.unwrap().deliveries == 0 {
         return false;
     }

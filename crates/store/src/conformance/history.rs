@@ -18,10 +18,10 @@ pub async fn changes_are_complete_and_in_order(store: Shared) {
 
     // A later change moves a row to its commit; the reader that saw the first sees only that.
     let mut counted = alert("TSLA", MINUTE);
-    counted.occurrences.push(Occurrence { start: MINUTE.plus(9), value: 1 });
-    let older = alert("MSFT", MINUTE.plus(-50));
+    counted.occurrences.push(Occurrence { start: MINUTE.plus_minutes(9), value: 1 });
+    let older = alert("MSFT", MINUTE.plus_minutes(-50));
     let second = Batch {
-        bars: vec![bar("TSLA", MINUTE.plus(2), 1002)],
+        bars: vec![bar("TSLA", MINUTE.plus_minutes(2), 1002)],
         alerts: vec![AlertChange::Counted(counted.clone())],
         ..Batch::default()
     };
@@ -43,7 +43,8 @@ pub async fn changes_come_in_whole_commits(store: Shared) {
     let mut start = 0;
     let mut of_commit = vec![Vec::new()];
     for n in [3, 1, 40, 2, 2, 2, 7, 1, 1] {
-        let bars: Vec<BarRecord> = (start..start + n).map(|n| bar("TSLA", MINUTE.plus(n), 100)).collect();
+        let bars: Vec<BarRecord> =
+            (start..start + n).map(|n| bar("TSLA", MINUTE.plus_minutes(n), 100)).collect();
         start += n;
         store.commit(&bars_of(bars.iter().copied()), at(0)).await.unwrap();
         of_commit.push(bars);
@@ -80,7 +81,7 @@ pub async fn rows_are_read_on_from_any_place_in_the_order_of_their_commits(store
     for step in 1..=60 {
         let mut rows: BTreeMap<Key, Row> = BTreeMap::new();
         for _ in 0..=random(8) {
-            let (name, start) = (names[random(4) as usize], MINUTE.plus(random(25) as i32));
+            let (name, start) = (names[random(4) as usize], MINUTE.plus_minutes(random(25) as i32));
             let row = match random(6) {
                 0..=3 => Row::Bar(bar(name, start, 1 + random(3))),
                 4 => Row::Statistics(statistics_of(name, start, random(9) as f64)),
@@ -135,7 +136,7 @@ pub async fn rows_are_read_on_from_any_place_in_the_order_of_their_commits(store
 pub async fn a_reader_that_is_far_behind_is_told_so(store: Shared) {
     assert!(!store.holds_more_bars(Sequence(0), 0).await.unwrap());
     for n in 0..5 {
-        let bars = [bar("TSLA", MINUTE.plus(n), 100), bar("AAPL", MINUTE.plus(n), 100)];
+        let bars = [bar("TSLA", MINUTE.plus_minutes(n), 100), bar("AAPL", MINUTE.plus_minutes(n), 100)];
         store.commit(&bars_of(bars), at(0)).await.unwrap();
     }
     for after in 0..=5 {
@@ -152,7 +153,7 @@ pub async fn the_feeds_state_comes_back_and_is_no_reason_to_render(store: Shared
     let mut status = feed_status(FeedMode::Replayed, at(0));
     status.answered_at = None;
     status.problem = Some("429 from the provider; next try at 21:05".to_owned());
-    status.asked_until = Some(Minute::containing(at(0)));
+    status.asked_until = Some(Second::minute_of(at(0)));
     let reason = Some("alpaca answered 503".to_owned());
     status.stands_in_for = Some(StandIn { provider: "alpaca".to_owned(), reason });
     let problem = |name: &str, problem: &str, next_attempt| SymbolProblem {

@@ -49,7 +49,7 @@ pub async fn settled_deliveries_are_forgotten_after_ninety_days(store: Shared) {
     let (raised, sign_up) = one_enqueued(&store).await;
     let told = claim_one(&store, at(1)).await;
     settle(&store, &told, Outcome::Sent, at(2)).await;
-    let waiting = alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus(1)))]);
+    let waiting = alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus_minutes(1)))]);
     store.commit(&waiting, at(2)).await.unwrap();
     assert_eq!(forget(&store, 90 * DAY + 2, 100).await, 0);
     assert_eq!(outbox(&store).await, (1, 1, 0, 0, 0));

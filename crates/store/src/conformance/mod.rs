@@ -72,7 +72,7 @@ use qqq_core::subscription::session::{MOST_SESSIONS, SignInId};
 use qqq_core::subscription::token::{Purpose, Token, TokenHash, TokenKey};
 use qqq_core::subscription::{Scope, Subscription, SubscriptionId, SubscriptionStatus};
 use qqq_core::{
-    Alert, AlertId, Bar, FeedMode, FeedStatus, Figures, Metric, Minute, Price, RuleName, SpikeRule, Split,
+    Alert, AlertId, Bar, FeedMode, FeedStatus, Figures, Metric, Price, RuleName, Second, SpikeRule, Split,
     StandIn, Statistics, Symbol, SymbolProblem, Visibility, Volume,
 };
 use std::collections::{BTreeMap, BTreeSet};

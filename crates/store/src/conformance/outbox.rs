@@ -25,7 +25,7 @@ pub async fn a_claim_hands_out_everything_a_channel_needs(store: Shared) {
 pub async fn a_claim_takes_the_oldest_first_and_no_more_than_asked(store: Shared) {
     subscribed(&store, 1, "TSLA", at(-3600)).await;
     for n in [2, 0, 1, 3] {
-        let batch = alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus(n)))]);
+        let batch = alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus_minutes(n)))]);
         store.commit(&batch, at(i64::from(n) * 60)).await.unwrap();
     }
     let mut order = Vec::new();
@@ -36,7 +36,7 @@ pub async fn a_claim_takes_the_oldest_first_and_no_more_than_asked(store: Shared
     }
     assert!(order.is_sorted() && order.len() == 4, "{order:?}");
     // What is enqueued later than now is not due yet.
-    let later = alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus(20)))]);
+    let later = alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus_minutes(20)))]);
     store.commit(&later, at(700)).await.unwrap();
     assert!(store.claim(at(629), at(640), Rooms::for_anybody(10), PLENTY).await.unwrap().is_empty());
 }
@@ -153,7 +153,7 @@ pub async fn one_dead_receiver_does_not_block_the_others(store: Shared) {
     ask(&store, &dead, UNLIMITED, at(-3600)).await;
     subscribed(&store, 2, "AAPL", at(-3600)).await;
     subscribed(&store, 3, "AAPL", at(-3600)).await;
-    let queue = (0..10_000).map(|n| AlertChange::Raised(alert("TSLA", MINUTE.plus(n))));
+    let queue = (0..10_000).map(|n| AlertChange::Raised(alert("TSLA", MINUTE.plus_minutes(n))));
     assert_eq!(store.commit(&alerts_of(queue), at(0)).await.unwrap().deliveries, 10_000);
     store.commit(&alerts_of([AlertChange::Raised(alert("AAPL", MINUTE))]), at(1)).await.unwrap();
     let claimed = store.claim(at(2), at(32), Rooms::for_anybody(16), PLENTY).await.unwrap();
@@ -164,7 +164,10 @@ pub async fn one_dead_receiver_does_not_block_the_others(store: Shared) {
     let one = claimed.iter().find(|one| one.subscription.id == dead.id).unwrap();
     assert!(settle(&store, one, Outcome::RetryAt(at(10), Failure::other("timed out")), at(4)).await);
     assert_eq!(store.claim(at(5), at(35), Rooms::for_anybody(16), PLENTY).await.unwrap().len(), 1);
-    store.commit(&alerts_of([AlertChange::Raised(alert("AAPL", MINUTE.plus(1)))]), at(6)).await.unwrap();
+    store
+        .commit(&alerts_of([AlertChange::Raised(alert("AAPL", MINUTE.plus_minutes(1)))]), at(6))
+        .await
+        .unwrap();
     assert_eq!(store.claim(at(7), at(37), Rooms::for_anybody(16), PLENTY).await.unwrap().len(), 2);
     assert_eq!(store.claim(at(40), at(70), Rooms::for_anybody(16), PLENTY).await.unwrap().len(), 8);
 }
@@ -261,7 +264,7 @@ pub async fn unsubscribing_cancels_what_is_owed(store: Shared) {
     assert_eq!(again, ended);
     assert_eq!(status(&store, &sign_up).await, Some(SubscriptionStatus::Unsubscribed));
     // Nor is a new alert enqueued.
-    let batch = alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus(1)))]);
+    let batch = alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus_minutes(1)))]);
     assert_eq!(store.commit(&batch, at(60)).await.unwrap().deliveries, 0);
 }
 
@@ -359,7 +362,10 @@ pub async fn three_refusals_in_a_row_suppress_an_address_for_a_month(store: Shar
     assert!(answered(&store, 0, refused(), at(0)).await);
     assert!(answered(&store, 1, refused(), at(60)).await);
     assert!(ask(&store, &sign_up(2, "ada@EXAMPLE.com", "AAPL"), limits, at(70)).await);
-    store.commit(&alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus(2)))]), at(80)).await.unwrap();
+    store
+        .commit(&alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus_minutes(2)))]), at(80))
+        .await
+        .unwrap();
     let mails = claim_all(&store, at(80)).await;
     let [waiting, mail] = &mails[..] else { panic!("{mails:?}") };
     let (waiting, mail) =
@@ -401,7 +407,7 @@ pub async fn only_refusals_in_a_row_suppress_an_address(store: Shared) {
     subscribed(&store, 2, "AAPL", at(-3600)).await;
     assert!(answered(&store, 13, refused(), at(780)).await);
     assert!(!answered(&store, 14, refused(), at(840)).await, "the third in a row");
-    let other = alerts_of([AlertChange::Raised(alert("AAPL", MINUTE.plus(15)))]);
+    let other = alerts_of([AlertChange::Raised(alert("AAPL", MINUTE.plus_minutes(15)))]);
     assert_eq!(store.commit(&other, at(900)).await.unwrap().deliveries, 1);
 }
 
@@ -416,7 +422,7 @@ pub async fn a_receiver_that_is_gone_ends_its_subscription_only(store: Shared) {
         settle(&store, &message, Outcome::Sent, at(-3600)).await;
     }
     for n in [0, 1] {
-        let batch = ["TSLA", "AAPL"].map(|name| AlertChange::Raised(alert(name, MINUTE.plus(n))));
+        let batch = ["TSLA", "AAPL"].map(|name| AlertChange::Raised(alert(name, MINUTE.plus_minutes(n))));
         store.commit(&alerts_of(batch), at(0)).await.unwrap();
     }
     let of_gone: Vec<Delivery> = claim_all(&store, at(1))
@@ -430,7 +436,7 @@ pub async fn a_receiver_that_is_gone_ends_its_subscription_only(store: Shared) {
     assert_eq!(status(&store, &stays).await, Some(SubscriptionStatus::Active));
     // What was under way ends by itself; nothing more is owed or handed out.
     assert!(settle(&store, second, Outcome::RetryAt(at(5), Failure::other("503")), at(3)).await);
-    let next = ["TSLA", "AAPL"].map(|name| AlertChange::Raised(alert(name, MINUTE.plus(2))));
+    let next = ["TSLA", "AAPL"].map(|name| AlertChange::Raised(alert(name, MINUTE.plus_minutes(2))));
     assert_eq!(store.commit(&alerts_of(next), at(4)).await.unwrap().deliveries, 1);
     assert!(claim_all(&store, at(100)).await.iter().all(|one| one.subscription.id == stays.id));
     assert_eq!(store.outbox().await.unwrap().failed, 1);

@@ -87,7 +87,7 @@ pub async fn a_retraction_follows_an_attempt_with_an_unknown_end(store: Shared) 
     // Two ways: the lease has run out when the retraction comes, or it runs out afterwards.
     for (minutes, retracted_at) in [(0, 40), (10, 5)] {
         subscribed(&store, 1 + minutes as u16, "TSLA", at(-3600)).await;
-        let raised = alert("TSLA", MINUTE.plus(minutes));
+        let raised = alert("TSLA", MINUTE.plus_minutes(minutes));
         store.commit(&alerts_of([AlertChange::Raised(raised.clone())]), at(0)).await.unwrap();
         let lost = claim_all(&store, at(1)).await;
         assert!(!lost.is_empty());
@@ -132,7 +132,7 @@ async fn followed_up(store: &Shared, alert: &Alert, seconds: i64) {
 pub async fn a_retraction_follows_an_attempt_before_one_that_failed(store: Shared) {
     for (n, answered) in [(0, true), (1, false)] {
         subscribed(&store, n, "TSLA", at(-3600)).await;
-        let raised = alert("TSLA", MINUTE.plus(i32::from(n)));
+        let raised = alert("TSLA", MINUTE.plus_minutes(i32::from(n)));
         let ended = sign_up(0, "s0@example.com", "TSLA");
         if n == 1 {
             store.unsubscribe(&ended.hashes.unsubscribe, false, at(0)).await.unwrap().unwrap();
@@ -158,7 +158,7 @@ pub async fn a_retraction_follows_what_ended_after_more_than_one_attempt(store: 
 pub async fn a_retraction_follows_what_expired_after_an_attempt(store: Shared) {
     let lifetime = DeliveryKind::Alert.lifetime_seconds();
     subscribed(&store, 1, "TSLA", at(-3600)).await;
-    let [answered, lost, never, late] = [0, 1, 2, 3].map(|n| alert("TSLA", MINUTE.plus(n)));
+    let [answered, lost, never, late] = [0, 1, 2, 3].map(|n| alert("TSLA", MINUTE.plus_minutes(n)));
     // One attempt each, but for the one that nobody claims.
     for raised in [&answered, &lost, &late] {
         store.commit(&alerts_of([AlertChange::Raised((*raised).clone())]), at(0)).await.unwrap();
@@ -184,7 +184,7 @@ pub async fn a_retraction_follows_what_expired_after_an_attempt(store: Shared) {
 
 pub async fn a_retraction_ends_the_retries_of_what_it_retracts(store: Shared) {
     let (first, _) = one_enqueued(&store).await;
-    let second = alert("TSLA", MINUTE.plus(1));
+    let second = alert("TSLA", MINUTE.plus_minutes(1));
     store.commit(&alerts_of([AlertChange::Raised(second.clone())]), at(0)).await.unwrap();
     let refused = |at| Outcome::RetryAt(at, Failure::other("timed out"));
     let claimed = claim_all(&store, at(1)).await;

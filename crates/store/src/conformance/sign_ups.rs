@@ -16,7 +16,7 @@ pub async fn a_sign_up_owes_a_confirmation_and_confirming_activates(store: Share
     assert_eq!(mail.subscription.active_from, None);
     let active = confirmed(&store, &sign_up, at(60)).await;
     assert_eq!(active.status, SubscriptionStatus::Active);
-    assert_eq!(active.active_from, Minute::starting(at(60)));
+    assert_eq!(active.active_from, Second::at_minute(at(60)));
     let found = store.subscription_of(Purpose::Manage, &sign_up.hashes.manage).await.unwrap();
     assert_eq!(found, Some(active));
     assert_eq!(status(&store, &sign_up).await, Some(SubscriptionStatus::Active));

@@ -76,7 +76,7 @@ pub async fn without_confirmation_a_subscription_is_active_at_once(store: Shared
     let open = SignUp { confirm: false, ..sign_up(2, "bob@example.com", "TSLA") };
     assert!(!ask(&store, &open, UNLIMITED, at(0)).await);
     let found = store.subscription_of(Purpose::Manage, &open.hashes.manage).await.unwrap().unwrap();
-    assert_eq!((found.status, found.active_from), (SubscriptionStatus::Active, Some(MINUTE.plus(1))));
+    assert_eq!((found.status, found.active_from), (SubscriptionStatus::Active, Some(MINUTE.plus_minutes(1))));
     assert!(!ask(&store, &open, UNLIMITED, at(1)).await);
     assert_eq!(status(&store, &pending).await, Some(SubscriptionStatus::Pending));
     assert_eq!(status(&store, &open).await, Some(SubscriptionStatus::Active));
@@ -149,9 +149,9 @@ pub async fn a_changed_rule_is_told_of_instead(store: Shared) {
             .await;
     assert_eq!((changed.id, changed.rule), (asked.id, own_rule()));
     // What the new rule has raised before, for others, is none of its business.
-    assert_eq!(changed.active_from, Some(MINUTE.plus(2)));
+    assert_eq!(changed.active_from, Some(MINUTE.plus_minutes(2)));
     for (rule, expected) in [(RuleName::House, 0), (own_rule(), 1)] {
-        let start = MINUTE.plus(2);
+        let start = MINUTE.plus_minutes(2);
         let id = AlertId::derive(rule, symbol("TSLA"), Metric::Volume, start);
         let batch = alerts_of([AlertChange::Raised(Alert {
             id,
@@ -200,7 +200,7 @@ pub async fn a_pause_cancels_what_is_owed_and_nothing_of_it_is_told_later(store:
     let sent = claim_one(&store, at(1)).await;
     settle(&store, &sent, Outcome::Sent, at(2)).await;
     let raise = async |n: i32, seconds: i64| {
-        let batch = alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus(n)))]);
+        let batch = alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus_minutes(n)))]);
         store.commit(&batch, at(seconds)).await.unwrap().deliveries
     };
     assert_eq!(raise(1, 60).await, 1);
@@ -235,7 +235,10 @@ pub async fn a_pause_leaves_the_confirmation_and_what_is_under_way(store: Shared
     amend(&store, &owed, pause(Some(at(600))), at(4)).await;
     assert!(settle(&store, &accepted, Outcome::Sent, at(5)).await);
     amend(&store, &owed, pause(None), at(6)).await;
-    store.commit(&alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus(1)))]), at(7)).await.unwrap();
+    store
+        .commit(&alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus_minutes(1)))]), at(7))
+        .await
+        .unwrap();
     let refused = claim_one(&store, at(8)).await;
     amend(&store, &owed, pause(Some(at(600))), at(9)).await;
     assert!(settle(&store, &refused, Outcome::RetryAt(at(20), Failure::other("451")), at(10)).await);
@@ -342,26 +345,29 @@ pub async fn what_own_rules_watch_is_told_with_its_version(store: Shared) {
     assert!(look(&[("TSLA", cross)]).await);
 }
 
-async fn begins(store: &Shared, n: u16, now: Timestamp) -> Minute {
+async fn begins(store: &Shared, n: u16, now: Timestamp) -> Second {
     let sign_up = subscribed(store, n, "TSLA", now).await;
     let found = store.subscription_of(Purpose::Manage, &sign_up.hashes.manage).await.unwrap().unwrap();
     found.active_from.unwrap()
 }
 
 pub async fn on_a_live_feed_a_subscription_begins_with_the_next_minute(store: Shared) {
-    let next = MINUTE.plus(1);
+    let next = MINUTE.plus_minutes(1);
     assert_eq!(begins(&store, 1, next.start()).await, next, "before any feed");
-    assert_eq!(begins(&store, 2, next.start() + SignedDuration::from_micros(1)).await, next.plus(1));
+    assert_eq!(begins(&store, 2, next.start() + SignedDuration::from_micros(1)).await, next.plus_minutes(1));
     let batch = Batch { feed: Some(feed_status(FeedMode::Live, at(-9999))), ..Batch::default() };
     store.commit(&batch, at(0)).await.unwrap();
     assert_eq!(begins(&store, 3, next.start()).await, next);
-    assert_eq!(begins(&store, 4, next.end() - SignedDuration::from_micros(1)).await, next.plus(1));
+    assert_eq!(
+        begins(&store, 4, next.minute_end() - SignedDuration::from_micros(1)).await,
+        next.plus_minutes(1)
+    );
 }
 
 pub async fn on_a_simulated_feed_a_subscription_begins_with_the_feeds_clock(store: Shared) {
     for (n, mode) in [(1, FeedMode::Simulated), (2, FeedMode::Replayed)] {
         // The end of its newest bar.
-        let clock = MINUTE.plus(i32::from(n) * 1000).end();
+        let clock = MINUTE.plus_minutes(i32::from(n) * 1000).minute_end();
         let batch = Batch { feed: Some(feed_status(mode, clock)), ..Batch::default() };
         store.commit(&batch, at(0)).await.unwrap();
         assert_eq!(begins(&store, n, at(0)).await.start(), clock);
@@ -371,11 +377,11 @@ pub async fn on_a_simulated_feed_a_subscription_begins_with_the_feeds_clock(stor
 pub async fn whoever_comes_before_the_first_word_of_a_tape_begins_with_its_clock(store: Shared) {
     let sign_up = subscribed(&store, 1, "TSLA", at(0)).await;
     // Years before the wall clock, then years after it: only the first word counts.
-    for clock in [MINUTE.plus(-1_000_000).end(), MINUTE.plus(1_000_000).end()] {
+    for clock in [MINUTE.plus_minutes(-1_000_000).minute_end(), MINUTE.plus_minutes(1_000_000).minute_end()] {
         let batch = Batch { feed: Some(feed_status(FeedMode::Replayed, clock)), ..Batch::default() };
         store.commit(&batch, at(1)).await.unwrap();
         let found = store.subscription_of(Purpose::Manage, &sign_up.hashes.manage).await.unwrap().unwrap();
-        assert_eq!(found.active_from, Some(MINUTE.plus(-999_999)));
+        assert_eq!(found.active_from, Some(MINUTE.plus_minutes(-999_999)));
     }
 }
 

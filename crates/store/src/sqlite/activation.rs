@@ -5,7 +5,7 @@ use super::watching;
 use crate::StoreError;
 use jiff::Timestamp;
 use qqq_core::subscription::{self, SubscriptionId};
-use qqq_core::{FeedStatus, Minute};
+use qqq_core::{FeedStatus, Second};
 use sqlx::SqliteConnection;
 
 /// Makes a pending subscription active and answers from which minute on.
@@ -13,12 +13,12 @@ pub(super) async fn activate(
     connection: &mut SqliteConnection,
     id: SubscriptionId,
     now: Timestamp,
-) -> Result<Minute, StoreError> {
+) -> Result<Second, StoreError> {
     let active_from = first_minute(connection, now).await?;
     let own_rule: Option<bool> = sqlx::query_scalar(
         "update subscriptions set status = 'active', active_from = ? where id = ? returning own_rule",
     )
-    .bind(active_from.index())
+    .bind(active_from.minute())
     .bind(id.to_string())
     .fetch_optional(&mut *connection)
     .await?;
@@ -30,7 +30,7 @@ pub(super) async fn activate(
 pub(super) async fn first_minute(
     connection: &mut SqliteConnection,
     now: Timestamp,
-) -> Result<Minute, StoreError> {
+) -> Result<Second, StoreError> {
     let row = sqlx::query("select mode, clock from feed_status").fetch_optional(connection).await?;
     let feed = row.map(|row| {
         let mut columns = Columns::new(&row, "feed_status");
@@ -50,7 +50,7 @@ pub(super) async fn begin_with_replay(
         sqlx::query_scalar("select exists (select 1 from feed_status)").fetch_one(&mut *connection).await?;
     if !heard_of_one {
         sqlx::query("update subscriptions set active_from = ? where status = 'active'")
-            .bind(first.index())
+            .bind(first.minute())
             .execute(connection)
             .await?;
     }

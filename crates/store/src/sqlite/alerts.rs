@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use qqq_core::alert::AlertState;
 use qqq_core::delivery::{DeliveryId, DeliveryKind};
 use qqq_core::subscription::SubscriptionId;
-use qqq_core::{Alert, AlertId, AlertRule, Metric, Minute, Price, Rule, RuleName};
+use qqq_core::{Alert, AlertId, AlertRule, Metric, Price, Rule, RuleName, Second};
 use sqlx::SqliteConnection;
 use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
@@ -131,10 +131,10 @@ pub(super) const OLD: &str = "select id from alerts a indexed by private_alerts_
 impl AlertStore for Sqlite {
     async fn alerts(&self, query: AlertQuery) -> Result<Vec<Alert>, StoreError> {
         let (before, id) = match query.after {
-            Some((start, id)) => (i64::from(start.index()), id.to_string()),
+            Some((start, id)) => (i64::from(start.minute()), id.to_string()),
             None => (i64::MAX, String::new()),
         };
-        let since = query.since.map_or(i64::MIN, |start| i64::from(start.index()));
+        let since = query.since.map_or(i64::MIN, |start| i64::from(start.minute()));
         let sql = match (query.private_too, query.rule, query.symbol, query.metric) {
             (true, None, None, None) => ALL,
             (true, Some(_), Some(_), Some(_)) => OF_RULE_SYMBOL_METRIC,
@@ -182,7 +182,7 @@ impl AlertStore for Sqlite {
 
     async fn alerts_of(&self, address: &str, query: ReceiverAlertQuery) -> Result<Vec<Alert>, StoreError> {
         let (before, id) = match query.after {
-            Some((start, id)) => (i64::from(start.index()), id.to_string()),
+            Some((start, id)) => (i64::from(start.minute()), id.to_string()),
             None => (i64::MAX, String::new()),
         };
         sqlx::query(OF_RECEIVER)
@@ -190,7 +190,7 @@ impl AlertStore for Sqlite {
             .bind(bounded(query.limit))
             .bind(before)
             .bind(id)
-            .bind(query.since.map_or(i64::MIN, |start| i64::from(start.index())))
+            .bind(query.since.map_or(i64::MIN, |start| i64::from(start.minute())))
             .bind(query.symbol.map(|symbol| symbol.as_str().to_owned()))
             .bind(query.metric.map(|metric| metric.as_str().to_owned()))
             .bind(query.private_only)
@@ -239,10 +239,10 @@ impl AlertStore for Sqlite {
         Ok(completed)
     }
 
-    async fn prune_private_alerts(&self, before: Minute, limit: u32) -> Result<u64, StoreError> {
+    async fn prune_private_alerts(&self, before: Second, limit: u32) -> Result<u64, StoreError> {
         let mut write = self.begin().await?;
         let old: Vec<String> =
-            sqlx::query_scalar(OLD).bind(before.index()).bind(limit).fetch_all(&mut *write).await?;
+            sqlx::query_scalar(OLD).bind(before.minute()).bind(limit).fetch_all(&mut *write).await?;
         for id in &old {
             for sql in ["delete from deliveries where alert = ?", "delete from alerts where id = ?"] {
                 sqlx::query(sql).bind(id.clone()).execute(&mut *write).await?;
@@ -277,7 +277,7 @@ fn change(sql: &'static str, alert: &Alert, sequence: i64) -> Query<'static, sql
         .bind(alert.rule.to_string())
         .bind(alert.symbol.as_str().to_owned())
         .bind(alert.metric.as_str())
-        .bind(alert.start.index())
+        .bind(alert.start.minute())
 }
 
 /// Keeps a new alert; false where its minute has one of the same rule and metric.
@@ -300,7 +300,7 @@ pub(super) async fn insert(
     })
     .bind(alert.symbol.as_str().to_owned())
     .bind(alert.metric.as_str())
-    .bind(alert.start.index())
+    .bind(alert.start.minute())
     .bind(alert.value)
     .bind(Json(StoredEvidence(alert.evidence)))
     .bind(alert.feed.as_str().to_owned())

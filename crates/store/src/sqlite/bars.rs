@@ -10,7 +10,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
-use qqq_core::{Bar, FeedStatus, Minute, Statistics, Symbol};
+use qqq_core::{Bar, FeedStatus, Second, Statistics, Symbol};
 use sqlx::SqliteConnection;
 use sqlx::types::Json;
 use std::ops::Range;
@@ -78,7 +78,7 @@ impl BarStore for Sqlite {
     async fn bars(
         &self,
         symbol: Symbol,
-        range: Range<Minute>,
+        range: Range<Second>,
         limit: usize,
     ) -> Result<Vec<BarRecord>, StoreError> {
         sqlx::query(concat!(
@@ -87,8 +87,8 @@ impl BarStore for Sqlite {
             " from bars where symbol = ? and start >= ? and start < ? order by start limit ?"
         ))
         .bind(symbol.as_str().to_owned())
-        .bind(range.start.index())
-        .bind(range.end.index())
+        .bind(range.start.minute())
+        .bind(range.end.minute())
         .bind(bounded(limit))
         .fetch_all(&self.readers)
         .await?
@@ -100,7 +100,7 @@ impl BarStore for Sqlite {
     async fn history(
         &self,
         symbol: Symbol,
-        range: Range<Minute>,
+        range: Range<Second>,
         limit: usize,
     ) -> Result<Vec<Bar>, StoreError> {
         let mut read = self.readers.begin().await?;
@@ -132,15 +132,15 @@ impl BarStore for Sqlite {
 
     async fn last_bars(
         &self,
-        wanted: &[(Symbol, Range<Minute>)],
+        wanted: &[(Symbol, Range<Second>)],
     ) -> Result<Vec<Option<BarRecord>>, StoreError> {
         let mut read = self.readers.begin().await?;
         let mut bars = Vec::with_capacity(wanted.len());
         for (symbol, range) in wanted {
             let row = sqlx::query(LAST)
                 .bind(symbol.as_str().to_owned())
-                .bind(range.start.index())
-                .bind(range.end.index())
+                .bind(range.start.minute())
+                .bind(range.end.minute())
                 .fetch_optional(&mut *read)
                 .await?;
             bars.push(row.map(|row| rows::bar(&row)).transpose()?);
@@ -222,7 +222,7 @@ impl BarStore for Sqlite {
         let all = (commit, String::new());
         let (bars, start, statistics, alerts) = match after.key {
             Key::Bar(symbol, start) => {
-                ((commit, symbol.as_str().to_owned()), start.index(), all.clone(), all)
+                ((commit, symbol.as_str().to_owned()), start.minute(), all.clone(), all)
             }
             Key::Statistics(symbol) => (next, 0, (commit, symbol.as_str().to_owned()), all),
             Key::Alert(id) => (next.clone(), 0, next, (commit, id.to_string())),
@@ -254,7 +254,7 @@ impl BarStore for Sqlite {
         let own: Vec<_> = own
             .iter()
             .filter_map(|one| {
-                let from = one.reads_from()?.index();
+                let from = one.reads_from()?.minute();
                 Some((one.scope.as_str().to_owned(), one.metric.as_str(), one.rule.to_string(), from))
             })
             .collect();
@@ -298,10 +298,10 @@ impl BarStore for Sqlite {
         .transpose()
     }
 
-    async fn prune_bars(&self, before: Minute, limit: u32) -> Result<u64, StoreError> {
+    async fn prune_bars(&self, before: Second, limit: u32) -> Result<u64, StoreError> {
         let mut write = self.begin().await?;
         let pruned =
-            sqlx::query(PRUNE).bind(before.index()).bind(limit).execute(&mut *write).await?.rows_affected();
+            sqlx::query(PRUNE).bind(before.minute()).bind(limit).execute(&mut *write).await?.rows_affected();
         self.finish(write).await?;
         Ok(pruned)
     }

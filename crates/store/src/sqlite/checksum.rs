@@ -18,7 +18,7 @@ pub(super) fn of(bar: &Bar) -> i64 {
     let vwap = bar.vwap.map_or(0, |price| price.nanos());
     // One number each, and no two bars the same numbers: prices are above zero, and a count of trades is not
     // negative.
-    let numbers = [bar.volume.shares(), vwap, bar.trades.map_or(-1, i64::from), bar.start.index().into()];
+    let numbers = [bar.volume.shares(), vwap, bar.trades.map_or(-1, i64::from), bar.start.minute().into()];
     for number in prices.into_iter().chain(numbers) {
         crc.update(&number.to_le_bytes());
     }
@@ -53,7 +53,7 @@ mod tests {
         let price = |nanos: i64| Price::from_nanos(nanos).unwrap();
         let others = [
             Bar { symbol: "TSLB".parse().unwrap(), ..bar },
-            Bar { start: MINUTE.plus(1), ..bar },
+            Bar { start: MINUTE.plus_minutes(1), ..bar },
             Bar { open: price(bar.open.nanos() ^ 1), ..bar },
             Bar { high: price(bar.high.nanos() ^ 1), ..bar },
             Bar { low: price(bar.low.nanos() ^ 1), ..bar },

@@ -36,7 +36,7 @@ pub(super) async fn complete(store: &Sqlite) -> Result<(), StoreError> {
         store.finish(write).await?;
         match records.last() {
             Some(last) if records.len() == PIECE => {
-                after = (last.bar.symbol.as_str().to_owned(), last.bar.start.index());
+                after = (last.bar.symbol.as_str().to_owned(), last.bar.start.minute());
             }
             _ => return store.set_note(NOTE, "every bar has one").await,
         }

@@ -7,7 +7,7 @@ use qqq_core::subscription::channel::Channel;
 use qqq_core::subscription::quiet::QuietHours;
 use qqq_core::subscription::token::TokenHashes;
 use qqq_core::subscription::{Scope, SubscriptionId};
-use qqq_core::{Alert, Evidence, Metric, Minute, RuleName, SymbolProblem};
+use qqq_core::{Alert, Evidence, Metric, RuleName, Second, SymbolProblem};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt::Display;
 use std::str::FromStr;
@@ -21,19 +21,21 @@ pub(super) struct StoredEvidence(#[serde(with = "EvidenceFields")] pub(super) Ev
 #[serde(remote = "Evidence", tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 enum EvidenceFields {
     Average {
-        sum: i64,
-        bars: u16,
+        #[serde(with = "short_or_text")]
+        sum: i128,
+        bars: u32,
     },
     Deviation {
-        sum: i64,
+        #[serde(with = "short_or_text")]
+        sum: i128,
         #[serde(with = "text")]
         squares: u128,
-        bars: u16,
+        bars: u32,
     },
     Origin {
         value: i64,
         #[serde(with = "index")]
-        start: Minute,
+        start: Second,
     },
     Crossing {
         level: i64,
@@ -61,11 +63,11 @@ struct StoredFolded {
     count: u32,
     peak: i64,
     #[serde(with = "index")]
-    until: Minute,
+    until: Second,
 }
 
 #[derive(Serialize, Deserialize)]
-struct StoredOccurrence(#[serde(with = "index")] Minute, i64);
+struct StoredOccurrence(#[serde(with = "index")] Second, i64);
 
 impl From<&Alert> for StoredOccurrences {
     fn from(alert: &Alert) -> Self {
@@ -200,7 +202,30 @@ mod text {
     }
 }
 
-/// The same, or null.
+/// A number where 64 bits are enough for it, as they nearly always are; a text else.
+mod short_or_text {
+    use super::*;
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Short(i64),
+        Text(String),
+    }
+
+    pub(super) fn serialize<S: Serializer>(value: &i128, to: S) -> Result<S::Ok, S::Error> {
+        i64::try_from(*value).map_or_else(|_| Written::Text(value.to_string()), Written::Short).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<i128, D::Error> {
+        match Written::deserialize(from)? {
+            Written::Short(value) => Ok(value.into()),
+            Written::Text(text) => text.parse().map_err(de::Error::custom),
+        }
+    }
+}
+
+/// As [`text`], or null.
 mod maybe_text {
     use super::*;
 
@@ -222,20 +247,20 @@ mod maybe_text {
 mod index {
     use super::*;
 
-    pub(super) fn serialize<S: Serializer>(minute: &Minute, to: S) -> Result<S::Ok, S::Error> {
-        minute.index().serialize(to)
+    pub(super) fn serialize<S: Serializer>(minute: &Second, to: S) -> Result<S::Ok, S::Error> {
+        minute.minute().serialize(to)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Minute, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Second, D::Error> {
         let minute = super::minute_of(i32::deserialize(from)?);
         minute.ok_or_else(|| de::Error::custom("a minute outside 1900 - 2200"))
     }
 }
 
 /// The minute of an index; `None` where it lies outside of all that there are.
-pub(super) fn minute_of(index: i32) -> Option<Minute> {
-    let minute = Minute::from_index(index);
-    (minute.index() == index).then_some(minute)
+pub(super) fn minute_of(index: i32) -> Option<Second> {
+    let minute = Second::from_minute(index);
+    (minute.minute() == index).then_some(minute)
 }
 
 #[cfg(test)]
@@ -246,10 +271,11 @@ mod tests {
     use serde::de::DeserializeOwned;
 
     fn any_evidence() -> impl Strategy<Value = Evidence> {
-        let minute = (-1_000_000..100_000_000_i32).prop_map(Minute::from_index);
+        let sum = || prop_oneof![any::<i64>().prop_map(i128::from), any::<i128>()];
+        let minute = (-1_000_000..100_000_000_i32).prop_map(Second::from_minute);
         prop_oneof![
-            any::<(i64, u16)>().prop_map(|(sum, bars)| Evidence::Average { sum, bars }),
-            any::<(i64, u128, u16)>().prop_map(|(sum, squares, bars)| Evidence::Deviation {
+            (sum(), any::<u32>()).prop_map(|(sum, bars)| Evidence::Average { sum, bars }),
+            (sum(), any::<u128>(), any::<u32>()).prop_map(|(sum, squares, bars)| Evidence::Deviation {
                 sum,
                 squares,
                 bars
@@ -297,12 +323,12 @@ mod tests {
         ) {
             let occurrences: Vec<Occurrence> = pairs
                 .into_iter()
-                .map(|(start, value)| Occurrence { start: Minute::from_index(start), value })
+                .map(|(start, value)| Occurrence { start: Second::from_minute(start), value })
                 .collect();
             let folded = folded.map_or_else(Folded::default, |(count, peak, until)| Folded {
                 count,
                 peak,
-                until: Some(Minute::from_index(until)),
+                until: Some(Second::from_minute(until)),
             });
             let alert = Alert { occurrences: occurrences.clone(), folded, ..alert("TSLA", MINUTE) };
             let read = <(Folded, Vec<_>)>::from(again(&StoredOccurrences::from(&alert)));
@@ -327,8 +353,8 @@ mod tests {
             serde_json::to_string(&StoredEvidence(evidence)).unwrap(),
             r#"{"type":"deviation","sum":-1,"squares":"340282366920938463463374607431768211455","bars":30}"#
         );
-        let start = Minute::from_index(28_000_001);
-        let folded = Folded { count: 2, peak: 7, until: Some(start.plus(-1)) };
+        let start = Second::from_minute(28_000_001);
+        let folded = Folded { count: 2, peak: 7, until: Some(start.plus_minutes(-1)) };
         let occurrences = vec![Occurrence { start, value: 5 }];
         let alert = Alert { occurrences, folded, ..alert("TSLA", MINUTE) };
         assert_eq!(
@@ -343,7 +369,8 @@ mod tests {
             "",
             "{}",
             r#"{"type":"average","sum":1}"#,
-            r#"{"type":"average","sum":1,"bars":65536}"#,
+            r#"{"type":"average","sum":1,"bars":4294967296}"#,
+            r#"{"type":"average","sum":"1.5","bars":2}"#,
             r#"{"type":"average","sum":1,"bars":2,"mean":3}"#,
             r#"{"type":"mean","sum":1,"bars":2}"#,
             r#"{"type":"deviation","sum":1,"squares":"-1","bars":2}"#,

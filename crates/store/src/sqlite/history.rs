@@ -5,7 +5,7 @@
 use super::checksum;
 use super::sql::bounded;
 use crate::StoreError;
-use qqq_core::{Bar, FeedLabel, Minute, Price, Symbol, Volume};
+use qqq_core::{Bar, FeedLabel, Price, Second, Symbol, Volume};
 use sqlx::SqliteConnection;
 use std::ops::Range;
 
@@ -24,7 +24,7 @@ const PIECE: &str = "select group_concat(concat_ws(',', start, close, \
 pub(super) async fn read(
     connection: &mut SqliteConnection,
     symbol: Symbol,
-    range: Range<Minute>,
+    range: Range<Second>,
     limit: usize,
 ) -> Result<Vec<Bar>, StoreError> {
     let mut bars = Vec::new();
@@ -33,8 +33,8 @@ pub(super) async fn read(
         let wanted = PIECE_BARS.min(limit - bars.len());
         let text: Option<String> = sqlx::query_scalar(PIECE)
             .bind(symbol.as_str().to_owned())
-            .bind(from.index())
-            .bind(range.end.index())
+            .bind(from.minute())
+            .bind(range.end.minute())
             .bind(bounded(wanted))
             .fetch_one(&mut *connection)
             .await?;
@@ -51,7 +51,7 @@ pub(super) async fn read(
             bars.push(bar);
         }
         match bars.last() {
-            Some(last) if bars.len() - before == wanted => from = last.start.plus(1),
+            Some(last) if bars.len() - before == wanted => from = last.start.plus_minutes(1),
             _ => break,
         }
     }
@@ -86,8 +86,8 @@ fn bar<'t>(symbol: Symbol, fields: &'t str, feed: &mut Option<(&'t str, FeedLabe
     Some((Bar { symbol, start, open, high, low, close, volume, vwap, trades, feed: label }, checksum))
 }
 
-fn minute(index: i64) -> Option<Minute> {
+fn minute(index: i64) -> Option<Second> {
     let index = i32::try_from(index).ok()?;
-    let minute = Minute::from_index(index);
-    (minute.index() == index).then_some(minute)
+    let minute = Second::from_minute(index);
+    (minute.minute() == index).then_some(minute)
 }

@@ -10,7 +10,7 @@ use qqq_core::delivery::{DueDelivery, Listener, Member, Recipient};
 use qqq_core::subscription::Subscription;
 use qqq_core::subscription::channel::{Carrier, Channel, Webhook};
 use qqq_core::{
-    Alert, AlertRule, Bar, FeedStatus, Figures, Minute, Price, RuleName, Split, StandIn, Statistics,
+    Alert, AlertRule, Bar, FeedStatus, Figures, Price, RuleName, Second, Split, StandIn, Statistics,
     SymbolProblem, Volume,
 };
 use sqlx::sqlite::SqliteRow;
@@ -98,12 +98,12 @@ impl<'r> Columns<'r> {
         nanos.map(|nanos| Price::from_nanos(nanos).map_err(|error| self.corrupt(error))).transpose()
     }
 
-    pub(super) fn minute(&mut self) -> Result<Minute, StoreError> {
+    pub(super) fn minute(&mut self) -> Result<Second, StoreError> {
         let index = self.take()?;
         minute_of(index).ok_or_else(|| self.corrupt("the minute lies outside 1900 - 2200"))
     }
 
-    fn maybe_minute(&mut self) -> Result<Option<Minute>, StoreError> {
+    fn maybe_minute(&mut self) -> Result<Option<Second>, StoreError> {
         let index = self.take::<Option<i32>>()?;
         let minute =
             |index| minute_of(index).ok_or_else(|| self.corrupt("the minute lies outside 1900 - 2200"));

@@ -15,7 +15,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
-use qqq_core::Minute;
+use qqq_core::Second;
 use qqq_core::subscription::confirmation::has_lapsed;
 use qqq_core::subscription::limits::SubscriptionLimits;
 use qqq_core::subscription::token::{Purpose, TokenHash};
@@ -176,7 +176,7 @@ impl SubscriptionStore for Sqlite {
         )
         .bind(changed.rule.to_string())
         .bind(changed.rule.is_own())
-        .bind(changed.active_from.map(Minute::index))
+        .bind(changed.active_from.map(Second::minute))
         .bind(changed.quiet.as_ref().map(|quiet| quiet.to_string()))
         .bind(changed.paused_until.map(|until| until.as_microsecond()))
         .bind(changed.secret_generation)

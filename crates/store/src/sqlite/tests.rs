@@ -30,7 +30,7 @@ async fn a_full_disk_fails_the_commit_and_nothing_else() {
     store.commit(&bars_of([bar("TSLA", MINUTE, 100)]), at(0)).await.unwrap();
     // As if the disk had room for a few pages more.
     sqlx::query("pragma max_page_count = 60").fetch_one(&store.writer).await.unwrap();
-    let many = bars_of((0..20_000).map(|n| bar("TSLA", MINUTE.plus(n), 100)));
+    let many = bars_of((0..20_000).map(|n| bar("TSLA", MINUTE.plus_minutes(n), 100)));
     let error = store.commit(&many, at(1)).await.unwrap_err();
     assert!(matches!(&error, StoreError::NoRoom(reason) if reason.contains("full")), "{error:?}");
     assert!(error.is_transient());
@@ -126,7 +126,7 @@ async fn a_read_that_does_not_end_is_ended() {
 #[tokio::test]
 async fn a_file_too_large_to_be_looked_through_in_time_is_said_to_be() {
     let (store, _folder) = fresh().await;
-    let many = bars_of((0..20_000).map(|n| bar("TSLA", MINUTE.plus(n), 100)));
+    let many = bars_of((0..20_000).map(|n| bar("TSLA", MINUTE.plus_minutes(n), 100)));
     store.commit(&many, at(0)).await.unwrap();
     assert!(!store.quick_check(Duration::ZERO).await.unwrap());
     assert!(store.quick_check(Duration::from_secs(600)).await.unwrap());
@@ -186,7 +186,7 @@ async fn a_page_of_a_receivers_alerts_costs_the_same_however_many_there_are() {
     }
     let raised = |minutes: std::ops::Range<i32>| {
         alerts_of(minutes.flat_map(|n| {
-            let house = alert("TSLA", MINUTE.plus(n));
+            let house = alert("TSLA", MINUTE.plus_minutes(n));
             let id = AlertId::derive(own_rule(), house.symbol, house.metric, house.start);
             let (rule, visibility) = (own_rule().whole(SpikeRule::default()), Visibility::Private);
             let own = Alert { id, rule, visibility, ..house.clone() };

@@ -7,7 +7,7 @@ use qqq_core::rule::Rule;
 use qqq_core::subscription::SubscriptionId;
 #[cfg(doc)]
 use qqq_core::subscription::channel::Channel;
-use qqq_core::{Alert, AlertId, Metric, Minute, RuleName};
+use qqq_core::{Alert, AlertId, Metric, RuleName, Second};
 
 /// Alerts.
 #[async_trait]
@@ -38,5 +38,5 @@ pub trait AlertStore: Send + Sync {
 
     /// Deletes private alerts of bars that start before `before`, with the deliveries that tell of them, at
     /// most `limit` alerts, and answers how many. Those that a delivery still waits for stay.
-    async fn prune_private_alerts(&self, before: Minute, limit: u32) -> Result<u64, StoreError>;
+    async fn prune_private_alerts(&self, before: Second, limit: u32) -> Result<u64, StoreError>;
 }

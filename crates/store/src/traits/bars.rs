@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 #[cfg(doc)]
 use qqq_core::delivery::Outcome;
-use qqq_core::{Bar, FeedStatus, Minute, Statistics, Symbol};
+use qqq_core::{Bar, FeedStatus, Second, Statistics, Symbol};
 use std::ops::Range;
 
 /// Bars, statistics, and the commit of a step.
@@ -37,7 +37,7 @@ pub trait BarStore: Send + Sync {
     async fn bars(
         &self,
         symbol: Symbol,
-        range: Range<Minute>,
+        range: Range<Second>,
         limit: usize,
     ) -> Result<Vec<BarRecord>, StoreError>;
 
@@ -46,7 +46,7 @@ pub trait BarStore: Send + Sync {
     async fn history(
         &self,
         symbol: Symbol,
-        range: Range<Minute>,
+        range: Range<Second>,
         limit: usize,
     ) -> Result<Vec<Bar>, StoreError>;
 
@@ -58,7 +58,7 @@ pub trait BarStore: Send + Sync {
     /// in one snapshot.
     async fn last_bars(
         &self,
-        wanted: &[(Symbol, Range<Minute>)],
+        wanted: &[(Symbol, Range<Second>)],
     ) -> Result<Vec<Option<BarRecord>>, StoreError>;
 
     /// The stored figures of every symbol.
@@ -94,5 +94,5 @@ pub trait BarStore: Send + Sync {
     async fn feed_status(&self) -> Result<Option<FeedStatus>, StoreError>;
 
     /// Deletes bars that start before `before`, at most `limit` of them, and answers how many.
-    async fn prune_bars(&self, before: Minute, limit: u32) -> Result<u64, StoreError>;
+    async fn prune_bars(&self, before: Second, limit: u32) -> Result<u64, StoreError>;
 }

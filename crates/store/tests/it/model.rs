@@ -8,7 +8,7 @@ use qqq_core::delivery::places::Rooms;
 use qqq_core::delivery::{Delivery, DeliveryId, DeliveryKind, Failure, Outcome};
 use qqq_core::subscription::SubscriptionStatus;
 use qqq_core::subscription::token::Purpose;
-use qqq_core::{Alert, AlertId, Minute, RuleName, SpikeRule};
+use qqq_core::{Alert, AlertId, RuleName, Second, SpikeRule};
 use qqq_store::conformance::{PLENTY, alert, alerts_of, at, own_rule, retracted, sign_up};
 use qqq_store::{
     AlertChange, Amended, Choice, Confirmed, DeliveryState, Replayed, SignUp, SignUpLimits, SignedUp, Store,
@@ -179,7 +179,7 @@ impl Stage {
                 assert_eq!(self.store.replay(id, now).await.unwrap(), expected);
             }
             Step::Raise { symbol, own, minutes } => {
-                let start = Minute::containing(now).plus(minutes);
+                let start = Second::minute_of(now).plus_minutes(minutes);
                 let mut raised = alert(SYMBOLS[symbol], start);
                 raised.rule = rule(own).whole(SpikeRule::default());
                 raised.id = AlertId::derive(raised.rule, raised.symbol, raised.metric, start);

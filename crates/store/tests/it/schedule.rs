@@ -66,7 +66,7 @@ impl Stage {
             Step::Raise { aapl, count } => {
                 let name = if *aapl { "AAPL" } else { "TSLA" };
                 for _ in 0..*count {
-                    let raised = alert(name, MINUTE.plus(self.raised.len() as i32));
+                    let raised = alert(name, MINUTE.plus_minutes(self.raised.len() as i32));
                     self.store.commit(&alerts_of([AlertChange::Raised(raised.clone())]), now).await.unwrap();
                     self.raised.push(raised);
                 }

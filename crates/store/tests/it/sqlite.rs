@@ -6,7 +6,7 @@ use qqq_core::delivery::{Failure, Outcome};
 use qqq_core::market::watchlist::WatchlistEdit;
 use qqq_core::subscription::SubscriptionStatus;
 use qqq_core::subscription::token::Purpose;
-use qqq_core::{Minute, Price};
+use qqq_core::{Price, Second};
 use qqq_store::conformance::{
     MINUTE, PLENTY, UNLIMITED, alert, alerts_of, ask, at, bar, bars_of, sign_up, symbol,
 };
@@ -106,7 +106,7 @@ async fn folder_and_file_are_made_and_only_the_owner_reads_them() {
 #[tokio::test]
 async fn what_was_committed_is_there_after_closing_and_without_closing() {
     let (store, folder) = fresh().await;
-    let bars: Vec<BarRecord> = (0..100).map(|n| bar("TSLA", MINUTE.plus(n), 100)).collect();
+    let bars: Vec<BarRecord> = (0..100).map(|n| bar("TSLA", MINUTE.plus_minutes(n), 100)).collect();
     store.commit(&bars_of(bars.iter().copied()), at(0)).await.unwrap();
     assert!(std::fs::metadata(beside(&file(&folder), "-wal")).unwrap().len() > 0);
     // A second process looks on while the first has not closed.
@@ -208,7 +208,7 @@ async fn suppressed_addresses_are_not_written_to_and_nobody_can_tell() {
         .unwrap();
     // What was owed before is cancelled, nothing more is enqueued.
     assert!(store.claim(at(1), at(30), Rooms::for_anybody(9), PLENTY).await.unwrap().is_empty());
-    let next = alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus(1)))]);
+    let next = alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus_minutes(1)))]);
     assert_eq!(store.commit(&next, at(60)).await.unwrap().deliveries, 0);
     assert!(!ask(&store, &sign_up(2, "ada@example.com", "AAPL"), UNLIMITED, at(61)).await);
     assert!(store.claim(at(62), at(90), Rooms::for_anybody(9), PLENTY).await.unwrap().is_empty());
@@ -226,7 +226,7 @@ async fn a_suppressed_address_is_kept_as_a_hash_and_forgotten_when_it_lapses() {
     let asked = SignUp { confirm: false, ..sign_up(1, "Ada@Example.com", "TSLA") };
     store.subscribe(slice::from_ref(&asked), UNLIMITED, at(-3600)).await.unwrap();
     for n in 0..3 {
-        let raised = alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus(n)))]);
+        let raised = alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus_minutes(n)))]);
         store.commit(&raised, at(0)).await.unwrap();
         let claimed = store.claim(at(1), at(30), Rooms::for_anybody(9), PLENTY).await.unwrap();
         let refused = Outcome::Failed(Failure::other("550 5.1.1 ada@example.com"));
@@ -302,7 +302,7 @@ async fn a_year_of_one_symbol_is_read_fast() {
     let (store, _folder) = fresh().await;
     for day in 0..252 {
         let bars = (0..390).map(|n| {
-            let mut record = bar("TSLA", MINUTE.plus(day * 1440 + n), 30_000 + i64::from(n * 7 % 90));
+            let mut record = bar("TSLA", MINUTE.plus_minutes(day * 1440 + n), 30_000 + i64::from(n * 7 % 90));
             let away =
                 |cents: i64| Price::from_nanos(record.bar.close.nanos() + cents * 10_000_000 + 1).unwrap();
             (record.bar.open, record.bar.high) = (away(-3), away(31));
@@ -312,7 +312,7 @@ async fn a_year_of_one_symbol_is_read_fast() {
         });
         store.commit(&bars_of(bars), at(0)).await.unwrap();
     }
-    let every = Minute::MIN..Minute::MAX;
+    let every = Second::MIN..Second::MAX;
     for _ in 0..5 {
         let begin = std::time::Instant::now();
         let bars = store.bars(symbol("TSLA"), every.clone(), usize::MAX).await.unwrap();

@@ -133,7 +133,7 @@ async fn what_one_column_of_version_0_1_held_is_json_of_the_same_values() {
                 r#""squares":"340282366920938463463374607431768211455","bars":30}"#,
             ),
             r#"{"type":"median","twice":3,"sessions":20}"#,
-            &format!(r#"{{"type":"origin","value":1,"start":{}}}"#, MINUTE.plus(-60).index()),
+            &format!(r#"{{"type":"origin","value":1,"start":{}}}"#, MINUTE.plus_minutes(-60).minute()),
         ]
     );
     let others = "select count(*) from alerts where not json_valid(evidence) or not json_valid(occurrences)";
@@ -145,7 +145,7 @@ async fn an_alert_of_version_0_1_tells_the_price_of_its_bar_where_that_is_the_on
     let (path, _folder) = copy_of_version_0_1();
     let options = SqliteConnectOptions::new().filename(&path);
     let mut connection = options.connect().await.unwrap();
-    let start = MINUTE.index();
+    let start = MINUTE.minute();
     let judged = "update alerts set revision = 0 where symbol = 'TSLA' and start = ? and metric = 'volume'";
     assert!(sqlx::query(judged).bind(start).execute(&mut connection).await.unwrap().rows_affected() > 1);
     drop(connection);

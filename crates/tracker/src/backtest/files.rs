@@ -1,7 +1,7 @@
 //! The bars of files, by symbol and time, each minute as its last row has it.
 
 use anyhow::bail;
-use qqq_core::{Bar, Calendar, Minute, Watchlist};
+use qqq_core::{Bar, Calendar, Second, Watchlist};
 use qqq_feed::bar_file::{self, ReadOptions, Row};
 use std::io::Write as _;
 use std::ops::Range;
@@ -24,9 +24,9 @@ impl Found {
     }
 
     /// From the first bar of all to the end of the last. `None` without any.
-    pub(super) fn range(&self) -> Option<Range<Minute>> {
+    pub(super) fn range(&self) -> Option<Range<Second>> {
         let starts = || self.0.iter().map(|bar| bar.start);
-        starts().min().zip(starts().max()).map(|(first, last)| first..last.plus(1))
+        starts().min().zip(starts().max()).map(|(first, last)| first..last.plus_minutes(1))
     }
 
     /// Brings bars as they were read into order. Of two of one minute, the later is a correction.
@@ -50,7 +50,7 @@ pub(super) fn read(
     mut options: ReadOptions,
     watchlist: &Watchlist,
     calendar: &Calendar,
-    within: Range<Minute>,
+    within: Range<Second>,
 ) -> anyhow::Result<Found> {
     let (mut bars, mut rejected, mut not_tracked) = (Vec::new(), 0, 0_u64);
     let say = |line: String| {
@@ -97,7 +97,7 @@ mod tests {
             let close = Price::from_nanos(close).unwrap();
             let (open, high, low) = (close, close, close);
             let (symbol, feed) = (symbol.parse().unwrap(), "import".parse().unwrap());
-            let start = Minute::from_index(minute);
+            let start = Second::from_minute(minute);
             Bar {
                 symbol,
                 start,
@@ -115,7 +115,7 @@ mod tests {
         let found = Found::of(rows);
         let told: Vec<Vec<Bar>> = found.by_symbol().map(<[Bar]>::to_vec).collect();
         assert_eq!(told, [vec![bar("A", 3, 5)], vec![bar("B", 1, 3), bar("B", 2, 4)]]);
-        assert_eq!(found.range(), Some(Minute::from_index(1)..Minute::from_index(4)));
+        assert_eq!(found.range(), Some(Second::from_minute(1)..Second::from_minute(4)));
         assert_eq!(Found::of(Vec::new()).range(), None);
     }
 }

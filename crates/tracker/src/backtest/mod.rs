@@ -18,7 +18,7 @@ use anyhow::{Context as _, bail};
 use files::Found;
 use qqq_contract::BacktestOut;
 use qqq_core::alert::backtest::{Backtest, Report};
-use qqq_core::{Calendar, Clock as _, FeedLabel, Metric, Minute, RuleName, SpikeRule, Symbol, Watchlist};
+use qqq_core::{Calendar, Clock as _, FeedLabel, Metric, RuleName, Second, SpikeRule, Symbol, Watchlist};
 use qqq_engine::backtest::{BacktestQuery, SymbolBacktest, backtest, metrics_of};
 use qqq_feed::bar_file::Labels;
 use qqq_store::Store;
@@ -59,8 +59,8 @@ struct Asked {
     /// The symbols, and what they used to be called.
     watchlist: Watchlist,
     calendar: Arc<Calendar>,
-    from: Option<Minute>,
-    to: Option<Minute>,
+    from: Option<Second>,
+    to: Option<Second>,
 }
 
 impl Asked {
@@ -99,14 +99,14 @@ impl Asked {
     }
 
     /// The bars that matter: those of the range, and those before it that warm the windows up.
-    fn within(&self) -> Range<Minute> {
+    fn within(&self) -> Range<Second> {
         let rule = self.rule.rule(self.house);
-        let from = self.from.map_or(Minute::MIN, |from| Backtest::warm_up(&rule, &self.calendar, from));
-        from..self.to.unwrap_or(Minute::MAX)
+        let from = self.from.map_or(Second::MIN, |from| Backtest::warm_up(&rule, &self.calendar, from));
+        from..self.to.unwrap_or(Second::MAX)
     }
 
     /// The query, now that it is known since when there are bars and until when.
-    fn query(&self, known: Option<Range<Minute>>) -> anyhow::Result<BacktestQuery> {
+    fn query(&self, known: Option<Range<Second>>) -> anyhow::Result<BacktestQuery> {
         let from = self.from.or(known.as_ref().map(|known| known.start));
         let to = self.to.or(known.map(|known| known.end));
         let range = from.zip(to).map(|(from, to)| from..to).filter(|range| !range.is_empty());
@@ -134,7 +134,7 @@ impl Asked {
         let (asked, paths) = (self.clone(), args.files.clone());
         let splits = match &args.reading.splits {
             Some(path) => {
-                let today = asked.calendar.date_of(Minute::containing(SystemClock::new().now()));
+                let today = asked.calendar.date_of(Second::minute_of(SystemClock::new().now()));
                 splits::of_file(path, &asked.watchlist, today).await?.into_iter().collect()
             }
             None => splits::of_any_store(config).await?,
@@ -152,15 +152,15 @@ impl Asked {
 }
 
 /// From the first stored bar of any of the symbols to the end of the last. `None` without any.
-async fn stored(store: &dyn Store, symbols: &[Symbol]) -> anyhow::Result<Option<Range<Minute>>> {
+async fn stored(store: &dyn Store, symbols: &[Symbol]) -> anyhow::Result<Option<Range<Second>>> {
     let mut first = None;
     for &symbol in symbols {
-        let oldest = store.bars(symbol, Minute::MIN..Minute::MAX, 1).await?;
+        let oldest = store.bars(symbol, Second::MIN..Second::MAX, 1).await?;
         let oldest = oldest.first().map(|record| record.bar.start);
         first = first.into_iter().chain(oldest).min();
     }
     let newest = store.recent_bars(symbols, 1).await?;
-    let end = newest.iter().map(|record| record.bar.start.plus(1)).max();
+    let end = newest.iter().map(|record| record.bar.start.plus_minutes(1)).max();
     Ok(first.zip(end).map(|(first, end)| first..end))
 }
 

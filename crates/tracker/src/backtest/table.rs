@@ -4,7 +4,7 @@ use indicatif::HumanCount;
 use qqq_contract::sentence::sentence;
 use qqq_core::alert::backtest::{Day, Report};
 use qqq_core::market::calendar::new_york;
-use qqq_core::{Minute, Symbol};
+use qqq_core::{Second, Symbol};
 use qqq_engine::backtest::BacktestQuery;
 use std::fmt::Write as _;
 
@@ -56,6 +56,6 @@ fn days(days: &[Day]) -> String {
 }
 
 /// `2025-01-27 13:57 EST`
-fn clock(minute: Minute) -> String {
+fn clock(minute: Second) -> String {
     minute.start().to_zoned_datetime(new_york()).strftime("%Y-%m-%d %H:%M %Z").to_string()
 }

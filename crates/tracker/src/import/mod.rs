@@ -18,7 +18,7 @@ use crate::store;
 use anyhow::{Context as _, bail};
 use indicatif::ProgressBar;
 use jiff::Timestamp;
-use qqq_core::{Bar, Calendar, Clock as _, FeedLabel, Minute, Split, Symbol, Watchlist};
+use qqq_core::{Bar, Calendar, Clock as _, FeedLabel, Second, Split, Symbol, Watchlist};
 use qqq_engine::feed::keep_apart;
 use qqq_feed::FeedError;
 use qqq_feed::bar_file::{self, Labels, ReadOptions, RejectedRow, Row, Source};
@@ -68,7 +68,7 @@ pub async fn run(config: &Config, args: &ImportArgs, stop: CancellationToken) ->
     let (watchlist, calendar) = (store::watchlist(config).await?.list, config.calendar()?);
     let now = SystemClock::new().now();
     let given = match &args.reading.splits {
-        Some(path) => splits::of_file(path, &watchlist, calendar.date_of(Minute::containing(now))).await?,
+        Some(path) => splits::of_file(path, &watchlist, calendar.date_of(Second::minute_of(now))).await?,
         None => Vec::new(),
     };
     let paths = args.files.clone();

@@ -1,7 +1,7 @@
 //! Whether a bar qualifies by a rule, and by what evidence.
 
 use super::{Detector, average};
-use crate::Minute;
+use crate::Second;
 use crate::alert::Metric;
 use crate::rule::{Condition, Evidence, Hours, Origin, Rule, Trigger};
 use crate::statistics::window::Values;
@@ -14,7 +14,7 @@ impl Detector {
         rule: &Rule,
         symbol: usize,
         metric: Metric,
-        start: Minute,
+        start: Second,
         values: Values,
     ) -> Option<(bool, Evidence)> {
         if !self.is_judged(rule, start) {
@@ -32,7 +32,7 @@ impl Detector {
         }
     }
 
-    fn is_judged(&self, rule: &Rule, start: Minute) -> bool {
+    fn is_judged(&self, rule: &Rule, start: Second) -> bool {
         rule.hours == Hours::All || rule.hours.contain(self.sessions.phase(start))
     }
 
@@ -42,7 +42,7 @@ impl Detector {
         condition: &Condition,
         symbol: usize,
         metric: Metric,
-        start: Minute,
+        start: Second,
     ) -> Option<Evidence> {
         match *condition {
             Condition::Spike { window, .. } => {
@@ -53,9 +53,9 @@ impl Detector {
                 Some(Evidence::Deviation { sum, squares, bars })
             }
             Condition::Move { from: Origin::Minutes(over), .. } => {
-                let minutes = i32::from(over);
-                let (start, values) =
-                    self.windows.newest_in(symbol, start.plus(1 - 2 * minutes)..start.plus(1 - minutes))?;
+                let over = i64::from(over) * 60;
+                let after = |ago| start.plus_seconds(1 - ago);
+                let (start, values) = self.windows.newest_in(symbol, after(2 * over)..after(over))?;
                 Some(Evidence::Origin { value: values.of(metric), start })
             }
             Condition::Move { from: Origin::PreviousClose, .. } => {
@@ -88,7 +88,7 @@ impl Detector {
         rearm: i64,
         symbol: usize,
         metric: Metric,
-        start: Minute,
+        start: Second,
     ) -> Option<Option<i64>> {
         let condition = &rule.condition;
         let is_crossing = matches!(condition, Condition::Cross { .. });
@@ -100,7 +100,7 @@ impl Detector {
         };
         // What is measured from a day's own marks begins anew with the day.
         let since = if is_crossing || rule.sessions() == 0 {
-            Minute::MIN
+            Second::MIN
         } else {
             self.sessions.begin_of_day(symbol, start)?
         };

@@ -4,8 +4,8 @@ fn xnys() -> Calendar {
     Calendar::new(Market::Xnys, false, [])
 }
 
-fn minute(text: &str) -> Minute {
-    Minute::containing(text.parse().unwrap())
+fn minute(text: &str) -> Second {
+    Second::minute_of(text.parse().unwrap())
 }
 
 fn day(text: &str) -> Date {
@@ -36,7 +36,7 @@ fn equals_an_independent_calendar_on_every_day_of_41_years() {
             None => Some(390),
         };
         let session = calendar.session_on(today);
-        assert_eq!(session.map(|session| session.close.since(session.open)), expected, "{today}");
+        assert_eq!(session.map(|session| session.close.minutes_since(session.open)), expected, "{today}");
         assert_eq!(session.is_some_and(|session| session.early_close), expected.is_some_and(|it| it < 390));
         sessions += i32::from(session.is_some());
         today = today.tomorrow().unwrap();

@@ -1,11 +1,11 @@
 //! The rules once more, in exact rationals and without any state.
 
 use super::{Series, Told, rule};
-use num_bigint::BigInt;
+use old_bigint::BigInt;
 use qqq_core::alert::Metric;
 use qqq_core::market::calendar::Calendar;
 use qqq_core::rule::{Condition, Direction, Origin, Rule, Side, Trigger};
-use qqq_core::{Bar, Minute, Phase};
+use qqq_core::{Bar, Phase, Second};
 use std::collections::BTreeMap;
 
 pub(super) struct Oracle<'a> {
@@ -13,71 +13,71 @@ pub(super) struct Oracle<'a> {
     metric: Metric,
     calendar: &'a Calendar,
     series: Series,
-    /// The regular minutes with bars, by the first minute of their day.
-    regular: BTreeMap<i32, Vec<i32>>,
+    /// The regular starts of bars, by the first second of their day.
+    regular: BTreeMap<i64, Vec<i64>>,
 }
 
 impl<'a> Oracle<'a> {
     pub(super) fn new(text: &str, metric: Metric, calendar: &'a Calendar, bars: &[Bar]) -> Self {
         let series = bars
             .iter()
-            .map(|bar| (bar.start.index(), (bar.open.nanos(), bar.close.nanos(), bar.volume.shares())))
+            .map(|bar| (bar.start.unix(), (bar.open.nanos(), bar.close.nanos(), bar.volume.shares())))
             .collect();
         let mut oracle = Self { rule: rule(text), metric, calendar, series, regular: BTreeMap::new() };
         for bar in bars.iter().filter(|bar| calendar.phase(bar.start) == Phase::Regular) {
-            let day = oracle.day(bar.start.index()).start;
-            oracle.regular.entry(day).or_default().push(bar.start.index());
+            let day = oracle.day(bar.start.unix()).start;
+            oracle.regular.entry(day).or_default().push(bar.start.unix());
         }
         oracle
     }
 
-    pub(super) fn value(&self, t: i32) -> i64 {
+    pub(super) fn value(&self, t: i64) -> i64 {
         let (_, close, volume) = self.series[&t];
         if self.metric == Metric::Price { close } else { volume }
     }
 
-    pub(super) fn values(&self, range: std::ops::Range<i32>) -> Vec<BigInt> {
+    pub(super) fn values(&self, range: std::ops::Range<i64>) -> Vec<BigInt> {
         self.series.range(range).map(|(&t, _)| BigInt::from(self.value(t))).collect()
     }
 
-    pub(super) fn day(&self, t: i32) -> std::ops::Range<i32> {
-        let minute = Minute::from_index(t);
+    pub(super) fn day(&self, t: i64) -> std::ops::Range<i64> {
+        let minute = Second::from_unix(t);
         let tracked = self.calendar.tracked_on(self.calendar.date_of(minute)).unwrap();
-        tracked.start.index()..tracked.end.index()
+        tracked.start.unix()..tracked.end.unix()
     }
 
-    pub(super) fn regular(&self, day: &std::ops::Range<i32>) -> &[i32] {
+    pub(super) fn regular(&self, day: &std::ops::Range<i64>) -> &[i64] {
         self.regular.get(&day.start).map_or(&[], Vec::as_slice)
     }
 
     /// The trading days before the one of `t`, newest first.
-    pub(super) fn days_before(&self, t: i32, count: usize) -> Vec<std::ops::Range<i32>> {
+    pub(super) fn days_before(&self, t: i64, count: usize) -> Vec<std::ops::Range<i64>> {
         let mut days = Vec::new();
         let mut at = self.day(t).start;
         while days.len() < count && days.len() < 40 {
-            let Some(tracked) = self.calendar.tracked_until(Minute::from_index(at - 1)) else { break };
-            at = tracked.start.index();
-            days.push(at..tracked.end.index());
+            let Some(tracked) = self.calendar.tracked_until(Second::from_unix(at - 1)) else { break };
+            at = tracked.start.unix();
+            days.push(at..tracked.end.unix());
         }
         days
     }
 
     /// Whether the bar of `t` is at least at `threshold`, in the rule's units. `None` where there is nothing
     /// to compare it with.
-    pub(super) fn reaches(&self, t: i32, threshold: i64) -> Option<bool> {
+    pub(super) fn reaches(&self, t: i64, threshold: i64) -> Option<bool> {
         let (value, threshold) = (BigInt::from(self.value(t)), BigInt::from(threshold));
         let million = BigInt::from(1_000_000);
         let zero = BigInt::from(0);
         Some(match self.rule.condition {
             Condition::Spike { window, min_bars, .. } => {
-                let window = self.values(t - i32::from(window)..t);
+                let window = self.values(t - i64::from(window) * 60..t);
                 let sum: BigInt = window.iter().sum();
                 window.len() >= usize::from(min_bars)
                     && sum > zero
                     && value * window.len() * million >= threshold * sum
             }
             Condition::ZScore { window, min_bars, direction, .. } => {
-                let window = self.values(t - i32::from(window)..t);
+                let window = self.values(t - i64::from(window) * 60..t);
                 let n = BigInt::from(window.len());
                 let sum: BigInt = window.iter().sum();
                 let distance = &n * &value - &sum;
@@ -92,7 +92,7 @@ impl<'a> Oracle<'a> {
             Condition::Move { from, direction, .. } => {
                 let origin = match from {
                     Origin::Minutes(over) => {
-                        let over = i32::from(over);
+                        let over = i64::from(over) * 60;
                         let (&at, _) = self.series.range(t - 2 * over + 1..=t - over).next_back()?;
                         self.value(at)
                     }
@@ -115,7 +115,7 @@ impl<'a> Oracle<'a> {
             }
             Condition::TimeOfDay { sessions, min_sessions, .. } => {
                 let at = t - self.day(t).start;
-                let phase = |t: i32| self.calendar.phase(Minute::from_index(t));
+                let phase = |t: i64| self.calendar.phase(Second::from_unix(t));
                 let mut earlier: Vec<i64> = self
                     .days_before(t, sessions.into())
                     .into_iter()
@@ -136,11 +136,11 @@ impl<'a> Oracle<'a> {
     }
 
     /// How long what a bar is compared with reaches back before it.
-    pub(super) fn look_back(&self, t: i32) -> i32 {
+    pub(super) fn look_back(&self, t: i64) -> i64 {
         match self.rule.condition {
-            Condition::Spike { window, .. } | Condition::ZScore { window, .. } => window.into(),
+            Condition::Spike { window, .. } | Condition::ZScore { window, .. } => i64::from(window) * 60,
             Condition::Move { from: Origin::Minutes(over), .. } => {
-                let over = i32::from(over);
+                let over = i64::from(over) * 60;
                 let origin = self.series.range(t - 2 * over + 1..=t - over).next_back();
                 origin.map_or(0, |(&at, _)| t - at)
             }
@@ -155,9 +155,9 @@ impl<'a> Oracle<'a> {
         let by_day = self.rule.sessions() > 0 && !is_crossing;
         let mut told: Vec<Told> = Vec::new();
         // The last bar that was quiet (true) or not (false).
-        let mut last: Option<(i32, bool)> = None;
+        let mut last: Option<(i64, bool)> = None;
         for &t in self.series.keys() {
-            if !self.rule.hours.contain(self.calendar.phase(Minute::from_index(t))) {
+            if !self.rule.hours.contain(self.calendar.phase(Second::from_unix(t))) {
                 continue;
             }
             let holds = self.reaches(t, threshold);
@@ -165,7 +165,7 @@ impl<'a> Oracle<'a> {
                 Trigger::Level => (holds == Some(true), None),
                 Trigger::Edge { rearm } => {
                     let known = last.filter(|&(at, _)| {
-                        at - self.look_back(at) > t - 1440 && (!by_day || at >= self.day(t).start)
+                        at - self.look_back(at) > t - 86_400 && (!by_day || at >= self.day(t).start)
                     });
                     let armed = match known {
                         Some((_, quiet)) => quiet,
@@ -185,9 +185,7 @@ impl<'a> Oracle<'a> {
             if qualifies {
                 let value = self.value(t);
                 match told.last_mut() {
-                    Some((start, _, count, peak))
-                        if (t - *start) * 60 < self.rule.cooldown_seconds as i32 =>
-                    {
+                    Some((start, _, count, peak)) if t - *start < i64::from(self.rule.cooldown_seconds) => {
                         *count += 1;
                         *peak = value.max(*peak);
                     }
@@ -198,7 +196,7 @@ impl<'a> Oracle<'a> {
         told
     }
 
-    pub(super) fn previous_close_is_beyond(&self, t: i32, rearm: i64) -> bool {
+    pub(super) fn previous_close_is_beyond(&self, t: i64, rearm: i64) -> bool {
         let before = self.days_before(t, 1).pop();
         let Some(last) = before.and_then(|before| self.regular(&before).last().copied()) else {
             return false;

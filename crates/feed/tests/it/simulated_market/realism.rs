@@ -4,7 +4,7 @@ use super::{
     always, by_symbol, config, episodes, extended, next, session, sim, spikes, ten, two_sessions, unknown,
     watchlist, xnas,
 };
-use qqq_core::{Bar, Evidence, Metric, Minute, Rule, SpikeRule, Symbol};
+use qqq_core::{Bar, Evidence, Metric, Rule, Second, SpikeRule, Symbol};
 use std::collections::{BTreeMap, BTreeSet};
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn prices_stay_believable() {
             for (symbol, bars) in by_symbol(&two_sessions(seed, &ten(), &xnas(), day).await) {
                 for pair in bars.windows(2) {
                     let step = (pair[1].close.to_f64() / pair[0].close.to_f64()).ln().abs();
-                    let limit = if pair[1].start.since(pair[0].start) == 1 { 0.06 } else { 0.35 };
+                    let limit = if pair[1].start.minutes_since(pair[0].start) == 1 { 0.06 } else { 0.35 };
                     assert!(step < limit, "{step} {pair:?}");
                 }
                 let close = bars.last().unwrap().close.to_f64();
@@ -73,9 +73,9 @@ async fn prices_stay_believable() {
     }
 }
 
-fn returns(bars: &[Bar]) -> BTreeMap<Minute, f64> {
+fn returns(bars: &[Bar]) -> BTreeMap<Second, f64> {
     bars.windows(2)
-        .filter(|pair| pair[1].start.since(pair[0].start) == 1)
+        .filter(|pair| pair[1].start.minutes_since(pair[0].start) == 1)
         .map(|pair| (pair[1].start, (pair[1].close.to_f64() / pair[0].close.to_f64()).ln()))
         .collect()
 }
@@ -92,7 +92,7 @@ fn correlation(pairs: &[(f64, f64)]) -> f64 {
 async fn names_move_together_and_with_heavy_tails() {
     for seed in 0..5 {
         let bars = by_symbol(&two_sessions(seed, &ten(), &xnas(), "2025-01-28").await);
-        let moves: Vec<BTreeMap<Minute, f64>> = bars.values().map(|bars| returns(bars)).collect();
+        let moves: Vec<BTreeMap<Second, f64>> = bars.values().map(|bars| returns(bars)).collect();
         let mut correlations = Vec::new();
         for (index, one) in moves.iter().enumerate() {
             for two in &moves[index + 1..] {
@@ -126,7 +126,7 @@ async fn volume_is_high_at_the_open_and_the_close() {
             let mean = bars.iter().map(|bar| bar.volume.shares() as f64).sum::<f64>() / bars.len() as f64;
             for bar in bars {
                 let open = calendar.session_on(calendar.date_of(bar.start)).unwrap().open;
-                let half_hour = (bar.start.since(open) / 30) as usize;
+                let half_hour = (bar.start.minutes_since(open) / 30) as usize;
                 sums[half_hour] += bar.volume.shares() as f64 / mean;
                 counts[half_hour] += 1.0;
             }
@@ -143,7 +143,8 @@ async fn prices_jump_over_night_and_over_the_weekend() {
         let mut jumps = Vec::new();
         for seed in 0..10 {
             for bars in by_symbol(&two_sessions(seed, &ten(), &extended(), day).await).values() {
-                let pair = bars.windows(2).find(|pair| pair[1].start.since(pair[0].start) > 60).unwrap();
+                let pair =
+                    bars.windows(2).find(|pair| pair[1].start.minutes_since(pair[0].start) > 60).unwrap();
                 jumps.push((pair[1].open.to_f64() / pair[0].close.to_f64()).ln().abs());
             }
         }
@@ -165,13 +166,16 @@ async fn every_name_has_alerts_and_not_too_many_and_somebody_has_one_every_half_
             let mut stretches = BTreeSet::new();
             for (symbol, bars) in by_symbol(&bars) {
                 let spikes = spikes(&bars);
-                assert!(spikes.iter().all(|at| at.since(tracked.start) >= 30), "the rule needs 30 bars");
+                assert!(
+                    spikes.iter().all(|at| at.minutes_since(tracked.start) >= 30),
+                    "the rule needs 30 bars"
+                );
                 let episodes = episodes(&spikes);
                 total += episodes.len();
                 assert!((2..=12).contains(&episodes.len()), "seed {seed} {day} {symbol}: {episodes:?}");
-                stretches.extend(spikes.iter().map(|at| at.since(tracked.start) / 30));
+                stretches.extend(spikes.iter().map(|at| at.minutes_since(tracked.start) / 30));
             }
-            let expected: BTreeSet<i32> = (1..tracked.end.since(tracked.start) / 30).collect();
+            let expected: BTreeSet<i32> = (1..tracked.end.minutes_since(tracked.start) / 30).collect();
             assert_eq!(stretches, expected, "seed {seed} {day}");
         }
     }
@@ -184,7 +188,7 @@ async fn price_alone_never_triples() {
     let rule = Rule::from(SpikeRule::default());
     for bars in by_symbol(&two_sessions(1, &ten(), &xnas(), "2025-01-29").await).values() {
         for window in bars.windows(61) {
-            let sum = window[..60].iter().map(|bar| bar.close.nanos()).sum();
+            let sum = window[..60].iter().map(|bar| i128::from(bar.close.nanos())).sum();
             let evidence = Evidence::Average { sum, bars: 60 };
             assert!(!rule.condition.holds(Metric::Price, window[60].close.nanos(), &evidence));
         }
@@ -200,13 +204,13 @@ async fn a_new_run_shows_an_alert_of_its_first_three_names_within_forty_minutes(
             for now in ["2025-01-28T09:00:00Z", "2025-07-03T15:00:00Z", "2025-02-02T02:00:00Z"] {
                 let mut sim = sim(config(seed), list, &calendar, now, None);
                 let history = next(&mut sim).await;
-                let start = Minute::containing(history.clock);
+                let start = Second::minute_of(history.clock);
                 let mut bars = history.bars;
-                while bars.last().unwrap().start < start.plus(40) {
+                while bars.last().unwrap().start < start.plus_minutes(40) {
                     bars.extend(next(&mut sim).await.bars);
                 }
                 let first: Vec<Symbol> = list.symbols().iter().take(3).copied().collect();
-                let is_early = |at: &Minute| (20..=40).contains(&at.since(start));
+                let is_early = |at: &Second| (20..=40).contains(&at.minutes_since(start));
                 let found = by_symbol(&bars)
                     .into_iter()
                     .filter(|(symbol, _)| first.contains(symbol))

@@ -99,7 +99,7 @@ async fn who_is_behind_for_too_long_is_cut_off_and_goes_on_where_it_was() {
         let start = at("2025-01-31T15:00:00Z");
         let mut sequence = Sequence(0);
         for n in 0..50 {
-            sequence = world.commit_bars(&[bar("AAPL", start.plus(n), "1", 1)]).await;
+            sequence = world.commit_bars(&[bar("AAPL", start.plus_minutes(n), "1", 1)]).await;
             following.has_seen(sequence).await;
         }
         seen.take(&slow.event("bar").await);
@@ -108,7 +108,7 @@ async fn who_is_behind_for_too_long_is_cut_off_and_goes_on_where_it_was() {
         tokio::time::advance(Duration::from_secs(61)).await;
         tokio::time::resume();
         for n in 50..100 {
-            sequence = world.commit_bars(&[bar("AAPL", start.plus(n), "1", 1)]).await;
+            sequence = world.commit_bars(&[bar("AAPL", start.plus_minutes(n), "1", 1)]).await;
             following.has_seen(sequence).await;
         }
         // It may still get what was on its way.
@@ -195,10 +195,10 @@ async fn a_client_that_reads_nothing_is_given_up_while_others_go_on() {
     let deadline = Instant::now() + Duration::from_secs(30);
     while open(&router).await == 2 {
         assert!(Instant::now() < deadline, "the stalled client was kept");
-        start = start.plus(1);
+        start = start.plus_minutes(1);
         let bars: Vec<_> = names.iter().map(|name| bar(name.as_str(), start, "1", 1)).collect();
         following.has_seen(world.commit_bars(&bars).await).await;
-        let mark = format!("{}.T999\n", start.index());
+        let mark = format!("{}.T999\n", start.minute());
         while !String::from_utf8_lossy(&text[text.len().saturating_sub(32 * 1024)..]).contains(&mark) {
             let n = reading.read_buf(&mut text).await.unwrap();
             assert!(n > 0, "the other one was cut off");
@@ -224,7 +224,7 @@ async fn stopping_does_not_wait_for_a_client_that_reads_nothing() {
     until("a stream is open", async || open(&router).await == 1).await;
     // More than both ends keep.
     for n in 0..5 {
-        let start = at("2025-01-31T15:00:00Z").plus(n);
+        let start = at("2025-01-31T15:00:00Z").plus_minutes(n);
         let bars: Vec<_> = names.iter().map(|name| bar(name.as_str(), start, "1", 1)).collect();
         following.has_seen(world.commit_bars(&bars).await).await;
     }

@@ -79,8 +79,8 @@ fn difference(heard: &Rows, expected: &Rows) -> Option<String> {
 /// Commits of all kinds: new and corrected bars, figures, alerts that are counted and retracted.
 struct Writer {
     random: fastrand::Rng,
-    start: Minute,
-    revisions: BTreeMap<(Symbol, Minute), u32>,
+    start: Second,
+    revisions: BTreeMap<(Symbol, Second), u32>,
     alerts: Vec<Alert>,
 }
 
@@ -94,12 +94,13 @@ impl Writer {
 
     fn batch(&mut self) -> Batch {
         let random = &mut self.random;
-        self.start = self.start.plus(random.i32(0..2));
+        self.start = self.start.plus_minutes(random.i32(0..2));
         let mut batch = Batch::default();
         for _ in 0..random.usize(0..12) {
             let name = NAMES[random.usize(0..NAMES.len())];
             // Most are of now, some correct what was.
-            let start = if random.f64() < 0.7 { self.start } else { self.start.plus(-random.i32(0..40)) };
+            let start =
+                if random.f64() < 0.7 { self.start } else { self.start.plus_minutes(-random.i32(0..40)) };
             let bar = bar(name, start, &random.u32(1..9).to_string(), random.i64(1..5));
             let revision =
                 self.revisions.entry((bar.symbol, start)).and_modify(|known| *known += 1).or_default();
@@ -197,7 +198,7 @@ async fn what_was_missed_is_read_in_pages_that_may_end_within_a_commit() {
     let start = at("2025-01-31T15:00:00Z");
     let names = DEFAULT_SYMBOLS.map(symbol);
     let bars = |minutes: std::ops::Range<i32>| -> Vec<_> {
-        minutes.flat_map(|n| names.map(|name| bar(name.as_str(), start.plus(n), "1", 1))).collect()
+        minutes.flat_map(|n| names.map(|name| bar(name.as_str(), start.plus_minutes(n), "1", 1))).collect()
     };
     world.commit_bars(&bars(0..100)).await;
     for n in 100..140 {

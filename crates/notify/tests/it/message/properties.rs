@@ -5,16 +5,18 @@ use super::*;
 /// Whatever it was compared with, by whatever rule: they need not even go together.
 fn any_evidence() -> impl Strategy<Value = Evidence> {
     let value = || prop_oneof![Just(0), any::<i64>()];
+    let sum = || value().prop_map(i128::from);
+    let bars = || prop_oneof![Just(0), any::<u32>()];
     let count = || prop_oneof![Just(0), any::<u16>()];
     prop_oneof![
-        (value(), count()).prop_map(|(sum, bars)| Evidence::Average { sum, bars }),
-        (value(), 0..1_u128 << 110, count()).prop_map(|(sum, squares, bars)| Evidence::Deviation {
+        (sum(), bars()).prop_map(|(sum, bars)| Evidence::Average { sum, bars }),
+        (sum(), 0..1_u128 << 110, bars()).prop_map(|(sum, squares, bars)| Evidence::Deviation {
             sum,
             squares,
             bars
         }),
         (value(), any::<i32>())
-            .prop_map(|(value, start)| Evidence::Origin { value, start: Minute::from_index(start) }),
+            .prop_map(|(value, start)| Evidence::Origin { value, start: Second::from_minute(start) }),
         (value(), value()).prop_map(|(level, before)| Evidence::Crossing { level, before }),
         (value(), count()).prop_map(|(twice, sessions)| Evidence::Median { twice, sessions }),
     ]
@@ -34,7 +36,7 @@ fn any_alert() -> impl Strategy<Value = Alert> {
             metric: if price { Metric::Price } else { Metric::Volume },
             symbol: symbol.parse().unwrap(),
             feed: feed.parse().unwrap(),
-            start: Minute::from_index(start),
+            start: Second::from_minute(start),
             rule,
             value,
             evidence,

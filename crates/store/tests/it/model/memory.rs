@@ -6,7 +6,7 @@ use qqq_core::delivery::{Delivery, DeliveryId, DeliveryKind, Outcome};
 use qqq_core::subscription::channel::Channel;
 use qqq_core::subscription::signup::{Throttle, Turn};
 use qqq_core::subscription::{SubscriptionId, SubscriptionStatus};
-use qqq_core::{Alert, AlertId, Minute};
+use qqq_core::{Alert, AlertId, Second};
 use qqq_store::SignUp;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -23,7 +23,7 @@ pub(super) struct Subscriber {
     pub(super) asked: SignUp,
     pub(super) status: SubscriptionStatus,
     pub(super) confirm_by: Timestamp,
-    pub(super) active_from: Option<Minute>,
+    pub(super) active_from: Option<Second>,
     pub(super) paused_until: Option<Timestamp>,
     pub(super) generation: u32,
     pub(super) created: Timestamp,
@@ -482,8 +482,8 @@ impl Subscriber {
 
     pub(super) fn activate(&mut self, now: Timestamp) {
         self.status = SubscriptionStatus::Active;
-        let minute = Minute::containing(now);
-        self.active_from = Some(if minute.start() == now { minute } else { minute.plus(1) });
+        let minute = Second::minute_of(now);
+        self.active_from = Some(if minute.start() == now { minute } else { minute.plus_minutes(1) });
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::earlier::of_the_first_schema;
 use super::{file, fresh, raw, reason_of_refusal, url};
-use qqq_core::Minute;
+use qqq_core::Second;
 use qqq_store::conformance::{MINUTE, alert, alerts_of, at, bar, bars_of, rows_of, symbol};
 use qqq_store::{AlertChange, BarRecord, Sequence, StoreError, look_at_watchlist, open};
 use sqlx::Connection as _;
@@ -60,7 +60,7 @@ async fn files_of_other_programs_are_refused_and_left_alone() {
 #[tokio::test]
 async fn a_damaged_file_is_noticed() {
     let (store, folder) = fresh().await;
-    let bars = (0..5000).map(|n| bar("TSLA", MINUTE.plus(n), 100 + i64::from(n)));
+    let bars = (0..5000).map(|n| bar("TSLA", MINUTE.plus_minutes(n), 100 + i64::from(n)));
     store.commit(&bars_of(bars), at(0)).await.unwrap();
     store.check().await.unwrap();
     store.close().await;
@@ -82,7 +82,7 @@ async fn no_flipped_bit_changes_a_bar_in_silence() {
     let (store, folder) = fresh().await;
     let bars: Vec<BarRecord> = (0..400)
         .map(|n| {
-            let mut record = bar("TSLA", MINUTE.plus(n), 30_000 + i64::from(n));
+            let mut record = bar("TSLA", MINUTE.plus_minutes(n), 30_000 + i64::from(n));
             record.bar.vwap = (n % 2 == 0).then_some(record.bar.close);
             record.bar.trades = (n % 3 == 0).then_some(n as u32);
             record
@@ -111,7 +111,7 @@ async fn no_flipped_bit_changes_a_bar_in_silence() {
             told += 1;
             continue;
         };
-        let every = Minute::MIN..Minute::MAX;
+        let every = Second::MIN..Second::MAX;
         let answers = [
             store
                 .bars(symbol("TSLA"), every.clone(), 9_999)
@@ -159,11 +159,11 @@ async fn no_flipped_bit_changes_a_bar_in_silence() {
 #[tokio::test]
 async fn a_damaged_bar_is_named_and_mended_by_writing_it_again() {
     let (store, folder) = fresh().await;
-    let bars = [bar("TSLA", MINUTE, 100), bar("TSLA", MINUTE.plus(1), 101)];
+    let bars = [bar("TSLA", MINUTE, 100), bar("TSLA", MINUTE.plus_minutes(1), 101)];
     store.commit(&bars_of(bars), at(0)).await.unwrap();
     let mut connection = raw(&folder).await;
     sqlx::query("update bars set close = close + 1 where start = ?")
-        .bind(MINUTE.index())
+        .bind(MINUTE.minute())
         .execute(&mut connection)
         .await
         .unwrap();
@@ -172,10 +172,10 @@ async fn a_damaged_bar_is_named_and_mended_by_writing_it_again() {
     let said = error.to_string();
     assert!(said.contains(&format!("TSLA at {MINUTE}")) && said.contains("Import"), "{said}");
     // The other one can be read.
-    let rest = store.bars(symbol("TSLA"), MINUTE.plus(1)..MINUTE.plus(9), 9).await.unwrap();
+    let rest = store.bars(symbol("TSLA"), MINUTE.plus_minutes(1)..MINUTE.plus_minutes(9), 9).await.unwrap();
     assert_eq!(rest, bars[1..]);
     store.import(&[bars[0].bar]).await.unwrap();
-    let mended = store.history(symbol("TSLA"), MINUTE..MINUTE.plus(9), 9).await.unwrap();
+    let mended = store.history(symbol("TSLA"), MINUTE..MINUTE.plus_minutes(9), 9).await.unwrap();
     assert_eq!(mended, bars.map(|record| record.bar));
 }
 

@@ -222,7 +222,7 @@ async fn a_file_of_the_first_schema_is_upgraded_and_keeps_every_row() {
 
     // They keep their window as evidence.
     let alerts = store.alerts(AlertQuery { limit: 9, ..AlertQuery::default() }).await.unwrap();
-    let expected = [(MINUTE.plus(1), AlertState::Retracted), (MINUTE, AlertState::Raised)];
+    let expected = [(MINUTE.plus_minutes(1), AlertState::Retracted), (MINUTE, AlertState::Raised)];
     assert_eq!(alerts.iter().map(|one| (one.start, one.state)).collect::<Vec<_>>(), expected);
     let without = Alert { close: None, previous_close: None, ..alert("TSLA", MINUTE) };
     assert_eq!(alerts[1], Alert { id: alerts[1].id, ..without });
@@ -258,7 +258,7 @@ async fn a_file_of_the_first_schema_is_upgraded_and_keeps_every_row() {
         assert!(store.settle(delivery.id, delivery.lease, &Outcome::Sent, at(101)).await.unwrap());
     }
     assert_eq!(store.outbox().await.unwrap().sent, 3);
-    let next = alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus(9)))]);
+    let next = alerts_of([AlertChange::Raised(alert("TSLA", MINUTE.plus_minutes(9)))]);
     assert_eq!(store.commit(&next, at(600)).await.unwrap().deliveries, 1);
     assert_eq!(store.sequence().await.unwrap(), Sequence(8));
     // The same wish is still the same wish.
@@ -326,7 +326,7 @@ async fn rows_of_a_share_class_in_another_spelling_are_those_of_the_listed_one()
     assert_eq!(listed.as_str(), "BRK.B");
     let bars = store.recent_bars(&[listed], 9).await.unwrap();
     let told: Vec<_> = bars.iter().map(|record| (record.bar.start, record.bar.volume.shares())).collect();
-    assert_eq!(told, [(MINUTE, 777), (MINUTE.plus(1), 100)]);
+    assert_eq!(told, [(MINUTE, 777), (MINUTE.plus_minutes(1), 100)]);
     assert_eq!(store.splits().await.unwrap()[0].split.symbol.as_str(), "MOG.A");
     let query = AlertQuery { symbol: Some(listed), limit: 9, ..AlertQuery::default() };
     assert_eq!(store.alerts(query).await.unwrap().len(), 2);
@@ -340,7 +340,8 @@ async fn rows_of_a_share_class_in_another_spelling_are_those_of_the_listed_one()
     let again = alerts_of([AlertChange::Raised(alert("BRK.B", MINUTE))]);
     assert_eq!(store.commit(&again, at(599)).await.unwrap().deliveries, 0);
     // Who had asked for both spellings is told once.
-    let next = alerts_of([AlertChange::Raised(Alert { symbol: listed, ..alert("BRK.B", MINUTE.plus(9)) })]);
+    let next =
+        alerts_of([AlertChange::Raised(Alert { symbol: listed, ..alert("BRK.B", MINUTE.plus_minutes(9)) })]);
     assert_eq!(store.commit(&next, at(600)).await.unwrap().deliveries, 1);
 }
 
@@ -406,7 +407,7 @@ async fn an_upgrade_tells_the_houses_alerts_from_those_of_own_rules_and_keeps_ev
     let starts = async |private_too| {
         let query = AlertQuery { private_too, limit: 9, ..AlertQuery::default() };
         let alerts = store.alerts(query).await.unwrap();
-        alerts.iter().map(|one| one.start.index() - 28_000_000).collect::<Vec<_>>()
+        alerts.iter().map(|one| one.start.minute() - 28_000_000).collect::<Vec<_>>()
     };
     assert_eq!(starts(false).await, [2, 1]);
     assert_eq!(starts(true).await, [4, 3, 2, 1]);

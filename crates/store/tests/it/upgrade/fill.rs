@@ -39,9 +39,13 @@ const HOOK: &str = "https://hooks.example.com/ada?key=1";
 /// Rules of somebody's own, one of each kind and evidence.
 const OWN: [(&str, Metric, Evidence); 6] = [
     ("spike ratio=4 window=30m", Metric::Price, Evidence::Average { sum: 30_000_000_000, bars: 30 }),
-    ("spike ratio=5", Metric::Volume, Evidence::Average { sum: i64::MAX, bars: u16::MAX }),
-    ("zscore z=4", Metric::Price, Evidence::Deviation { sum: i64::MIN, squares: u128::MAX, bars: 30 }),
-    ("move percent=2", Metric::Price, Evidence::Origin { value: 1, start: MINUTE.plus(-60) }),
+    ("spike ratio=5", Metric::Volume, Evidence::Average { sum: i64::MAX as i128, bars: u16::MAX as u32 }),
+    (
+        "zscore z=4",
+        Metric::Price,
+        Evidence::Deviation { sum: i64::MIN as i128, squares: u128::MAX, bars: 30 },
+    ),
+    ("move percent=2", Metric::Price, Evidence::Origin { value: 1, start: MINUTE.plus_minutes(-60) }),
     ("cross above=200", Metric::Price, Evidence::Crossing { level: 200_000_000_000, before: -1 }),
     ("time_of_day ratio=4", Metric::Volume, Evidence::Median { twice: 3, sessions: 20 }),
 ];
@@ -100,7 +104,7 @@ fn status(clock: Timestamp) -> FeedStatus {
     };
     FeedStatus {
         problem: Some("alpaca answered 503".to_owned()),
-        asked_until: Some(MINUTE.plus(3)),
+        asked_until: Some(MINUTE.plus_minutes(3)),
         symbol_problems: vec![problem("ZZZZ", Some(at(3540))), problem("BRK.B", None)],
         ..feed_status(FeedMode::Live, clock)
     }
@@ -117,15 +121,16 @@ async fn bars(store: &dyn Store) {
     };
     let statistics = |name| Statistics {
         symbol: symbol(name),
-        start: MINUTE.plus(9),
+        start: MINUTE.plus_minutes(9),
         feed: "test".parse().unwrap(),
         price: figures,
-        volume: Figures { stdev: None, window_bars: u16::MAX, ..figures },
+        volume: Figures { stdev: None, window_bars: u16::MAX.into(), ..figures },
     };
     let mut exact = bar("BRK.B", MINUTE, 68_910);
     exact.bar.high = Price::from_nanos(689_123_456_789).unwrap();
-    let of = |name: &'static str| (0..10).map(move |n| bar(name, MINUTE.plus(n), 10_000 + i64::from(n)));
-    let first = [bar("NVDA", MINUTE.plus(-5), 120_000), exact];
+    let of =
+        |name: &'static str| (0..10).map(move |n| bar(name, MINUTE.plus_minutes(n), 10_000 + i64::from(n)));
+    let first = [bar("NVDA", MINUTE.plus_minutes(-5), 120_000), exact];
     let batch = Batch {
         bars: of("TSLA").chain(of("AAPL")).chain(of("NVDA")).chain(first).collect(),
         statistics: vec![statistics("AAPL"), statistics("TSLA")],
@@ -133,11 +138,12 @@ async fn bars(store: &dyn Store) {
         ..Batch::default()
     };
     store.commit(&batch, at(-3700)).await.unwrap();
-    let revised = BarRecord { revision: 2, ..bar("TSLA", MINUTE.plus(4), 10_300) };
+    let revised = BarRecord { revision: 2, ..bar("TSLA", MINUTE.plus_minutes(4), 10_300) };
     let batch =
         Batch { splits: vec![SplitRecord { split, from: MINUTE }], bars: vec![revised], ..Batch::default() };
     store.commit(&batch, at(-3690)).await.unwrap();
-    let imported = [bar("AAPL", MINUTE.plus(-100), 9_999), bar("AAPL", MINUTE.plus(3), 9_998)];
+    let imported =
+        [bar("AAPL", MINUTE.plus_minutes(-100), 9_999), bar("AAPL", MINUTE.plus_minutes(3), 9_998)];
     store.import(&imported.map(|record| record.bar)).await.unwrap();
 }
 
@@ -214,8 +220,9 @@ async fn fill(store: &dyn Store) {
     // Alerts of the house's: told, counted, folded, retracted.
     let told = alert("TSLA", MINUTE);
     raise(store, &told, at(3)).await;
-    let folded = Folded { count: 300, peak: i64::MAX, until: Some(MINUTE.plus(-1)) };
-    let more = (0..3).map(|n| Occurrence { start: MINUTE.plus(n), value: 151_234 + i64::from(n) }).collect();
+    let folded = Folded { count: 300, peak: i64::MAX, until: Some(MINUTE.plus_minutes(-1)) };
+    let more =
+        (0..3).map(|n| Occurrence { start: MINUTE.plus_minutes(n), value: 151_234 + i64::from(n) }).collect();
     let counted = Alert { occurrences: more, folded, ..told };
     store.commit(&alerts_of([AlertChange::Counted(counted)]), at(4)).await.unwrap();
     let failing = |one: &Delivery, to: &str| match to {
@@ -232,10 +239,10 @@ async fn fill(store: &dyn Store) {
     };
     deliver(store, 5, failing).await;
     for n in 1..=2 {
-        raise(store, &alert("TSLA", MINUTE.plus(n)), at(60 + i64::from(n))).await;
+        raise(store, &alert("TSLA", MINUTE.plus_minutes(n)), at(60 + i64::from(n))).await;
         deliver(store, 70 + i64::from(n), failing).await;
     }
-    let wrong = alert("TSLA", MINUTE.plus(3));
+    let wrong = alert("TSLA", MINUTE.plus_minutes(3));
     raise(store, &wrong, at(100)).await;
     deliver(store, 101, failing).await;
     store.commit(&alerts_of([AlertChange::Retracted(retracted(&wrong))]), at(102)).await.unwrap();
@@ -247,7 +254,7 @@ async fn fill(store: &dyn Store) {
     .await;
     // What quiet hours held comes as a digest; what others hold waits on.
     deliver(store, 1_900, |_, _| Some(Outcome::Sent)).await;
-    raise(store, &alert("TSLA", MINUTE.plus(60)), at(LEFT_AT - 90)).await;
+    raise(store, &alert("TSLA", MINUTE.plus_minutes(60)), at(LEFT_AT - 90)).await;
     deliver(store, LEFT_AT - 80, failing).await;
 
     for (name, text) in NOTES.into_iter().zip(["an old key's check", "42"]) {

@@ -4,7 +4,7 @@ use qqq_core::alert::Visibility;
 use qqq_core::rule::Evidence;
 use qqq_core::subscription::Subscription;
 use qqq_core::subscription::channel::Channel;
-use qqq_core::{Alert, FeedStatus, Figures, Minute, Statistics};
+use qqq_core::{Alert, FeedStatus, Figures, Second, Statistics};
 use qqq_store::{
     AlertQuery, BarRecord, DeliveryQuery, DeliveryRecord, DeliveryState, SplitRecord, Store,
     SubscriptionQuery,
@@ -18,7 +18,7 @@ pub(super) type Listing = Map<String, Value>;
 pub(super) const NOTES: [&str; 2] = ["secret_key_check", "sim_seed"];
 
 pub(super) async fn listing(store: &dyn Store) -> Listing {
-    let every = Minute::MIN..Minute::MAX;
+    let every = Second::MIN..Second::MAX;
     let mut listing = Listing::new();
     let mut put = |what: &str, value: Value| listing.insert(what.to_owned(), value);
     put("sequence", json!(store.sequence().await.unwrap().0));
