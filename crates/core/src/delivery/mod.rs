@@ -175,13 +175,9 @@ pub enum Outcome {
 
 #[cfg(test)]
 mod tests {
+    use super::samples::delivery as id;
     use super::*;
     use crate::{Metric, Second};
-
-    fn id(n: u8) -> DeliveryId {
-        let alert = AlertId::derive("spike", "AAPL".parse().unwrap(), Metric::Price, Second::from_minute(0));
-        DeliveryId::of_alert(DeliveryKind::Alert, alert, SubscriptionId::from_random([n; 16]))
-    }
 
     #[test]
     fn ids_differ_by_kind_alert_and_subscription() {

@@ -1,6 +1,6 @@
 //! Readers and alerts for tests.
 
-use super::Transition;
+use super::{DeliveryId, DeliveryKind, Transition};
 use crate::alert::{Alert, AlertId, AlertState, Folded, Visibility};
 use crate::subscription::channel::{Channel, Webhook, WebhookFormat};
 use crate::subscription::{Subscription, SubscriptionId, SubscriptionStatus};
@@ -45,6 +45,12 @@ pub(super) fn reader(n: usize) -> Subscription {
         secret_rotated_at: None,
         nonce: [0; 16],
     }
+}
+
+/// The delivery that tells the n-th reader of an alert.
+pub(super) fn delivery(n: u8) -> DeliveryId {
+    let alert = AlertId::derive("spike", "AAPL".parse().unwrap(), Metric::Price, Second::from_minute(0));
+    DeliveryId::of_alert(DeliveryKind::Alert, alert, SubscriptionId::from_random([n; 16]))
 }
 
 /// The n-th alert, by its minute.

@@ -36,16 +36,9 @@ pub fn retry_at(carrier: Carrier, id: DeliveryId, attempt: u32, now: Timestamp) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alert::AlertId;
     use crate::delivery::DeliveryKind;
-    use crate::subscription::SubscriptionId;
-    use crate::{Metric, Second};
+    use crate::delivery::samples::delivery as id;
     use std::collections::BTreeSet;
-
-    fn id(n: u8) -> DeliveryId {
-        let alert = AlertId::derive("spike", "AAPL".parse().unwrap(), Metric::Price, Second::from_minute(0));
-        DeliveryId::of_alert(DeliveryKind::Alert, alert, SubscriptionId::from_random([n; 16]))
-    }
 
     #[test]
     fn waits_grow_and_stay_within_a_fifth_of_the_schedule() {
