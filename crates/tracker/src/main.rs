@@ -7,6 +7,7 @@ use qqq_tracker::clock::SystemClock;
 use qqq_tracker::config::{ConfigError, PREFIX, Sources, load};
 use qqq_tracker::{admin, backtest, check, export, import, manual, telemetry, watchlist};
 use std::io::Write as _;
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -66,7 +67,8 @@ fn run() -> anyhow::Result<ExitCode> {
     let _ = rustls::crypto::ring::default_provider().install_default();
 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let code = runtime.block_on(async {
+    // Behind a pointer: what a runtime is given is compiled once for each way in which it may run that.
+    let work: Pin<Box<dyn Future<Output = anyhow::Result<ExitCode>>>> = Box::pin(async {
         let stop = stop_on_signals()?;
         survive_a_limit_on_files()?;
         let clock = Arc::new(SystemClock::new());
@@ -85,11 +87,12 @@ fn run() -> anyhow::Result<ExitCode> {
             Command::Completions { .. } | Command::Man(_) | Command::Openapi | Command::Top(_) => {}
             Command::Check(args) => {
                 let sound = check::run(&config, &sources, clock, args.mail_to.as_ref()).await?;
-                return anyhow::Ok(if sound { ExitCode::SUCCESS } else { ExitCode::from(FAILURE) });
+                return Ok(if sound { ExitCode::SUCCESS } else { ExitCode::from(FAILURE) });
             }
         }
         Ok(ExitCode::SUCCESS)
     });
+    let code = runtime.block_on(work);
     // What still blocks a thread (a look-up, a slow disk) does not hold the exit up.
     runtime.shutdown_background();
     code
