@@ -153,8 +153,7 @@ export class Drawing {
     this.#chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
       this.#aim = null;
       if (!range) return;
-      box.dataset.from = this.#nameOf(firstIn(range));
-      box.dataset.to = this.#nameOf(lastIn(range));
+      this.#tell(range);
       reader.onmove(range.from);
     });
     // A canvas says nothing to those who do not see it; the legend and the table do.
@@ -296,6 +295,14 @@ export class Drawing {
   #show(from: number, to: number) {
     this.#aim = { from, to };
     this.#chart.timeScale().setVisibleLogicalRange({ from, to });
+    // New bars move the chart's range at once, and this one moves it back before anything is drawn.
+    this.#tell(this.#aim);
+  }
+
+  /** Says on the box what is in sight. */
+  #tell(range: LogicalRange) {
+    this.box.dataset.from = this.#nameOf(firstIn(range));
+    this.box.dataset.to = this.#nameOf(lastIn(range));
   }
 
   /** What is in sight: the instant of the first whole place, how many follow it, and the bars. */
