@@ -127,8 +127,33 @@ test("as far back as one can look, the chart stays too", async ({ page, tracker 
       { intervals: [1_000], timeout: 60_000 },
     )
     .toBe(true);
-  const view = await shown(page);
+  const view = await rested(page);
+  // Between two frames too: whatever the box tells, somebody may read.
+  const told = await chart(page).evaluateHandle((box: HTMLElement) => {
+    const told = new Set<string>();
+    const look = () => told.add(`${box.dataset.from} ${box.dataset.to}`);
+    new MutationObserver(look).observe(box, { attributeFilter: ["data-from", "data-to"] });
+    look();
+    return told;
+  });
   await bars(page, 5, async () => expect(await shown(page)).toEqual(view));
+  expect(await told.evaluate((told) => [...told])).toEqual([view.join(" ")]);
+});
+
+test("what the page has loaded ahead is what it asks for, once", async ({ page, still }) => {
+  const asked = requests(page);
+  page.on("request", (request) => {
+    const { pathname } = new URL(request.url());
+    if (pathname === "/v1/status") asked.push(pathname);
+  });
+  await page.goto(still.url);
+  await expect(page.getByRole("row", { name: /AAPL/ })).toBeVisible();
+  await page.waitForLoadState("networkidle", { timeout: 10_000 }).catch(() => {});
+  const links = page.locator('link[rel="preload"][as="fetch"]');
+  const ahead = await links.evaluateAll((links) => links.map((link) => link.getAttribute("href") ?? ""));
+  expect(ahead.length).toBeGreaterThan(0);
+  const list = (path: string) => path.split("?")[0];
+  for (const path of ahead) expect(asked.filter((one) => list(one) === list(path))).toEqual([path]);
 });
 
 test("longer bars are asked for where they changed, and only there", async ({ page, fast }) => {
