@@ -26,6 +26,8 @@ const FIELDS: [&str; 6] = ["symbol", "symbols", "metric", "rule", "from", "to"];
 const MOST_DAYS: i32 = 400;
 /// Most symbols times days of one request: ten symbols over the longest range.
 const MOST_SYMBOL_DAYS: i32 = 10 * MOST_DAYS;
+/// Longest list of symbols; without one, it is all that are tracked.
+const MOST_SYMBOLS: usize = 100;
 /// Days looked at where the request names no beginning.
 const USUAL_DAYS: i32 = 30;
 /// Alerts told one by one; the figures count all.
@@ -137,9 +139,9 @@ impl Api {
     fn symbols(&self, fields: &mut Fields) -> Option<Vec<Symbol>> {
         let mut texts = match fields.value("symbols") {
             None | Some(Value::Null) => Vec::new(),
-            Some(Value::Array(texts)) if !texts.is_empty() => texts,
+            Some(Value::Array(texts)) if (1..=MOST_SYMBOLS).contains(&texts.len()) => texts,
             Some(_) => {
-                fields.wrong("symbols", "must be a list of tickers");
+                fields.wrong("symbols", format!("must be a list of 1 to {MOST_SYMBOLS} tickers"));
                 return None;
             }
         };

@@ -81,9 +81,12 @@ async fn without_symbols_and_range_it_looks_at_all_that_is_tracked_and_the_last_
 async fn what_is_too_much_or_makes_no_sense_is_refused_with_its_field() {
     let world = world().await;
     let router = world.router().await;
+    let repeated = |times| format!(r#"{{"symbols":[{}]}}"#, [r#""TSLA""#; 101][..times].join(","));
+    assert_eq!(post_json(&router, "/v1/backtests", &repeated(100)).await.status, StatusCode::OK);
     for (body, field) in [
         (r#"{"symbol":"NONE"}"#, "symbol"),
         (r#"{"symbols":[]}"#, "symbols"),
+        (&repeated(101), "symbols"),
         (r#"{"symbol":"TSLA","rule":"move","metric":"volume"}"#, "rule.kind"),
         (r#"{"symbol":"TSLA","from":"yesterday"}"#, "from"),
         (r#"{"symbol":"TSLA","from":"2025-02-01T00:00:00Z","to":"2025-01-01T00:00:00Z"}"#, "from"),
