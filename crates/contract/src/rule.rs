@@ -81,7 +81,14 @@ impl PartialSchema for RuleShape {
                         ),
                     ),
                     ("window", window.clone()),
-                    ("min_bars", count(1, 720, "Bars the window must hold. Default: 30.")),
+                    (
+                        "min_bars",
+                        count(
+                            1,
+                            43_200,
+                            "Bars the window must hold, at most as many as come in it. Default: 30.",
+                        ),
+                    ),
                 ],
             ),
             (
@@ -97,7 +104,14 @@ impl PartialSchema for RuleShape {
                         ),
                     ),
                     ("window", window),
-                    ("min_bars", count(2, 720, "Bars the window must hold. Default: 30.")),
+                    (
+                        "min_bars",
+                        count(
+                            2,
+                            43_200,
+                            "Bars the window must hold, at most as many as come in it. Default: 30.",
+                        ),
+                    ),
                     ("direction", direction.clone()),
                 ],
             ),

@@ -53,7 +53,10 @@ mod tests {
             Err("`mean` must be `price` or `volume`".to_owned())
         );
         let error = "60m".parse::<Interval>().unwrap_err();
-        assert_eq!(error.to_string(), "`60m` must be one of `1m`, `5m`, `15m`, `1h`, `1d`");
+        assert_eq!(
+            error.to_string(),
+            "`60m` must be one of `1s`, `5s`, `10s`, `15s`, `30s`, `1m`, `5m`, `15m`, `1h`, `1d`"
+        );
         let error = "x".repeat(99).parse::<Metric>().unwrap_err();
         assert!(error.to_string().chars().count() < 70);
     }

@@ -33,7 +33,7 @@ def day(days):
 
 @schemathesis.hook
 def before_load_schema(context, raw_schema):
-    """The description cannot name what a server tracks and whom it tells: here it can, so that requests find it."""
+    """The description cannot name what a server tracks, how often and whom it tells: here it can, so that requests find it."""
     schemas = raw_schema["components"]["schemas"]
     schemas["Ticker"] = {"type": "string", "enum": os.environ["TICKERS"].split(",")}
     tickers = {"type": "array", "items": schemas["Ticker"], "minItems": 1, "maxItems": 200}
@@ -64,6 +64,8 @@ def before_load_schema(context, raw_schema):
     schemas["SubscriptionChange"]["properties"]["paused_until"] = {"enum": [None, "resumed", day(-1)]}
     schemas["BacktestIn"]["properties"]["from"] = {"enum": [None, day(40)]}
     schemas["BacktestIn"]["properties"]["to"] = {"enum": [None, day(1)]}
+    [interval] = [one for one in raw_schema["paths"]["/v1/symbols/{symbol}/bars"]["get"]["parameters"] if one["name"] == "interval"]
+    interval["schema"] = {"type": "string", "enum": ["1m", "5m", "15m", "1h", "1d"]}
     [rule] = [one for one in raw_schema["paths"]["/v1/alerts"]["get"]["parameters"] if one["name"] == "rule"]
     rule["schema"] = {"type": "string", "enum": ["spike", "v1 cross above=1000"]}
     for parameter in raw_schema["paths"]["/v1/sessions"]["get"]["parameters"]:

@@ -50,7 +50,7 @@ async fn of_symbol(
     loop {
         let page = store.history(symbol, next..query.range.end, PAGE).await?;
         let Some(last) = page.last() else { break };
-        next = last.start.plus_minutes(1);
+        next = last.start.plus_seconds(1);
         for bars in page.chunks(BREATH) {
             test.take(bars);
             // Judging takes a while: others may want the thread.

@@ -53,7 +53,7 @@ const GATHER: usize = 64;
 /// No more steps are gathered once they hold so many bars.
 const GATHER_BARS: usize = 50_000;
 /// Minutes that are looked back to find how long an earlier process is gone: no market is closed for longer.
-const MAX_ABSENCE: i32 = 14 * Second::MINUTES_PER_DAY;
+const MAX_ABSENCE: i64 = 14 * Second::PER_DAY;
 /// A transaction ends with the minute in which it comes to hold so many bars, or changes to alerts: a sign-up
 /// waits for no more than that. The rules in force bound what a single minute can bring.
 const PIECE_BARS: usize = 10_000;
@@ -185,8 +185,8 @@ impl Detect {
         let longest = i64::from(self.rules.spike.max_alert_age_after_outage_seconds);
         // Nights and weekends hide nothing.
         let hidden = |until: &Second| {
-            let until = (*until).max(Second::minute_of(now).plus_minutes(-MAX_ABSENCE));
-            i64::from(self.calendar.counting_minutes(until..Second::minute_of(now))) * 60
+            let now = self.calendar.cadence().bar_of(now);
+            self.calendar.counting_seconds((*until).max(now.plus_seconds(-MAX_ABSENCE))..now)
         };
         let asked =
             status.filter(|status| status.mode == FeedMode::Live).and_then(|status| status.asked_until);
@@ -210,7 +210,7 @@ impl Detect {
         for (symbol, watch) in self.watches.in_force() {
             detector.watch(symbol, watch, self.watches.visibility(watch));
         }
-        let bars = store.recent_bars(watchlist.symbols(), Second::MINUTES_PER_DAY).await?;
+        let bars = store.recent_bars(watchlist.symbols(), Second::PER_DAY).await?;
         let oldest = bars.iter().map(|record| record.bar.start).min();
         let alerts = match oldest {
             Some(oldest) => {
@@ -526,10 +526,10 @@ async fn recall(
     };
     loop {
         let page =
-            retry_while_busy(|| store.history(name, from..newest.plus_minutes(1), RECALLED_AT_ONCE)).await?;
+            retry_while_busy(|| store.history(name, from..newest.plus_seconds(1), RECALLED_AT_ONCE)).await?;
         detector.recall(symbol, &page);
         match page.last() {
-            Some(last) if page.len() == RECALLED_AT_ONCE => from = last.start.plus_minutes(1),
+            Some(last) if page.len() == RECALLED_AT_ONCE => from = last.start.plus_seconds(1),
             _ => return Ok(()),
         }
     }

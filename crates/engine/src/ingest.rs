@@ -114,10 +114,18 @@ impl Ingest {
 
     /// Keeps the bars that count, oldest first.
     pub(crate) fn admit(&self, mut bars: Vec<Bar>, clock: Timestamp) -> Vec<Bar> {
+        let cadence = self.calendar.cadence();
         let horizon = clock.checked_add(FUTURE).unwrap_or(Timestamp::MAX);
         let mut rejects = Vec::new();
         bars.retain(|bar| {
-            if bar.start.minute_end() > horizon {
+            if !cadence.starts(bar.start) {
+                rejects.push(Reject {
+                    place: format!("{} {}", bar.symbol, bar.start),
+                    reason: format!("is not the start of a bar of {cadence}"),
+                });
+                return false;
+            }
+            if cadence.end(bar.start) > horizon {
                 rejects.push(Reject {
                     place: format!("{} {}", bar.symbol, bar.start),
                     reason: format!("lies in the future of {clock}"),

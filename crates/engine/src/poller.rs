@@ -417,7 +417,8 @@ impl Poller {
             session.start.max(complete.plus_minutes(-1 - schedule::RE_ASK))
         };
         let last = self.newest.max(self.listens_since).unwrap_or(begin).max(begin);
-        let silent = self.ingest.calendar.counting_minutes(last.plus_minutes(1)..complete);
+        let silent =
+            self.ingest.calendar.counting_minutes(self.ingest.calendar.cadence().after(last)..complete);
         (i64::from(silent) * 60 >= DEAD_AFTER.as_secs())
             .then(|| format!("no bar for {silent} minutes of an open market: the feed may be dead"))
     }

@@ -16,8 +16,8 @@ pub const MAX_BARS: usize = 10_000_000;
 /// Rejects handed on one by one; a file of nothing else must not fill the memory.
 const MAX_REJECTS: usize = 10_000;
 
-/// A hole in the recording of more counting minutes is not waited for.
-const LONGEST_WAIT_MINUTES: i32 = 60;
+/// A hole in the recording of more counting seconds is not waited for.
+const LONGEST_WAIT: i64 = 60 * 60;
 
 /// How fast a recording is played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,12 +32,12 @@ impl ReplaySpeed {
     /// A day's session in a quarter of a second.
     pub const MAX_TIMES: u32 = 100_000;
 
-    /// How long so many recorded minutes take; nothing at full speed.
-    fn duration(self, minutes: u64) -> Duration {
+    /// How long so many recorded seconds take; nothing at full speed.
+    fn duration(self, seconds: u64) -> Duration {
         match self {
             Self::Max => Duration::ZERO,
             Self::Times(times) => {
-                let nanos = u128::from(minutes) * 60_000_000_000 / u128::from(times.max(1));
+                let nanos = u128::from(seconds) * 1_000_000_000 / u128::from(times.max(1));
                 Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
             }
         }
@@ -74,10 +74,10 @@ impl fmt::Display for ReplaySpeed {
 #[error("`{0}` is not a replay speed: it must be `max`, or `1x` to `100000x`")]
 pub struct InvalidReplaySpeed(pub String);
 
-/// A recording that plays: one batch per minute that has bars, its clock at the end of that minute.
+/// A recording that plays: one batch for each time that has bars, its clock at the end of those.
 ///
-/// Only counting minutes of the calendar take time: nights, weekends and holes of more than an hour are
-/// skipped. Bars outside counting minutes are in the batches too; whoever ingests them decides.
+/// Only counting time of the calendar takes time: nights, weekends and holes of more than an hour are
+/// skipped. Bars that do not count are in the batches too; whoever ingests them decides.
 #[derive(Debug)]
 pub struct Replay {
     info: FeedInfo,
@@ -87,16 +87,16 @@ pub struct Replay {
     rejects: Vec<Reject>,
     not_tracked: u64,
     played: usize,
-    /// The newest minute that was played before.
+    /// The newest start that was played before.
     known: Option<Second>,
     began: Option<Instant>,
-    /// Minutes of the last batch: its own, and its distance from the first in minutes that take time.
+    /// The last batch: its start, and its distance from the first in seconds that take time.
     last: Option<(Second, u64)>,
 }
 
 impl Replay {
     /// Reads a file, or all files of bars in a folder, and sorts their bars by time. A later bar of the same
-    /// symbol and minute is a revision and stays behind the earlier one.
+    /// symbol and start is a revision and stays behind the earlier one.
     ///
     /// All bars will carry the label that `options` give. Blocks on the disk. It is an error if there is no
     /// bar of a tracked symbol, or more than [`MAX_BARS`].
@@ -173,7 +173,7 @@ impl Replay {
         })
     }
 
-    /// Goes on after `known`, the newest minute that was played before: minutes up to it come again, each
+    /// Goes on after `known`, the newest start that was played before: bars up to it come again, each
     /// bar as its last revision left it, and take no time. So a restart neither plays a correction backwards
     /// nor waits for what is known.
     #[must_use]
@@ -202,12 +202,13 @@ impl Replay {
         (self.played, self.bars.len())
     }
 
-    /// How many minutes that take time lie between the first batch and one at `minute`.
-    fn distance(&self, minute: Second) -> u64 {
+    /// How many seconds that take time lie between the first batch and one that starts at `start`.
+    fn distance(&self, start: Second) -> u64 {
         let Some((last, distance)) = self.last else { return 0 };
-        let minutes = self.calendar.counting_minutes(last.plus_minutes(1)..minute.plus_minutes(1)).max(0);
-        // After a hole the next minute follows at once.
-        distance + if minutes > LONGEST_WAIT_MINUTES { 1 } else { minutes.unsigned_abs().into() }
+        let cadence = self.calendar.cadence();
+        let seconds = self.calendar.counting_seconds(cadence.after(last)..cadence.after(start)).max(0);
+        // After a hole the next bar follows at once.
+        distance + if seconds > LONGEST_WAIT { cadence.seconds() } else { seconds }.unsigned_abs()
     }
 }
 
@@ -218,9 +219,9 @@ impl ReplaySource for Replay {
     }
 
     async fn next(&mut self) -> Result<Option<TimedBatch>, FeedError> {
-        let Some(minute) = self.bars.get(self.played).map(|bar| bar.start) else { return Ok(None) };
-        let is_known = self.known.is_some_and(|known| minute <= known);
-        let distance = if is_known { 0 } else { self.distance(minute) };
+        let Some(start) = self.bars.get(self.played).map(|bar| bar.start) else { return Ok(None) };
+        let is_known = self.known.is_some_and(|known| start <= known);
+        let distance = if is_known { 0 } else { self.distance(start) };
         match self.speed {
             // Never pending otherwise: others on this thread must get their turn.
             ReplaySpeed::Max => tokio::task::coop::consume_budget().await,
@@ -232,9 +233,10 @@ impl ReplaySource for Replay {
         }
         // Nothing below waits: who gives up waiting above has lost nothing.
         let bars: Vec<Bar> =
-            self.bars[self.played..].iter().take_while(|bar| bar.start == minute).copied().collect();
+            self.bars[self.played..].iter().take_while(|bar| bar.start == start).copied().collect();
         self.played += bars.len();
-        self.last = Some((minute, distance));
-        Ok(Some(TimedBatch { bars, rejects: std::mem::take(&mut self.rejects), clock: minute.minute_end() }))
+        self.last = Some((start, distance));
+        let clock = self.calendar.cadence().end(start);
+        Ok(Some(TimedBatch { bars, rejects: std::mem::take(&mut self.rejects), clock }))
     }
 }

@@ -158,7 +158,7 @@ impl Api {
         let feed_has_news = model.take_feed(feed);
         // A minute that passes is news too: ages and sessions are told by the minute.
         let has_news = names_are_news || profiles_are_news || feed_has_news;
-        if has_news || model.minute(inner.clock.now()) != self.snapshot().minute {
+        if has_news || model.time(inner.clock.now()) != self.snapshot().time {
             self.publish(&model, Changes::default());
         }
         Ok(())

@@ -13,12 +13,12 @@ pub struct BarRecord {
     pub revision: u32,
 }
 
-/// A split and the minute from which bars are in the new units (New York midnight of its ex-date).
+/// A split and the time from which bars are in the new units (New York midnight of its ex-date).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SplitRecord {
     /// The split.
     pub split: Split,
-    /// Stored bars that start before this minute are rescaled.
+    /// Stored bars that start before this are rescaled.
     pub from: Second,
 }
 
@@ -55,7 +55,7 @@ pub struct Committed {
 /// What became of imported bars.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Imported {
-    /// Bars of minutes that had none.
+    /// Bars of times that had none.
     pub new: u64,
     /// Bars that replaced a different one.
     pub revised: u64,

@@ -1,5 +1,6 @@
 //! What can go wrong with a store.
 
+use qqq_core::Cadence;
 use qqq_core::subscription::limits::LimitExceeded;
 
 /// Why a store could not do what it was asked.
@@ -14,6 +15,17 @@ pub enum StoreError {
     /// The bundled SQLite is older than the first version without the WAL-reset bug.
     #[error("SQLite {0} can lose commits; 3.51.3 or newer is needed")]
     OldSqlite(String),
+    /// Bars are kept here that come at another cadence than those that are to come.
+    #[error(
+        "the store holds bars of {kept} each, and market.interval is {asked}: a store holds one interval. \
+         Set market.interval to {kept}, or name another store in store.url"
+    )]
+    OtherCadence {
+        /// That of the bars here.
+        kept: Cadence,
+        /// That of those to come.
+        asked: Cadence,
+    },
     /// Another process is the store's worker.
     #[error("another worker runs on {0}: stop it first (only one may write bars and send mail)")]
     WorkerRunning(String),

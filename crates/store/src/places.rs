@@ -76,7 +76,7 @@ impl ChangeCursor {
 /// What tells the rows of a commit apart, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key {
-    /// The bar of a symbol and minute.
+    /// The bar of a symbol and start.
     Bar(Symbol, Second),
     /// The figures of a symbol.
     Statistics(Symbol),

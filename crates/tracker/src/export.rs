@@ -216,6 +216,6 @@ fn format_of(args: &ExportArgs) -> Result<Format, ConfigError> {
 }
 
 fn range_of(args: &ExportArgs, calendar: &Calendar) -> Range<Second> {
-    let minute = |moment: Moment| moment.minute(calendar);
-    args.from.map_or(Second::MIN, minute)..args.to.map_or(Second::MAX, minute)
+    let start = |moment: Moment| moment.start(calendar);
+    args.from.map_or(Second::MIN, start)..args.to.map_or(Second::MAX, start)
 }

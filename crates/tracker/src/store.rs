@@ -8,9 +8,11 @@ use std::path::Path;
 use std::sync::Arc;
 use tracing::info;
 
-/// Opens the configured store.
+/// Opens the configured store, for bars that come as often as is configured.
 pub async fn open(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
-    qqq_store::open(&config.store.url).await.map_err(of_the_url)
+    let store = qqq_store::open(&config.store.url).await.map_err(of_the_url)?;
+    store.settle_cadence(config.market.interval.0).await?;
+    Ok(store)
 }
 
 fn of_the_url(error: StoreError) -> anyhow::Error {

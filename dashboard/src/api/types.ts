@@ -6,7 +6,7 @@ type Schemas = components["schemas"];
 
 export type Metric = "price" | "volume";
 export type RankedBy = "relative_stdev" | "stdev";
-export type Interval = "1m" | "5m" | "15m" | "1h" | "1d";
+export type Interval = Status["interval"];
 
 export type Symbol = Schemas["Symbol"];
 export type Bar = NonNullable<Symbol["bar"]>;

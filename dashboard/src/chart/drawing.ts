@@ -22,12 +22,23 @@ import type { Alert, BarOfInterval, Interval, SpikeSettings } from "../api/types
 import { minutesOf } from "../words/grammar";
 import { LANGUAGE } from "../words/language";
 import { price as dollars, short } from "../words/number";
-import { day, dayAndTime, mark } from "./axis";
+import { mark, stamp } from "./axis";
 import { type Lines, Overlays } from "./overlays";
 import { faded, type Palette } from "./palette";
 import { type Seen, seen } from "./rule";
 import { Shading } from "./shading";
-import { bucketOf, type Day, type Instant, instant, places, runs, united, wallClock } from "./timeline";
+import {
+  bucketOf,
+  type Day,
+  hasSeconds,
+  type Instant,
+  instant,
+  places,
+  runs,
+  SECONDS,
+  united,
+  wallClock,
+} from "./timeline";
 import type { Scale } from "./view";
 
 /** What is to be drawn. */
@@ -37,7 +48,7 @@ export interface Picture {
   days: Day[];
   /** Oldest first. */
   bars: BarOfInterval[];
-  /** The rule whose average and threshold are drawn; one-minute bars only. */
+  /** The rule whose average and threshold are drawn; over bars as they come only. */
   rule: SpikeSettings | null;
   /** The alerts of each bar, by its start. */
   alerts: Map<Instant, Alert[]>;
@@ -67,7 +78,18 @@ export interface Reader {
 }
 
 /** Places shown at first. */
-const SHOWN: Record<Interval, number> = { "1m": 240, "5m": 240, "15m": 220, "1h": 180, "1d": 130 };
+const SHOWN: Record<Interval, number> = {
+  "1s": 240,
+  "5s": 240,
+  "10s": 240,
+  "15s": 240,
+  "30s": 240,
+  "1m": 240,
+  "5m": 240,
+  "15m": 220,
+  "1h": 180,
+  "1d": 130,
+};
 /** Free places after the newest bar. */
 const AHEAD = 3;
 /** What is shown of the places beside those that are asked for. */
@@ -124,7 +146,7 @@ export class Drawing {
       },
       localization: {
         locale: LANGUAGE,
-        timeFormatter: (time: Time) => (this.#picture?.interval === "1d" ? day(time) : dayAndTime(time)),
+        timeFormatter: (time: Time) => stamp(this.#picture?.interval ?? "1m")(time),
       },
       // A page that scrolls under one's thumb must not stop at the chart.
       handleScroll: { vertTouchDrag: false },
@@ -202,6 +224,7 @@ export class Drawing {
     if (!colours) return;
     const { bars, days, interval, rule } = picture;
     const view = this.#held();
+    this.#chart.timeScale().applyOptions({ secondsVisible: hasSeconds(interval) });
     this.#scale(picture.scale);
     const starts = bars.map((bar) => instant(bar.start));
     this.#barAt = new Map(starts.map((start, index) => [start, index]));
@@ -255,8 +278,9 @@ export class Drawing {
       }
     }
     if (rule) {
-      // Only the newest window counts for the newest bar, and it holds a bar a minute at the most.
-      const view = seen(bars.slice(-(minutesOf(rule.window) + 1)), rule).at(-1);
+      // Only the newest window counts for the newest bar, and it holds so many bars at the most.
+      const held = interval === "1d" ? 0 : (minutesOf(rule.window) * 60) / SECONDS[interval];
+      const view = seen(bars.slice(-(held + 1)), rule).at(-1);
       if (view) this.#seen[bars.length - 1] = view;
     }
     const view = this.#seen[bars.length - 1];

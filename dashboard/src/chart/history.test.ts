@@ -65,7 +65,7 @@ afterEach(() => vi.unstubAllGlobals());
 
 const closes = (made: History) => made.bars.map(({ start, close }) => `${start.slice(11, 16)} ${close}`);
 async function started(interval: Interval, reach = {}): Promise<History> {
-  const made = new History("NVDA", interval, false);
+  const made = new History("NVDA", interval, "1m", false);
   await made.start({ newest: "2025-01-31T15:00:00Z", ...reach });
   return made;
 }

@@ -2,14 +2,15 @@
 
 import { get } from "../api/client";
 import type { BarEvent, BarOfInterval, Interval, Page, TradingDay } from "../api/types";
-import { bucketOf, type Day, dayOf, type Instant, instant } from "./timeline";
+import { bucketOf, type Day, dayOf, type Instant, instant, SECONDS } from "./timeline";
 
-/** Trading days that one step into the past loads. */
-const STEP: Record<Interval, number> = { "1m": 2, "5m": 8, "15m": 20, "1h": 60, "1d": 260 };
+/** Trading days that one step into the past loads; of shorter bars, so many at the most, all of one day. */
+const STEP: Partial<Record<Interval, number>> = { "1m": 2, "5m": 8, "15m": 20, "1h": 60, "1d": 260 };
+const STEP_BARS = 3_000;
 /** More bars than this make no better picture: a longer interval shows more. */
 const MOST_BARS = 12_000;
 /** So many steps without a single bar, and the history has ended: a halt lasts no longer. */
-const EMPTY_STEPS = 6;
+const EMPTY_STEPS = { ofDays: 6, ofBars: 60 };
 /** Days of the calendar asked for at once. */
 const CALENDAR_DAYS = 400;
 const DAY_MS = 86_400_000;
@@ -17,6 +18,7 @@ const DAY_MS = 86_400_000;
 const iso = (at: Instant): string => new Date(at * 1000).toISOString().replace(".000", "");
 const dateOf = (ms: number): string => new Date(ms).toISOString().slice(0, 10);
 const opening = (day: Day): Instant => day.stretches[0]?.from ?? Infinity;
+const closing = (day: Day): Instant => day.stretches.at(-1)?.to ?? -Infinity;
 
 /** Why no older bars come. */
 export type End = "none" | "begins" | "enough";
@@ -52,6 +54,8 @@ export class History {
   constructor(
     readonly symbol: string,
     readonly interval: Interval,
+    /** That of the bars of the stream. */
+    readonly base: Interval,
     readonly extended: boolean,
   ) {}
 
@@ -75,22 +79,24 @@ export class History {
     if (this.end !== "none") return false;
     const before = () => this.days.filter((day) => opening(day) < this.#reach);
     const first = this.days[0]?.date;
-    if (before().length <= STEP[this.interval] && first) {
+    const step = STEP[this.interval];
+    if (before().length <= (step ?? 1) && first) {
       const end = Date.parse(first) - DAY_MS;
       await this.#calendar(end - CALENDAR_DAYS * DAY_MS, end);
     }
     const known = before();
-    const begin = known.at(-STEP[this.interval]) ?? known[0];
+    const begin = known.at(-(step ?? 1)) ?? known[0];
     if (!begin) {
       this.end = "begins";
       return false;
     }
-    const from = opening(begin);
+    const newest = Math.min(this.#reach, closing(begin));
+    const from = step ? opening(begin) : Math.max(opening(begin), newest - STEP_BARS * this.#length);
     const found = await this.#range(from, this.#reach);
     this.#reach = from;
     this.#empty = found.length === 0 ? this.#empty + 1 : 0;
     this.bars = [...found, ...this.bars];
-    if (this.#empty >= EMPTY_STEPS) this.end = "begins";
+    if (this.#empty >= (step ? EMPTY_STEPS.ofDays : EMPTY_STEPS.ofBars)) this.end = "begins";
     else if (this.bars.length >= MOST_BARS) this.end = "enough";
     return true;
   }
@@ -125,6 +131,11 @@ export class History {
   missed() {
     const last = this.#last();
     this.#wanted(this.days.filter((day) => opening(day) <= last).at(-2)?.stretches[0]?.from ?? last);
+  }
+
+  /** Seconds of a bar. */
+  get #length(): number {
+    return this.interval === "1d" ? DAY_MS / 1000 : SECONDS[this.interval];
   }
 
   #last(): Instant {
@@ -167,7 +178,7 @@ export class History {
     }
   }
 
-  /** Takes a one-minute bar of the stream. `tail`: only the newest bar changed, or there is a new one. `all`: an older
+  /** Takes a bar of the stream. `tail`: only the newest bar changed, or there is a new one. `all`: an older
    * one did. `stale`: what changed must be asked for. */
   take(event: BarEvent): "tail" | "all" | "stale" | "nothing" {
     if (event.symbol !== this.symbol || this.isPast) return "nothing";
@@ -176,8 +187,8 @@ export class History {
   }
 
   #place(bar: BarEvent): "tail" | "all" | "stale" | "nothing" {
-    if (this.interval !== "1m") {
-      // A longer bar is made of all its minutes, and only the store has them all.
+    if (this.interval !== this.base) {
+      // A longer bar is made of all its parts, and only the store has them all.
       this.#wanted(bucketOf(this.days, this.interval, instant(bar.start)) ?? this.#last());
       return "stale";
     }

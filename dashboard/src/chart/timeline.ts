@@ -21,11 +21,19 @@ const MINUTE = 60;
 
 /** Seconds of an interval; a day has as many as its session. */
 export const SECONDS: Record<Exclude<Interval, "1d">, number> = {
+  "1s": 1,
+  "5s": 5,
+  "10s": 10,
+  "15s": 15,
+  "30s": 30,
   "1m": MINUTE,
   "5m": 5 * MINUTE,
   "15m": 15 * MINUTE,
   "1h": 60 * MINUTE,
 };
+
+/** Whether a bar is told by its second. */
+export const hasSeconds = (interval: Interval): boolean => interval !== "1d" && SECONDS[interval] < MINUTE;
 
 export const instant = (text: string): Instant => Date.parse(text) / 1000;
 

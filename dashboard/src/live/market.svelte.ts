@@ -4,6 +4,7 @@ import { all, ApiError, get } from "../api/client";
 import type {
   Alert,
   BarEvent,
+  Interval,
   Page,
   Sparkline,
   SpikeSettings,
@@ -65,6 +66,8 @@ class Market {
   rule: SpikeSettings = $derived({ ...HOUSE, ...(JSON.parse(this.#rule) as Partial<SpikeSettings>) });
   /** The time it is, by the feed's clock. */
   asOf: string | null = $derived(this.feed?.as_of ?? this.status?.as_of ?? null);
+  /** How much time a bar of the stream covers. */
+  interval: Interval = $derived(this.status?.interval ?? "1m");
   /** The New York date it is, by that clock. */
   date: string | null = $derived(this.asOf === null ? null : marketDateOf(this.asOf));
 

@@ -33,6 +33,8 @@ function remembered<At>(make: (at: At) => string): (at: At) => string {
 
 /** `13:57`, in New York. */
 export const marketClock = remembered(format({ ...clock, timeZone: MARKET_ZONE }));
+/** `13:57:05`, in New York. */
+export const marketSecond = remembered(format({ ...clock, second: "2-digit", timeZone: MARKET_ZONE }));
 /** `Fri, Jan 31`, in New York. */
 export const marketDay = format({ ...day, timeZone: MARKET_ZONE });
 /** `Fri, Jan 31 13:57`, in New York. */

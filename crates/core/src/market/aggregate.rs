@@ -1,8 +1,8 @@
-//! Longer bars made of one-minute bars: aligned to the session, never to the UTC day, and exact.
+//! Longer bars made of those that come: aligned to the session, never to the UTC day, and exact.
 
 use crate::UnknownWord;
 use crate::decimal::divide_half_even;
-use crate::{Bar, Calendar, FeedLabel, Price, Second};
+use crate::{Bar, Cadence, Calendar, FeedLabel, Price, Second};
 use std::ops::Range;
 use strum::{Display, EnumString, IntoStaticStr, VariantNames};
 
@@ -10,7 +10,22 @@ use strum::{Display, EnumString, IntoStaticStr, VariantNames};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantNames)]
 #[strum(parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::of::<Interval>)]
 pub enum Interval {
-    /// One minute: the bars as they are.
+    /// A second.
+    #[strum(serialize = "1s")]
+    OneSecond,
+    /// Five seconds.
+    #[strum(serialize = "5s")]
+    FiveSeconds,
+    /// Ten seconds.
+    #[strum(serialize = "10s")]
+    TenSeconds,
+    /// Fifteen seconds.
+    #[strum(serialize = "15s")]
+    FifteenSeconds,
+    /// Half a minute.
+    #[strum(serialize = "30s")]
+    ThirtySeconds,
+    /// One minute.
     #[default]
     #[strum(serialize = "1m")]
     OneMinute,
@@ -32,45 +47,80 @@ crate::words::words!(Interval);
 
 impl Interval {
     /// All of them, shortest first.
-    pub const ALL: [Self; 5] =
-        [Self::OneMinute, Self::FiveMinutes, Self::FifteenMinutes, Self::OneHour, Self::OneDay];
+    pub const ALL: [Self; 10] = [
+        Self::OneSecond,
+        Self::FiveSeconds,
+        Self::TenSeconds,
+        Self::FifteenSeconds,
+        Self::ThirtySeconds,
+        Self::OneMinute,
+        Self::FiveMinutes,
+        Self::FifteenMinutes,
+        Self::OneHour,
+        Self::OneDay,
+    ];
 
-    /// How long a bucket is, minutes, unless the session ends before. `None` for the day, which is as long as
+    /// How long a bucket is, seconds, unless the session ends before. `None` for the day, which is as long as
     /// what counts of it.
-    pub const fn minutes(self) -> Option<i32> {
+    pub const fn seconds(self) -> Option<i64> {
         match self {
-            Self::OneMinute => Some(1),
-            Self::FiveMinutes => Some(5),
-            Self::FifteenMinutes => Some(15),
-            Self::OneHour => Some(60),
+            Self::OneSecond => Some(1),
+            Self::FiveSeconds => Some(5),
+            Self::TenSeconds => Some(10),
+            Self::FifteenSeconds => Some(15),
+            Self::ThirtySeconds => Some(30),
+            Self::OneMinute => Some(60),
+            Self::FiveMinutes => Some(5 * 60),
+            Self::FifteenMinutes => Some(15 * 60),
+            Self::OneHour => Some(60 * 60),
             Self::OneDay => None,
         }
     }
 
-    /// The minutes of the bucket that `minute` belongs to, or `None` where it does not count.
+    /// That of the bars that come.
+    pub const fn of(cadence: Cadence) -> Self {
+        match cadence {
+            Cadence::One => Self::OneSecond,
+            Cadence::Five => Self::FiveSeconds,
+            Cadence::Ten => Self::TenSeconds,
+            Cadence::Fifteen => Self::FifteenSeconds,
+            Cadence::Thirty => Self::ThirtySeconds,
+            Cadence::Sixty => Self::OneMinute,
+        }
+    }
+
+    /// Whether bars of this interval can be made of those that come: its buckets hold whole ones.
+    pub const fn is_made_of(self, cadence: Cadence) -> bool {
+        match self.seconds() {
+            Some(seconds) => seconds % cadence.seconds() == 0,
+            None => true,
+        }
+    }
+
+    /// The bucket that `at` belongs to, or `None` where it does not count.
     ///
     /// Buckets begin at the session's open and follow each other; the last one ends with the session, however
     /// short that leaves it. Pre-market, regular and post-market minutes have buckets of their own, but for
     /// the day, which is one bucket of all that counts.
-    pub fn bucket(self, calendar: &Calendar, minute: Second) -> Option<Range<Second>> {
-        let day = calendar.date_of(minute);
-        let tracked = calendar.tracked_on(day).filter(|tracked| tracked.contains(&minute))?;
-        let Some(length) = self.minutes() else { return Some(tracked) };
+    pub fn bucket(self, calendar: &Calendar, at: Second) -> Option<Range<Second>> {
+        let day = calendar.date_of(at);
+        let tracked = calendar.tracked_on(day).filter(|tracked| tracked.contains(&at))?;
+        let Some(length) = self.seconds() else { return Some(tracked) };
         let session = calendar.session_on(day)?;
         let part =
             [session.pre_open..session.open, session.open..session.close, session.close..session.post_close]
                 .into_iter()
-                .find(|part| part.contains(&minute))?;
-        let start = part.start.plus_minutes(minute.minutes_since(part.start) / length * length);
-        Some(start..start.plus_minutes(length).min(part.end))
+                .find(|part| part.contains(&at))?;
+        let start = part.start.plus_seconds(at.seconds_since(part.start) / length * length);
+        Some(start..start.plus_seconds(length).min(part.end))
     }
 }
 
 /// What a symbol traded in one bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candle {
-    /// The bucket's minutes, whether or not all of them traded.
-    pub minutes: Range<Second>,
+    /// The bucket, whether or not all of it traded.
+    pub span: Range<Second>,
     /// Open of the first bar.
     pub open: Price,
     /// Highest price.
@@ -90,11 +140,11 @@ pub struct Candle {
     pub feed: Option<FeedLabel>,
 }
 
-impl From<&Bar> for Candle {
-    /// The bar as it is.
-    fn from(bar: &Bar) -> Self {
+impl Candle {
+    /// A bar as it came.
+    pub fn of(bar: &Bar, cadence: Cadence) -> Self {
         Self {
-            minutes: bar.start..bar.start.plus_minutes(1),
+            span: bar.start..cadence.after(bar.start),
             open: bar.open,
             high: bar.high,
             low: bar.low,
@@ -117,10 +167,10 @@ pub fn aggregate<'a>(
     let mut candles = Vec::new();
     let mut open: Option<Sums> = None;
     for bar in bars {
-        if let Some(sums) = open.as_mut().filter(|sums| sums.minutes.contains(&bar.start)) {
+        if let Some(sums) = open.as_mut().filter(|sums| sums.span.contains(&bar.start)) {
             sums.add(bar);
-        } else if let Some(minutes) = interval.bucket(calendar, bar.start) {
-            candles.extend(open.replace(Sums::of(bar, minutes)).map(Sums::candle));
+        } else if let Some(span) = interval.bucket(calendar, bar.start) {
+            candles.extend(open.replace(Sums::of(bar, span)).map(Sums::candle));
         }
     }
     candles.extend(open.map(Sums::candle));
@@ -129,22 +179,22 @@ pub fn aggregate<'a>(
 
 /// A bucket as it fills.
 struct Sums {
-    minutes: Range<Second>,
+    span: Range<Second>,
     open: Price,
     high: Price,
     low: Price,
     close: Price,
     volume: i64,
-    /// Of vwap times volume: 1e-9 dollars times shares. A day's at most: 1500 * 9e15 * 1e12 = 1.4e31.
+    /// Of vwap times volume: 1e-9 dollars times shares. A day's at most: 86,400 * 9e15 * 1e12 = 8e32.
     traded: Option<i128>,
     trades: Option<u64>,
     feed: Option<FeedLabel>,
 }
 
 impl Sums {
-    fn of(bar: &Bar, minutes: Range<Second>) -> Self {
+    fn of(bar: &Bar, span: Range<Second>) -> Self {
         Self {
-            minutes,
+            span,
             open: bar.open,
             high: bar.high,
             low: bar.low,
@@ -167,13 +217,13 @@ impl Sums {
     }
 
     fn candle(self) -> Candle {
-        let Self { minutes, open, high, low, close, volume, traded, trades, feed } = self;
+        let Self { span, open, high, low, close, volume, traded, trades, feed } = self;
         let vwap = traded.filter(|_| volume > 0).and_then(|traded| {
             let mean = divide_half_even(traded, i128::from(volume));
             // A mean of prices lies between them.
             i64::try_from(mean).ok().and_then(|nanos| Price::from_nanos(nanos).ok())
         });
-        Candle { minutes, open, high, low, close, volume, vwap, trades, feed }
+        Candle { span, open, high, low, close, volume, vwap, trades, feed }
     }
 }
 
@@ -188,8 +238,8 @@ mod tests {
 
     fn bucket(interval: Interval, extended_hours: bool, minute: &str) -> Option<String> {
         let calendar = Calendar::new(Market::Xnas, extended_hours, []);
-        let minute = Second::minute_of(minute.parse().unwrap());
-        let bucket = interval.bucket(&calendar, minute)?;
+        let at = Cadence::One.bar_of(minute.parse().unwrap());
+        let bucket = interval.bucket(&calendar, at)?;
         Some(format!("{} {}", bucket.start, bucket.end.minutes_since(bucket.start)))
     }
 
@@ -203,6 +253,8 @@ mod tests {
             (OneHour, "2025-01-31T15:29:00Z", "2025-01-31T14:30:00Z 60"),
             (OneHour, "2025-01-31T20:59:00Z", "2025-01-31T20:30:00Z 30"),
             (OneDay, "2025-01-31T20:59:00Z", "2025-01-31T14:30:00Z 390"),
+            (Interval::OneSecond, "2025-01-31T20:59:07Z", "2025-01-31T20:59:07Z 0"),
+            (Interval::FifteenSeconds, "2025-01-31T20:59:44Z", "2025-01-31T20:59:30Z 0"),
             // Summer time: an hour earlier by UTC, the same by the exchange.
             (OneHour, "2025-07-31T19:59:00Z", "2025-07-31T19:30:00Z 30"),
             // 13:00 New York ends the session of an early-close day.
@@ -235,6 +287,15 @@ mod tests {
         for interval in Interval::ALL {
             assert_eq!(interval.as_str().parse(), Ok(interval));
         }
+        for cadence in Cadence::ALL {
+            let base = Interval::ALL.into_iter().find(|interval| interval.is_made_of(cadence));
+            assert_eq!(base, Some(Interval::of(cadence)));
+            assert_eq!(Interval::of(cadence).seconds(), Some(cadence.seconds()));
+        }
+        assert!(
+            !Interval::FifteenSeconds.is_made_of(Cadence::Ten)
+                && Interval::TenSeconds.is_made_of(Cadence::Five)
+        );
         assert!("60m".parse::<Interval>().is_err());
     }
 }

@@ -52,6 +52,12 @@ impl Cadence {
         }
     }
 
+    /// How many bars come in so many minutes.
+    #[inline]
+    pub const fn bars_in(self, minutes: u16) -> u32 {
+        minutes as u32 * (60 / self.seconds() as u32)
+    }
+
     /// Whether a bar may start here.
     #[inline]
     pub const fn starts(self, at: Second) -> bool {
@@ -60,13 +66,31 @@ impl Cadence {
 
     /// When the bar that starts here is complete, UTC.
     pub fn end(self, start: Second) -> Timestamp {
-        start.plus_seconds(self.seconds()).start()
+        self.after(start).start()
+    }
+
+    /// The start of the bar after the one that starts here.
+    #[inline]
+    pub const fn after(self, start: Second) -> Second {
+        start.plus_seconds(self.seconds())
+    }
+
+    /// The second that starts at exactly `at`, if a bar may start there.
+    pub fn starting_at(self, at: Timestamp) -> Option<Second> {
+        let start = self.bar_of(at);
+        (start.start() == at).then_some(start)
     }
 
     /// The start of the bar that holds `at`.
     pub fn bar_of(self, at: Timestamp) -> Second {
         let length = self.seconds();
         Second::from_unix(at.as_second().div_euclid(length).saturating_mul(length))
+    }
+
+    /// The start of the first bar of which nothing has passed at `at`.
+    pub fn next_from(self, at: Timestamp) -> Second {
+        let bar = self.bar_of(at);
+        if bar.start() < at { self.after(bar) } else { bar }
     }
 }
 
@@ -85,6 +109,12 @@ mod tests {
                 let start = cadence.bar_of(at);
                 let into = at.as_second() - start.unix();
                 assert!(cadence.starts(start) && (0..cadence.seconds()).contains(&into), "{cadence} {at}");
+                let next = cadence.next_from(at);
+                assert_eq!(cadence.starting_at(at), (start.start() == at).then_some(start));
+                assert_eq!(
+                    next,
+                    if start.start() == at { start } else { start.plus_seconds(cadence.seconds()) }
+                );
             }
         }
         assert_eq!(Cadence::default().seconds(), 60);

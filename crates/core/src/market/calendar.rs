@@ -341,27 +341,33 @@ impl Calendar {
         self.days_from(minute, -1).find(|tracked| tracked.start <= minute)
     }
 
-    /// How many counting minutes lie in `range`. Days beyond a year are not looked at.
-    pub fn counting_minutes(&self, range: Range<Second>) -> i32 {
+    /// How many counting seconds lie in `range`. Days beyond a year are not looked at.
+    pub fn counting_seconds(&self, range: Range<Second>) -> i64 {
         let mut day = self.date_of(range.start);
         let last = self.date_of(range.end);
-        let mut minutes = 0;
+        let mut seconds = 0;
         for _ in 0..370 {
             if day > last {
                 break;
             }
             if let Some(tracked) = self.tracked_on(day) {
-                minutes += (tracked.end.min(range.end).minutes_since(tracked.start.max(range.start))).max(0);
+                seconds += tracked.end.min(range.end).seconds_since(tracked.start.max(range.start)).max(0);
             }
             match day.tomorrow() {
                 Ok(next) => day = next,
                 Err(_) => break,
             }
         }
-        minutes
+        seconds
     }
 
-    /// The New York date of a minute.
+    /// How many whole counting minutes lie in `range`. Days beyond a year are not looked at.
+    pub fn counting_minutes(&self, range: Range<Second>) -> i32 {
+        // A year has half a million of them.
+        (self.counting_seconds(range) / 60) as i32
+    }
+
+    /// The New York date of a time.
     pub fn date_of(&self, minute: Second) -> Date {
         self.zone.to_datetime(minute.start()).date()
     }

@@ -15,16 +15,13 @@ pub enum Moment {
 }
 
 impl Moment {
-    /// The first minute that starts then or later.
-    pub fn minute(self, calendar: &Calendar) -> Second {
+    /// The first bar that starts then or later.
+    pub fn start(self, calendar: &Calendar) -> Second {
         match self {
             Self::Day(day) if day.year() < 1900 => Second::MIN,
             Self::Day(day) if day.year() >= 2200 => Second::MAX,
             Self::Day(day) => calendar.midnight(day),
-            Self::At(at) => {
-                let minute = Second::minute_of(at);
-                if minute.start() < at { minute.plus_minutes(1) } else { minute }
-            }
+            Self::At(at) => calendar.cadence().next_from(at),
         }
     }
 }
@@ -55,7 +52,7 @@ mod tests {
 
     fn minute(text: &str) -> Result<String, InvalidMoment> {
         let calendar = Calendar::new(Market::Xnas, false, []);
-        text.parse().map(|moment: Moment| moment.minute(&calendar).to_string())
+        text.parse().map(|moment: Moment| moment.start(&calendar).to_string())
     }
 
     #[test]

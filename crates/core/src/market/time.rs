@@ -32,6 +32,12 @@ impl Second {
         }
     }
 
+    /// The second `seconds` after the epoch, if it lies in 1900 - 2200.
+    pub const fn at_unix(seconds: i64) -> Option<Self> {
+        let held = Self::from_unix(seconds);
+        if held.0 == seconds { Some(held) } else { None }
+    }
+
     /// Seconds since the epoch.
     #[inline]
     pub const fn unix(self) -> i64 {
@@ -138,6 +144,8 @@ mod tests {
         assert_eq!(Second::MAX.to_string(), "2200-01-01T00:00:00Z");
         assert_eq!(Second::MIN.to_string(), "1900-01-01T00:00:00Z");
         assert_eq!(Second::MIN.plus_minutes(-5), Second::MIN);
+        assert_eq!(Second::at_unix(Second::MAX.unix()), Some(Second::MAX));
+        assert_eq!(Second::at_unix(Second::MAX.unix() + 1), None);
         assert_eq!(Second::at_minute(Timestamp::MIN), None);
     }
 }

@@ -3,7 +3,8 @@
 use super::invalid::InvalidRule;
 use super::spike::SpikeRule;
 use crate::UnknownWord;
-use crate::market::calendar::Phase;
+use crate::market::cadence::Cadence;
+use crate::market::calendar::{Calendar, Phase};
 use crate::statistics::metric::Metric;
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
@@ -170,13 +171,27 @@ impl Rule {
         }
     }
 
-    /// Says so where the rule asks for hours that are not tracked.
-    pub fn suits_hours(&self, extended_hours: bool) -> Result<(), InvalidRule> {
-        if self.hours == Hours::Extended && !extended_hours {
+    /// Says so where the rule asks for hours that are not tracked, or for more bars than come.
+    pub fn suits_market(&self, calendar: &Calendar) -> Result<(), InvalidRule> {
+        if self.hours == Hours::Extended && !calendar.tracks_extended_hours() {
             let reason = "cannot be `extended`: bars outside the regular session are not tracked here";
             return Err(InvalidRule::new("session", reason));
         }
-        Ok(())
+        let (Condition::Spike { window, min_bars, .. } | Condition::ZScore { window, min_bars, .. }) =
+            self.condition
+        else {
+            return Ok(());
+        };
+        let cadence = calendar.cadence();
+        let most = cadence.bars_in(window);
+        if u32::from(min_bars) <= most {
+            return Ok(());
+        }
+        let most = match cadence {
+            Cadence::Sixty => format!("{most} minutes"),
+            _ => format!("{most} bars of {cadence}"),
+        };
+        Err(InvalidRule::new("min_bars", format!("`{min_bars}` is more than the {most} of the window")))
     }
 
     /// How many sessions before a bar's own the rule needs to know: 0 for those that look at a day at most.

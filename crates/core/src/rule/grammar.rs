@@ -4,7 +4,7 @@ use super::definition::{
     AlertRule, Condition, Direction, Hours, MILLION, Origin, Rule, RuleName, Side, Trigger,
 };
 use super::invalid::InvalidRule;
-use super::ranges::{COOLDOWN, DISTANCE, MOVE, RATIO, SESSIONS, WINDOW};
+use super::ranges::{COOLDOWN, DISTANCE, MOST_BARS, MOVE, RATIO, SESSIONS, WINDOW};
 use crate::decimal::{self, DecimalError, Excess, plain};
 use crate::{Period, UnknownWord};
 use std::fmt;
@@ -68,13 +68,6 @@ impl Rule {
                 return Err(InvalidRule::new("kind", reason));
             }
         };
-        if let Condition::Spike { window, min_bars, .. } | Condition::ZScore { window, min_bars, .. } =
-            condition
-            && min_bars > window
-        {
-            let reason = format!("`{min_bars}` is more than the {window} minutes of the window");
-            return Err(InvalidRule::new("min_bars", reason));
-        }
         let rule = Self {
             condition,
             trigger: fields.trigger(&condition)?,
@@ -302,7 +295,7 @@ impl<'a> Fields<'a> {
     }
 
     fn min_bars(&mut self, least: u16) -> Result<u16, InvalidRule> {
-        self.count("min_bars", 30, least, *WINDOW.end())
+        self.count("min_bars", 30, least, MOST_BARS)
     }
 
     fn direction(&mut self) -> Result<Direction, InvalidRule> {

@@ -6,6 +6,7 @@ use super::definition::{Direction, Hours, Rule};
 use super::grammar::Setting;
 use super::ranges::{COOLDOWN, DISTANCE, MOVE, RATIO, SESSIONS, WINDOW};
 use crate::decimal::plain;
+use crate::market::cadence::Cadence;
 use crate::statistics::metric::Metric;
 use std::ops::RangeInclusive;
 use strum::VariantNames as _;
@@ -68,12 +69,12 @@ pub enum Allowed {
 }
 
 impl Kind {
-    /// All of them, in the order of [`Rule::KINDS`].
-    pub fn all() -> Vec<Self> {
-        Rule::KINDS.into_iter().map(Self::of).collect()
+    /// All of them, in the order of [`Rule::KINDS`], over bars that come so often.
+    pub fn all(cadence: Cadence) -> Vec<Self> {
+        Rule::KINDS.into_iter().map(|name| Self::of(name, cadence)).collect()
     }
 
-    fn of(name: &'static str) -> Self {
+    fn of(name: &'static str, cadence: Cadence) -> Self {
         // A level must be given: it is the example's, and no default.
         let example = match name {
             "cross" => Rule::of_fields([("kind", name), ("above", "100")]),
@@ -87,16 +88,16 @@ impl Kind {
             let default = if allowed == Allowed::Level { None } else { default(name) };
             Choice { name, default, allowed }
         };
-        let choices = own(name).into_iter().chain(common(name)).map(choice).collect();
+        let choices = own(name, cadence).into_iter().chain(common(name)).map(choice).collect();
         Self { name, metrics: example.as_ref().map(metrics).unwrap_or_default(), settings: choices }
     }
 }
 
 /// What a kind alone has.
-fn own(kind: &str) -> Vec<(&'static str, Allowed)> {
+fn own(kind: &str, cadence: Cadence) -> Vec<(&'static str, Allowed)> {
     let ratio = ("ratio", millionths(RATIO));
     let window = ("window", minutes(WINDOW, &[]));
-    let min_bars = |low| ("min_bars", Allowed::Count { low, high: *WINDOW.end() });
+    let min_bars = |low| ("min_bars", Allowed::Count { low, high: cadence.bars_in(*WINDOW.end()) as u16 });
     let direction = ("direction", Allowed::Words(Direction::VARIANTS.to_vec()));
     let sessions = || Allowed::Count { low: *SESSIONS.start(), high: *SESSIONS.end() };
     match kind {
@@ -171,7 +172,7 @@ mod tests {
 
     #[test]
     fn what_is_allowed_is_taken_and_what_is_beyond_is_refused() {
-        for kind in Kind::all() {
+        for kind in Kind::all(Cadence::One) {
             for choice in &kind.settings {
                 let (taken, refused): (Vec<String>, Vec<String>) = match &choice.allowed {
                     Allowed::Number { low, high } => {
@@ -209,7 +210,7 @@ mod tests {
 
     #[test]
     fn every_setting_of_a_rule_is_among_its_kinds_with_its_default() {
-        for kind in Kind::all() {
+        for kind in Kind::all(Cadence::One) {
             let text = if kind.name == "cross" { "cross above=100" } else { kind.name };
             let rule: Rule = text.parse().unwrap();
             for (name, value) in rule.settings().into_iter().filter(|(name, _)| *name != "kind") {
@@ -221,7 +222,7 @@ mod tests {
             assert_eq!(kind.metrics, suited);
             assert!(!kind.metrics.is_empty());
         }
-        let z = Kind::all().into_iter().find(|kind| kind.name == "zscore").unwrap();
+        let z = Kind::all(Cadence::One).into_iter().find(|kind| kind.name == "zscore").unwrap();
         assert_eq!(z.settings[0].default, Some(Setting::Number("3".to_owned())));
     }
 }

@@ -10,6 +10,8 @@ pub(super) const RATIO: RangeInclusive<i64> = MILLION + 1..=1_000 * MILLION;
 pub(super) const DISTANCE: RangeInclusive<i64> = 1..=1_000 * MILLION;
 /// Trailing windows, in minutes.
 pub(super) const WINDOW: RangeInclusive<u16> = 1..=SpikeRule::MAX_WINDOW;
+/// Bars in a window: as many as come in the longest one, at one a second.
+pub(super) const MOST_BARS: u16 = SpikeRule::MAX_WINDOW * 60;
 /// Minutes that a move is measured over.
 pub(super) const MOVE: RangeInclusive<u16> = 1..=Rule::MAX_MOVE;
 /// Sessions back.

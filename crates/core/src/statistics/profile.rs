@@ -5,7 +5,7 @@
 //! session in which that minute is of another phase: on a day that closes early, the afternoon is after
 //! hours.
 
-use crate::{Calendar, Phase, Price, Second, Volume};
+use crate::{Cadence, Calendar, Phase, Price, Second, Volume};
 use jiff::civil::Date;
 use std::ops::Range;
 
@@ -22,7 +22,7 @@ pub struct Usual {
     pub volume_sessions: u8,
 }
 
-/// What is usual on one trading day. A function of the set of bars it is made of.
+/// What is usual on one trading day, by minute. A function of the set of bars it is made of.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Profile {
     /// Of the bars it is made of.
@@ -31,6 +31,8 @@ pub struct Profile {
     phases: Vec<(Range<Second>, Phase)>,
     /// By minute from the first that counts.
     minutes: Vec<Usual>,
+    /// How often bars come.
+    cadence: Cadence,
 }
 
 /// One earlier session at each minute of the day.
@@ -78,7 +80,7 @@ impl Profile {
             .flat_map(|(stretch, phase)| minutes_of(stretch).map(move |minute| (minute, *phase)))
             .map(|(minute, phase)| usual(&sessions, minute.minutes_since(first) as usize, phase))
             .collect();
-        Some(Self { reach: Self::reach(calendar, date), phases, minutes })
+        Some(Self { reach: Self::reach(calendar, date), phases, minutes, cadence: calendar.cadence() })
     }
 
     /// Whether a bar of this minute would be among those that it is made of.
@@ -86,9 +88,23 @@ impl Profile {
         self.reach.contains(&minute)
     }
 
-    /// What is usual at a minute of its day; `None` at any other.
-    pub fn at(&self, minute: Second) -> Option<&Usual> {
-        self.minutes.get(usize::try_from(minute.minutes_since(whole(&self.phases).start)).ok()?)
+    /// What is usual by the end of a bar of its day; `None` of any other. Within a minute, of its volume as
+    /// much as has passed of it.
+    pub fn at(&self, start: Second) -> Option<Usual> {
+        let begin = whole(&self.phases).start;
+        let minute = usize::try_from(start.minutes_since(begin)).ok()?;
+        let usual = *self.minutes.get(minute)?;
+        let passed = start.seconds_since(begin) % 60 + self.cadence.seconds();
+        if passed == 60 {
+            return Some(usual);
+        }
+        let begins =
+            self.phases.iter().any(|(stretch, _)| stretch.start.minutes_since(begin) == minute as i32);
+        let before = if begins { 0 } else { self.minutes.get(minute.wrapping_sub(1))?.twice_volume };
+        let of_minute = i128::from(usual.twice_volume) - i128::from(before);
+        // Between the two, so it fits.
+        let twice_volume = before + (of_minute * i128::from(passed) / 60) as i64;
+        Some(Usual { twice_volume, ..usual })
     }
 }
 
@@ -105,7 +121,9 @@ impl Earlier {
             let mut rest = of_stretch.iter().peekable();
             let mut volume = (!of_stretch.is_empty()).then_some(0);
             for minute in minutes_of(stretch) {
-                while let Some((_, price, traded)) = rest.next_if(|(start, ..)| *start <= minute) {
+                while let Some((_, price, traded)) =
+                    rest.next_if(|(start, ..)| start.minutes_since(minute) <= 0)
+                {
                     close = Some(*price);
                     volume = volume.map(|sum: i64| sum.saturating_add(traded.shares()));
                 }

@@ -30,9 +30,9 @@ pub struct Unusual {
 
 /// What is known of a symbol at its newest bar.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Now<'a> {
-    /// What is usual at that minute.
-    pub usual: Option<&'a Usual>,
+pub struct Now {
+    /// What is usual by the end of that bar.
+    pub usual: Option<Usual>,
     /// The newest close.
     pub close: Option<Price>,
     /// The last regular close of the trading day before.
@@ -45,8 +45,8 @@ pub struct Now<'a> {
 
 impl Unusual {
     /// The score of contract section 7.
-    pub fn of(now: Now<'_>) -> Self {
-        let usual = now.usual.copied().unwrap_or_default();
+    pub fn of(now: Now) -> Self {
+        let usual = now.usual.unwrap_or_default();
         let moved = now.close.zip(now.previous_close).map(|(close, before)| relative_move(before, close));
         let has_range = usual.move_sessions >= Profile::ENOUGH && usual.rms_move > 0.0;
         let sigma = moved.filter(|_| has_range).map(|moved| moved / usual.rms_move);

@@ -20,8 +20,8 @@ pub use crate::subscription::scope::Scope;
 use crate::UnknownWord;
 use crate::subscription::channel::Channel;
 use crate::subscription::quiet::QuietHours;
-use crate::{Alert, FeedMode, Metric, RuleName, Second, Symbol};
-use jiff::{SignedDuration, Timestamp};
+use crate::{Alert, Cadence, FeedMode, Metric, RuleName, Second, Symbol};
+use jiff::Timestamp;
 use std::fmt;
 use std::str::FromStr;
 use strum::{Display, EnumString, IntoStaticStr, VariantNames};
@@ -126,7 +126,7 @@ impl Subscription {
             && self.reads_from().is_some_and(|from| from <= start)
     }
 
-    /// The first minute whose alerts by its own rule its holder may read. `None` while it is not active.
+    /// The first start whose alerts by its own rule its holder may read. `None` while it is not active.
     pub fn reads_from(&self) -> Option<Second> {
         self.active_from.filter(|_| self.status == SubscriptionStatus::Active)
     }
@@ -137,20 +137,17 @@ impl Subscription {
     }
 }
 
-/// From which minute on a subscription is told of bars that becomes active at `now`: the first whose bar is
+/// From which start on a subscription is told of bars that becomes active at `now`: the first whose bar is
 /// not known yet. `feed`: the feed heard of last, and its clock, which is the end of its newest bar.
-pub fn first_minute(feed: Option<(FeedMode, Timestamp)>, now: Timestamp) -> Second {
-    let by_its_clock = feed.and_then(|(mode, clock)| first_minute_of_replay(mode, clock));
-    by_its_clock.or_else(|| Second::at_minute(now)).unwrap_or_else(|| {
-        let next = now.checked_add(SignedDuration::from_mins(1)).unwrap_or(Timestamp::MAX);
-        Second::minute_of(next)
-    })
+pub fn first_start(feed: Option<(FeedMode, Timestamp)>, now: Timestamp, cadence: Cadence) -> Second {
+    let by_its_clock = feed.and_then(|(mode, clock)| first_start_of_replay(mode, clock, cadence));
+    by_its_clock.unwrap_or_else(|| cadence.next_from(now))
 }
 
-/// From which minute on a feed is told of that has a time of its own, which may be years away; `None` for a
+/// From which start on a feed is told of that has a time of its own, which may be years away; `None` for a
 /// live one. By it begin those, too, who came before any feed was heard of.
-pub fn first_minute_of_replay(mode: FeedMode, clock: Timestamp) -> Option<Second> {
-    (mode != FeedMode::Live).then(|| Second::minute_of(clock))
+pub fn first_start_of_replay(mode: FeedMode, clock: Timestamp, cadence: Cadence) -> Option<Second> {
+    (mode != FeedMode::Live).then(|| cadence.bar_of(clock))
 }
 
 #[cfg(test)]
@@ -168,9 +165,11 @@ mod tests {
             (Some(FeedMode::Simulated), "2025-01-31T20:59:59Z", "2020-06-01T14:31:00Z"),
             (Some(FeedMode::Replayed), "2025-01-31T20:59:59Z", "2020-06-01T14:31:00Z"),
         ] {
-            let first = first_minute(feed.map(|mode| (mode, clock)), at(now));
+            let first = first_start(feed.map(|mode| (mode, clock)), at(now), Cadence::Sixty);
             assert_eq!(first.start(), at(expected), "{feed:?} {now}");
         }
+        let first = first_start(None, at("2025-01-31T20:59:01.5Z"), Cadence::Five);
+        assert_eq!(first.start(), at("2025-01-31T20:59:05Z"));
     }
 
     #[test]

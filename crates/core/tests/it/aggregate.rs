@@ -20,35 +20,41 @@ const WEEKS: [&str; 5] = [
     "2025-01-06T00:00:00Z", // an unscheduled closure
 ];
 
-/// Which bucket a minute belongs to: the date, the part of the day, and the number within the part.
-type Label = (jiff::civil::Date, u8, i32);
+/// Which bucket a second belongs to: the date, the part of the day, and the number within the part.
+type Label = (jiff::civil::Date, u8, i64);
 
-fn label(calendar: &Calendar, interval: Interval, minute: Second) -> Option<Label> {
-    if !calendar.counts(minute) {
+fn label(calendar: &Calendar, interval: Interval, at: Second) -> Option<Label> {
+    if !calendar.counts(at) {
         return None;
     }
-    let local = new_york().to_datetime(minute.start());
+    let local = new_york().to_datetime(at.start());
     let (date, time) = (local.date(), local.time());
     let length = match interval {
         Interval::OneDay => return Some((date, 0, 0)),
-        Interval::OneHour => 60,
-        Interval::FifteenMinutes => 15,
-        Interval::FiveMinutes => 5,
-        Interval::OneMinute => 1,
+        Interval::OneHour => 3600,
+        Interval::FifteenMinutes => 900,
+        Interval::FiveMinutes => 300,
+        Interval::OneMinute => 60,
+        Interval::ThirtySeconds => 30,
+        Interval::FifteenSeconds => 15,
+        Interval::TenSeconds => 10,
+        Interval::FiveSeconds => 5,
+        Interval::OneSecond => 1,
     };
     let session = calendar.session_on(date)?;
     let (part, from) = if calendar.market() == Market::Always {
         // An hour that clocks go through twice is two hours: told apart by elapsed time alone.
-        let elapsed = minute.start().duration_since(calendar.midnight(date).start()).as_secs() / 60;
-        return Some((date, 0, elapsed as i32 / length));
-    } else if minute < session.open {
+        let elapsed = at.start().duration_since(calendar.midnight(date).start()).as_secs();
+        return Some((date, 0, elapsed / length));
+    } else if at < session.open {
         (0, Time::constant(4, 0, 0, 0))
-    } else if minute < session.close {
+    } else if at < session.close {
         (1, Time::constant(9, 30, 0, 0))
     } else {
         (2, Time::constant(if session.early_close { 13 } else { 16 }, 0, 0, 0))
     };
-    let of_day = |time: Time| i32::from(time.hour()) * 60 + i32::from(time.minute());
+    let of_day =
+        |time: Time| (i64::from(time.hour()) * 60 + i64::from(time.minute())) * 60 + i64::from(time.second());
     Some((date, part, (of_day(time) - of_day(from)) / length))
 }
 
@@ -90,12 +96,12 @@ fn told(candle: &Candle) -> Told {
 }
 
 prop_compose! {
-    /// Some minutes of an interesting week, each with a bar.
+    /// Some seconds of an interesting week, each with a bar.
     fn week()(
         monday in prop::sample::select(WEEKS.to_vec()),
         known in any::<bool>(),
-        minutes in prop::collection::btree_map(
-            0..7 * 1440_i32,
+        seconds in prop::collection::btree_map(
+            prop_oneof![0..7 * 86_400_i64, (0..7 * 1440_i64).prop_map(|minute| minute * 60)],
             (1..9_000_000_000_000_000_i64, 1..9_000_000_000_000_000_i64, 1..9_000_000_000_000_000_i64,
              0..1_000_000_000_000_i64, 0..20_u8, any::<u32>()),
             0..600,
@@ -103,11 +109,11 @@ prop_compose! {
     ) -> Vec<Bar> {
         let monday = Second::minute_of(monday.parse().unwrap());
         let price = |nanos| Price::from_nanos(nanos).unwrap();
-        minutes
+        seconds
             .into_iter()
             .map(|(offset, (a, b, c, volume, dice, trades))| Bar {
                 symbol: "AAPL".parse().unwrap(),
-                start: monday.plus_minutes(offset),
+                start: monday.plus_seconds(offset),
                 open: price(a),
                 high: price(a.max(b)),
                 low: price(a.min(b)),
@@ -142,13 +148,13 @@ proptest! {
             prop_assert_eq!(told(candle), brute(group));
             let feeds = group.iter().all(|bar| bar.feed == group[0].feed).then_some(group[0].feed);
             prop_assert_eq!(candle.feed, feeds);
-            // The bucket is all the minutes of the label, and no other.
-            let minutes = &candle.minutes;
-            prop_assert_eq!(label(&calendar, interval, minutes.start), Some(*label_of_group));
-            prop_assert_eq!(label(&calendar, interval, minutes.end.plus_minutes(-1)), Some(*label_of_group));
-            let before = minutes.start.plus_minutes(-1);
+            // The bucket is all the seconds of the label, and no other.
+            let span = &candle.span;
+            prop_assert_eq!(label(&calendar, interval, span.start), Some(*label_of_group));
+            prop_assert_eq!(label(&calendar, interval, span.end.plus_seconds(-1)), Some(*label_of_group));
+            let before = span.start.plus_seconds(-1);
             prop_assert_ne!(label(&calendar, interval, before), Some(*label_of_group));
-            prop_assert_ne!(label(&calendar, interval, minutes.end), Some(*label_of_group));
+            prop_assert_ne!(label(&calendar, interval, span.end), Some(*label_of_group));
         }
     }
 
@@ -164,7 +170,7 @@ proptest! {
         let at = (whole.len() as f64 * cut) as usize;
         if let Some(first_of_second) = whole.get(at) {
             let (one, other): (Vec<Bar>, Vec<Bar>) =
-                bars.iter().partition(|bar| bar.start < first_of_second.minutes.start);
+                bars.iter().partition(|bar| bar.start < first_of_second.span.start);
             let mut parts = aggregate(&calendar, interval, &one);
             parts.extend(aggregate(&calendar, interval, &other));
             prop_assert_eq!(parts, whole);

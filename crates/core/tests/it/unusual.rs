@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use qqq_core::market::calendar::Market;
 use qqq_core::statistics::profile::{Profile, Usual};
 use qqq_core::statistics::unusual::{Now, Unusual};
-use qqq_core::{Calendar, Phase, Price, Second, Volume};
+use qqq_core::{Cadence, Calendar, Phase, Price, Second, Volume};
 use std::collections::BTreeMap;
 
 type Bars = BTreeMap<Second, (i64, i64)>;
@@ -125,7 +125,7 @@ proptest! {
             let made = profile(&calendar, &bars, tracked.start);
             for offset in &asked {
                 let minute = tracked.start.plus_minutes(offset % tracked.end.minutes_since(tracked.start));
-                let (made, right) = (*made.at(minute).unwrap(), oracle(&calendar, &bars, minute));
+                let (made, right) = (made.at(minute).unwrap(), oracle(&calendar, &bars, minute));
                 prop_assert!(close(made.rms_move, right.rms_move), "{minute}: {made:?}, {right:?}");
                 prop_assert_eq!(Usual { rms_move: right.rms_move, ..made }, right, "{}", minute);
             }
@@ -175,6 +175,21 @@ fn a_move_is_measured_by_its_usual_range_and_a_volume_by_the_same_time_of_day() 
 }
 
 #[test]
+fn within_a_minute_as_much_of_its_volume_is_usual_as_has_passed_of_it() {
+    let calendar = Calendar::new(Market::Xnas, false, []).with_cadence(Cadence::Ten);
+    let (bars, open) = steady(&calendar);
+    let profile = profile(&calendar, &bars, open);
+    // 100 shares each minute: 10 s are a sixth of the first, and 50 s after 59 minutes 5,983.
+    for (seconds, twice) in
+        [(0, 33), (20, 100), (50, 200), (60, 233), (59 * 60 + 40, 11_966), (59 * 60 + 50, 12_000)]
+    {
+        let usual = profile.at(open.plus_seconds(seconds)).unwrap();
+        assert_eq!((usual.twice_volume, usual.volume_sessions), (twice, 20), "{seconds}");
+    }
+    assert_eq!(profile.at(open.plus_seconds(-10)), None);
+}
+
+#[test]
 fn of_too_few_sessions_nothing_is_said_but_how_many_there_are() {
     let calendar = Calendar::new(Market::Xnas, false, []);
     let (bars, open) = steady(&calendar);
@@ -182,9 +197,8 @@ fn of_too_few_sessions_nothing_is_said_but_how_many_there_are() {
     let (_, price, _) = bar(open, 100_000_000_000, 0);
     let of = |bars: &Bars| {
         let profile = profile(&calendar, bars, open);
-        let usual = profile.at(open).copied();
-        let now =
-            Now { usual: usual.as_ref(), close: Some(price), previous_close: Some(price), ..Now::default() };
+        let usual = profile.at(open);
+        let now = Now { usual, close: Some(price), previous_close: Some(price), ..Now::default() };
         Unusual::of(Now { volume: Some(100), minute: Some(2.0), ..now })
     };
     let five: Bars = bars.range(calendar.midnight(days[4])..).map(|(minute, bar)| (*minute, *bar)).collect();

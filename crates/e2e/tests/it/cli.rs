@@ -68,7 +68,8 @@ fn a_command_line_nobody_understands_ends_with_2() {
 }
 
 /// A key, a value it does not take, and what the message says is allowed.
-const REFUSED: [(&str, &str, &str); 24] = [
+const REFUSED: [(&str, &str, &str); 25] = [
+    ("market.interval", "2s", "`1s`, `5s`"),
     ("rules.ratio", "0.5", "above 1"),
     ("rules.ratio", "much", "must be a number"),
     ("rules.window", "13h", "1m to 12h"),
@@ -108,7 +109,7 @@ fn a_value_that_is_not_allowed_ends_with_2_and_names_key_value_and_what_is() {
         assert_eq!(said.err.lines().count(), 1, "one line: {}", said.err);
     }
     // By the environment, and by the file, it is the same.
-    let (key, value, allowed) = REFUSED[2];
+    let (key, value, allowed) = REFUSED[3];
     let mut tracker = Tracker::new();
     tracker.set(key, value);
     let by_environment = run(&tracker, &["run"], 2).err;

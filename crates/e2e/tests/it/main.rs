@@ -16,6 +16,7 @@ mod disk;
 mod failover;
 mod files;
 mod flow;
+mod intervals;
 mod kill;
 mod machine;
 mod mail;

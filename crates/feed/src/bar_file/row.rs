@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use qqq_core::decimal::Excess;
 use qqq_core::market::calendar::FIRST_DAY;
 use qqq_core::market::watchlist::Unresolved;
-use qqq_core::{Bar, Calendar, FeedLabel, Price, Second, Split, Symbol, Volume, Watchlist};
+use qqq_core::{Bar, Cadence, Calendar, FeedLabel, Price, Split, Symbol, Volume, Watchlist};
 
 /// What a row of a file is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,8 +78,13 @@ pub(super) fn row(
 ) -> Result<Told, Refusal> {
     let label = cells.symbol()?;
     let at = cells.start(options.zone.as_ref().map(|zone| &zone.0))?;
-    let start = Second::at_minute(at).ok_or_else(|| {
-        Refusal::of_cell(Column::Start, &at.to_string(), "is not the start of a minute that can be stored")
+    let cadence = tracked.map(|(_, calendar)| calendar.cadence()).unwrap_or_default();
+    let start = cadence.starting_at(at).ok_or_else(|| {
+        let what = match cadence {
+            Cadence::Sixty => "is not the start of a minute that can be stored".to_owned(),
+            _ => format!("is not the start of a bar of {cadence} that can be stored"),
+        };
+        Refusal::of_cell(Column::Start, &at.to_string(), what)
     })?;
     let symbol = match tracked {
         None => label,

@@ -4,17 +4,20 @@
 //! noise   hashes of (seed, purpose, counter) instead of a generator with state
 //! names   what a name is like          shape   the U of the day
 //! bursts  when volume goes up          model   levels from day to day
-//! day     the minutes of one day
+//! day     the minutes of one day       parts   a minute in bars of seconds
 //! ```
 //!
-//! A bar is a function of seed, symbol, minute and calendar alone, so a run that is interrupted and resumed
-//! makes exactly the bars of one that was not. Nothing here is a forecast or a record of any market.
+//! A bar is a function of seed, symbol, start, cadence and calendar alone, so a run that is interrupted and
+//! resumed makes exactly the bars of one that was not. At a cadence below a minute, the bars of a minute
+//! together say what its bar says at the cadence of a minute. Nothing here is a forecast or a record of any
+//! market.
 
 mod bursts;
 mod day;
 mod model;
 mod names;
 mod noise;
+mod parts;
 mod shape;
 mod stream;
 
@@ -23,9 +26,10 @@ use async_trait::async_trait;
 use day::Day;
 use jiff::Timestamp;
 use model::Model;
+use noise::Noise;
 use qqq_core::market::calendar::Session;
 use qqq_core::statistics::profile::Profile;
-use qqq_core::{Bar, Calendar, FeedInfo, FeedLabel, FeedMode, Second, Symbol, Watchlist};
+use qqq_core::{Bar, Cadence, Calendar, FeedInfo, FeedLabel, FeedMode, Second, Symbol, Watchlist};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::time::Duration;
@@ -49,7 +53,8 @@ const MAX_TICK_BARS: usize = 100_000;
 pub struct SimConfig {
     /// Another seed is another market.
     pub seed: u64,
-    /// Simulated seconds per real second, 1 to [`SimConfig::MAX_SPEED`].
+    /// Simulated seconds per real second, 1 to [`SimConfig::MAX_SPEED`]; at a cadence below a minute, to so
+    /// many times as fewer.
     pub speed: u32,
     /// Where to start in simulated time. Without it: in the latest session, about two hours after its open.
     pub start: Option<Timestamp>,
@@ -61,6 +66,12 @@ pub struct SimConfig {
 impl SimConfig {
     /// A minute bar every millisecond.
     pub const MAX_SPEED: u32 = 60_000;
+
+    /// Bars every millisecond.
+    fn max_speed(cadence: Cadence) -> u32 {
+        Self::MAX_SPEED / 60 * cadence.seconds() as u32
+    }
+
     /// As many as say what is usual, and one more for the close before them.
     pub const MAX_SESSIONS: u8 = Profile::SESSIONS as u8 + 1;
 }
@@ -72,19 +83,21 @@ impl Default for SimConfig {
 }
 
 /// The simulated market as a replay source. Its first batch is the history: everything from the beginning of
-/// the session that was on 24 hours before, and of a market that starts anew some weeks more. Then a minute
-/// comes every `60 / speed` seconds; closed hours take no time.
+/// the session that was on 24 hours before, and of a market that starts anew some weeks more. Then bars come
+/// every `cadence / speed` seconds; closed hours take no time.
 #[derive(Debug)]
 pub struct Sim {
     info: FeedInfo,
     model: Model,
     calendar: Calendar,
     day: Day,
-    /// The next minute to be made.
+    /// The start of the bars to be made next.
     next: Option<Second>,
-    /// The last minute of the history.
+    /// The bars of the minute that is under way.
+    minute: (Second, Vec<Bar>),
+    /// The last start of the history.
     history_end: Second,
-    /// Before this minute only bars of symbols that lag behind are made.
+    /// Before this only bars of symbols that lag behind are made.
     in_step_from: Second,
     /// Symbols that lag behind, and from where on.
     behind: HashMap<Symbol, Second>,
@@ -94,9 +107,9 @@ pub struct Sim {
 }
 
 impl Sim {
-    /// Makes a market that starts anew, or goes on after `resume_after`, the newest minute already known.
+    /// Makes a market that starts anew, or goes on after `resume_after`, the newest start already known.
     ///
-    /// A known minute more than 24 hours before `now` is not resumed, but nothing before it is played as new
+    /// One more than 24 hours before `now` is not resumed, but nothing before it is played as new
     /// either. A configured start decides instead of `now` where there is one.
     pub fn new(
         config: SimConfig,
@@ -113,11 +126,13 @@ impl Sim {
                 SimConfig::MAX_SESSIONS
             )));
         }
-        if !(1..=SimConfig::MAX_SPEED).contains(&config.speed) {
+        let cadence = calendar.cadence();
+        let fastest = SimConfig::max_speed(cadence);
+        if !(1..=fastest).contains(&config.speed) {
+            let at = if cadence == Cadence::Sixty { String::new() } else { format!(" at bars of {cadence}") };
             return Err(refused(format!(
-                "the simulator's speed is {}; it must be 1 to {}",
-                config.speed,
-                SimConfig::MAX_SPEED
+                "the simulator's speed is {}; it must be 1 to {fastest}{at}",
+                config.speed
             )));
         }
         let label = FeedLabel::new(FeedLabel::SIMULATED).map_err(|error| refused(error.to_string()))?;
@@ -134,10 +149,10 @@ impl Sim {
             |known: &Second| config.start.is_none() && *known >= now.plus_minutes(-Second::MINUTES_PER_DAY);
         let last = resume_after
             .filter(|known| *known >= start || is_recent(known))
-            .unwrap_or(start.plus_minutes(-1));
+            .unwrap_or(start.plus_seconds(-cadence.seconds()));
 
         let newest = calendar.tracked_until(last).ok_or_else(closed)?;
-        let history_end = newest.end.plus_minutes(-1).min(last);
+        let history_end = newest.end.plus_seconds(-cadence.seconds()).min(last);
         let day_before =
             calendar.tracked_until(last.plus_minutes(-Second::MINUTES_PER_DAY)).ok_or_else(closed)?.start;
         let first = match resume_after {
@@ -160,11 +175,12 @@ impl Sim {
             model,
             calendar: calendar.clone(),
             next: Some(first),
+            minute: (Second::MIN, Vec::new()),
             history_end,
             in_step_from: first,
             behind: HashMap::new(),
             sessions: config.sessions,
-            period: Duration::from_secs(60) / config.speed,
+            period: Duration::from_secs(cadence.seconds().unsigned_abs()) / config.speed,
             pace: None,
         })
     }
@@ -178,7 +194,7 @@ impl Sim {
         let new = symbols().filter(|symbol| !known.contains_key(symbol)).count();
         let begin =
             earliest(&self.calendar, self.history_end, new, self.sessions).unwrap_or(self.in_step_from);
-        let from = |symbol| known.get(&symbol).map_or(begin, |known| known.plus_minutes(1).max(begin));
+        let from = |symbol| known.get(&symbol).map_or(begin, |known| known.plus_seconds(1).max(begin));
         self.behind = symbols()
             .map(|symbol| (symbol, from(symbol)))
             .filter(|(_, from)| *from < self.in_step_from)
@@ -194,33 +210,50 @@ impl Sim {
         self
     }
 
-    /// Makes the bars of the next minute.
+    /// Makes the bars that start next.
     fn advance(&mut self) -> Option<(Second, Vec<Bar>)> {
-        let minute = self.next?;
+        let start = self.next?;
+        let minute = Second::from_minute(start.minute());
+        if self.minute.0 != minute {
+            self.minute = (minute, self.of_minute(minute)?);
+        }
+        let mut bars: Vec<Bar> = self.minute.1.iter().filter(|bar| bar.start == start).copied().collect();
+        if start < self.in_step_from {
+            bars.retain(|bar| self.behind.get(&bar.symbol).is_some_and(|from| start >= *from));
+        }
+        let after = self.calendar.cadence().after(start);
+        self.next = self.calendar.tracked_from(after).map(|stretch| stretch.start.max(after));
+        Some((start, bars))
+    }
+
+    fn of_minute(&mut self, minute: Second) -> Option<Vec<Bar>> {
         if !self.day.has_ahead(minute) {
             let session = self.calendar.session_on(self.calendar.date_of(minute))?;
             self.day = Day::begin(&self.model, &session);
         }
-        let mut bars = self.day.walk_to(&self.model, minute);
-        if minute < self.in_step_from {
-            bars.retain(|bar| self.behind.get(&bar.symbol).is_some_and(|from| minute >= *from));
+        let bars = self.day.walk_to(&self.model, minute);
+        let cadence = self.calendar.cadence();
+        if cadence == Cadence::Sixty {
+            return Some(bars);
         }
-        let stretch = self.calendar.tracked_from(minute.plus_minutes(1));
-        self.next = stretch.map(|stretch| stretch.start.max(minute.plus_minutes(1)));
-        Some((minute, bars))
+        let names = self.model.names.iter();
+        let noises: HashMap<Symbol, Noise> =
+            names.map(|name| (name.symbol, name.noise(stream::PARTS))).collect();
+        let parts = |bar: &Bar| Some(parts::of(bar, cadence, *noises.get(&bar.symbol)?));
+        Some(bars.iter().filter_map(parts).flatten().collect())
     }
 
     /// What is left of the history, as much as fits into one batch.
     fn history(&mut self) -> Option<TimedBatch> {
         let mut bars = Vec::new();
         while self.next.is_some_and(|next| next <= self.history_end) && bars.len() < MAX_TICK_BARS {
-            let Some((_, minute)) = self.advance() else { break };
-            bars.extend(minute);
+            let Some((_, more)) = self.advance() else { break };
+            bars.extend(more);
         }
         (!bars.is_empty()).then(|| TimedBatch {
             bars,
             rejects: Vec::new(),
-            clock: self.history_end.minute_end(),
+            clock: self.calendar.cadence().end(self.history_end),
         })
     }
 }
@@ -244,10 +277,11 @@ impl ReplaySource for Sim {
         });
         pace.tick().await;
         // Nothing below waits: who gives up waiting above has lost nothing.
-        Ok(self.advance().map(|(minute, bars)| TimedBatch {
+        let cadence = self.calendar.cadence();
+        Ok(self.advance().map(|(start, bars)| TimedBatch {
             bars,
             rejects: Vec::new(),
-            clock: minute.minute_end(),
+            clock: cadence.end(start),
         }))
     }
 }
@@ -255,8 +289,8 @@ impl ReplaySource for Sim {
 /// The first minute of the history of so many names, `sessions` sessions before that of its last one.
 fn earliest(calendar: &Calendar, last: Second, names: usize, sessions: u8) -> Option<Second> {
     let today = calendar.tracked_until(last)?;
-    let minutes = today.end.minutes_since(today.start).max(1) as usize;
-    let sessions = usize::from(sessions).min(HISTORY_BARS / (minutes * names.max(1))).max(1);
+    let bars = (today.end.seconds_since(today.start) / calendar.cadence().seconds()).max(1) as usize;
+    let sessions = usize::from(sessions).min(HISTORY_BARS / (bars * names.max(1))).max(1);
     let first = calendar.trading_days_before(calendar.date_of(today.start)).take(sessions).last()?;
     Some(calendar.tracked_on(first)?.start)
 }

@@ -23,3 +23,5 @@ pub(super) const VOLUME: u64 = 11;
 pub(super) const PRESENT: u64 = 12;
 pub(super) const TRADES: u64 = 13;
 pub(super) const VWAP: u64 = 14;
+/// What a minute is made of.
+pub(super) const PARTS: u64 = 15;

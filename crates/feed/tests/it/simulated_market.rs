@@ -2,11 +2,13 @@
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use qqq_core::market::aggregate::aggregate;
 use qqq_core::market::calendar::Market;
 use qqq_core::market::watchlist::DEFAULT_SYMBOLS;
 use qqq_core::statistics::profile::Profile;
 use qqq_core::{
-    Bar, Calendar, Evidence, FeedMode, Metric, Phase, Rule, Second, SpikeRule, Symbol, Watchlist,
+    Bar, Cadence, Calendar, Evidence, FeedMode, Interval, Metric, Phase, Rule, Second, SpikeRule, Symbol,
+    Watchlist,
 };
 use qqq_feed::sim::{Sim, SimConfig};
 use qqq_feed::{FeedErrorKind, ReplaySource, TimedBatch};
@@ -423,4 +425,71 @@ async fn a_long_watchlist_gets_its_history_in_several_ticks_of_one_clock() {
     assert_eq!(two.bars.last().unwrap().start.minute_end(), two.clock);
     let live = next(&mut sim).await;
     assert_eq!(Second::minute_of(live.clock).minutes_since(Second::minute_of(two.clock)), 1);
+}
+
+/// The bars from the start of a session up to `until`, and those of the next batches.
+async fn played(cadence: Cadence, until: &str, batches: usize) -> Vec<Bar> {
+    let calendar = xnas().with_cadence(cadence);
+    let until: Second = minute(until);
+    let last = until.plus_seconds(-cadence.seconds());
+    let list = watchlist(&["AAPL", "ZZA"]);
+    let mut sim = Sim::new(config(3), &list, &calendar, until.start(), Some(last)).unwrap();
+    let mut bars = Vec::new();
+    for _ in 0..=batches {
+        let batch = sim.next().await.unwrap().unwrap();
+        assert!(
+            batch.bars.iter().all(|bar| cadence.starts(bar.start) && cadence.end(bar.start) <= batch.clock)
+        );
+        bars.extend(batch.bars);
+    }
+    bars
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_market_of_seconds_is_the_market_of_minutes_taken_apart() {
+    let minutes = played(Cadence::Sixty, "2025-01-28T15:00:00Z", 5).await;
+    assert!(minutes.len() > 400);
+    for cadence in Cadence::ALL {
+        let calendar = xnas().with_cadence(cadence);
+        let batches = 5 * 60 / cadence.seconds() as usize;
+        let bars = played(cadence, "2025-01-28T15:00:00Z", batches).await;
+        for symbol in ["AAPL", "ZZA"] {
+            let of = |bars: &[Bar]| -> Vec<Bar> {
+                bars.iter().filter(|bar| bar.symbol.as_str() == symbol).copied().collect()
+            };
+            let told = aggregate(&calendar, Interval::OneMinute, &of(&bars));
+            let told = told.into_iter().map(|minute| {
+                (
+                    minute.span.start,
+                    minute.open,
+                    minute.high,
+                    minute.low,
+                    minute.close,
+                    minute.volume,
+                    minute.trades,
+                )
+            });
+            let expected = of(&minutes).into_iter().map(|bar| {
+                let trades = bar.trades.map(u64::from);
+                (bar.start, bar.open, bar.high, bar.low, bar.close, bar.volume.shares(), trades)
+            });
+            assert!(told.eq(expected), "{symbol} every {cadence}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_market_of_seconds_goes_on_where_it_was_within_a_minute() {
+    let calendar = xnas().with_cadence(Cadence::Five);
+    let list = watchlist(&["AAPL", "ZZA"]);
+    let until = minute("2025-01-28T15:00:00Z").plus_seconds(25);
+    let known = Some(until.plus_seconds(-5));
+    let mut resumed = Sim::new(config(3), &list, &calendar, until.start(), known).unwrap();
+    let history = resumed.next().await.unwrap().unwrap();
+    assert_eq!(history.clock, until.start());
+    let mut bars = history.bars;
+    for _ in 0..7 {
+        bars.extend(resumed.next().await.unwrap().unwrap().bars);
+    }
+    assert_eq!(bars, played(Cadence::Five, "2025-01-28T15:01:00Z", 0).await);
 }

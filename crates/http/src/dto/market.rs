@@ -134,7 +134,7 @@ pub(crate) struct BarRowOut {
 impl From<&Row> for BarRowOut {
     fn from(Row { candle, revision }: &Row) -> Self {
         Self {
-            start: candle.minutes.start.to_string(),
+            start: candle.span.start.to_string(),
             open: exact(candle.open),
             high: exact(candle.high),
             low: exact(candle.low),
@@ -336,8 +336,8 @@ impl SymbolOut {
                 .map(|label| label.to_string()),
             session: snapshot.phase.as_str(),
             bar: newest.map(BarOut::from),
-            age_seconds: newest.map(|bar| snapshot.age_seconds(bar.start.minute_end())),
-            as_of: snapshot.minute.to_string(),
+            age_seconds: newest.map(|bar| snapshot.age_seconds(bar.start)),
+            as_of: snapshot.time.to_string(),
             day_change: ticker.day_change().map(DayChangeOut::from),
             session_vwap: session_vwap(ticker),
             statistics: StatisticsOut::new(|metric| ticker.figures(metric).unwrap_or_default()),
@@ -405,9 +405,9 @@ pub(crate) struct StatusOut {
     stands_in_for: Option<StandInOut>,
     problem: Option<String>,
     session: &'static str,
-    /// The minute of the feed's clock this was said in.
+    /// The time of the feed's clock this was said at, in whole bars.
     as_of: String,
-    /// Whole minutes, in seconds, from the end of the newest bar of all to `as_of`.
+    /// Seconds, in whole bars, from the end of the newest bar of all to `as_of`.
     age_seconds: Option<i64>,
     /// How often operators have changed the watchlist: with another number, its symbols are others.
     watchlist_version: u64,
@@ -424,8 +424,8 @@ impl From<&Snapshot> for StatusOut {
             stands_in_for: feed.and_then(|feed| feed.stands_in_for.as_ref()).map(StandInOut::from),
             problem: feed.and_then(|feed| feed.problem.clone()),
             session: snapshot.phase.as_str(),
-            as_of: snapshot.minute.to_string(),
-            age_seconds: snapshot.newest_end().map(|end| snapshot.age_seconds(end)),
+            as_of: snapshot.time.to_string(),
+            age_seconds: snapshot.newest_start().map(|start| snapshot.age_seconds(start)),
             watchlist_version: snapshot.watchlist.version,
         }
     }

@@ -34,7 +34,7 @@ pub(crate) struct AlertPageParams {
     #[param(minimum = 1, maximum = 1000, example = 100)]
     limit: Option<u16>,
     /// `next_cursor` of the page before; empty: from the beginning.
-    #[param(pattern = "^(-?[0-9]{1,9}\\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})?$")]
+    #[param(pattern = "^(-?[0-9]{1,10}\\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})?$")]
     cursor: Option<String>,
 }
 

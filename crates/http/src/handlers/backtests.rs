@@ -106,10 +106,10 @@ impl Api {
             None => Some(None),
             Some(text) => fields.parsed("metric", text.parse::<Metric>()).map(Some),
         };
-        let extended = self.0.calendar.tracks_extended_hours();
-        let rule = rule_of(fields, "rule", metric.flatten(), extended);
-        let newest = self.snapshot().newest_end().map_or(self.snapshot().minute, Second::minute_of);
-        let calendar = &self.0.calendar;
+        let calendar = &*self.0.calendar;
+        let rule = rule_of(fields, "rule", metric.flatten(), calendar);
+        let snapshot = self.snapshot();
+        let newest = snapshot.newest_start().map_or(snapshot.time, |start| calendar.cadence().after(start));
         let to = moment(fields, "to", newest, calendar);
         let from = to.and_then(|to| {
             moment(fields, "from", to.plus_minutes(-USUAL_DAYS * Second::MINUTES_PER_DAY), calendar)
@@ -172,7 +172,7 @@ fn moment(fields: &mut Fields, name: &str, default: Second, calendar: &Calendar)
         Some(value) => value,
     };
     match value.as_str().unwrap_or_default().parse::<Moment>() {
-        Ok(moment) => Some(moment.minute(calendar)),
+        Ok(moment) => Some(moment.start(calendar)),
         Err(error) => {
             fields.wrong(name, error.to_string());
             None

@@ -24,13 +24,13 @@ use std::sync::Arc;
 
 /// Bars of a page where the client does not say.
 const BARS_PER_PAGE: usize = 1_000;
-/// One-minute bars read from the store for one page, at most: a page of days ends before its limit rather
+/// Bars read from the store for one page, at most: a page of days ends before its limit rather
 /// than read more.
 const MOST_READ: usize = 30_000;
-/// One-minute bars read in one go, at least: some may not count.
+/// Bars read in one go, at least: some may not count.
 const LEAST_READ: usize = 1_000;
-/// One-minute bars of a regular session.
-const BARS_OF_A_DAY: usize = 390;
+/// Seconds of a regular session.
+const SESSION: i64 = 390 * 60;
 
 const PARAMETERS: [&str; 5] = ["from", "to", "interval", "limit", "cursor"];
 
@@ -62,15 +62,16 @@ struct Wanted {
     params(
         ("symbol" = TickerText, Path, description = "A tracked ticker", example = "META"),
         ("from" = Option<MomentText>, Query, description = "First instant. Default: so long before `to`, or \
-            before the end of the newest bar: `1m` 24 hours, `5m` 7 days, `15m` 14, `1h` 30, `1d` 90.",
+            before the end of the newest bar: to `1m` 24 hours, `5m` 7 days, `15m` 14, `1h` 30, `1d` 90.",
             example = "2025-01-31T14:30:00Z"),
         ("to" = Option<MomentText>, Query, description = "First instant beyond. Default: no end.",
             example = "2025-01-31T21:00:00Z"),
         ("interval" = Option<IntervalWord>, Query,
-            description = "How much time a bar covers. Default: `1m`.", example = "5m"),
+            description = "How much time a bar covers: that of the bars that come (`market.interval`, the \
+                default), or a multiple of it.", example = "5m"),
         ("limit" = Option<u16>, Query, minimum = 1, maximum = 1000,
             description = "Most entries of a page. Default: 1000.", example = 100),
-        ("cursor" = Option<String>, Query, pattern = "^(-?[0-9]{1,9})?$",
+        ("cursor" = Option<String>, Query, pattern = "^(-?[0-9]{1,10})?$",
             description = "`next_cursor` of the page before; empty: from the beginning."),
     ),
     responses(
@@ -107,14 +108,13 @@ pub(crate) async fn bars(
         (Arc::clone(snapshot.tickers.get(id).ok_or_else(Problem::internal)?), symbol)
     };
     let format = Format::negotiate(&headers)?;
-    let interval = query.interval()?;
-    let (from, to, cursor) = (
-        query.moment("from", &api.0.calendar)?,
-        query.moment("to", &api.0.calendar)?,
-        query.minute_cursor()?,
-    );
+    let calendar = &*api.0.calendar;
+    let cadence = calendar.cadence();
+    let interval = query.interval(cadence)?;
+    let (from, to, cursor) =
+        (query.moment("from", calendar)?, query.moment("to", calendar)?, query.bar_cursor()?);
     let limit = query.limit(BARS_PER_PAGE)?;
-    let newest = ticker.newest().map(|newest| newest.bar.start.plus_minutes(1));
+    let newest = ticker.newest().map(|newest| cadence.after(newest.bar.start));
     let window = Second::MINUTES_PER_DAY * usual_days(interval);
     let from = match (from, cursor) {
         (Some(from), Some(cursor)) => from.max(cursor),
@@ -124,12 +124,12 @@ pub(crate) async fn bars(
     };
     let wanted = Wanted { symbol, interval, from, to: to.unwrap_or(Second::MAX), limit };
     let make = || async {
-        let (rows, next) = read(&*api.0.store, &api.0.calendar, wanted).await?;
+        let (rows, next) = read(&*api.0.store, calendar, wanted).await?;
         let link = next.and_then(|next| link(symbol, &query, next));
         let answer = match format {
             Format::Json => json(&PageOut {
                 items: rows.iter().map(BarRowOut::from).collect(),
-                next_cursor: next.map(|next| next.minute().to_string()),
+                next_cursor: next.map(|next| next.unix().to_string()),
             }),
             Format::Csv => Answer::new(CSV, REVALIDATE, csv(symbol, &rows).into_bytes()),
         };
@@ -149,15 +149,15 @@ pub(crate) async fn bars(
 /// How many days up to the newest bar are told where the client does not say.
 const fn usual_days(interval: Interval) -> i32 {
     match interval {
-        Interval::OneMinute => 1,
         Interval::FiveMinutes => 7,
         Interval::FifteenMinutes => 14,
         Interval::OneHour => 30,
         Interval::OneDay => 90,
+        _ => 1,
     }
 }
 
-/// Reads a page, and where the next one begins: always at a bucket's first minute, so that no bucket is told
+/// Reads a page, and where the next one begins: always where a bucket begins, so that no bucket is told
 /// in part.
 async fn read(
     store: &dyn Store,
@@ -166,23 +166,23 @@ async fn read(
 ) -> Result<(Vec<Row>, Option<Second>), StoreError> {
     let Wanted { symbol, interval, from, to, limit } = wanted;
     // The last bucket may begin before `to` and end after it.
-    let end = interval.bucket(calendar, to.plus_minutes(-1)).map_or(to, |bucket| bucket.end);
+    let end = interval.bucket(calendar, to.plus_seconds(-1)).map_or(to, |bucket| bucket.end);
     // Usually enough, so that one read does it: one bucket more than asked for tells that there is a next
     // page.
-    let usual = (limit + 1) * interval.minutes().map_or(BARS_OF_A_DAY, |minutes| minutes as usize);
+    let usual = (limit + 1) * (interval.seconds().unwrap_or(SESSION) / calendar.cadence().seconds()) as usize;
     let mut records: Vec<BarRecord> = Vec::new();
     let mut next = from;
     loop {
         let room = usual.max(LEAST_READ).min(MOST_READ - records.len());
         let more = store.bars(symbol, next..end, room).await?;
         let exhausted = more.len() < room;
-        next = more.last().map_or(next, |last| last.bar.start.plus_minutes(1));
+        next = more.last().map_or(next, |last| calendar.cadence().after(last.bar.start));
         records.extend(more);
         let enough = records.len() >= MOST_READ;
         let mut rows = rows(calendar, interval, &records);
-        rows.retain(|row| (from..to).contains(&row.candle.minutes.start));
+        rows.retain(|row| (from..to).contains(&row.candle.span.start));
         if rows.len() > limit {
-            let next = rows[limit].candle.minutes.start;
+            let next = rows[limit].candle.span.start;
             rows.truncate(limit);
             return Ok((rows, Some(next)));
         }
@@ -191,16 +191,20 @@ async fn read(
         }
         if enough {
             // The last bucket may go on beyond what was read.
-            let next = rows.pop().map_or(next, |last| last.candle.minutes.start);
+            let next = rows.pop().map_or(next, |last| last.candle.span.start);
             return Ok((rows, Some(next)));
         }
     }
 }
 
 fn rows(calendar: &Calendar, interval: Interval, records: &[BarRecord]) -> Vec<Row> {
-    if interval == Interval::OneMinute {
+    let cadence = calendar.cadence();
+    if interval.seconds() == Some(cadence.seconds()) {
         let counting = records.iter().filter(|record| calendar.counts(record.bar.start));
-        let row = |record: &BarRecord| Row { candle: (&record.bar).into(), revision: Some(record.revision) };
+        let row = |record: &BarRecord| Row {
+            candle: Candle::of(&record.bar, cadence),
+            revision: Some(record.revision),
+        };
         return counting.map(row).collect();
     }
     let candles = aggregate(calendar, interval, records.iter().map(|record| &record.bar));
@@ -213,7 +217,7 @@ fn csv(symbol: Symbol, rows: &[Row]) -> String {
     text.push_str("symbol,start,open,high,low,close,volume,vwap,trades\n");
     for Row { candle, .. } in rows {
         let Candle { open, high, low, close, volume, .. } = candle;
-        let start = candle.minutes.start;
+        let start = candle.span.start;
         let vwap = candle.vwap.map(|vwap| vwap.to_string()).unwrap_or_default();
         let trades = candle.trades.map(|trades| trades.to_string()).unwrap_or_default();
         let _ = writeln!(text, "{symbol},{start},{open},{high},{low},{close},{volume},{vwap},{trades}");
@@ -229,7 +233,7 @@ fn link(symbol: Symbol, query: &Query, next: Second) -> Option<HeaderValue> {
             parameters.append_pair(name, value);
         }
     }
-    parameters.append_pair("cursor", &next.minute().to_string());
+    parameters.append_pair("cursor", &next.unix().to_string());
     let link = format!("</v1/symbols/{symbol}/bars?{}>; rel=\"next\"", parameters.finish());
     HeaderValue::try_from(link).ok()
 }

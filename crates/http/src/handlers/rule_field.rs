@@ -2,7 +2,7 @@
 
 use crate::http::fields::Fields;
 use qqq_core::rule::InvalidRule;
-use qqq_core::{Metric, Rule, RuleName};
+use qqq_core::{Calendar, Metric, Rule, RuleName};
 use serde_json::Value;
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ pub(crate) fn rule_of(
     fields: &mut Fields,
     name: &str,
     metric: Option<Metric>,
-    extended_hours: bool,
+    calendar: &Calendar,
 ) -> Option<RuleName> {
     let parsed = match &fields.value(name).unwrap_or(Value::Null) {
         Value::Null => return Some(RuleName::House),
@@ -23,7 +23,7 @@ pub(crate) fn rule_of(
             return None;
         }
     };
-    let suited = parsed.and_then(|rule| suits(rule, metric, extended_hours).map(|()| rule));
+    let suited = parsed.and_then(|rule| suits(rule, metric, calendar).map(|()| rule));
     match suited {
         Ok(rule) => Some(rule),
         Err(error) if error.field == name => {
@@ -37,9 +37,9 @@ pub(crate) fn rule_of(
     }
 }
 
-fn suits(name: RuleName, metric: Option<Metric>, extended_hours: bool) -> Result<(), InvalidRule> {
+fn suits(name: RuleName, metric: Option<Metric>, calendar: &Calendar) -> Result<(), InvalidRule> {
     let RuleName::Own(rule) = name else { return Ok(()) };
-    rule.suits_hours(extended_hours)?;
+    rule.suits_market(calendar)?;
     metric.map_or(Ok(()), |metric| rule.suits(metric))
 }
 
@@ -62,6 +62,12 @@ fn of_object(settings: &serde_json::Map<String, Value>) -> Result<Rule, InvalidR
 mod tests {
     use super::*;
     use qqq_contract::rule::RuleOut;
+    use qqq_core::Cadence;
+    use qqq_core::market::calendar::Market;
+
+    fn bars_of(cadence: Cadence) -> Calendar {
+        Calendar::new(Market::Xnas, false, []).with_cadence(cadence)
+    }
 
     #[test]
     fn a_rule_is_told_with_exact_numbers_and_taken_back() {
@@ -76,24 +82,33 @@ mod tests {
         );
         let body = format!(r#"{{"rule":{told}}}"#);
         let mut fields = Fields::of_json(body.as_bytes(), &["rule"]).unwrap();
-        assert_eq!(rule_of(&mut fields, "rule", Some(Metric::Price), false), Some(RuleName::Own(rule)));
+        assert_eq!(
+            rule_of(&mut fields, "rule", Some(Metric::Price), &bars_of(Cadence::Sixty)),
+            Some(RuleName::Own(rule))
+        );
     }
 
     #[test]
     fn what_is_wrong_is_told_with_its_place() {
-        for (body, field) in [
-            (r#"{"rule":5}"#, "rule"),
-            (r#"{"rule":"v2 spike"}"#, "rule"),
-            (r#"{"rule":{"kind":"spike","ratio":1}}"#, "rule.ratio"),
-            (r#"{"rule":{"kind":"spike","ratio":[1]}}"#, "rule.ratio"),
-            (r#"{"rule":{"ratio":4}}"#, "rule.kind"),
-            (r#"{"rule":"move"}"#, "rule.kind"),
-            (r#"{"rule":"spike session=extended"}"#, "rule.session"),
+        let minutes = Cadence::Sixty;
+        for (body, cadence, field) in [
+            (r#"{"rule":5}"#, minutes, "rule"),
+            (r#"{"rule":"v2 spike"}"#, minutes, "rule"),
+            (r#"{"rule":{"kind":"spike","ratio":1}}"#, minutes, "rule.ratio"),
+            (r#"{"rule":{"kind":"spike","ratio":[1]}}"#, minutes, "rule.ratio"),
+            (r#"{"rule":{"ratio":4}}"#, minutes, "rule.kind"),
+            (r#"{"rule":"move"}"#, minutes, "rule.kind"),
+            (r#"{"rule":"spike session=extended"}"#, minutes, "rule.session"),
+            (r#"{"rule":"spike window=10m"}"#, minutes, "rule.min_bars"),
+            (r#"{"rule":"spike window=10m min_bars=601"}"#, Cadence::One, "rule.min_bars"),
+            (r#"{"rule":"zscore window=10m min_bars=121"}"#, Cadence::Five, "rule.min_bars"),
         ] {
             let mut fields = Fields::of_json(body.as_bytes(), &["rule"]).unwrap();
-            let rule = rule_of(&mut fields, "rule", Some(Metric::Volume), false);
+            let rule = rule_of(&mut fields, "rule", Some(Metric::Volume), &bars_of(cadence));
             let Err(problem) = fields.finish(rule) else { panic!("{body} was taken") };
             assert_eq!(problem.errors[0].field, field, "{body}");
         }
+        let mut fields = Fields::of_json(br#"{"rule":"spike window=10m min_bars=600"}"#, &["rule"]).unwrap();
+        assert!(rule_of(&mut fields, "rule", Some(Metric::Volume), &bars_of(Cadence::One)).is_some());
     }
 }

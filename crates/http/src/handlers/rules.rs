@@ -1,11 +1,11 @@
 //! `GET /v1/rules`: the kinds of rules, the metrics they go with, and what may be set.
 
+use crate::api::Api;
 use crate::dto::market::PageOut;
-use crate::http::answer::Answer;
 use crate::http::answer::json;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
-use axum::extract::RawQuery;
+use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use qqq_contract::number::exact;
@@ -16,7 +16,6 @@ use qqq_core::rule::{Allowed, Choice, Kind};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::sync::OnceLock;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
@@ -141,13 +140,13 @@ impl From<Choice> for SettingInfoOut {
         is in `/v1/status`.",
     responses((status = 200, description = "The kinds", body = PageOut<KindOut>), (status = 304)),
 )]
-pub(crate) async fn rules(RawQuery(query): RawQuery, headers: HeaderMap) -> Result<Response, Problem> {
-    /// The same for as long as the program runs.
-    static ANSWER: OnceLock<Answer> = OnceLock::new();
+pub(crate) async fn rules(
+    State(api): State<Api>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     Query::parse(query.as_deref(), &[])?;
-    let answer = ANSWER.get_or_init(|| {
-        let items: Vec<KindOut> = Kind::all().into_iter().map(KindOut::from).collect();
-        json(&PageOut { items, next_cursor: None })
-    });
-    Ok(answer.respond(&headers))
+    let kinds = Kind::all(api.0.calendar.cadence());
+    let items: Vec<KindOut> = kinds.into_iter().map(KindOut::from).collect();
+    Ok(json(&PageOut { items, next_cursor: None }).respond(&headers))
 }

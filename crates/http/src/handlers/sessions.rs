@@ -93,7 +93,7 @@ pub(crate) async fn sessions(
     let query = Query::parse(query.as_deref(), &["from", "to"])?;
     let snapshot = api.snapshot();
     let calendar = &api.0.calendar;
-    let days = range(&query, calendar.date_of(snapshot.minute), calendar)?;
+    let days = range(&query, calendar.date_of(snapshot.time), calendar)?;
     let render = || {
         let dates = days.start().series(Span::new().days(1)).take_while(|date| date <= days.end());
         let items = dates.filter_map(|date| calendar.session_on(date)).map(TradingDayOut::from).collect();

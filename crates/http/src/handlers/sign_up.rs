@@ -49,7 +49,7 @@ pub(crate) fn own_wish_of(api: &Api, receiver: Channel, mut fields: Fields) -> R
 fn read_wish(api: &Api, channel: Option<Channel>, fields: &mut Fields) -> Result<Wish, Problem> {
     let metric = fields.text("metric").and_then(|text| fields.parsed("metric", text.parse::<Metric>()));
     let scopes = scopes(api, fields);
-    let rule = rule_of(fields, "rule", metric, api.0.calendar.tracks_extended_hours());
+    let rule = rule_of(fields, "rule", metric, &api.0.calendar);
     let quiet = quiet_hours(fields);
     let read = match (channel, metric, scopes, rule, quiet) {
         (Some(channel), Some(metric), Some(scopes), Some(rule), Some(quiet)) => {

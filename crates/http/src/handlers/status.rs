@@ -3,7 +3,7 @@
 
 use crate::api::Api;
 use crate::dto::feed::StandInOut;
-use crate::dto::words::{CalendarWord, FeedModeWord, SessionWord};
+use crate::dto::words::{CalendarWord, FeedModeWord, IntervalWord, SessionWord};
 use crate::http::problem::{Problem, Reason};
 use crate::http::query::Query;
 use crate::read_model::deliveries::DeliveriesOut;
@@ -13,7 +13,7 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use qqq_contract::rule::{RuleOut, RuleShape};
-use qqq_core::{Calendar, FeedStatus, Phase, RuleName, Second, SymbolProblem};
+use qqq_core::{Calendar, FeedStatus, Interval, Phase, RuleName, Second, SymbolProblem};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -48,6 +48,9 @@ struct StatusOut {
     /// The server's own rule, `spike`, with all its settings.
     #[schema(value_type = RuleShape)]
     rule: RuleOut,
+    /// How much time a bar covers: the shortest `interval` of bars there is here.
+    #[schema(value_type = IntervalWord)]
+    interval: &'static str,
     /// Whether bars outside the regular session can count.
     extended_hours: bool,
     /// Which days and hours count.
@@ -248,10 +251,10 @@ pub(crate) async fn status(State(api): State<Api>, RawQuery(query): RawQuery) ->
     problems.extend(doubts(&api, &snapshot));
     let status = StatusOut {
         version: config.version,
-        as_of: snapshot.minute.to_string(),
+        as_of: snapshot.time.to_string(),
         sequence: snapshot.sequence.0,
         feed: snapshot.feed.as_ref().map(FeedOut::from),
-        session: SessionOut::new(calendar, snapshot.minute, snapshot.phase),
+        session: SessionOut::new(calendar, snapshot.time, snapshot.phase),
         newest_bar: newest_bar(&snapshot),
         symbols: SymbolsOut {
             tracked: snapshot.tickers.len(),
@@ -265,6 +268,7 @@ pub(crate) async fn status(State(api): State<Api>, RawQuery(query): RawQuery) ->
         },
         deliveries: said.deliveries(now),
         rule: RuleOut(RuleName::House.rule(config.rule)),
+        interval: Interval::of(calendar.cadence()).as_str(),
         extended_hours: calendar.tracks_extended_hours(),
         calendar: calendar.market().as_str(),
         confirm: config.confirm,
@@ -276,7 +280,6 @@ pub(crate) async fn status(State(api): State<Api>, RawQuery(query): RawQuery) ->
 }
 
 fn newest_bar(snapshot: &Snapshot) -> Option<NewestBarOut> {
-    let end = snapshot.newest_end()?;
-    let start = Second::minute_of(end).plus_minutes(-1);
-    Some(NewestBarOut { start: start.to_string(), age_seconds: snapshot.age_seconds(end) })
+    let start = snapshot.newest_start()?;
+    Some(NewestBarOut { start: start.to_string(), age_seconds: snapshot.age_seconds(start) })
 }

@@ -19,6 +19,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use qqq_contract::AlertOut;
+use qqq_core::Calendar;
 use qqq_core::subscription::token::Token;
 use qqq_core::subscription::{Subscription, SubscriptionId};
 use qqq_engine::subscribe::AlertPage;
@@ -244,18 +245,18 @@ pub(crate) fn change_in(
     subscription: &Subscription,
 ) -> Result<SubscriptionChange, Problem> {
     let mut fields = Fields::of_json(body, &CHANGE)?;
-    let wanted = change_of(&mut fields, subscription, api.0.calendar.tracks_extended_hours());
+    let wanted = change_of(&mut fields, subscription, &api.0.calendar);
     fields.finish(wanted)
 }
 
 fn change_of(
     fields: &mut Fields,
     subscription: &Subscription,
-    extended_hours: bool,
+    calendar: &Calendar,
 ) -> Option<SubscriptionChange> {
     let rule = match fields.value("rule") {
         None => None,
-        Some(_) => Some(rule_of(fields, "rule", Some(subscription.metric), extended_hours)?),
+        Some(_) => Some(rule_of(fields, "rule", Some(subscription.metric), calendar)?),
     };
     let quiet = match fields.value("quiet_hours") {
         None => None,

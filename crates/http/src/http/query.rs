@@ -5,7 +5,7 @@ use jiff::civil::Date;
 use qqq_core::market::moment::InvalidMoment;
 use qqq_core::rule::InvalidRule;
 use qqq_core::subscription::SubscriptionId;
-use qqq_core::{AlertId, Calendar, Interval, Metric, Moment, RuleName, Second, UnknownWord};
+use qqq_core::{AlertId, Cadence, Calendar, Interval, Metric, Moment, RuleName, Second};
 
 /// Longest page.
 const MOST_ITEMS: usize = 1_000;
@@ -41,10 +41,19 @@ impl Query {
         self.get(key).is_some()
     }
 
-    pub(crate) fn interval(&self) -> Result<Interval, Problem> {
-        let Some(text) = self.get("interval") else { return Ok(Interval::default()) };
-        text.parse()
-            .map_err(|error: UnknownWord| invalid("interval", &format!("must be {}", error.allowed())))
+    /// How long bars are to be: as they come, where nothing is said.
+    pub(crate) fn interval(&self, cadence: Cadence) -> Result<Interval, Problem> {
+        let base = Interval::of(cadence);
+        let Some(text) = self.get("interval") else { return Ok(base) };
+        let interval: Option<Interval> = text.parse().ok();
+        interval.filter(|interval| interval.is_made_of(cadence)).ok_or_else(|| {
+            let allowed: Vec<_> = Interval::ALL
+                .into_iter()
+                .filter(|interval| interval.is_made_of(cadence))
+                .map(|interval| format!("`{interval}`"))
+                .collect();
+            invalid("interval", &format!("must be one of {}", allowed.join(", ")))
+        })
     }
 
     pub(crate) fn metric(&self) -> Result<Option<Metric>, Problem> {
@@ -70,13 +79,13 @@ impl Query {
             .ok_or_else(|| invalid("limit", "must be a whole number from 1 to 1000"))
     }
 
-    /// The first minute that starts at a moment or later.
+    /// The first bar that starts at a moment or later.
     pub(crate) fn moment(&self, key: &str, calendar: &Calendar) -> Result<Option<Second>, Problem> {
         let Some(text) = self.get(key) else { return Ok(None) };
         let moment: Moment = text
             .parse()
             .map_err(|error: InvalidMoment| invalid(key, &format!("{error} (a `+` is sent as %2B)")))?;
-        Ok(Some(moment.minute(calendar)))
+        Ok(Some(moment.start(calendar)))
     }
 
     /// A New York date, of 1900 to 2199: what bars can be of.
@@ -96,17 +105,17 @@ impl Query {
     }
 
     /// Where a page of bars goes on.
-    pub(crate) fn minute_cursor(&self) -> Result<Option<Second>, Problem> {
+    pub(crate) fn bar_cursor(&self) -> Result<Option<Second>, Problem> {
         let Some(text) = self.cursor() else { return Ok(None) };
-        text.parse().map(|index| Some(Second::from_minute(index))).map_err(|_| unusable_cursor())
+        second(text).map(Some).ok_or_else(unusable_cursor)
     }
 
     /// Where a page of alerts goes on.
     pub(crate) fn alert_cursor(&self) -> Result<Option<(Second, AlertId)>, Problem> {
         let Some(text) = self.cursor() else { return Ok(None) };
         let parse = || {
-            let (minute, id) = text.split_once('.')?;
-            Some((Second::from_minute(minute.parse().ok()?), id.parse().ok()?))
+            let (start, id) = text.split_once('.')?;
+            Some((second(start)?, id.parse().ok()?))
         };
         parse().map(Some).ok_or_else(unusable_cursor)
     }
@@ -133,9 +142,15 @@ impl Query {
     }
 }
 
+/// A cursor's time, held to those there are: seconds since 1970, of ten digits at the most.
+fn second(text: &str) -> Option<Second> {
+    let digits = text.strip_prefix('-').unwrap_or(text).len();
+    (1..=10).contains(&digits).then(|| text.parse().ok().map(Second::from_unix)).flatten()
+}
+
 /// The cursor that continues after an alert.
 pub(crate) fn cursor_after(start: Second, id: AlertId) -> String {
-    format!("{}.{id}", start.minute())
+    format!("{}.{id}", start.unix())
 }
 
 pub(crate) fn invalid(parameter: &str, must: &str) -> Problem {
@@ -214,8 +229,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_cursor_is_read_back(index in -1_000_000..90_000_000_i32, symbol in "[A-Z]{1,5}") {
-            let start = Second::from_minute(index);
+        fn a_cursor_is_read_back(index in -60_000_000..5_400_000_000_i64, symbol in "[A-Z]{1,5}") {
+            let start = Second::from_unix(index);
             let id = AlertId::derive("spike", symbol.parse().unwrap(), Metric::Price, start);
             let text = format!("cursor={}", cursor_after(start, id));
             let query = Query::parse(Some(&text), &["cursor"]).unwrap();
@@ -225,7 +240,7 @@ mod tests {
         #[test]
         fn no_query_panics(text in "\\PC{0,60}") {
             if let Ok(query) = Query::parse(Some(&format!("cursor={text}")), &["cursor"]) {
-                let _ = (query.alert_cursor(), query.offset(), query.minute_cursor());
+                let _ = (query.alert_cursor(), query.offset(), query.bar_cursor());
             }
         }
     }

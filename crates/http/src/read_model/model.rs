@@ -94,7 +94,7 @@ impl Model {
     /// Reads of some symbols what readers may ask for.
     async fn read(&mut self, store: &dyn Store, symbols: &[Symbol]) -> Result<(), StoreError> {
         for some in symbols.chunks(SYMBOLS_PER_READ) {
-            let bars = store.recent_bars(some, Second::MINUTES_PER_DAY).await?;
+            let bars = store.recent_bars(some, Second::PER_DAY).await?;
             self.take_bars(&bars);
             self.look_further_back(store, &bars).await?;
         }
@@ -152,21 +152,20 @@ impl Model {
         self.names_told
     }
 
-    /// The minute it is for readers: by the wall clock on a live feed, by the feed's own clock otherwise.
-    pub(crate) fn minute(&self, now: Timestamp) -> Second {
-        match &self.feed {
-            Some(feed) if feed.mode != FeedMode::Live => Second::minute_of(feed.clock),
-            _ => Second::minute_of(now),
-        }
+    /// The time it is for readers, in whole bars: by the wall clock on a live feed, by the feed's own clock
+    /// otherwise.
+    pub(crate) fn time(&self, now: Timestamp) -> Second {
+        let clock = self.feed.as_ref().filter(|feed| feed.mode != FeedMode::Live).map(|feed| feed.clock);
+        self.calendar.cadence().bar_of(clock.unwrap_or(now))
     }
 
     /// Everything as it stands.
     pub(crate) fn snapshot(&self, now: Timestamp) -> Snapshot {
-        let minute = self.minute(now);
+        let time = self.time(now);
         Snapshot::new(
             self.sequence,
             now,
-            (minute, self.calendar.phase(minute)),
+            (self.calendar.cadence(), time, self.calendar.phase(time)),
             self.feed.clone(),
             (Arc::clone(&self.watchlist), Arc::clone(&self.names)),
             self.tickers.clone(),
@@ -223,15 +222,16 @@ impl Model {
     /// The store's newest bar of a symbol may be one that does not count (imported, or of hours that counted
     /// under another configuration). What was read then ends too early: reads a week for such symbols.
     async fn look_further_back(&mut self, store: &dyn Store, read: &[BarRecord]) -> Result<(), StoreError> {
-        const WEEK: i32 = 7 * Second::MINUTES_PER_DAY;
+        const WEEK: i64 = 7 * Second::PER_DAY;
         let newest: BTreeMap<Symbol, Second> =
             read.iter().map(|one| (one.bar.symbol, one.bar.start)).collect();
         for (symbol, newest) in newest {
             if self.calendar.counts(newest) {
                 continue;
             }
-            let week = newest.plus_minutes(-WEEK)..newest.plus_minutes(1);
-            self.take_bars(&store.bars(symbol, week, WEEK as usize).await?);
+            let week = newest.plus_seconds(-WEEK)..newest.plus_seconds(1);
+            let most = (WEEK / self.calendar.cadence().seconds()) as usize;
+            self.take_bars(&store.bars(symbol, week, most).await?);
         }
         Ok(())
     }
@@ -313,7 +313,7 @@ impl WantedProfile {
         calendar: &Calendar,
     ) -> Result<Option<Profile>, StoreError> {
         let reach = Profile::reach(calendar, self.date);
-        let most = reach.end.minutes_since(reach.start) as usize;
+        let most = (reach.end.seconds_since(reach.start) / calendar.cadence().seconds()) as usize;
         let bars = store.bars(self.symbol, reach, most).await?;
         let bars: Vec<_> = bars
             .iter()

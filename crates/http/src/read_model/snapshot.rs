@@ -5,7 +5,7 @@ use crate::read_model::ranking::{Figured, rank};
 use crate::read_model::ticker::Ticker;
 use jiff::Timestamp;
 use qqq_core::market::names::Names;
-use qqq_core::{Alert, FeedStatus, Metric, Phase, Second, Symbol};
+use qqq_core::{Alert, Cadence, FeedStatus, Metric, Phase, Second, Symbol};
 use qqq_engine::watchlist::VersionedWatchlist;
 use qqq_store::{AlertQuery, Sequence};
 use std::sync::{Arc, OnceLock};
@@ -23,9 +23,10 @@ pub(crate) struct Snapshot {
     pub(crate) sequence: Sequence,
     /// Wall clock when it was published.
     pub(crate) published_at: Timestamp,
-    /// The minute it is, by the feed's clock.
-    pub(crate) minute: Second,
-    /// What the market does in that minute.
+    pub(crate) cadence: Cadence,
+    /// The time it is, by the feed's clock: where the bar starts that is under way.
+    pub(crate) time: Second,
+    /// What the market does then.
     pub(crate) phase: Phase,
     pub(crate) feed: Option<FeedStatus>,
     pub(crate) watchlist: Arc<VersionedWatchlist>,
@@ -49,7 +50,7 @@ impl Snapshot {
     pub(crate) fn new(
         sequence: Sequence,
         published_at: Timestamp,
-        (minute, phase): (Second, Phase),
+        (cadence, time, phase): (Cadence, Second, Phase),
         feed: Option<FeedStatus>,
         (watchlist, names): (Arc<VersionedWatchlist>, Arc<Names>),
         tickers: Vec<Arc<Ticker>>,
@@ -58,7 +59,8 @@ impl Snapshot {
         Self {
             sequence,
             published_at,
-            minute,
+            cadence,
+            time,
             phase,
             feed,
             watchlist,
@@ -84,18 +86,19 @@ impl Snapshot {
         Some((list.id(symbol)?, symbol))
     }
 
-    /// The end of the newest bar of all.
-    pub(crate) fn newest_end(&self) -> Option<Timestamp> {
-        self.tickers
-            .iter()
-            .filter_map(|ticker| ticker.newest())
-            .map(|record| record.bar.start.minute_end())
-            .max()
+    /// The start of the newest bar of all.
+    pub(crate) fn newest_start(&self) -> Option<Second> {
+        self.tickers.iter().filter_map(|ticker| ticker.newest()).map(|record| record.bar.start).max()
     }
 
-    /// Whole minutes, in seconds, from the end of a bar to the minute of the feed's clock.
-    pub(crate) fn age_seconds(&self, end: Timestamp) -> i64 {
-        (self.minute.start().as_second() - end.as_second()).max(0)
+    /// The end of the newest bar of all.
+    pub(crate) fn newest_end(&self) -> Option<Timestamp> {
+        self.newest_start().map(|start| self.cadence.end(start))
+    }
+
+    /// Seconds from the end of the bar that starts here to [`Snapshot::time`].
+    pub(crate) fn age_seconds(&self, start: Second) -> i64 {
+        self.time.seconds_since(self.cadence.after(start)).max(0)
     }
 
     /// The alerts a query asks for, newest first, where those in memory are enough to answer it like the

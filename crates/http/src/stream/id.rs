@@ -3,7 +3,7 @@
 //! | text | place |
 //! |---|---|
 //! | `4711` | after everything of commit 4711 |
-//! | `4711.b.28971299.BRK.B` | the bar of that symbol and minute (counted since 1970) |
+//! | `4711.b.1738277940.BRK.B` | the bar of that symbol and start (seconds since 1970) |
 //! | `4711.s.BRK.B` | the figures of that symbol |
 //! | `4711.a.f781bcc6-15b4-57da-b522-3b1126688157` | that alert |
 
@@ -25,7 +25,7 @@ impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ChangeCursor { sequence: Sequence(sequence), key } = self.0;
         match key {
-            Key::Bar(symbol, start) => write!(f, "{sequence}.b.{}.{symbol}", start.minute()),
+            Key::Bar(symbol, start) => write!(f, "{sequence}.b.{}.{symbol}", start.unix()),
             Key::Statistics(symbol) => write!(f, "{sequence}.s.{symbol}"),
             Key::Alert(id) => write!(f, "{sequence}.a.{id}"),
             Key::End => write!(f, "{sequence}"),
@@ -54,8 +54,8 @@ fn parse(text: &str) -> Option<ChangeCursor> {
             let (kind, key) = rest.split_once('.')?;
             let key = match kind {
                 "b" => {
-                    let (minute, symbol) = key.split_once('.')?;
-                    Key::Bar(symbol.parse().ok()?, Second::from_minute(minute.parse().ok()?))
+                    let (start, symbol) = key.split_once('.')?;
+                    Key::Bar(symbol.parse().ok()?, Second::at_unix(start.parse().ok()?)?)
                 }
                 "s" => Key::Statistics(key.parse().ok()?),
                 "a" => Key::Alert(key.parse().ok()?),
@@ -87,14 +87,14 @@ mod tests {
         fn an_id_is_read_back(
             sequence in 0..=i64::MAX,
             symbol in "[A-Z0-9][A-Z0-9.-]{0,11}",
-            index in 0..60_000_000_i32,
+            index in 0..3_600_000_000_i64,
             kind in 0..4,
         ) {
-            let (symbol, minute) = (symbol.parse().unwrap(), Second::from_minute(index));
+            let (symbol, start) = (symbol.parse().unwrap(), Second::from_unix(index));
             let key = match kind {
-                0 => Key::Bar(symbol, minute),
+                0 => Key::Bar(symbol, start),
                 1 => Key::Statistics(symbol),
-                2 => Key::Alert(AlertId::derive("spike", symbol, Metric::Price, minute)),
+                2 => Key::Alert(AlertId::derive("spike", symbol, Metric::Price, start)),
                 _ => Key::End,
             };
             let id = EventId(ChangeCursor { sequence: Sequence(sequence), key });

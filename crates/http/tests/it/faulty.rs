@@ -10,7 +10,9 @@ use qqq_core::subscription::limits::SubscriptionLimits;
 use qqq_core::subscription::session::{Session, SignInId};
 use qqq_core::subscription::token::{Purpose, TokenHash};
 use qqq_core::subscription::{EmailAddress, Subscription, SubscriptionId};
-use qqq_core::{Alert, AlertId, Bar, FeedStatus, Metric, Rule, RuleName, Second, Statistics, Symbol};
+use qqq_core::{
+    Alert, AlertId, Bar, Cadence, FeedStatus, Metric, Rule, RuleName, Second, Statistics, Symbol,
+};
 use qqq_store::*;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -120,8 +122,16 @@ impl BarStore for Faulty {
     ) -> Result<Vec<Option<BarRecord>>, StoreError> {
         self.ok().await?.last_bars(wanted).await
     }
-    async fn recent_bars(&self, symbols: &[Symbol], minutes: i32) -> Result<Vec<BarRecord>, StoreError> {
-        self.ok().await?.recent_bars(symbols, minutes).await
+    async fn settle_cadence(&self, cadence: Cadence) -> Result<(), StoreError> {
+        self.ok().await?.settle_cadence(cadence).await
+    }
+
+    async fn cadence(&self) -> Result<Cadence, StoreError> {
+        self.ok().await?.cadence().await
+    }
+
+    async fn recent_bars(&self, symbols: &[Symbol], seconds: i64) -> Result<Vec<BarRecord>, StoreError> {
+        self.ok().await?.recent_bars(symbols, seconds).await
     }
     async fn statistics(&self) -> Result<Vec<Statistics>, StoreError> {
         self.ok().await?.statistics().await

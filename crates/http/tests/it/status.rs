@@ -42,7 +42,8 @@ async fn everything_that_makes_the_answers_credible_is_told_at_once() {
                            "retrying": null, "sent": 0, "failed": 0, "expired": 0, "last_failures": []},
             "rule": {"kind": "spike", "ratio": 3, "window": "60m", "min_bars": 30, "trigger": "level",
                      "session": "all", "cooldown": "60m"},
-            "extended_hours": false, "calendar": "XNAS", "confirm": true, "mailbox": false, "stale": null,
+            "interval": "1m", "extended_hours": false, "calendar": "XNAS",
+            "confirm": true, "mailbox": false, "stale": null,
             "problems": []
         })
     );

@@ -131,7 +131,7 @@ fn place(id: &str) -> ChangeCursor {
     let key = match parts[1..] {
         [] => Key::End,
         ["b", minute, symbol] => {
-            Key::Bar(symbol.parse().unwrap(), Second::from_minute(minute.parse().unwrap()))
+            Key::Bar(symbol.parse().unwrap(), Second::from_unix(minute.parse().unwrap()))
         }
         ["s", first] => Key::Statistics(first.parse().unwrap()),
         ["s", first, second] => Key::Statistics(format!("{first}.{second}").parse().unwrap()),
@@ -165,7 +165,7 @@ async fn events_have_the_shapes_of_the_other_answers() {
     following.has_seen(sequence).await;
     client.event("bar").await;
     let heard = client.event("bar").await;
-    assert_eq!(heard.id.as_deref(), Some(&*format!("2.b.{}.AAPL", start.minute())));
+    assert_eq!(heard.id.as_deref(), Some(&*format!("2.b.{}.AAPL", start.unix())));
     assert_eq!(
         heard.json(),
         json!({"symbol": "AAPL", "start": "2025-01-31T19:59:00Z",

@@ -1,6 +1,7 @@
 //! Bars, figures and splits.
 
 use super::*;
+use qqq_core::Cadence;
 
 pub async fn a_bar_is_replaced_by_its_revision(store: Shared) {
     let first = bar("TSLA", MINUTE, 100);
@@ -135,18 +136,44 @@ pub async fn recent_bars_end_at_each_symbols_newest(store: Shared) {
     }
     store.commit(&bars_of(all.clone()), at(0)).await.unwrap();
     let symbols = [symbol("TSLA"), symbol("AAPL"), symbol("GOOG")];
-    for minutes in [0, 1, 2, 10, 1440] {
+    for seconds in [0, 1, 60, 61, 600, 86_400] {
         let mut expected: Vec<BarRecord> = Vec::new();
         for (name, newest) in [("TSLA", 49), ("AAPL", 3 * 49 - 500)] {
             expected.extend(all.iter().filter(|record| {
-                let age = MINUTE.plus_minutes(newest).minutes_since(record.bar.start);
-                record.bar.symbol == symbol(name) && age < minutes
+                let age = MINUTE.plus_minutes(newest).seconds_since(record.bar.start);
+                record.bar.symbol == symbol(name) && age < seconds
             }));
         }
         expected.sort_by_key(|record| (record.bar.start, record.bar.symbol));
-        assert_eq!(store.recent_bars(&symbols, minutes).await.unwrap(), expected, "{minutes} minutes");
+        assert_eq!(store.recent_bars(&symbols, seconds).await.unwrap(), expected, "{seconds} seconds");
     }
-    assert!(store.recent_bars(&[], 1440).await.unwrap().is_empty());
+    assert!(store.recent_bars(&[], 86_400).await.unwrap().is_empty());
+}
+
+pub async fn a_store_holds_bars_of_one_cadence(store: Shared) {
+    assert_eq!(store.cadence().await.unwrap(), Cadence::Sixty);
+    // None is kept yet: whichever comes.
+    for cadence in [Cadence::One, Cadence::Five] {
+        store.settle_cadence(cadence).await.unwrap();
+        assert_eq!(store.cadence().await.unwrap(), cadence);
+    }
+    let bars: Vec<Bar> = (0..5).map(|n| bar("TSLA", MINUTE.plus_seconds(5 * n), 100).bar).collect();
+    assert_eq!(store.import(&bars).await.unwrap().new, 5);
+    store.settle_cadence(Cadence::Five).await.unwrap();
+    let refused = store.settle_cadence(Cadence::Sixty).await;
+    assert!(
+        matches!(refused, Err(StoreError::OtherCadence { kept: Cadence::Five, asked: Cadence::Sixty })),
+        "{refused:?}"
+    );
+    assert_eq!(store.cadence().await.unwrap(), Cadence::Five);
+    // What becomes active begins with a bar of that cadence.
+    let wish = sign_up(1, "ada@example.com", "TSLA");
+    assert!(ask(&store, &wish, UNLIMITED, at(0)).await);
+    let subscription = confirmed(&store, &wish, at(7)).await;
+    assert_eq!(subscription.active_from.map(|from| from.start()), Some(at(10)));
+    let read = store.bars(symbol("TSLA"), MINUTE.plus_seconds(1)..MINUTE.plus_seconds(11), 9).await.unwrap();
+    let read: Vec<Second> = read.iter().map(|record| record.bar.start).collect();
+    assert_eq!(read, [5, 10].map(|second| MINUTE.plus_seconds(second)));
 }
 
 pub async fn imports_tell_new_revised_and_unchanged(store: Shared) {

@@ -223,6 +223,7 @@ macro_rules! store_conformance {
             what_failed_or_expired_is_owed_again_and_nothing_else
             nothing_is_owed_again_to_what_has_ended
             a_bar_is_replaced_by_its_revision
+            a_store_holds_bars_of_one_cadence
             bars_are_read_by_symbol_and_range
             the_last_bars_of_ranges_are_read_at_once
             history_is_the_same_bars

@@ -1,24 +1,24 @@
-//! How a subscription becomes active, and from which minute on it is told of bars.
+//! How a subscription becomes active, and from which start on it is told of bars.
 
 use super::rows::Columns;
-use super::watching;
+use super::{cadence, watching};
 use crate::StoreError;
 use jiff::Timestamp;
 use qqq_core::subscription::{self, SubscriptionId};
 use qqq_core::{FeedStatus, Second};
 use sqlx::SqliteConnection;
 
-/// Makes a pending subscription active and answers from which minute on.
+/// Makes a pending subscription active and answers from which start on.
 pub(super) async fn activate(
     connection: &mut SqliteConnection,
     id: SubscriptionId,
     now: Timestamp,
 ) -> Result<Second, StoreError> {
-    let active_from = first_minute(connection, now).await?;
+    let active_from = first_start(connection, now).await?;
     let own_rule: Option<bool> = sqlx::query_scalar(
         "update subscriptions set status = 'active', active_from = ? where id = ? returning own_rule",
     )
-    .bind(active_from.minute())
+    .bind(active_from.unix())
     .bind(id.to_string())
     .fetch_optional(&mut *connection)
     .await?;
@@ -26,17 +26,18 @@ pub(super) async fn activate(
     Ok(active_from)
 }
 
-/// From which minute on what becomes active now is told of bars.
-pub(super) async fn first_minute(
+/// From which start on what becomes active now is told of bars.
+pub(super) async fn first_start(
     connection: &mut SqliteConnection,
     now: Timestamp,
 ) -> Result<Second, StoreError> {
-    let row = sqlx::query("select mode, clock from feed_status").fetch_optional(connection).await?;
+    let row = sqlx::query("select mode, clock from feed_status").fetch_optional(&mut *connection).await?;
     let feed = row.map(|row| {
         let mut columns = Columns::new(&row, "feed_status");
         Ok::<_, StoreError>((columns.parse()?, columns.time()?))
     });
-    Ok(subscription::first_minute(feed.transpose()?, now))
+    let cadence = cadence::of(connection).await?;
+    Ok(subscription::first_start(feed.transpose()?, now, cadence))
 }
 
 /// Subscriptions that became active before any feed was heard of begin by the wall clock. Where the first
@@ -45,12 +46,14 @@ pub(super) async fn begin_with_replay(
     connection: &mut SqliteConnection,
     status: &FeedStatus,
 ) -> Result<(), StoreError> {
-    let Some(first) = subscription::first_minute_of_replay(status.mode, status.clock) else { return Ok(()) };
+    let cadence = cadence::of(connection).await?;
+    let first = subscription::first_start_of_replay(status.mode, status.clock, cadence);
+    let Some(first) = first else { return Ok(()) };
     let heard_of_one: bool =
         sqlx::query_scalar("select exists (select 1 from feed_status)").fetch_one(&mut *connection).await?;
     if !heard_of_one {
         sqlx::query("update subscriptions set active_from = ? where status = 'active'")
-            .bind(first.minute())
+            .bind(first.unix())
             .execute(connection)
             .await?;
     }

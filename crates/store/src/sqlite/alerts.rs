@@ -131,10 +131,10 @@ pub(super) const OLD: &str = "select id from alerts a indexed by private_alerts_
 impl AlertStore for Sqlite {
     async fn alerts(&self, query: AlertQuery) -> Result<Vec<Alert>, StoreError> {
         let (before, id) = match query.after {
-            Some((start, id)) => (i64::from(start.minute()), id.to_string()),
+            Some((start, id)) => (start.unix(), id.to_string()),
             None => (i64::MAX, String::new()),
         };
-        let since = query.since.map_or(i64::MIN, |start| i64::from(start.minute()));
+        let since = query.since.map_or(i64::MIN, |start| start.unix());
         let sql = match (query.private_too, query.rule, query.symbol, query.metric) {
             (true, None, None, None) => ALL,
             (true, Some(_), Some(_), Some(_)) => OF_RULE_SYMBOL_METRIC,
@@ -182,7 +182,7 @@ impl AlertStore for Sqlite {
 
     async fn alerts_of(&self, address: &str, query: ReceiverAlertQuery) -> Result<Vec<Alert>, StoreError> {
         let (before, id) = match query.after {
-            Some((start, id)) => (i64::from(start.minute()), id.to_string()),
+            Some((start, id)) => (start.unix(), id.to_string()),
             None => (i64::MAX, String::new()),
         };
         sqlx::query(OF_RECEIVER)
@@ -190,7 +190,7 @@ impl AlertStore for Sqlite {
             .bind(bounded(query.limit))
             .bind(before)
             .bind(id)
-            .bind(query.since.map_or(i64::MIN, |start| i64::from(start.minute())))
+            .bind(query.since.map_or(i64::MIN, |start| start.unix()))
             .bind(query.symbol.map(|symbol| symbol.as_str().to_owned()))
             .bind(query.metric.map(|metric| metric.as_str().to_owned()))
             .bind(query.private_only)
@@ -242,7 +242,7 @@ impl AlertStore for Sqlite {
     async fn prune_private_alerts(&self, before: Second, limit: u32) -> Result<u64, StoreError> {
         let mut write = self.begin().await?;
         let old: Vec<String> =
-            sqlx::query_scalar(OLD).bind(before.minute()).bind(limit).fetch_all(&mut *write).await?;
+            sqlx::query_scalar(OLD).bind(before.unix()).bind(limit).fetch_all(&mut *write).await?;
         for id in &old {
             for sql in ["delete from deliveries where alert = ?", "delete from alerts where id = ?"] {
                 sqlx::query(sql).bind(id.clone()).execute(&mut *write).await?;
@@ -253,23 +253,23 @@ impl AlertStore for Sqlite {
     }
 }
 
-/// Follows the rule, symbol, metric and minute of a change. By them a stored alert is found, not by its id:
+/// Follows the rule, symbol, metric and start of a change. By them a stored alert is found, not by its id:
 /// that was derived when the symbol may have been spelled otherwise (migration 3), and whoever was told knows
 /// the alert by it.
-macro_rules! of_minute {
+macro_rules! of_start {
     ($update:literal, $state:literal) => {
         concat!($update, " where (rule, symbol, metric, start) = (?3, ?4, ?5, ?6) and ", $state)
     };
 }
 
 pub(super) const COUNT: &str =
-    of_minute!("update alerts set occurrences = ?1, sequence = ?2", "occurrences <> ?1");
-pub(super) const RETRACT: &str = of_minute!(
+    of_start!("update alerts set occurrences = ?1, sequence = ?2", "occurrences <> ?1");
+pub(super) const RETRACT: &str = of_start!(
     "update alerts set state = 'retracted', occurrences = ?1, sequence = ?2",
     "state = 'raised' returning id"
 );
 
-/// Binds the parameters of [`of_minute`]'s texts.
+/// Binds the parameters of [`of_start`]'s texts.
 fn change(sql: &'static str, alert: &Alert, sequence: i64) -> Query<'static, sqlx::Sqlite, SqliteArguments> {
     sqlx::query(sql)
         .bind(Json(StoredOccurrences::from(alert)))
@@ -277,10 +277,10 @@ fn change(sql: &'static str, alert: &Alert, sequence: i64) -> Query<'static, sql
         .bind(alert.rule.to_string())
         .bind(alert.symbol.as_str().to_owned())
         .bind(alert.metric.as_str())
-        .bind(alert.start.minute())
+        .bind(alert.start.unix())
 }
 
-/// Keeps a new alert; false where its minute has one of the same rule and metric.
+/// Keeps a new alert; false where its bar has one of the same rule and metric.
 pub(super) async fn insert(
     connection: &mut SqliteConnection,
     alert: &Alert,
@@ -300,7 +300,7 @@ pub(super) async fn insert(
     })
     .bind(alert.symbol.as_str().to_owned())
     .bind(alert.metric.as_str())
-    .bind(alert.start.minute())
+    .bind(alert.start.unix())
     .bind(alert.value)
     .bind(Json(StoredEvidence(alert.evidence)))
     .bind(alert.feed.as_str().to_owned())
@@ -327,7 +327,7 @@ pub(super) async fn count(
 }
 
 /// Marks an alert as retracted, and answers the id it is stored under; `None` where it was before. The
-/// evidence stays. One never stored is stored as retracted: its minute must not raise an alert later.
+/// evidence stays. One never stored is stored as retracted: its bar must not raise an alert later.
 pub(super) async fn retract(
     connection: &mut SqliteConnection,
     alert: &Alert,

@@ -3,14 +3,14 @@
 use super::rows::{self, Columns, alert_columns, bar_columns, statistics_columns};
 use super::sql::bounded;
 use super::store::{Sqlite, sequence};
-use super::{commit, history};
+use super::{cadence, commit, history};
 use crate::{
     Audience, BarRecord, BarStore, Batch, ChangeCursor, Changes, Committed, Imported, Key, Row, Sequence,
     SplitRecord, Stamped, StoreError,
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
-use qqq_core::{Bar, FeedStatus, Second, Statistics, Symbol};
+use qqq_core::{Bar, Cadence, FeedStatus, Second, Statistics, Symbol};
 use sqlx::SqliteConnection;
 use sqlx::types::Json;
 use std::ops::Range;
@@ -66,6 +66,14 @@ impl BarStore for Sqlite {
         Ok(Committed { sequence, deliveries: effects.enqueued })
     }
 
+    async fn settle_cadence(&self, cadence: Cadence) -> Result<(), StoreError> {
+        cadence::settle(self, cadence).await
+    }
+
+    async fn cadence(&self) -> Result<Cadence, StoreError> {
+        cadence::of(&mut *self.readers.acquire().await?).await
+    }
+
     async fn import(&self, bars: &[Bar]) -> Result<Imported, StoreError> {
         let mut write = self.begin().await?;
         let current = sequence(&mut write).await?;
@@ -87,8 +95,8 @@ impl BarStore for Sqlite {
             " from bars where symbol = ? and start >= ? and start < ? order by start limit ?"
         ))
         .bind(symbol.as_str().to_owned())
-        .bind(range.start.minute())
-        .bind(range.end.minute())
+        .bind(range.start.unix())
+        .bind(range.end.unix())
         .bind(bounded(limit))
         .fetch_all(&self.readers)
         .await?
@@ -107,7 +115,7 @@ impl BarStore for Sqlite {
         history::read(&mut read, symbol, range, limit).await
     }
 
-    async fn recent_bars(&self, symbols: &[Symbol], minutes: i32) -> Result<Vec<BarRecord>, StoreError> {
+    async fn recent_bars(&self, symbols: &[Symbol], seconds: i64) -> Result<Vec<BarRecord>, StoreError> {
         let mut read = self.readers.begin().await?;
         let mut bars = Vec::new();
         for symbol in symbols {
@@ -118,7 +126,7 @@ impl BarStore for Sqlite {
                  and start > (select max(start) from bars where symbol = ?1) - ?2 order by start"
             ))
             .bind(symbol.as_str().to_owned())
-            .bind(minutes)
+            .bind(seconds)
             .fetch_all(&mut *read)
             .await?;
             for row in &rows {
@@ -139,8 +147,8 @@ impl BarStore for Sqlite {
         for (symbol, range) in wanted {
             let row = sqlx::query(LAST)
                 .bind(symbol.as_str().to_owned())
-                .bind(range.start.minute())
-                .bind(range.end.minute())
+                .bind(range.start.unix())
+                .bind(range.end.unix())
                 .fetch_optional(&mut *read)
                 .await?;
             bars.push(row.map(|row| rows::bar(&row)).transpose()?);
@@ -221,9 +229,7 @@ impl BarStore for Sqlite {
         let next = (commit.saturating_add(1), String::new());
         let all = (commit, String::new());
         let (bars, start, statistics, alerts) = match after.key {
-            Key::Bar(symbol, start) => {
-                ((commit, symbol.as_str().to_owned()), start.minute(), all.clone(), all)
-            }
+            Key::Bar(symbol, start) => ((commit, symbol.as_str().to_owned()), start.unix(), all.clone(), all),
             Key::Statistics(symbol) => (next, 0, (commit, symbol.as_str().to_owned()), all),
             Key::Alert(id) => (next.clone(), 0, next, (commit, id.to_string())),
             Key::End => (next.clone(), 0, next.clone(), next),
@@ -254,7 +260,7 @@ impl BarStore for Sqlite {
         let own: Vec<_> = own
             .iter()
             .filter_map(|one| {
-                let from = one.reads_from()?.minute();
+                let from = one.reads_from()?.unix();
                 Some((one.scope.as_str().to_owned(), one.metric.as_str(), one.rule.to_string(), from))
             })
             .collect();
@@ -301,7 +307,7 @@ impl BarStore for Sqlite {
     async fn prune_bars(&self, before: Second, limit: u32) -> Result<u64, StoreError> {
         let mut write = self.begin().await?;
         let pruned =
-            sqlx::query(PRUNE).bind(before.minute()).bind(limit).execute(&mut *write).await?.rows_affected();
+            sqlx::query(PRUNE).bind(before.unix()).bind(limit).execute(&mut *write).await?.rows_affected();
         self.finish(write).await?;
         Ok(pruned)
     }

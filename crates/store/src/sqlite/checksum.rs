@@ -9,7 +9,7 @@ use qqq_core::Bar;
 /// What stands in the rows of earlier versions until they get their check. No check is negative.
 pub(super) const NONE_YET: i64 = -1;
 
-/// CRC-32 over symbol, minute, prices, volume, vwap, trades and feed. What the row says of its history, the
+/// CRC-32 over symbol, start, prices, volume, vwap, trades and feed. What the row says of its history, the
 /// revision and the commit, is not under it.
 pub(super) fn of(bar: &Bar) -> i64 {
     let mut crc = crc32fast::Hasher::new();
@@ -19,7 +19,9 @@ pub(super) fn of(bar: &Bar) -> i64 {
     // One number each, and no two bars the same numbers: prices are above zero, and a count of trades is not
     // negative.
     let numbers = [bar.volume.shares(), vwap, bar.trades.map_or(-1, i64::from), bar.start.minute().into()];
-    for number in prices.into_iter().chain(numbers) {
+    // Bars began with a minute once, and their checks stay: only what lies within one is told besides.
+    let within = bar.start.unix().rem_euclid(60);
+    for number in prices.into_iter().chain(numbers).chain((within != 0).then_some(within)) {
         crc.update(&number.to_le_bytes());
     }
     crc.update(bar.feed.as_str().as_bytes());
@@ -54,6 +56,7 @@ mod tests {
         let others = [
             Bar { symbol: "TSLB".parse().unwrap(), ..bar },
             Bar { start: MINUTE.plus_minutes(1), ..bar },
+            Bar { start: MINUTE.plus_seconds(1), ..bar },
             Bar { open: price(bar.open.nanos() ^ 1), ..bar },
             Bar { high: price(bar.high.nanos() ^ 1), ..bar },
             Bar { low: price(bar.low.nanos() ^ 1), ..bar },

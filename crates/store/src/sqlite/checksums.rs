@@ -18,7 +18,7 @@ pub(super) async fn complete(store: &Sqlite) -> Result<(), StoreError> {
     if store.note(NOTE).await?.is_some() {
         return Ok(());
     }
-    let mut after = (String::new(), i32::MIN);
+    let mut after = (String::new(), i64::MIN);
     loop {
         let mut write = store.begin().await?;
         let rows = sqlx::query(concat!(
@@ -36,7 +36,7 @@ pub(super) async fn complete(store: &Sqlite) -> Result<(), StoreError> {
         store.finish(write).await?;
         match records.last() {
             Some(last) if records.len() == PIECE => {
-                after = (last.bar.symbol.as_str().to_owned(), last.bar.start.minute());
+                after = (last.bar.symbol.as_str().to_owned(), last.bar.start.unix());
             }
             _ => return store.set_note(NOTE, "every bar has one").await,
         }

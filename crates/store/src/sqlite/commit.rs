@@ -6,7 +6,7 @@ use super::rows::{self, bar_columns, statistics_columns};
 use super::{activation, alerts, checksum, enqueue, retract};
 use crate::{AlertChange, BarRecord, Batch, Imported, SplitRecord, StoreError};
 use jiff::Timestamp;
-use qqq_core::{AlertId, Bar, FeedStatus, Figures, Statistics};
+use qqq_core::{AlertId, Bar, FeedStatus, Figures, Second, Statistics};
 use sqlx::SqliteConnection;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::types::Json;
@@ -15,7 +15,7 @@ use std::sync::LazyLock;
 
 type Query = sqlx::query::Query<'static, sqlx::Sqlite, SqliteArguments>;
 
-/// Bars of one symbol that are rescaled at a time: a split must not read years of minutes into memory.
+/// Bars of one symbol that are rescaled at a time: a split must not read years of bars into memory.
 const RESCALED_AT_ONCE: i64 = 10_000;
 
 /// What a step changed.
@@ -104,7 +104,7 @@ pub(super) static CHECK_BARS: LazyLock<Bulk> = LazyLock::new(|| {
 pub(super) fn bind_bar(query: Query, bar: &Bar, revision: u32, sequence: i64) -> Query {
     query
         .bind(bar.symbol.as_str().to_owned())
-        .bind(bar.start.minute())
+        .bind(bar.start.unix())
         .bind(bar.open.nanos())
         .bind(bar.high.nanos())
         .bind(bar.low.nanos())
@@ -188,14 +188,14 @@ async fn apply_split(
     .bind(split.ex_date.to_string())
     .bind(split.new)
     .bind(split.old)
-    .bind(from.minute())
+    .bind(from.unix())
     .execute(&mut *connection)
     .await?;
     if new.rows_affected() == 0 {
         return Ok(0);
     }
     let mut changed = 0;
-    let mut before = from.minute();
+    let mut before = from.unix();
     loop {
         let older = sqlx::query(concat!(
             "select ",
@@ -212,7 +212,7 @@ async fn apply_split(
             .map(|row| rows::bar(row).map(|old| BarRecord { bar: split.bar(&old.bar), ..old }))
             .collect::<Result<Vec<_>, _>>()?;
         let Some(oldest) = rescaled.last() else { return Ok(changed) };
-        before = oldest.bar.start.minute();
+        before = oldest.bar.start.unix();
         changed += write_bars(connection, &rescaled, sequence).await?;
     }
 }
@@ -261,7 +261,7 @@ async fn write_statistics(
         let query = piece.iter().fold(sqlx::query(sql), |query, one| {
             let query = query
                 .bind(one.symbol.as_str().to_owned())
-                .bind(one.start.minute())
+                .bind(one.start.unix())
                 .bind(one.feed.as_str().to_owned());
             bind_figures(bind_figures(query, &one.price), &one.volume).bind(sequence)
         });
@@ -336,7 +336,7 @@ async fn write_feed_status(connection: &mut SqliteConnection, status: &FeedStatu
     .bind(status.clock.as_microsecond())
     .bind(status.answered_at.map(|at| at.as_microsecond()))
     .bind(status.problem.clone())
-    .bind(status.asked_until.map(|minute| minute.minute()))
+    .bind(status.asked_until.map(Second::unix))
     .bind(Json(status.symbol_problems.iter().cloned().map(StoredProblem).collect::<Vec<_>>()))
     .execute(connection)
     .await?;

@@ -47,8 +47,8 @@ enum EvidenceFields {
     },
 }
 
-/// The column `occurrences`: `{"folded":{"count":2,"peak":7,"until":28000000},"kept":[[28000001,5]]}`, by
-/// minutes since 1970.
+/// The column `occurrences`: `{"folded":{"count":2,"peak":7,"until":1680000000},"kept":[[1680000060,5]]}`,
+/// by seconds since 1970.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StoredOccurrences {
@@ -243,24 +243,18 @@ mod maybe_text {
     }
 }
 
-/// A minute, by its number since 1970.
+/// A second, by its number since 1970.
 mod index {
     use super::*;
 
-    pub(super) fn serialize<S: Serializer>(minute: &Second, to: S) -> Result<S::Ok, S::Error> {
-        minute.minute().serialize(to)
+    pub(super) fn serialize<S: Serializer>(second: &Second, to: S) -> Result<S::Ok, S::Error> {
+        second.unix().serialize(to)
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Second, D::Error> {
-        let minute = super::minute_of(i32::deserialize(from)?);
-        minute.ok_or_else(|| de::Error::custom("a minute outside 1900 - 2200"))
+        let second = Second::at_unix(i64::deserialize(from)?);
+        second.ok_or_else(|| de::Error::custom("a time outside 1900 - 2200"))
     }
-}
-
-/// The minute of an index; `None` where it lies outside of all that there are.
-pub(super) fn minute_of(index: i32) -> Option<Second> {
-    let minute = Second::from_minute(index);
-    (minute.minute() == index).then_some(minute)
 }
 
 #[cfg(test)]
@@ -272,7 +266,7 @@ mod tests {
 
     fn any_evidence() -> impl Strategy<Value = Evidence> {
         let sum = || prop_oneof![any::<i64>().prop_map(i128::from), any::<i128>()];
-        let minute = (-1_000_000..100_000_000_i32).prop_map(Second::from_minute);
+        let second = (-60_000_000..6_000_000_000_i64).prop_map(Second::from_unix);
         prop_oneof![
             (sum(), any::<u32>()).prop_map(|(sum, bars)| Evidence::Average { sum, bars }),
             (sum(), any::<u128>(), any::<u32>()).prop_map(|(sum, squares, bars)| Evidence::Deviation {
@@ -280,7 +274,7 @@ mod tests {
                 squares,
                 bars
             }),
-            (any::<i64>(), minute).prop_map(|(value, start)| Evidence::Origin { value, start }),
+            (any::<i64>(), second).prop_map(|(value, start)| Evidence::Origin { value, start }),
             any::<(i64, i64)>().prop_map(|(level, before)| Evidence::Crossing { level, before }),
             any::<(i64, u16)>().prop_map(|(twice, sessions)| Evidence::Median { twice, sessions }),
         ]
@@ -323,12 +317,12 @@ mod tests {
         ) {
             let occurrences: Vec<Occurrence> = pairs
                 .into_iter()
-                .map(|(start, value)| Occurrence { start: Second::from_minute(start), value })
+                .map(|(start, value)| Occurrence { start: Second::from_unix(start.into()), value })
                 .collect();
             let folded = folded.map_or_else(Folded::default, |(count, peak, until)| Folded {
                 count,
                 peak,
-                until: Some(Second::from_minute(until)),
+                until: Some(Second::from_unix(until.into())),
             });
             let alert = Alert { occurrences: occurrences.clone(), folded, ..alert("TSLA", MINUTE) };
             let read = <(Folded, Vec<_>)>::from(again(&StoredOccurrences::from(&alert)));
@@ -353,13 +347,13 @@ mod tests {
             serde_json::to_string(&StoredEvidence(evidence)).unwrap(),
             r#"{"type":"deviation","sum":-1,"squares":"340282366920938463463374607431768211455","bars":30}"#
         );
-        let start = Second::from_minute(28_000_001);
-        let folded = Folded { count: 2, peak: 7, until: Some(start.plus_minutes(-1)) };
+        let start = Second::from_unix(1_680_000_060);
+        let folded = Folded { count: 2, peak: 7, until: Some(start.plus_seconds(-60)) };
         let occurrences = vec![Occurrence { start, value: 5 }];
         let alert = Alert { occurrences, folded, ..alert("TSLA", MINUTE) };
         assert_eq!(
             serde_json::to_string(&StoredOccurrences::from(&alert)).unwrap(),
-            r#"{"folded":{"count":2,"peak":7,"until":28000000},"kept":[[28000001,5]]}"#
+            r#"{"folded":{"count":2,"peak":7,"until":1680000000},"kept":[[1680000060,5]]}"#
         );
     }
 
@@ -374,13 +368,13 @@ mod tests {
             r#"{"type":"average","sum":1,"bars":2,"mean":3}"#,
             r#"{"type":"mean","sum":1,"bars":2}"#,
             r#"{"type":"deviation","sum":1,"squares":"-1","bars":2}"#,
-            r#"{"type":"origin","value":1,"start":999999999}"#,
+            r#"{"type":"origin","value":1,"start":99999999999}"#,
             "1;average;1;60",
         ] {
             assert!(serde_json::from_str::<StoredEvidence>(text).is_err(), "{text}");
         }
         for text in
-            ["", "{}", r#"{"kept":[[1]]}"#, r#"{"kept":[[1,2,3]]}"#, r#"{"kept":[[999999999,1]]}"#, "1;1:2"]
+            ["", "{}", r#"{"kept":[[1]]}"#, r#"{"kept":[[1,2,3]]}"#, r#"{"kept":[[99999999999,1]]}"#, "1;1:2"]
         {
             assert!(serde_json::from_str::<StoredOccurrences>(text).is_err(), "{text}");
         }

@@ -15,7 +15,7 @@ pub(super) async fn end(
     status: SubscriptionStatus,
     now: Timestamp,
 ) -> Result<u64, StoreError> {
-    // What was active keeps the minute from which on it was.
+    // What was active keeps the start from which on it was.
     let was_watching: Option<bool> = sqlx::query_scalar(
         "update subscriptions set status = ?, ended_at = ? where id = ? and ended_at is null \
          returning own_rule = 1 and active_from is not null",

@@ -33,7 +33,7 @@ pub(super) async fn enqueue_alert(
         .bind(alert.symbol.as_str().to_owned())
         .bind(alert.metric.as_str())
         .bind(alert.rule.to_string())
-        .bind(alert.start.minute())
+        .bind(alert.start.unix())
         .bind(suppressed_since(now).as_microsecond())
         .fetch_all(&mut *connection)
         .await?

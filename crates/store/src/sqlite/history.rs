@@ -12,7 +12,7 @@ use std::ops::Range;
 /// Bars in one text: some 400 kB.
 const PIECE_BARS: usize = 4096;
 
-/// One text of the bars from a minute on: fields between commas, `-` for none, bars between semicolons.
+/// One text of the bars from a time on: fields between commas, `-` for none, bars between semicolons.
 /// Prices are told by their distance from the close, in fewer digits.
 const PIECE: &str = "select group_concat(concat_ws(',', start, close, \
      open - close, high - close, low - close, \
@@ -33,8 +33,8 @@ pub(super) async fn read(
         let wanted = PIECE_BARS.min(limit - bars.len());
         let text: Option<String> = sqlx::query_scalar(PIECE)
             .bind(symbol.as_str().to_owned())
-            .bind(from.minute())
-            .bind(range.end.minute())
+            .bind(from.unix())
+            .bind(range.end.unix())
             .bind(bounded(wanted))
             .fetch_one(&mut *connection)
             .await?;
@@ -51,7 +51,7 @@ pub(super) async fn read(
             bars.push(bar);
         }
         match bars.last() {
-            Some(last) if bars.len() - before == wanted => from = last.start.plus_minutes(1),
+            Some(last) if bars.len() - before == wanted => from = last.start.plus_seconds(1),
             _ => break,
         }
     }
@@ -61,7 +61,7 @@ pub(super) async fn read(
 fn bar<'t>(symbol: Symbol, fields: &'t str, feed: &mut Option<(&'t str, FeedLabel)>) -> Option<(Bar, i64)> {
     let mut fields = fields.split(',');
     let mut number = || -> Option<i64> { fields.next()?.parse().ok() };
-    let start = minute(number()?)?;
+    let start = Second::at_unix(number()?)?;
     let close = number()?;
     let price = |distance: i64| Price::from_nanos(close.checked_add(distance)?).ok();
     let open = price(number()?)?;
@@ -84,10 +84,4 @@ fn bar<'t>(symbol: Symbol, fields: &'t str, feed: &mut Option<(&'t str, FeedLabe
     let checksum = fields.next()?.parse().ok()?;
     let close = price(0)?;
     Some((Bar { symbol, start, open, high, low, close, volume, vwap, trades, feed: label }, checksum))
-}
-
-fn minute(index: i64) -> Option<Second> {
-    let index = i32::try_from(index).ok()?;
-    let minute = Second::from_minute(index);
-    (minute.minute() == index).then_some(minute)
 }

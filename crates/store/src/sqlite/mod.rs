@@ -11,6 +11,7 @@ mod alerts;
 mod apply;
 mod bars;
 mod bulk;
+mod cadence;
 mod cancel;
 mod checksum;
 mod checksums;

@@ -2,7 +2,7 @@
 //! that names the table, never a guess.
 
 use super::checksum;
-use super::composite::{StoredEvidence, StoredOccurrences, StoredProblem, minute_of};
+use super::composite::{StoredEvidence, StoredOccurrences, StoredProblem};
 use crate::{BarRecord, Sequence, SplitRecord, Stamped, StoreError};
 use jiff::Timestamp;
 use qqq_core::alert::{Folded, Visibility};
@@ -98,16 +98,17 @@ impl<'r> Columns<'r> {
         nanos.map(|nanos| Price::from_nanos(nanos).map_err(|error| self.corrupt(error))).transpose()
     }
 
-    pub(super) fn minute(&mut self) -> Result<Second, StoreError> {
+    pub(super) fn second(&mut self) -> Result<Second, StoreError> {
         let index = self.take()?;
-        minute_of(index).ok_or_else(|| self.corrupt("the minute lies outside 1900 - 2200"))
+        self.second_of(index)
     }
 
-    fn maybe_minute(&mut self) -> Result<Option<Second>, StoreError> {
-        let index = self.take::<Option<i32>>()?;
-        let minute =
-            |index| minute_of(index).ok_or_else(|| self.corrupt("the minute lies outside 1900 - 2200"));
-        index.map(minute).transpose()
+    fn maybe_second(&mut self) -> Result<Option<Second>, StoreError> {
+        self.take::<Option<i64>>()?.map(|index| self.second_of(index)).transpose()
+    }
+
+    fn second_of(&self, index: i64) -> Result<Second, StoreError> {
+        Second::at_unix(index).ok_or_else(|| self.corrupt("the time lies outside 1900 - 2200"))
     }
 
     fn symbol_problems(&mut self) -> Result<Vec<SymbolProblem>, StoreError> {
@@ -145,7 +146,7 @@ impl<'r> Columns<'r> {
     pub(super) fn bar(&mut self) -> Result<BarRecord, StoreError> {
         let bar = Bar {
             symbol: self.parse()?,
-            start: self.minute()?,
+            start: self.second()?,
             open: self.price()?,
             high: self.price()?,
             low: self.price()?,
@@ -163,7 +164,7 @@ impl<'r> Columns<'r> {
     pub(super) fn statistics(&mut self) -> Result<Statistics, StoreError> {
         Ok(Statistics {
             symbol: self.parse()?,
-            start: self.minute()?,
+            start: self.second()?,
             feed: self.parse()?,
             price: self.figures()?,
             volume: self.figures()?,
@@ -179,7 +180,7 @@ impl<'r> Columns<'r> {
             rule: self.parse()?,
             status: self.parse()?,
             created_at: self.time()?,
-            active_from: self.maybe_minute()?,
+            active_from: self.maybe_second()?,
             quiet: self.maybe()?,
             paused_until: self.maybe_time()?,
             secret_generation: self.take()?,
@@ -225,7 +226,7 @@ impl<'r> Columns<'r> {
             },
             symbol: self.parse()?,
             metric: self.parse()?,
-            start: self.minute()?,
+            start: self.second()?,
             value: self.take()?,
             evidence: self.take::<Json<StoredEvidence>>()?.0.0,
             feed: self.parse()?,
@@ -270,7 +271,7 @@ pub(super) fn split(row: &SqliteRow) -> Result<SplitRecord, StoreError> {
     let mut columns = Columns::new(row, "splits");
     let split = Split::new(columns.parse()?, columns.parse()?, columns.take()?, columns.take()?)
         .map_err(|error| columns.corrupt(error))?;
-    Ok(SplitRecord { split, from: columns.minute()? })
+    Ok(SplitRecord { split, from: columns.second()? })
 }
 
 pub(super) fn feed_status(row: &SqliteRow) -> Result<FeedStatus, StoreError> {
@@ -284,7 +285,7 @@ pub(super) fn feed_status(row: &SqliteRow) -> Result<FeedStatus, StoreError> {
         clock: columns.time()?,
         answered_at: columns.maybe_time()?,
         problem: columns.take()?,
-        asked_until: columns.maybe_minute()?,
+        asked_until: columns.maybe_second()?,
         symbol_problems: columns.symbol_problems()?,
     })
 }

@@ -1,6 +1,6 @@
 //! Subscriptions: asked for, confirmed, ended.
 
-use super::activation::{activate, first_minute};
+use super::activation::{activate, first_start};
 use super::cancel::{cancel_news, judge_anew};
 use super::confirmations::{self, asked_with};
 use super::ending::{end, end_all};
@@ -167,7 +167,7 @@ impl SubscriptionStore for Sqlite {
         if changed.rule != found.rule && changed.status == SubscriptionStatus::Active {
             let (key, wish) = (changed.channel.key(), (scope, metric, changed.rule));
             in_force::admit_change(&mut write, &self.limits(), &key, changed.id, wish).await??;
-            changed.active_from = Some(first_minute(&mut write, now).await?);
+            changed.active_from = Some(first_start(&mut write, now).await?);
         }
         sqlx::query(
             "update subscriptions set rule = ?, own_rule = ?, active_from = ?, quiet = ?, paused_until = ?, \
@@ -176,7 +176,7 @@ impl SubscriptionStore for Sqlite {
         )
         .bind(changed.rule.to_string())
         .bind(changed.rule.is_own())
-        .bind(changed.active_from.map(Second::minute))
+        .bind(changed.active_from.map(Second::unix))
         .bind(changed.quiet.as_ref().map(|quiet| quiet.to_string()))
         .bind(changed.paused_until.map(|until| until.as_microsecond()))
         .bind(changed.secret_generation)

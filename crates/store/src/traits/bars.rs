@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 #[cfg(doc)]
 use qqq_core::delivery::Outcome;
-use qqq_core::{Bar, FeedStatus, Second, Statistics, Symbol};
+use qqq_core::{Bar, Cadence, FeedStatus, Second, Statistics, Symbol};
 use std::ops::Range;
 
 /// Bars, statistics, and the commit of a step.
@@ -21,13 +21,20 @@ pub trait BarStore: Send + Sync {
     ///
     /// Ids are derived from inputs, so committing a batch again changes nothing and owes nothing twice.
     /// Raising an alert that exists leaves the stored one. An alert is known by its rule, symbol, metric and
-    /// minute: what concerns one of another id is about the stored one, as it is told and follow-ups name it.
+    /// start: what concerns one of another id is about the stored one, as it is told and follow-ups name it.
     /// For a retraction: a delivery that waits is cancelled, and whoever may have been told gets exactly one
     /// follow-up, a delivery of kind `Retraction`, unless the subscription has ended or is paused. May have
     /// been told: whoever had an attempt that was tried, unless it was the only one and ended as
     /// [`Outcome::Failed`]. What is under way is judged by this when it ends, and what had ended before as
     /// well, however it had. `now` is the wall clock.
     async fn commit(&self, batch: &Batch, now: Timestamp) -> Result<Committed, StoreError>;
+
+    /// Takes on a cadence for all bars that come, or fails with [`StoreError::OtherCadence`] where bars of
+    /// another are kept. Before it is said, bars come every minute.
+    async fn settle_cadence(&self, cadence: Cadence) -> Result<(), StoreError>;
+
+    /// The cadence of the bars here.
+    async fn cadence(&self) -> Result<Cadence, StoreError>;
 
     /// Writes bars without judging them. A bar equal to the stored one changes nothing; a different one
     /// replaces it with the next revision.
@@ -42,7 +49,7 @@ pub trait BarStore: Send + Sync {
     ) -> Result<Vec<BarRecord>, StoreError>;
 
     /// The same bars without their revisions, read in a fraction of the time: for backtests, which take years
-    /// of minutes.
+    /// of bars.
     async fn history(
         &self,
         symbol: Symbol,
@@ -50,9 +57,9 @@ pub trait BarStore: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Bar>, StoreError>;
 
-    /// For each of `symbols`, the bars of the `minutes` up to its newest one:
-    /// `newest - minutes < start <= newest`. Ordered by (start, symbol).
-    async fn recent_bars(&self, symbols: &[Symbol], minutes: i32) -> Result<Vec<BarRecord>, StoreError>;
+    /// For each of `symbols`, the bars of the `seconds` up to its newest one:
+    /// `newest - seconds < start <= newest`. Ordered by (start, symbol).
+    async fn recent_bars(&self, symbols: &[Symbol], seconds: i64) -> Result<Vec<BarRecord>, StoreError>;
 
     /// The last bar of each of these symbols in a range, where it has one there. In the order asked for, read
     /// in one snapshot.

@@ -111,12 +111,12 @@ async fn what_was_committed_is_there_after_closing_and_without_closing() {
     assert!(std::fs::metadata(beside(&file(&folder), "-wal")).unwrap().len() > 0);
     // A second process looks on while the first has not closed.
     let second = open(&url(&folder)).await.unwrap();
-    assert_eq!(second.recent_bars(&[symbol("TSLA")], 1440).await.unwrap(), bars);
+    assert_eq!(second.recent_bars(&[symbol("TSLA")], 86_400).await.unwrap(), bars);
     second.close().await;
     store.close().await;
     assert!(!beside(&file(&folder), "-wal").exists(), "the log was left behind");
     let third = open(&url(&folder)).await.unwrap();
-    assert_eq!(third.recent_bars(&[symbol("TSLA")], 1440).await.unwrap(), bars);
+    assert_eq!(third.recent_bars(&[symbol("TSLA")], 86_400).await.unwrap(), bars);
     assert_eq!(third.sequence().await.unwrap(), Sequence(1));
 }
 

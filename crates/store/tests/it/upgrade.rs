@@ -133,7 +133,7 @@ async fn what_one_column_of_version_0_1_held_is_json_of_the_same_values() {
                 r#""squares":"340282366920938463463374607431768211455","bars":30}"#,
             ),
             r#"{"type":"median","twice":3,"sessions":20}"#,
-            &format!(r#"{{"type":"origin","value":1,"start":{}}}"#, MINUTE.plus_minutes(-60).minute()),
+            &format!(r#"{{"type":"origin","value":1,"start":{}}}"#, MINUTE.plus_minutes(-60).unix()),
         ]
     );
     let others = "select count(*) from alerts where not json_valid(evidence) or not json_valid(occurrences)";

@@ -68,12 +68,11 @@ impl Asked {
         let (calendar, rule) = (config.calendar()?, args.rule);
         if let RuleName::Own(own) = rule {
             let suits_metric = args.metric.map_or(Ok(()), |metric| own.suits(metric));
-            own.suits_hours(calendar.tracks_extended_hours())
+            own.suits_market(&calendar)
                 .and(suits_metric)
                 .map_err(|error| ConfigError::value("--rule", error))?;
         }
-        let (from, to) =
-            (args.from.map(|from| from.minute(&calendar)), args.to.map(|to| to.minute(&calendar)));
+        let (from, to) = (args.from.map(|from| from.start(&calendar)), args.to.map(|to| to.start(&calendar)));
         if let (Some(from), Some(to)) = (from, to)
             && from >= to
         {

@@ -4,7 +4,7 @@ use super::error::ConfigError;
 use super::feed::ProviderName;
 use super::settings::Config;
 use super::value::Text;
-use qqq_core::{Period, SpikeRule};
+use qqq_core::{Cadence, Period, SpikeRule};
 
 const MINUTE: u32 = 60;
 const HOUR: u32 = 60 * MINUTE;
@@ -27,20 +27,22 @@ impl Config {
         if !window.as_secs().is_multiple_of(MINUTE) {
             return Err(ConfigError::value("rules.window", format!("`{window}` must be whole minutes")));
         }
-        let minutes = window.as_secs() / MINUTE;
-        if !(1..=minutes).contains(&u32::from(self.rules.min_bars)) {
-            let allowed = format!(
-                "`{}` is out of range: it must be 1 to {minutes}, the minutes of rules.window",
-                self.rules.min_bars
-            );
+        let cadence = self.market.interval.0;
+        let most = cadence.bars_in((window.as_secs() / MINUTE) as u16);
+        if !(1..=most).contains(&u32::from(self.rules.min_bars)) {
+            let whose =
+                if cadence == Cadence::Sixty { "minutes of rules.window" } else { "bars of rules.window" };
+            let allowed =
+                format!("`{}` is out of range: it must be 1 to {most}, the {whose}", self.rules.min_bars);
             return Err(ConfigError::value("rules.min_bars", allowed));
         }
+        self.check_interval()?;
         within("rules.cooldown", self.rules.cooldown, 0, SpikeRule::MAX_COOLDOWN_SECONDS, "0s to 7d")?;
         let calendar = self.calendar()?;
         for Text(watch) in &self.rules.also {
             watch
                 .rule
-                .suits_hours(calendar.tracks_extended_hours())
+                .suits_market(&calendar)
                 .map_err(|error| ConfigError::value("rules.also", format!("`{watch}`: {error}")))?;
         }
         within("rules.max_alert_age", self.rules.max_alert_age, MINUTE, DAY, "1m to 1d")?;
@@ -88,6 +90,28 @@ impl Config {
                     format!("`{rate}` is out of range: it must be 1 to 100000"),
                 ));
             }
+        }
+        Ok(())
+    }
+
+    /// Holds the interval to what the feeds bring.
+    fn check_interval(&self) -> Result<(), ConfigError> {
+        let interval = self.market.interval.0;
+        if interval == Cadence::Sixty {
+            return Ok(());
+        }
+        for name in self.feed.names() {
+            let why = match name {
+                ProviderName::Sim | ProviderName::Replay => continue,
+                ProviderName::Yahoo | ProviderName::Iex => "has no bars shorter than a minute, and no trades",
+                ProviderName::Alpaca | ProviderName::Finnhub => {
+                    "would have to make them of trades, which this version does not"
+                }
+            };
+            let what = format!(
+                "`{interval}` is too short: `{name}` {why}; it must be 60s, or the feed sim or replay"
+            );
+            return Err(ConfigError::value("market.interval", what));
         }
         Ok(())
     }

@@ -22,6 +22,10 @@ pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
     let known = Table::try_from(Config::default())
         .map_err(|error| ConfigError(format!("the defaults cannot be written down: {error}")))?;
     let mut table = known.clone();
+    // What it is where nobody says it hangs on others.
+    if let Some(Value::Table(rules)) = table.get_mut("rules") {
+        rules.remove("min_bars");
+    }
     if let Some((path, text)) = read_file(sources)? {
         let place = path.display().to_string();
         let file: Table = text.parse().map_err(|error: toml::de::Error| {
@@ -40,13 +44,17 @@ pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
     for (key, value) in &sources.flags {
         set(&mut table, &known, key, value, "the command line")?;
     }
-    let config: Config = serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
+    let says_min_bars = table.get("rules").and_then(|rules| rules.get("min_bars")).is_some();
+    let mut config: Config = serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
         let key = error.path().to_string();
         if SECRETS.contains(&key.as_str()) {
             return ConfigError::value(&key, "must be text, in quotes");
         }
         ConfigError::value(&key, error.into_inner().message())
     })?;
+    if !says_min_bars {
+        config.rules.min_bars = config.rules.half_of_window(config.market.interval.0);
+    }
     config.check()?;
     Ok(config)
 }

@@ -7,7 +7,7 @@ use qqq_core::market::calendar::{EarlyClose, Market};
 use qqq_core::market::watchlist::DEFAULT_SYMBOLS;
 use qqq_core::rule::Ratio;
 use qqq_core::subscription::limits::SubscriptionLimits;
-use qqq_core::{SpikeRule, Symbol};
+use qqq_core::{Cadence, SpikeRule, Symbol};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -40,6 +40,8 @@ impl Default for WatchlistConfig {
 pub struct MarketConfig {
     /// `XNYS`, `XNAS`, `always`.
     pub calendar: Text<Market>,
+    /// How often bars come: `1s`, `5s`, `10s`, `15s`, `30s`, `60s`.
+    pub interval: Text<Cadence>,
     /// Whether 04:00 - 20:00 New York counts, or only the regular session.
     pub extended_hours: bool,
     /// Further days without trading: `["2025-01-09"]`.
@@ -52,6 +54,7 @@ impl Default for MarketConfig {
     fn default() -> Self {
         Self {
             calendar: Text(Market::Xnas),
+            interval: Text(Cadence::default()),
             extended_hours: false,
             extra_closures: Vec::new(),
             extra_early_closes: Vec::new(),
@@ -89,7 +92,7 @@ pub struct RulesConfig {
     /// Length of the trailing window, whole minutes up to 12 h.
     #[serde(with = "value::written")]
     pub window: Period,
-    /// Bars the window must hold.
+    /// Bars the window must hold. Left out: half of those that come in it.
     pub min_bars: u16,
     /// How long one symbol and metric stay silent after an alert; `0s`: never silent.
     #[serde(with = "value::written")]
@@ -105,6 +108,14 @@ pub struct RulesConfig {
     /// How long alerts by rules of subscribers' own are kept. Those of the rules here are kept for good.
     #[serde(with = "value::written")]
     pub own_alerts_retention: Period,
+}
+
+impl RulesConfig {
+    /// Half of the bars that a full window holds, one at least.
+    pub(super) fn half_of_window(&self, cadence: Cadence) -> u16 {
+        let bars = i64::from(self.window.as_secs()) / cadence.seconds() / 2;
+        u16::try_from(bars.max(1)).unwrap_or(u16::MAX)
+    }
 }
 
 impl Default for RulesConfig {

@@ -198,7 +198,7 @@ async fn a_client_that_reads_nothing_is_given_up_while_others_go_on() {
         start = start.plus_minutes(1);
         let bars: Vec<_> = names.iter().map(|name| bar(name.as_str(), start, "1", 1)).collect();
         following.has_seen(world.commit_bars(&bars).await).await;
-        let mark = format!("{}.T999\n", start.minute());
+        let mark = format!("{}.T999\n", start.unix());
         while !String::from_utf8_lossy(&text[text.len().saturating_sub(32 * 1024)..]).contains(&mark) {
             let n = reading.read_buf(&mut text).await.unwrap();
             assert!(n > 0, "the other one was cut off");

@@ -119,7 +119,7 @@ async fn no_flipped_bit_changes_a_bar_in_silence() {
                 .map(|rows| rows.into_iter().map(|row| row.bar).collect()),
             store.history(symbol("TSLA"), every, 9_999).await,
             store
-                .recent_bars(&[symbol("TSLA")], 1440)
+                .recent_bars(&[symbol("TSLA")], 86_400)
                 .await
                 .map(|rows| rows.into_iter().map(|row| row.bar).collect()),
             store
@@ -163,11 +163,11 @@ async fn a_damaged_bar_is_named_and_mended_by_writing_it_again() {
     store.commit(&bars_of(bars), at(0)).await.unwrap();
     let mut connection = raw(&folder).await;
     sqlx::query("update bars set close = close + 1 where start = ?")
-        .bind(MINUTE.minute())
+        .bind(MINUTE.unix())
         .execute(&mut connection)
         .await
         .unwrap();
-    let error = store.recent_bars(&[symbol("TSLA")], 1440).await.unwrap_err();
+    let error = store.recent_bars(&[symbol("TSLA")], 86_400).await.unwrap_err();
     assert!(matches!(error, StoreError::Corrupt { table: "bars", .. }), "{error:?}");
     let said = error.to_string();
     assert!(said.contains(&format!("TSLA at {MINUTE}")) && said.contains("Import"), "{said}");

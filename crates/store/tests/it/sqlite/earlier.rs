@@ -324,7 +324,7 @@ async fn rows_of_a_share_class_in_another_spelling_are_those_of_the_listed_one()
     store.check().await.unwrap();
     let listed = symbol("BRK-B");
     assert_eq!(listed.as_str(), "BRK.B");
-    let bars = store.recent_bars(&[listed], 9).await.unwrap();
+    let bars = store.recent_bars(&[listed], 9 * 60).await.unwrap();
     let told: Vec<_> = bars.iter().map(|record| (record.bar.start, record.bar.volume.shares())).collect();
     assert_eq!(told, [(MINUTE, 777), (MINUTE.plus_minutes(1), 100)]);
     assert_eq!(store.splits().await.unwrap()[0].split.symbol.as_str(), "MOG.A");
