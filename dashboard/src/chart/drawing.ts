@@ -78,18 +78,8 @@ export interface Reader {
 }
 
 /** Places shown at first. */
-const SHOWN: Record<Interval, number> = {
-  "1s": 240,
-  "5s": 240,
-  "10s": 240,
-  "15s": 240,
-  "30s": 240,
-  "1m": 240,
-  "5m": 240,
-  "15m": 220,
-  "1h": 180,
-  "1d": 130,
-};
+const SHOWN: Partial<Record<Interval, number>> = { "15m": 220, "1h": 180, "1d": 130 };
+const SHOWN_ELSE = 240;
 /** Free places after the newest bar. */
 const AHEAD = 3;
 /** What is shown of the places beside those that are asked for. */
@@ -359,7 +349,7 @@ export class Drawing {
     const interval = this.#picture?.interval ?? "1m";
     const count = this.#slots.length;
     // A bar has at least four pixels, where its whole range is not asked for.
-    const usual = Math.min(SHOWN[interval], Math.round(this.box.clientWidth / 4));
+    const usual = Math.min(SHOWN[interval] ?? SHOWN_ELSE, Math.round(this.box.clientWidth / 4));
     const placeOf = (time: Instant | null) =>
       time === null ? -1 : this.#slots.findIndex((slot) => slot >= time);
     const [first, centre] = [placeOf(from), placeOf(around)];

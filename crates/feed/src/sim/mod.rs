@@ -26,13 +26,14 @@ use async_trait::async_trait;
 use day::Day;
 use jiff::Timestamp;
 use model::Model;
-use noise::Noise;
 use qqq_core::market::calendar::Session;
 use qqq_core::statistics::profile::Profile;
 use qqq_core::{Bar, Cadence, Calendar, FeedInfo, FeedLabel, FeedMode, Second, Symbol, Watchlist};
 use std::collections::HashMap;
+use std::iter::Peekable;
 use std::ops::Range;
 use std::time::Duration;
+use std::vec::IntoIter;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 /// A new run starts so many minutes after the open: the trailing hour is full and the morning rush over.
@@ -93,8 +94,8 @@ pub struct Sim {
     day: Day,
     /// The start of the bars to be made next.
     next: Option<Second>,
-    /// The bars of the minute that is under way.
-    minute: (Second, Vec<Bar>),
+    /// The bars of the minute that is under way and are still to come, oldest first.
+    minute: Peekable<IntoIter<Bar>>,
     /// The last start of the history.
     history_end: Second,
     /// Before this only bars of symbols that lag behind are made.
@@ -175,7 +176,7 @@ impl Sim {
             model,
             calendar: calendar.clone(),
             next: Some(first),
-            minute: (Second::MIN, Vec::new()),
+            minute: Vec::new().into_iter().peekable(),
             history_end,
             in_step_from: first,
             behind: HashMap::new(),
@@ -213,11 +214,12 @@ impl Sim {
     /// Makes the bars that start next.
     fn advance(&mut self) -> Option<(Second, Vec<Bar>)> {
         let start = self.next?;
-        let minute = Second::from_minute(start.minute());
-        if self.minute.0 != minute {
-            self.minute = (minute, self.of_minute(minute)?);
+        // A stretch that counts begins with a minute: with its first bar, all of its bars are made.
+        if Cadence::Sixty.starts(start) {
+            self.minute = self.of_minute(start)?.into_iter().peekable();
         }
-        let mut bars: Vec<Bar> = self.minute.1.iter().filter(|bar| bar.start == start).copied().collect();
+        let mut bars: Vec<Bar> =
+            std::iter::from_fn(|| self.minute.next_if(|bar| bar.start == start)).collect();
         if start < self.in_step_from {
             bars.retain(|bar| self.behind.get(&bar.symbol).is_some_and(|from| start >= *from));
         }
@@ -236,11 +238,16 @@ impl Sim {
         if cadence == Cadence::Sixty {
             return Some(bars);
         }
-        let names = self.model.names.iter();
-        let noises: HashMap<Symbol, Noise> =
-            names.map(|name| (name.symbol, name.noise(stream::PARTS))).collect();
-        let parts = |bar: &Bar| Some(parts::of(bar, cadence, *noises.get(&bar.symbol)?));
-        Some(bars.iter().filter_map(parts).flatten().collect())
+        // Both are in the order of the watchlist; some names did not trade.
+        let mut traded = bars.into_iter().peekable();
+        let mut parts = Vec::new();
+        for name in &self.model.names {
+            if let Some(bar) = traded.next_if(|bar| bar.symbol == name.symbol) {
+                parts.extend(parts::of(&bar, cadence, name.noise(stream::PARTS)));
+            }
+        }
+        parts.sort_by_key(|bar: &Bar| bar.start);
+        Some(parts)
     }
 
     /// What is left of the history, as much as fits into one batch.

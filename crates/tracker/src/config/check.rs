@@ -28,7 +28,7 @@ impl Config {
             return Err(ConfigError::value("rules.window", format!("`{window}` must be whole minutes")));
         }
         let cadence = self.market.interval.0;
-        let most = cadence.bars_in((window.as_secs() / MINUTE) as u16);
+        let most = self.rules.bars_in_window(cadence);
         if !(1..=most).contains(&u32::from(self.rules.min_bars)) {
             let whose =
                 if cadence == Cadence::Sixty { "minutes of rules.window" } else { "bars of rules.window" };

@@ -111,10 +111,15 @@ pub struct RulesConfig {
 }
 
 impl RulesConfig {
-    /// Half of the bars that a full window holds, one at least.
+    /// How many bars a full window holds.
+    pub(super) fn bars_in_window(&self, cadence: Cadence) -> u32 {
+        // 1 to 60.
+        self.window.as_secs() / cadence.seconds() as u32
+    }
+
+    /// Half of those, one at least.
     pub(super) fn half_of_window(&self, cadence: Cadence) -> u16 {
-        let bars = i64::from(self.window.as_secs()) / cadence.seconds() / 2;
-        u16::try_from(bars.max(1)).unwrap_or(u16::MAX)
+        u16::try_from(self.bars_in_window(cadence) / 2).unwrap_or(u16::MAX).max(1)
     }
 }
 
