@@ -10,7 +10,7 @@ use prometheus_client::registry::Registry;
 use qqq_core::market::calendar::Market;
 use qqq_core::market::watchlist::DEFAULT_SYMBOLS;
 use qqq_core::subscription::token::TokenKey;
-use qqq_core::{Bar, Calendar, Clock, Figures, Price, Second, Statistics, Symbol, Watchlist};
+use qqq_core::{Bar, Calendar, Clock, Figures, Metric, Price, Second, Statistics, Symbol, Watchlist};
 use qqq_engine::watchlist::{WatchlistBasis, Watchlists};
 use qqq_http::{Api, ApiConfig};
 use qqq_store::{BarRecord, Batch, Store};
@@ -115,7 +115,8 @@ fn statistics(name: &str, start: Second) -> Statistics {
         ratio: Some(1.000_7),
         window_bars: 60,
     };
-    Statistics { symbol: symbol(name), start, feed: "iex".parse().unwrap(), price: figures, volume: figures }
+    let (feed, further) = ("iex".parse().unwrap(), Vec::new());
+    Statistics { symbol: symbol(name), start, feed, price: figures, volume: figures, further }
 }
 
 async fn connect(address: SocketAddr, receive_buffer: Option<u32>) -> TcpStream {

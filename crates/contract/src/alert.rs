@@ -47,7 +47,7 @@ pub struct AlertOut {
     /// The first instant of the bar's minute, UTC.
     #[schema(format = DateTime)]
     start: String,
-    /// The bar's value, exact: dollars or shares.
+    /// The bar's value, exact: dollars, shares or trades.
     #[schema(value_type = f64, minimum = 0)]
     value: Option<Box<RawValue>>,
     /// What it was held against, in the same unit: the trailing average before the bar, or the earlier price,
@@ -104,7 +104,7 @@ impl From<(i64, f64)> for DayChangeOut {
     }
 }
 
-/// What an alert's value was compared with. Sums and values are exact, in dollars or shares.
+/// What an alert's value was compared with. Sums and values are exact, in the metric's unit.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Evidence)]
 #[serde(untagged)]
@@ -187,20 +187,13 @@ impl EvidenceOut {
                 stdev: evidence.stdev().map(|stdev| stdev / metric.units() as f64),
             },
             Evidence::Origin { value, start } => {
-                Self::Origin { r#type: "origin", value: shown(value.into()), start: start.to_string() }
+                Self::Origin { r#type: "origin", value: shown(value), start: start.to_string() }
             }
-            Evidence::Crossing { level, before } => Self::Crossing {
-                r#type: "crossing",
-                level: shown(level.into()),
-                before: shown(before.into()),
-            },
+            Evidence::Crossing { level, before } => {
+                Self::Crossing { r#type: "crossing", level: shown(level), before: shown(before) }
+            }
             Evidence::Median { twice, sessions } => {
-                let half = if twice % 2 == 0 { "" } else { ".5" };
-                Self::Median {
-                    r#type: "median",
-                    median: exact(format_args!("{}{half}", twice / 2)),
-                    sessions,
-                }
+                Self::Median { r#type: "median", median: exact(metric.show_half(twice)), sessions }
             }
         }
     }

@@ -6,6 +6,7 @@
 
 pub mod alert;
 pub mod backtest;
+pub mod metric;
 pub mod number;
 pub mod rule;
 pub mod sentence;

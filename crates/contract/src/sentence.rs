@@ -4,7 +4,9 @@
 //! Values are exact; averages and ratios are rounded to what a reader can use. The numbers behind them are on
 //! the alert.
 
-use qqq_core::decimal::plain;
+use crate::metric::{counted, words};
+use qqq_core::alert::Unit;
+use qqq_core::decimal::{divide_half_even, plain};
 use qqq_core::market::calendar::new_york;
 use qqq_core::rule::{Condition, Direction, Hours, MILLION, Origin, Side, Trigger};
 use qqq_core::subscription::Scope;
@@ -42,12 +44,8 @@ pub fn headline(alert: &Alert) -> String {
 /// The alert in a sentence: `NVDA traded 9,637,512 shares at 13:57 New York time, 18.7 times its average of
 /// the last hour, 516,000. The price was $118.42 (-3.49 % on the day).`
 pub fn sentence(alert: &Alert) -> String {
-    let value = amount(alert.metric, alert.value);
-    let what = match (alert.metric, alert.value) {
-        (Metric::Price, _) => format!("was at {value}"),
-        (Metric::Volume, 1) => "traded 1 share".to_owned(),
-        (Metric::Volume, _) => format!("traded {value} shares"),
-    };
+    let what =
+        format!("{} {}", words(alert.metric).did, quantity(alert.metric, amount(alert.metric, alert.value)));
     let compared = compared(alert).map_or_else(String::new, |compared| format!(", {compared}"));
     let price = price_then(alert).map_or_else(String::new, |price| format!(" The price was {price}."));
     format!("{} {what} at {} New York time{compared}.{price}", alert.symbol, clock(alert.start))
@@ -134,7 +132,7 @@ fn promised(rule: &Rule, of: &dyn Display, metric: Metric) -> String {
 
 /// What a rule asks of a bar of `of`: `the volume of NVDA is at least 3 times its average of the last hour`.
 pub fn requirement(rule: &Rule, of: impl Display, metric: Metric) -> String {
-    let value = format!("the {metric} of {of}");
+    let value = format!("the {} of {of}", words(metric).noun);
     let what = match rule.condition {
         Condition::Spike { ratio, window, .. } => {
             format!(
@@ -206,9 +204,19 @@ fn armed(rule: &Rule, metric: Metric) -> String {
 
 /// A level of a crossing: `$150.25`, `1,000,000 shares`.
 fn level(metric: Metric, level: i64) -> String {
-    match metric {
-        Metric::Price => dollars(&plain(level, Price::PLACES)),
-        Metric::Volume => format!("{} shares", group(&plain(level, Price::PLACES))),
+    let exact = plain(level, Price::PLACES);
+    match metric.unit() {
+        Unit::Dollars => dollars(&exact),
+        Unit::Shares | Unit::Trades => quantity(metric, group(&exact)),
+    }
+}
+
+/// An amount with what it counts: `9,637,512 shares`, `1 trade`; dollars as they are.
+pub fn quantity(metric: Metric, amount: String) -> String {
+    match counted(metric.unit()) {
+        None => amount,
+        Some((one, _)) if amount == "1" => format!("1 {one}"),
+        Some((_, many)) => format!("{amount} {many}"),
     }
 }
 
@@ -253,12 +261,17 @@ pub fn clock(minute: Second) -> String {
     minute.start().to_zoned_datetime(new_york()).strftime("%H:%M").to_string()
 }
 
-/// A value of a metric, exact and grouped: `9,637,512`, `$1,118.58`.
-pub fn amount(metric: Metric, value: i64) -> String {
-    let exact = metric.show(value).to_string();
-    match metric {
-        Metric::Price => dollars(&exact),
-        Metric::Volume => group(&exact),
+/// A value of a metric, exact and grouped: `9,637,512`, `$1,118.58`. Dollars that changed hands are whole:
+/// what is behind them is nobody's price.
+pub fn amount(metric: Metric, value: impl Into<i128>) -> String {
+    let value = value.into();
+    match metric.unit() {
+        Unit::Dollars if metric.is_amount() => {
+            let whole = divide_half_even(value, Price::DOLLAR.into()).to_string();
+            format!("${}", group(&whole))
+        }
+        Unit::Dollars => dollars(&metric.show(value).to_string()),
+        Unit::Shares | Unit::Trades => group(&metric.show(value).to_string()),
     }
 }
 
@@ -282,24 +295,24 @@ pub fn deviation(alert: &Alert) -> Option<String> {
     Some(figure(alert.metric, stdev))
 }
 
-/// Dollars or shares to three significant digits, prices to the cent.
+/// To three significant digits, prices to the cent.
 fn figure(metric: Metric, value: f64) -> String {
-    match metric {
-        Metric::Price => dollars(&rounded(value, Some(2))),
-        Metric::Volume => group(&rounded(value, None)),
+    match metric.unit() {
+        Unit::Dollars if metric.is_amount() => format!("${}", group(&rounded(value, None))),
+        Unit::Dollars => dollars(&rounded(value, Some(2))),
+        Unit::Shares | Unit::Trades => group(&rounded(value, None)),
     }
 }
 
 /// What an alert's value was held against, for a table of evidence: `515,888`, `$37.05625`. `none` of an
 /// empty window.
 pub fn precise_average(alert: &Alert) -> String {
-    match (alert.baseline(), alert.metric) {
-        (None, _) => "none".to_owned(),
-        (Some(average), Metric::Price) => {
-            dollars(format!("{average:.6}").trim_end_matches('0').trim_end_matches('.'))
-        }
-        (Some(average), Metric::Volume) if average.abs() < 100.0 => format!("{average:.2}"),
-        (Some(average), Metric::Volume) => group(&format!("{average:.0}")),
+    let Some(average) = alert.baseline() else { return "none".to_owned() };
+    match alert.metric.unit() {
+        Unit::Dollars if alert.metric.is_amount() => format!("${}", group(&format!("{average:.0}"))),
+        Unit::Dollars => dollars(format!("{average:.6}").trim_end_matches('0').trim_end_matches('.')),
+        Unit::Shares | Unit::Trades if average.abs() < 100.0 => format!("{average:.2}"),
+        Unit::Shares | Unit::Trades => group(&format!("{average:.0}")),
     }
 }
 

@@ -130,14 +130,14 @@ pub fn format(value: i128, places: u32, f: &mut std::fmt::Formatter<'_>) -> std:
 }
 
 /// The same as a text.
-pub fn plain(value: i64, places: u32) -> String {
-    struct Plain(i64, u32);
+pub fn plain(value: impl Into<i128>, places: u32) -> String {
+    struct Plain(i128, u32);
     impl std::fmt::Display for Plain {
         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            format(self.0.into(), self.1, f)
+            format(self.0, self.1, f)
         }
     }
-    Plain(value, places).to_string()
+    Plain(value.into(), places).to_string()
 }
 
 #[cfg(test)]

@@ -17,6 +17,9 @@ pub mod statistics;
 pub mod subscription;
 pub mod words;
 
+/// Sums of squares of what wants more than 64 bits.
+pub use ethnum::U256;
+
 pub use alert::detector::Detector;
 pub use alert::{Alert, AlertChange, AlertId, AlertState, Visibility};
 pub use clock::Clock;
@@ -34,7 +37,7 @@ pub use market::time::Second;
 pub use market::watchlist::Watchlist;
 pub use period::Period;
 pub use rule::{AlertRule, Evidence, Rule, RuleName, SpikeRule};
-pub use statistics::metric::Metric;
+pub use statistics::metric::{Metric, MetricSet};
 pub use statistics::{Figures, Statistics};
 pub use subscription::channel::{Carrier, Channel, ChannelKind};
 pub use words::UnknownWord;

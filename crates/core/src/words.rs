@@ -1,5 +1,6 @@
 //! Plain enums as words: each value has one, by which it is written, read, kept and told.
 
+use std::borrow::Cow;
 use std::fmt;
 use strum::VariantNames;
 
@@ -8,7 +9,7 @@ use strum::VariantNames;
 #[error("`{text}` must be {}", self.allowed())]
 pub struct UnknownWord {
     text: String,
-    words: &'static [&'static str],
+    words: Cow<'static, [&'static str]>,
 }
 
 impl UnknownWord {
@@ -17,7 +18,12 @@ impl UnknownWord {
 
     /// That `text` is no word of `T`.
     pub fn of<T: VariantNames>(text: &str) -> Self {
-        Self { text: text.chars().take(Self::SHOWN).collect(), words: T::VARIANTS }
+        Self { text: text.chars().take(Self::SHOWN).collect(), words: T::VARIANTS.into() }
+    }
+
+    /// That `text` is none of some words.
+    pub fn among(text: &str, words: impl IntoIterator<Item = &'static str>) -> Self {
+        Self { text: text.chars().take(Self::SHOWN).collect(), words: words.into_iter().collect() }
     }
 
     /// The words there are: `` `price` or `volume` ``, ``one of `up`, `down`, `both` ``.
@@ -48,16 +54,14 @@ mod tests {
     #[test]
     fn what_is_no_word_is_told_with_those_there_are() {
         let told = |error: super::UnknownWord| error.to_string();
-        assert_eq!(
-            "mean".parse::<Metric>().map_err(told),
-            Err("`mean` must be `price` or `volume`".to_owned())
-        );
+        let metrics = "one of `price`, `volume`, `trades`, `notional`, `range`, `return`";
+        assert_eq!("mean".parse::<Metric>().map_err(told), Err(format!("`mean` must be {metrics}")));
         let error = "60m".parse::<Interval>().unwrap_err();
         assert_eq!(
             error.to_string(),
             "`60m` must be one of `1s`, `5s`, `10s`, `15s`, `30s`, `1m`, `5m`, `15m`, `1h`, `1d`"
         );
         let error = "x".repeat(99).parse::<Metric>().unwrap_err();
-        assert!(error.to_string().chars().count() < 70);
+        assert!(error.to_string().chars().count() < 110);
     }
 }

@@ -39,7 +39,9 @@ pub fn binary() -> PathBuf {
 pub struct Tracker {
     folder: Arc<tempfile::TempDir>,
     settings: BTreeMap<String, String>,
-    /// What runs the program: itself, or a shell that limits it first.
+    /// Which program runs.
+    program: PathBuf,
+    /// What runs it: itself, or a shell that limits it first.
     launcher: Vec<String>,
     place: Reserved,
     /// Where output goes instead of to files.
@@ -66,17 +68,26 @@ impl Tracker {
 
     /// Another process in the same folder, with the same settings but an address of its own.
     pub fn beside(&self) -> Self {
-        Self::in_folder(Arc::clone(&self.folder), self.settings.clone())
+        let mut beside = Self::in_folder(Arc::clone(&self.folder), self.settings.clone());
+        beside.program.clone_from(&self.program);
+        beside
     }
 
     fn in_folder(folder: Arc<tempfile::TempDir>, settings: BTreeMap<String, String>) -> Self {
         let place = address::reserve();
         let address = place.address();
         let launcher = Vec::new();
-        let mut tracker = Self { folder, settings, launcher, place, output: None, running: None, starts: 0 };
+        let (program, output, running) = (binary(), None, None);
+        let mut tracker = Self { folder, settings, program, launcher, place, output, running, starts: 0 };
         tracker.set("server.listen", address);
         tracker.set("server.public_url", format!("http://{address}"));
         tracker
+    }
+
+    /// Runs another build of the program, for the starts to come.
+    pub fn of_program(&mut self, path: impl Into<PathBuf>) -> &mut Self {
+        self.program = path.into();
+        self
     }
 
     /// Sets a key, as `QQQ_TRACKER__...` in the environment, for the starts to come.
@@ -200,10 +211,10 @@ impl Tracker {
     /// The program with the settings, in the folder. Settings of whoever runs the tests do not reach it.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = match self.launcher.split_first() {
-            None => Command::new(binary()),
+            None => Command::new(&self.program),
             Some((launcher, arguments)) => {
                 let mut command = Command::new(launcher);
-                command.args(arguments).arg(binary());
+                command.args(arguments).arg(&self.program);
                 command
             }
         };

@@ -210,7 +210,7 @@ impl Detect {
         for (symbol, watch) in self.watches.in_force() {
             detector.watch(symbol, watch, self.watches.visibility(watch));
         }
-        let bars = store.recent_bars(watchlist.symbols(), Second::PER_DAY).await?;
+        let bars = store.recent_bars(watchlist.symbols(), detector.windows_reach()).await?;
         let oldest = bars.iter().map(|record| record.bar.start).min();
         let alerts = match oldest {
             Some(oldest) => {
@@ -329,7 +329,7 @@ impl Detect {
                 self.commit(std::mem::take(&mut piece)).await?;
             }
             for &split in &step.splits {
-                self.apply(split, &mut piece);
+                self.apply(split, &mut piece).await.context("a split could not be applied")?;
             }
             piece.batch.feed = Some(self.status_of(step));
             for bar in &step.bars {
@@ -387,6 +387,8 @@ impl Detect {
             self.metrics.bar(observed.arrival);
             if observed.arrival == Arrival::TooOld {
                 piece.batch.history.push(bar);
+                // The oldest bar of the windows may have changed from it.
+                piece.touched.insert(symbol);
                 continue;
             }
             if observed.arrival != Arrival::Unchanged {
@@ -414,18 +416,18 @@ impl Detect {
     }
 
     /// Takes a split into a piece that holds no bars yet.
-    fn apply(&mut self, split: Split, piece: &mut Piece) {
-        let Some(symbol) = self.watchlist.id(split.symbol) else { return };
+    async fn apply(&mut self, split: Split, piece: &mut Piece) -> Result<(), StoreError> {
+        let Some(symbol) = self.watchlist.id(split.symbol) else { return Ok(()) };
         match self.splits.insert(split) {
             Ok(true) => {}
-            Ok(false) => return,
+            Ok(false) => return Ok(()),
             Err(known) => {
                 warn!(
                     symbol = %split.symbol, ex_date = %split.ex_date,
                     "a split of {}:{} is now said to be {}:{}; the first stays applied",
                     known.new, known.old, split.new, split.old
                 );
-                return;
+                return Ok(());
             }
         }
         let from = self.calendar.midnight(split.ex_date);
@@ -433,9 +435,15 @@ impl Detect {
             symbol = %split.symbol, new = split.new, old = split.old, ex_date = %split.ex_date,
             "split: history is rescaled"
         );
-        self.detector.apply_split(symbol, &split, from);
+        let known = match self.detector.since(symbol) {
+            Some(since) => bars_since(&*self.store, &self.detector, (symbol, split.symbol), since).await?,
+            None => Vec::new(),
+        };
+        let counting = known.iter().filter(|bar| self.calendar.counts(bar.start));
+        self.detector.apply_split(symbol, &split, from, counting);
         piece.batch.splits.push(SplitRecord { split, from });
         piece.touched.insert(symbol);
+        Ok(())
     }
 
     /// A bar of a feed that tells raw prices, brought over every split since.
@@ -521,16 +529,29 @@ async fn recall(
     detector: &mut Detector,
     symbol: usize,
 ) -> Result<(), StoreError> {
-    let (Some(mut from), Some(newest)) = (detector.reach(symbol), detector.newest(symbol)) else {
-        return Ok(());
-    };
+    let Some(reach) = detector.reach(symbol) else { return Ok(()) };
+    let bars = bars_since(store, detector, (symbol, name), reach).await?;
+    detector.recall(symbol, &bars);
+    Ok(())
+}
+
+/// A symbol's bars from a time to the newest that its detector knows, oldest first.
+async fn bars_since(
+    store: &dyn Store,
+    detector: &Detector,
+    (symbol, name): (usize, Symbol),
+    mut since: Second,
+) -> Result<Vec<Bar>, StoreError> {
+    let Some(newest) = detector.newest(symbol) else { return Ok(Vec::new()) };
+    let mut bars = Vec::new();
     loop {
-        let page =
-            retry_while_busy(|| store.history(name, from..newest.plus_seconds(1), RECALLED_AT_ONCE)).await?;
-        detector.recall(symbol, &page);
-        match page.last() {
-            Some(last) if page.len() == RECALLED_AT_ONCE => from = last.start.plus_seconds(1),
-            _ => return Ok(()),
+        let range = since..newest.plus_seconds(1);
+        let page = retry_while_busy(|| store.history(name, range.clone(), RECALLED_AT_ONCE)).await?;
+        let is_full = page.len() == RECALLED_AT_ONCE;
+        bars.extend(page);
+        match bars.last() {
+            Some(last) if is_full => since = last.start.plus_seconds(1),
+            _ => return Ok(bars),
         }
     }
 }

@@ -10,9 +10,10 @@ use crate::http::problem::Document;
 use crate::routes;
 use qqq_contract::rule::RuleShape;
 use qqq_contract::words::MetricWord;
+use qqq_core::MetricSet;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::Operation;
-use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response as Described, ResponseBuilder};
 use utoipa::{Modify, OpenApi as _, PartialSchema, ToSchema};
@@ -80,10 +81,25 @@ pub(crate) fn document() -> OpenApi {
     document
 }
 
-/// The description as the file `docs/openapi.json` holds it and `/openapi.json` tells it: JSON, indented.
+/// The description as the file `docs/openapi.json` holds it: JSON, indented. Of every metric there is.
 pub fn openapi() -> String {
+    written(&document())
+}
+
+/// The description as `/openapi.json` tells it: the same of the metrics that this server tracks.
+pub(crate) fn openapi_of(metrics: MetricSet) -> String {
+    let mut document = document();
+    let name = <MetricWord as ToSchema>::name();
+    let schemas = document.components.as_mut().map(|components| &mut components.schemas);
+    if let Some(RefOr::T(Schema::Object(metric))) = schemas.and_then(|schemas| schemas.get_mut(&*name)) {
+        metric.enum_values = Some(metrics.iter().map(|metric| metric.as_str().into()).collect());
+    }
+    written(&document)
+}
+
+fn written(document: &OpenApi) -> String {
     // Plain maps of texts always serialise.
-    let mut text = document().to_pretty_json().unwrap_or_default();
+    let mut text = document.to_pretty_json().unwrap_or_default();
     text.push('\n');
     text
 }

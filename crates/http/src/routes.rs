@@ -75,6 +75,7 @@ pub(crate) fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(legacy::price))
         .routes(routes!(legacy::prices))
         .routes(routes!(legacy::volume))
+        .routes(routes!(legacy::further))
         .routes(routes!(status::status))
         .routes(routes!(mailbox::mailbox))
         .routes(routes!(mailbox::mail))
@@ -95,18 +96,16 @@ fn operators() -> Router<Api> {
 
 /// Other spellings of what is in the API.
 fn also() -> Router<Api> {
-    let mut router = Router::new()
-        .route("/subscribe/", get(dashboard::subscribe_page).post(subscribe::subscribe))
-        .route("/{ticker}/{metric}", get(legacy::no_metric));
+    let mut router =
+        Router::new().route("/subscribe/", get(dashboard::subscribe_page).post(subscribe::subscribe));
     // Below these, pages and files have paths that say no more than `{anything}`.
     for ticker in ["s", "alerts", "assets"] {
-        for (name, metric) in
-            [("price", Metric::Price), ("prices", Metric::Price), ("volume", Metric::Volume)]
-        {
+        let names = Metric::ALL.map(|metric| (metric.as_str(), metric.as_str()));
+        for (path, name) in names.into_iter().chain([("prices", Metric::Price.as_str())]) {
             let values = async move |State(api): State<Api>, headers: HeaderMap| {
-                legacy::values(&api, ticker, metric, &headers)
+                legacy::named(&api, ticker, name, &headers)
             };
-            router = router.route(&format!("/{ticker}/{name}"), get(values));
+            router = router.route(&format!("/{ticker}/{path}"), get(values));
         }
     }
     router

@@ -9,23 +9,18 @@ use qqq_core::subscription::quiet::QuietHours;
 use qqq_core::subscription::{Scope, Subscription, SubscriptionId, SubscriptionStatus};
 use qqq_core::{
     Alert, AlertId, AlertState, Evidence, FeedLabel, Metric, Price, RuleName, Second, SpikeRule, Symbol,
-    Visibility,
+    U256, Visibility,
 };
 
 /// A rule of every kind, empty for the house's, with what it judges and the evidence of a bar that fired.
-const RULES: [(&str, Metric, i64, Evidence); 6] = [
+const RULES: [(&str, Metric, i128, Evidence); 6] = [
     ("", Metric::Volume, 151_234, Evidence::Average { sum: 60 * 21_034, bars: 60 }),
-    (
-        "spike ratio=2 window=30m",
-        Metric::Price,
-        300 * D,
-        Evidence::Average { sum: 3_000 * D as i128, bars: 30 },
-    ),
+    ("spike ratio=2 window=30m", Metric::Price, 300 * D, Evidence::Average { sum: 3_000 * D, bars: 30 }),
     (
         "zscore z=2 window=30m min_bars=2",
         Metric::Volume,
         8,
-        Evidence::Deviation { sum: 9, squares: 35, bars: 3 },
+        Evidence::Deviation { sum: 9, squares: U256::new(35), bars: 3 },
     ),
     (
         "move percent=2",
@@ -36,7 +31,7 @@ const RULES: [(&str, Metric, i64, Evidence); 6] = [
     ("cross above=150", Metric::Price, 151 * D, Evidence::Crossing { level: 150 * D, before: 149 * D }),
     ("time_of_day", Metric::Volume, 1_500, Evidence::Median { twice: 601, sessions: 18 }),
 ];
-const D: i64 = Price::DOLLAR;
+const D: i128 = Price::DOLLAR as i128;
 
 /// As many alerts as one digest holds at most.
 const BUNDLED: usize = 200;
@@ -108,7 +103,7 @@ fn names() -> Option<(Symbol, FeedLabel)> {
 }
 
 fn alerts(symbol: Symbol, feed: FeedLabel, now: Second) -> Vec<Alert> {
-    let alert = |(text, metric, value, evidence): (&str, Metric, i64, Evidence)| {
+    let alert = |(text, metric, value, evidence): (&str, Metric, i128, Evidence)| {
         let rule = if text.is_empty() { RuleName::House } else { RuleName::Own(text.parse().ok()?) };
         Some(Alert {
             id: AlertId::derive(rule, symbol, metric, now),
@@ -125,8 +120,8 @@ fn alerts(symbol: Symbol, feed: FeedLabel, now: Second) -> Vec<Alert> {
             visibility: if text.is_empty() { Visibility::Public } else { Visibility::Private },
             occurrences: Vec::new(),
             folded: Folded::default(),
-            close: Price::from_nanos(118 * D).ok(),
-            previous_close: Price::from_nanos(120 * D).ok(),
+            close: Price::from_nanos(118 * Price::DOLLAR).ok(),
+            previous_close: Price::from_nanos(120 * Price::DOLLAR).ok(),
         })
     };
     RULES.into_iter().filter_map(alert).collect()

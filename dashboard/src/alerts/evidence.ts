@@ -1,7 +1,8 @@
 /** The numbers behind an alert: what was compared with what, enough to compute the verdict again. */
 
 import type { Alert } from "../api/types";
-import { count, NONE, plain, price, ratio, shares, short } from "../words/number";
+import { titleOf, unitOf } from "../words/metric";
+import { count, NONE, plain, price, quantity, ratio, shares, short } from "../words/number";
 import { settings } from "../words/grammar";
 import { marketTime } from "../words/time";
 
@@ -21,7 +22,9 @@ export function ratioOf(alert: Alert): number | null {
 /** A value of the alert's metric, with its unit. */
 function unit(alert: Alert, value: number | null): string {
   if (value === null) return NONE;
-  return alert.metric === "price" ? `$${price(value)}` : `${shares(Math.round(value))} shares`;
+  const { metric } = alert;
+  if (unitOf(metric) === "dollars") return `$${value < 100_000 ? price(value) : shares(Math.round(value))}`;
+  return `${shares(Math.round(value))} ${unitOf(metric)}`;
 }
 
 function compared(alert: Alert): Line[] {
@@ -70,7 +73,7 @@ function compared(alert: Alert): Line[] {
 export function table(alert: Alert): Line[] {
   const lines: Line[] = [
     {
-      name: alert.metric === "price" ? "Close" : "Volume",
+      name: alert.metric === "price" ? "Close" : titleOf(alert.metric),
       value: unit(alert, alert.value),
       meaning: "of that minute",
     },
@@ -80,7 +83,7 @@ export function table(alert: Alert): Line[] {
     lines.push({ name: "Ratio", value: `${ratio(alert.ratio)} ×`, meaning: "the first over the second" });
   }
   if (alert.occurrences > 1) {
-    const peak = alert.metric === "price" ? `$${price(alert.peak)}` : short(alert.peak);
+    const peak = alert.metric === "volume" ? short(alert.peak) : quantity(alert.metric, alert.peak);
     lines.push({
       name: "Qualified in all",
       value: count(alert.occurrences, "minute"),

@@ -4,13 +4,14 @@ import type { components } from "./schema";
 
 type Schemas = components["schemas"];
 
-export type Metric = "price" | "volume";
+export type Metric = Schemas["Metric"];
+export type TrackedMetric = Schemas["TrackedMetric"];
 export type RankedBy = "relative_stdev" | "stdev";
 export type Interval = Status["interval"];
 
 export type Symbol = Schemas["Symbol"];
 export type Bar = NonNullable<Symbol["bar"]>;
-export type Figures = Symbol["statistics"]["price"];
+export type Figures = Schemas["Figures"];
 export type Alert = Schemas["Alert"];
 export type Problem = Schemas["Problem"];
 export type Session = Schemas["SignedIn"];

@@ -21,6 +21,7 @@ import {
 import type { Alert, BarOfInterval, Interval, SpikeSettings } from "../api/types";
 import { minutesOf } from "../words/grammar";
 import { LANGUAGE } from "../words/language";
+import { titleOf } from "../words/metric";
 import { price as dollars, short } from "../words/number";
 import { mark, stamp } from "./axis";
 import { type Lines, Overlays } from "./overlays";
@@ -450,7 +451,7 @@ export class Drawing {
     for (const [start, found] of alerts) {
       if (!this.#barAt.has(start)) continue;
       const standing = found.some(({ state }) => state === "raised");
-      const metrics = [...new Set(found.map(({ metric }) => (metric === "price" ? "P" : "V")))].join("");
+      const metrics = [...new Set(found.map(({ metric }) => titleOf(metric).charAt(0)))].join("");
       marks.push({
         time: this.#at(start),
         position: "aboveBar",

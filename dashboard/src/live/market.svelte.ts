@@ -12,8 +12,10 @@ import type {
   Status,
   StatusEvent,
   Symbol,
+  TrackedMetric,
 } from "../api/types";
 import { merged } from "../alerts/merged";
+import { ALWAYS, tell } from "../words/metric";
 import { marketDateOf } from "../words/time";
 import { every } from "./every";
 import { notices } from "./notices.svelte";
@@ -66,6 +68,8 @@ class Market {
   rule: SpikeSettings = $derived({ ...HOUSE, ...(JSON.parse(this.#rule) as Partial<SpikeSettings>) });
   /** The time it is, by the feed's clock. */
   asOf: string | null = $derived(this.feed?.as_of ?? this.status?.as_of ?? null);
+  /** What is tracked. */
+  metrics: TrackedMetric[] = $derived(this.status?.metrics ?? ALWAYS);
   /** How much time a bar of the stream covers. */
   interval: Interval = $derived(this.status?.interval ?? "1m");
   /** The New York date it is, by that clock. */
@@ -161,6 +165,7 @@ class Market {
       // Another watchlist than the one that was loaded: the server was started anew.
       const tracked = this.status?.symbols.tracked;
       if (this.loaded && tracked !== undefined && tracked !== body.symbols.tracked) void this.start();
+      tell(body.metrics);
       this.status = body;
       return true;
     } catch {

@@ -23,7 +23,7 @@ export const looksAtFigures = (rule: SpikeSettings): boolean => minutesOf(rule.w
 /** The ratio of a metric where the rule would judge it: over its own window, with enough bars in it. */
 export function judged(now: Symbol, metric: Metric, rule: SpikeSettings): number | null {
   const figures = now.statistics[metric];
-  return looksAtFigures(rule) && figures.window_bars >= rule.min_bars ? figures.ratio : null;
+  return figures && looksAtFigures(rule) && figures.window_bars >= rule.min_bars ? figures.ratio : null;
 }
 
 /** The score from which something is unusual: that of a volume at which the rule fires. */

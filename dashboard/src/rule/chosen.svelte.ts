@@ -3,6 +3,7 @@
 import type { Metric, Symbol } from "../api/types";
 import { market } from "../live/market.svelte";
 import { router } from "../router.svelte";
+import { named } from "../words/metric";
 import { metricsOf } from "./kinds";
 import { moveFor, parse, type Rule, text, whyNever } from "./model";
 
@@ -17,7 +18,7 @@ export class ChosenRule {
   readonly text: string = $derived(text(this.rule, market.rule));
   /** The metric in the address, or one that the rule goes with. */
   readonly metric: Metric = $derived.by(() => {
-    const wanted: Metric = router.query.get("metric") === "price" ? "price" : "volume";
+    const wanted: Metric = named(router.query.get("metric")) ?? "volume";
     const suits = metricsOf(this.rule.kind);
     return suits.includes(wanted) ? wanted : (suits[0] ?? "volume");
   });

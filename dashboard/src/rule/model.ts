@@ -74,7 +74,7 @@ const TRIGGER: Choice = {
 export const ABOUT: Record<Kind, { name: string; text: string; stops: Stops[]; choices: Choice[] }> = {
   spike: {
     name: "A multiple of its average",
-    text: "The minute's price or volume against the mean of the minutes before it.",
+    text: "The minute's value against the mean of the minutes before it.",
     stops: [RATIO, WINDOW],
     choices: [TRIGGER],
   },
@@ -226,11 +226,14 @@ export const shownOf = (rule: Rule): string[] => [
   COOLDOWN.name,
 ];
 
-/** A level that a symbol has not reached: its price in whole dollars, or three times its usual volume. */
+/** A level that a symbol has not reached: its price in whole dollars, or three times what is usual. */
 export function levelFor(now: Symbol | undefined, metric: Metric): string {
   if (!now?.bar) return "100";
   if (metric === "price") return String(Math.ceil(now.bar.close));
-  return String(Math.round(3 * (now.statistics.volume.trailing_average ?? now.bar.volume)));
+  const usual = now.statistics[metric]?.trailing_average ?? null;
+  if (metric === "volume") return String(Math.round(3 * (usual ?? now.bar.volume)));
+  // Two digits are what somebody would type.
+  return usual === null ? "1" : String(Number((3 * usual).toPrecision(2)));
 }
 
 /** Where a symbol's own range is not known, a move of so many per cent is told. */

@@ -1,6 +1,8 @@
 /** Numbers, in the notation of the page's language. */
 
+import type { Metric } from "../api/types";
 import { LANGUAGE } from "./language";
+import { unitOf } from "./metric";
 
 type Options = Intl.NumberFormatOptions;
 
@@ -47,9 +49,13 @@ export const signedPoints = (value: number): string =>
 /** A number as it is. */
 export const plain = (value: number): string => plainNumber(value);
 
-/** A figure of a metric: dollars, or shares in short. */
-export const amount = (metric: "price" | "volume", value: number): string =>
-  metric === "price" ? price(value) : short(value);
+/** A figure of a metric, without its unit: dollars of a share as a price, everything else in short. */
+export const amount = (metric: Metric, value: number): string =>
+  unitOf(metric) === "dollars" && Math.abs(value) < 100_000 ? price(value) : short(value);
+
+/** The same with its unit: `$118.42`, `$1.14B`, `9.6M shares`. */
+export const quantity = (metric: Metric, value: number): string =>
+  unitOf(metric) === "dollars" ? `$${amount(metric, value)}` : `${short(value)} ${unitOf(metric)}`;
 
 /** `1 alert`, `2 alerts`. */
 export const count = (number: number, one: string, many = `${one}s`): string =>

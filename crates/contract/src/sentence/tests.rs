@@ -2,10 +2,10 @@ use super::*;
 use proptest::prelude::*;
 use qqq_core::alert::Folded;
 use qqq_core::decimal::{Excess, parse};
-use qqq_core::{AlertId, AlertRule, AlertState, SpikeRule, Visibility};
+use qqq_core::{AlertId, AlertRule, AlertState, SpikeRule, U256, Visibility};
 
-fn alert(metric: Metric, value: i64, sum: i64, bars: u32) -> Alert {
-    with(metric, value, Evidence::Average { sum: sum.into(), bars })
+fn alert(metric: Metric, value: i128, sum: i128, bars: u32) -> Alert {
+    with(metric, value, Evidence::Average { sum, bars })
 }
 
 fn spike(window: u16) -> Rule {
@@ -21,7 +21,7 @@ fn rule(text: &str) -> Rule {
     text.parse().unwrap()
 }
 
-fn with(metric: Metric, value: i64, evidence: Evidence) -> Alert {
+fn with(metric: Metric, value: i128, evidence: Evidence) -> Alert {
     let symbol = "NVDA".parse().unwrap();
     let start = Second::minute_of("2025-01-27T18:57:00Z".parse().unwrap());
     Alert {
@@ -75,6 +75,56 @@ fn an_alert_on_volume_tells_the_price_and_the_change_of_the_day() {
     assert!(!sentence(&price).contains("The price was"), "{}", sentence(&price));
 }
 
+/// Dollars that changed hands are told whole; what is counted is told with what it counts.
+#[test]
+fn further_metrics_in_words() {
+    let cents = |cents: i128| cents * 10_000_000;
+    for (metric, value, sum, few, more) in [
+        (
+            Metric::Trades,
+            9_120,
+            1_216 * 60,
+            "NVDA trades 7.5x its last hour",
+            "NVDA saw 9,120 trades at 13:57 New York time, 7.5 times its average of the last hour, 1,220.",
+        ),
+        (
+            Metric::Notional,
+            cents(114_128_731_849) + 1,
+            cents(12_345_678_912) * 60,
+            "NVDA notional 9.2x its last hour",
+            "NVDA turned over $1,141,287,318 at 13:57 New York time, \
+             9.2 times its average of the last hour, $123,000,000.",
+        ),
+        (
+            Metric::Range,
+            cents(131),
+            cents(20) * 60,
+            "NVDA range 6.5x its last hour",
+            "NVDA ranged over $1.31 at 13:57 New York time, 6.5 times its average of the last hour, $0.200.",
+        ),
+        (
+            Metric::Return,
+            cents(64) + 5_000_000,
+            cents(5) * 60,
+            "NVDA return 12.9x its last hour",
+            "NVDA moved by $0.645 at 13:57 New York time, 12.9 times its average of the last hour, $0.0500.",
+        ),
+    ] {
+        let alert = alert(metric, value, sum, 60);
+        assert_eq!(headline(&by(spike(60), &alert)), few);
+        assert_eq!(sentence(&by(spike(60), &alert)), more);
+    }
+    let asks = |text: &str, metric| requirement(&rule(text), "NVDA", metric);
+    assert_eq!(
+        asks("cross above=50000000", Metric::Notional),
+        "the notional of NVDA rises to $50,000,000.00 or above"
+    );
+    assert_eq!(
+        asks("cross above=5000", Metric::Trades),
+        "the number of trades of NVDA rises to 5,000 trades or above"
+    );
+}
+
 #[test]
 fn a_price_spike_in_words() {
     let alert = alert(Metric::Price, 118_580_000_000, 37_056_250_000 * 40, 40);
@@ -88,8 +138,8 @@ fn a_price_spike_in_words() {
 #[test]
 fn every_kind_of_rule_has_its_words() {
     let minute = Second::from_minute(28_966_000);
-    let cents = |cents: i64| cents * 10_000_000;
-    let window = Evidence::Deviation { sum: 9, squares: 35, bars: 3 };
+    let cents = |cents: i128| cents * 10_000_000;
+    let window = Evidence::Deviation { sum: 9, squares: U256::new(35), bars: 3 };
     for (text, metric, value, evidence, few, more) in [
         (
             "zscore z=2 window=30m min_bars=2",
@@ -261,18 +311,18 @@ fn numbers_are_rounded_to_what_a_reader_can_use() {
     assert_eq!(price(1_234_567_800_000), "$1,234.57");
     assert_eq!(price(37_056_250_000), "$37.06");
     assert_eq!(price(12_345_678), "$0.0123");
-    assert_eq!(amount(Metric::Price, 118_500_000_000), "$118.50");
+    assert_eq!(amount(Metric::Price, 118_500_000_000_i64), "$118.50");
     assert_eq!(amount(Metric::Price, 1), "$0.000000001");
     assert_eq!(amount(Metric::Price, -1_500 * Price::DOLLAR), "-$1,500.00");
     assert_eq!(precise_average(&alert(Metric::Volume, 9, 515_888 * 60 + 7, 60)), "515,888");
     assert_eq!(precise_average(&alert(Metric::Volume, 9, 10, 3)), "3.33");
     assert_eq!(precise_average(&alert(Metric::Price, 9, 37_056_250_000 * 60, 60)), "$37.05625");
-    assert_eq!(precise_average(&alert(Metric::Price, 9, 1_500 * Price::DOLLAR, 1)), "$1,500.00");
+    assert_eq!(precise_average(&alert(Metric::Price, 9, 1_500 * i128::from(Price::DOLLAR), 1)), "$1,500.00");
     assert_eq!(ratio(&alert(Metric::Volume, 120_400, 100, 1)).unwrap(), "1,204");
 }
 
 fn average_of(metric: Metric, value: i64) -> String {
-    average(&alert(metric, 1, value, 1))
+    average(&alert(metric, 1, value.into(), 1))
 }
 
 proptest! {
@@ -295,7 +345,7 @@ proptest! {
     #[test]
     fn any_alert_can_be_told(value: i64, sum: i64, bars: u32, window: u16, of_price: bool) {
         let metric = if of_price { Metric::Price } else { Metric::Volume };
-        let alert = alert(metric, value, sum, bars);
+        let alert = alert(metric, value.into(), sum.into(), bars);
         prop_assert!(headline(&by(spike(window), &alert)).starts_with("NVDA "));
         prop_assert!(sentence(&by(spike(window), &alert)).ends_with('.'));
         prop_assert!(!average(&alert).is_empty() && !precise_average(&alert).is_empty());
@@ -303,7 +353,7 @@ proptest! {
 
     #[test]
     fn an_average_is_told_within_half_a_percent(sum in 1_000_i64..9_000_000_000_000, bars in 1_u32..720) {
-        let alert = alert(Metric::Volume, 1, sum, bars);
+        let alert = alert(Metric::Volume, 1, sum.into(), bars);
         let told: f64 = average(&alert).replace(',', "").parse().unwrap();
         prop_assert!((told / alert.baseline().unwrap() - 1.0).abs() <= 0.005_000_1, "{told}");
     }

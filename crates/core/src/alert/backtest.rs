@@ -4,7 +4,7 @@ use crate::alert::detector::{Detector, Watch};
 use crate::alert::sessions::Sessions;
 use crate::alert::{Alert, AlertChange, Visibility};
 use crate::rule::{Rule, RuleName, SpikeRule};
-use crate::statistics::metric::Metric;
+use crate::statistics::metric::{Metric, MetricSet};
 use crate::{Bar, Calendar, FeedLabel, Second, Symbol};
 use jiff::civil::Date;
 use std::ops::Range;
@@ -53,13 +53,13 @@ impl BacktestQuery {
     }
 }
 
-/// The metrics a rule goes with.
-pub fn metrics_of(rule: RuleName) -> Vec<Metric> {
+/// Those of some metrics that a rule goes with.
+pub fn metrics_of(rule: RuleName, tracked: MetricSet) -> Vec<Metric> {
     let suits = |metric: &Metric| match rule {
         RuleName::House => true,
         RuleName::Own(rule) => rule.suits(*metric).is_ok(),
     };
-    Metric::ALL.into_iter().filter(suits).collect()
+    tracked.iter().filter(suits).collect()
 }
 
 /// What a rule would have told.
@@ -270,6 +270,7 @@ fn detector(
     feed: FeedLabel,
     calendar: &Calendar,
 ) -> Detector {
+    let calendar = &calendar.clone().with_metrics(MetricSet::NONE.with(metric));
     match name {
         RuleName::House => Detector::new(&[symbol], feed, calendar, house),
         RuleName::Own(rule) => {

@@ -49,14 +49,16 @@ impl Closes {
         if !session.contains(&bar.start) {
             return;
         }
-        let close = Close { session: session.start, start: bar.start, price: bar.close };
         match &mut self.newest[symbol] {
-            Some(newest) if newest.session == close.session => {
-                if newest.start <= close.start {
-                    *newest = close;
+            Some(newest) if newest.session == session.start => {
+                if newest.start <= bar.start {
+                    (newest.start, newest.price) = (bar.start, bar.close);
                 }
             }
-            _ => self.insert_of_another_session(symbol, close),
+            _ => {
+                let close = Close { session: session.start, start: bar.start, price: bar.close };
+                self.insert_of_another_session(symbol, close);
+            }
         }
     }
 

@@ -27,7 +27,7 @@ pub(crate) struct AlertPolicy {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Candidate {
     pub(crate) start: Second,
-    pub(crate) value: i64,
+    pub(crate) value: i128,
     pub(crate) evidence: Evidence,
     pub(crate) close: Option<Price>,
     pub(crate) previous_close: Option<Price>,

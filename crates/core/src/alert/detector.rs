@@ -11,10 +11,10 @@ use crate::UnknownWord;
 use crate::alert::closes::Closes;
 use crate::alert::cooldown::{AlertPolicy, Candidate, CooldownState};
 use crate::alert::sessions::Sessions;
-use crate::alert::{Alert, AlertChange, Metric, Visibility};
+use crate::alert::{Alert, AlertChange, Metric, MetricSet, Visibility};
 use crate::rule::{AlertRule, Condition, Evidence, InvalidRule, Rule, RuleName, SpikeRule};
 use crate::statistics::Statistics;
-use crate::statistics::window::{Arrival, Trailing, Values, Windows};
+use crate::statistics::window::{Arrival, Trailing, Windows};
 use crate::{Bar, Cadence, Calendar, FeedLabel, Price, Second, Split, Symbol};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap};
@@ -122,13 +122,18 @@ impl Detector {
             max_alert_age_seconds,
             max_alert_age_after_outage_seconds: max_alert_age_seconds,
             asked_until: vec![None; symbols.len()],
-            windows: Windows::new(symbols.len(), calendar.cadence(), spans),
+            windows: Windows::new(symbols.len(), calendar.cadence(), calendar.metrics(), spans),
             sessions: Sessions::new(calendar.clone()),
             closes: Closes::new(symbols.len(), calendar.clone()),
             watches: Vec::new(),
             revisions: HashMap::new(),
             cooldowns: HashMap::new(),
         }
+    }
+
+    /// What is tracked.
+    pub fn metrics(&self) -> MetricSet {
+        self.windows.metrics()
     }
 
     /// Takes up where an earlier detector stopped: its bars (with their revisions) and alerts as stored.
@@ -142,7 +147,7 @@ impl Detector {
         for (symbol, bar, revision) in bars {
             self.closes.insert(symbol, &bar);
             if bar.feed == self.feed {
-                self.windows.insert(symbol, bar.start, Values::new(bar.close, bar.volume));
+                self.windows.insert(symbol, &bar);
                 self.sessions.insert(symbol, &bar);
                 if revision > 0 {
                     self.revisions.entry(symbol).or_default().insert(bar.start, revision);
@@ -169,7 +174,7 @@ impl Detector {
         if !self.watches[symbol].iter().any(|(known, _)| *known == watch) {
             self.watches[symbol].push((watch, visibility));
         }
-        self.sessions.follow(symbol, watch.rule.sessions())
+        self.sessions.follow(symbol, &watch.rule, watch.metric)
     }
 
     /// Judges a rule no more on a metric of a symbol.
@@ -218,35 +223,47 @@ impl Detector {
         clock: Timestamp,
         changes: &mut Vec<AlertChange>,
     ) -> Observed {
-        let values = Values::new(bar.close, bar.volume);
-        let arrival = self.windows.insert(symbol, bar.start, values);
+        let arrival = self.windows.insert(symbol, bar);
         self.closes.insert(symbol, bar);
         if !self.sessions.is_empty() {
             self.sessions.insert(symbol, bar);
         }
         if arrival != Arrival::New {
-            return self.observe_again(symbol, bar.start, values, arrival, clock, changes);
+            return self.observe_again(symbol, bar.start, arrival, clock, changes);
         }
         if let Some(Rule { condition, .. }) = self.house
             && let Condition::Spike { window, .. } = condition
-            && let Some(trailing) = self.windows.trailing(symbol, bar.start, window)
         {
-            for metric in Metric::ALL {
-                let evidence = average(&trailing, metric);
-                if condition.holds(metric, values.of(metric), &evidence) {
-                    self.qualify(HOUSE, symbol, metric, bar.start, values, evidence, clock, changes);
+            let pair =
+                [(Metric::Price, bar.close.nanos().into()), (Metric::Volume, bar.volume.shares().into())];
+            for (metric, value) in pair {
+                if let Some(Trailing { bars, sum }) = self.windows.trailing(symbol, bar.start, window, metric)
+                {
+                    let evidence = Evidence::Average { sum, bars };
+                    if condition.holds(metric, value, &evidence) {
+                        self.qualify(HOUSE, symbol, metric, bar.start, value, evidence, clock, changes);
+                    }
+                }
+            }
+            for place in 0..self.windows.further() {
+                let Some((metric, value, trailing)) = self.windows.newest_of(place, symbol, window) else {
+                    continue;
+                };
+                let evidence = Evidence::Average { sum: trailing.sum, bars: trailing.bars };
+                if condition.holds(metric, value, &evidence) {
+                    self.qualify(HOUSE, symbol, metric, bar.start, value, evidence, clock, changes);
                 }
             }
         }
         if !self.watches.is_empty() {
-            self.judge_watches(symbol, bar.start, values, clock, changes);
+            self.judge_watches(symbol, bar.start, clock, changes);
         }
         Observed { arrival, revision: 0 }
     }
 
     /// Takes a bar into the windows and judges nothing: for minutes that another feed's bars were judged by.
     pub fn learn(&mut self, symbol: usize, bar: &Bar) -> Observed {
-        let arrival = self.windows.insert(symbol, bar.start, Values::new(bar.close, bar.volume));
+        let arrival = self.windows.insert(symbol, bar);
         self.closes.insert(symbol, bar);
         self.sessions.insert(symbol, bar);
         if let Arrival::Revised(_) = arrival {
@@ -275,12 +292,14 @@ impl Detector {
     #[inline]
     pub fn statistics(&self, symbol: usize) -> Option<Statistics> {
         let start = self.windows.newest(symbol)?;
+        let further = self.windows.further_figures(symbol);
         Some(Statistics {
-            symbol: self.symbols[symbol],
-            start,
-            feed: self.feed,
+            further,
             price: self.windows.figures(symbol, Metric::Price),
             volume: self.windows.figures(symbol, Metric::Volume),
+            start,
+            symbol: self.symbols[symbol],
+            feed: self.feed,
         })
     }
 
@@ -299,12 +318,35 @@ impl Detector {
         self.windows.newest(symbol)
     }
 
-    /// Rescales a symbol's bars before `from` to the units after a split. Alerts keep their evidence.
-    pub fn apply_split(&mut self, symbol: usize, split: &Split, from: Second) {
-        self.windows
-            .rescale(symbol, from, |price, volume| Values::new(split.price(price), split.volume(volume)));
+    /// Brings a symbol's bars before `from` to the units after a split. Alerts keep their evidence. `bars` are
+    /// those of the symbol [since](Self::since) it must know them, oldest first, as they were told: what is read
+    /// off several prices is rounded once, so it cannot be converted itself.
+    pub fn apply_split<'a>(
+        &mut self,
+        symbol: usize,
+        split: &Split,
+        from: Second,
+        bars: impl IntoIterator<Item = &'a Bar>,
+    ) {
+        self.windows.clear(symbol);
+        self.sessions.forget(symbol);
+        for bar in bars.into_iter().filter(|bar| bar.feed == self.feed) {
+            let converted = if bar.start < from { split.bar(bar) } else { *bar };
+            self.windows.insert(symbol, &converted);
+            self.sessions.insert(symbol, &converted);
+        }
         self.closes.rescale(symbol, from, |price| split.price(price));
-        self.sessions.rescale(symbol, from, |price| split.price(price), |volume| split.volume(volume));
+    }
+
+    /// How far before a symbol's newest bar the windows must know its bars to go on exactly, in seconds.
+    pub fn windows_reach(&self) -> i64 {
+        self.windows.reach()
+    }
+
+    /// Since when the windows and the rules of a symbol have to know its bars. `None` where it has none.
+    pub fn since(&self, symbol: usize) -> Option<Second> {
+        let windows = self.windows.newest(symbol)?.plus_seconds(1 - self.windows.reach());
+        Some(self.reach(symbol).map_or(windows, |reach| reach.min(windows)))
     }
 
     /// How far before a symbol's newest bar its alerts must be known to go on exactly, in seconds.
@@ -320,21 +362,20 @@ impl Detector {
         &mut self,
         symbol: usize,
         start: Second,
-        values: Values,
         arrival: Arrival,
         clock: Timestamp,
         changes: &mut Vec<AlertChange>,
     ) -> Observed {
         let metrics = match arrival {
-            Arrival::Revised(old) => {
+            Arrival::Revised(changed) => {
                 self.count_revision(symbol, start);
-                Metric::ALL.map(|metric| (old.of(metric) != values.of(metric)).then_some(metric))
+                changed
             }
-            Arrival::Late => Metric::ALL.map(Some),
-            Arrival::New | Arrival::Unchanged | Arrival::TooOld => [None, None],
+            Arrival::Late => self.metrics(),
+            Arrival::New | Arrival::Unchanged | Arrival::TooOld => MetricSet::NONE,
         };
-        for metric in metrics.into_iter().flatten() {
-            self.judge_again(symbol, metric, start, values, clock, changes);
+        for metric in metrics.iter() {
+            self.judge_again(symbol, metric, start, clock, changes);
         }
         Observed { arrival, revision: self.revision(symbol, start) }
     }
@@ -343,15 +384,17 @@ impl Detector {
         &mut self,
         symbol: usize,
         start: Second,
-        values: Values,
         clock: Timestamp,
         changes: &mut Vec<AlertChange>,
     ) {
         for index in 0..self.watches[symbol].len() {
             let (Watch { rule, metric }, visibility) = self.watches[symbol][index];
-            if let Some((true, evidence)) = self.verdict(&rule, symbol, metric, start, values) {
+            let value = self.windows.value(symbol, start, metric);
+            if let Some(value) = value
+                && let Some((true, evidence)) = self.verdict(&rule, symbol, metric, start, value)
+            {
                 let judged = Judged { name: RuleName::Own(rule), visibility };
-                self.qualify(judged, symbol, metric, start, values, evidence, clock, changes);
+                self.qualify(judged, symbol, metric, start, value, evidence, clock, changes);
             }
         }
     }
@@ -362,7 +405,6 @@ impl Detector {
         symbol: usize,
         metric: Metric,
         start: Second,
-        values: Values,
         clock: Timestamp,
         changes: &mut Vec<AlertChange>,
     ) {
@@ -372,7 +414,7 @@ impl Detector {
             further.map(|&(watch, visibility)| Judged { name: RuleName::Own(watch.rule), visibility });
         let rules: Vec<Judged> = house.into_iter().chain(further).collect();
         for judged in rules {
-            self.judge_once_more(judged, symbol, metric, start, values, clock, changes);
+            self.judge_once_more(judged, symbol, metric, start, clock, changes);
         }
     }
 
@@ -383,7 +425,6 @@ impl Detector {
         symbol: usize,
         metric: Metric,
         start: Second,
-        values: Values,
         clock: Timestamp,
         changes: &mut Vec<AlertChange>,
     ) {
@@ -392,17 +433,22 @@ impl Detector {
         // since.
         let state = self.cooldowns.get(&(judged.name, symbol, metric));
         let rule = state.and_then(|state| state.rule_of(start)).map_or(rule, |raised_by| *raised_by.rule());
-        // Without the whole window there is no verdict, and none is taken back.
-        let Some((qualifies, evidence)) = self.verdict(&rule, symbol, metric, start, values) else { return };
-        if qualifies {
-            self.qualify(judged, symbol, metric, start, values, evidence, clock, changes);
+        let verdict = match self.windows.value(symbol, start, metric) {
+            // Without the whole window there is no verdict, and none is taken back.
+            Some(value) => match self.verdict(&rule, symbol, metric, start, value) {
+                Some((qualifies, evidence)) => qualifies.then_some((value, evidence)),
+                None => return,
+            },
+            // The bar tells this no more.
+            None => None,
+        };
+        if let Some((value, evidence)) = verdict {
+            self.qualify(judged, symbol, metric, start, value, evidence, clock, changes);
             return;
         }
         let Some(state) = self.cooldowns.get_mut(&(judged.name, symbol, metric)) else { return };
         for minute in state.disqualify(start, self.feed, changes) {
-            if let Some(values) = self.windows.values(symbol, minute) {
-                self.judge_once_more(judged, symbol, metric, minute, values, clock, changes);
-            }
+            self.judge_once_more(judged, symbol, metric, minute, clock, changes);
         }
     }
 
@@ -415,7 +461,7 @@ impl Detector {
         symbol: usize,
         metric: Metric,
         start: Second,
-        values: Values,
+        value: i128,
         evidence: Evidence,
         clock: Timestamp,
         changes: &mut Vec<AlertChange>,
@@ -436,9 +482,9 @@ impl Detector {
         let revision = self.revision(symbol, start);
         let candidate = Candidate {
             start,
-            value: values.of(metric),
+            value,
             evidence,
-            close: Price::from_nanos(values.of(Metric::Price)).ok(),
+            close: self.close(symbol, start),
             previous_close: self.closes.before(symbol, start),
             feed: self.feed,
             revision,
@@ -449,6 +495,11 @@ impl Detector {
         if state.qualify(policy, candidate, changes) {
             self.forget_the_past(symbol);
         }
+    }
+
+    fn close(&self, symbol: usize, start: Second) -> Option<Price> {
+        let nanos = self.windows.value(symbol, start, Metric::Price)?;
+        Price::from_nanos(i64::try_from(nanos).ok()?).ok()
     }
 
     /// How long ago a bar may have ended to be news.
@@ -478,7 +529,9 @@ impl Detector {
     fn forget_the_past(&mut self, symbol: usize) {
         let Some(newest) = self.windows.newest(symbol) else { return };
         let house = self.house.map(|house| (RuleName::House, house.cooldown_seconds));
-        let house = house.into_iter().flat_map(|house| Metric::ALL.map(|metric| (house, metric)));
+        let house = house
+            .into_iter()
+            .flat_map(|house| self.windows.metrics().iter().map(move |metric| (house, metric)));
         let further = self.watches.get(symbol).into_iter().flatten();
         let further =
             further.map(|(one, _)| ((RuleName::Own(one.rule), one.rule.cooldown_seconds), one.metric));
@@ -505,8 +558,4 @@ impl Detector {
 /// How far before the newest bar an alert with this cool-down matters, in seconds.
 fn memory(cooldown_seconds: u32) -> i64 {
     Second::PER_DAY + i64::from(cooldown_seconds)
-}
-
-fn average(trailing: &Trailing, metric: Metric) -> Evidence {
-    Evidence::Average { sum: trailing.sum(metric), bars: trailing.bars }
 }

@@ -6,7 +6,7 @@ mod cooldown;
 pub mod detector;
 pub mod sessions;
 
-pub use crate::statistics::metric::{Metric, Shown};
+pub use crate::statistics::metric::{Metric, MetricSet, Shown, Unit};
 
 use crate::UnknownWord;
 use crate::rule::{AlertRule, Evidence};
@@ -81,8 +81,8 @@ pub enum Visibility {
 pub struct Occurrence {
     /// The bar's minute.
     pub start: Second,
-    /// Its value: 1e-9 dollars or shares.
-    pub value: i64,
+    /// Its value, in the metric's integer units.
+    pub value: i128,
 }
 
 /// Something unusual, with its evidence: enough to compute the verdict again.
@@ -98,8 +98,8 @@ pub struct Alert {
     pub metric: Metric,
     /// The bar's minute, UTC.
     pub start: Second,
-    /// The bar's value when judged: 1e-9 dollars or shares.
-    pub value: i64,
+    /// The bar's value when judged: 1e-9 dollars, shares or trades.
+    pub value: i128,
     /// What the value was compared with when judged.
     pub evidence: Evidence,
     /// The feed of the bar.
@@ -130,7 +130,7 @@ pub struct Folded {
     /// How many.
     pub count: u32,
     /// The largest value of them.
-    pub peak: i64,
+    pub peak: i128,
     /// The minute of the latest of them. `None` where there are none.
     pub until: Option<Second>,
 }
@@ -160,7 +160,7 @@ impl Alert {
     }
 
     /// The largest value among these, in the metric's units.
-    pub fn peak(&self) -> i64 {
+    pub fn peak(&self) -> i128 {
         let kept = self.occurrences.iter().map(|occurrence| occurrence.value);
         let folded = self.folded.until.map(|_| self.folded.peak);
         kept.chain(folded).max().unwrap_or(self.value)
@@ -222,10 +222,10 @@ mod tests {
 
     #[test]
     fn values_show_exactly() {
-        assert_eq!(Metric::Volume.show_square(35), "35");
-        assert_eq!(Metric::Price.show_square(2_250_000_000_000_000_000), "2.25");
-        assert_eq!(Metric::Price.show_square(3_000_000_000_000_000_001), "3.000000000000000001");
-        assert_eq!(Metric::Price.show_square(0), "0");
+        assert_eq!(Metric::Volume.show_square(35_u8.into()), "35");
+        assert_eq!(Metric::Price.show_square(2_250_000_000_000_000_000_u128.into()), "2.25");
+        assert_eq!(Metric::Price.show_square(3_000_000_000_000_000_001_u128.into()), "3.000000000000000001");
+        assert_eq!(Metric::Price.show_square(0_u8.into()), "0");
         assert_eq!(Metric::Price.show(118_580_000_000_i64).to_string(), "118.58");
         assert_eq!(Metric::Volume.show(9_637_512).to_string(), "9637512");
     }

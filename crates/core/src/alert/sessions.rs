@@ -1,12 +1,12 @@
-//! What rules must know of earlier sessions: where a day opened and closed, and what each of its minutes
-//! traded. Kept for the symbols that a rule asks it for, and for no others.
+//! What rules must know of earlier sessions: where a day opened and closed, and how much of something each
+//! of its bars held. Kept for the symbols that a rule asks it for, and for no others.
 //!
 //! Like the windows, the state is a function of the set of bars, whatever the order, the repeats and the
 //! revisions they came in.
 
 use crate::market::calendar::{Calendar, Phase};
 use crate::statistics::profile::twice_median;
-use crate::{Bar, Price, Rule, Second, Volume};
+use crate::{Bar, Metric, MetricSet, Price, Rule, Second};
 use jiff::civil::Date;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -49,6 +49,9 @@ const fn kept(sessions: u8) -> usize {
     sessions as usize + 1
 }
 
+/// In place of an amount, which is 0 or more.
+const NONE: i128 = -1;
+
 /// One trading day of one symbol.
 #[derive(Clone, Debug, PartialEq)]
 struct Day {
@@ -57,19 +60,29 @@ struct Day {
     first: Option<Point>,
     /// Last regular bar's close.
     last: Option<Point>,
-    /// Of each bar that may start in `trading.tracked`.
-    volumes: Vec<Option<Volume>>,
+    /// By metric that a rule compares with earlier sessions, the amount of each bar that may start in
+    /// `trading.tracked`; [`NONE`] where there is none.
+    amounts: Vec<(Metric, Vec<i128>)>,
 }
 
 impl Day {
-    fn new(trading: Arc<Trading>) -> Self {
-        let volumes = vec![None; trading.place(trading.tracked.end)];
-        Self { trading, first: None, last: None, volumes }
+    fn new(trading: Arc<Trading>, metrics: MetricSet) -> Self {
+        let bars = trading.place(trading.tracked.end);
+        let amounts = metrics.iter().map(|metric| (metric, vec![NONE; bars])).collect();
+        Self { trading, first: None, last: None, amounts }
+    }
+
+    fn amount(&self, metric: Metric, at: usize) -> Option<i128> {
+        let (_, amounts) = self.amounts.iter().find(|(known, _)| *known == metric)?;
+        amounts.get(at).copied().filter(|&amount| amount != NONE)
     }
 
     fn insert(&mut self, bar: &Bar) {
-        if let Some(volume) = self.volumes.get_mut(self.trading.place(bar.start)) {
-            *volume = Some(bar.volume);
+        let at = self.trading.place(bar.start);
+        for (metric, amounts) in &mut self.amounts {
+            if let Some(amount) = amounts.get_mut(at) {
+                *amount = metric.amount(bar).unwrap_or(NONE);
+            }
         }
         if self.trading.regular.contains(&bar.start) {
             if self.first.is_none_or(|(minute, _)| bar.start <= minute) {
@@ -82,10 +95,12 @@ impl Day {
     }
 }
 
-/// The days of one symbol, oldest first, and how many sessions before its own a bar is compared with.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// The days of one symbol, oldest first, how many sessions before its own a bar is compared with, and which
+/// amounts are.
+#[derive(Clone, Debug, PartialEq)]
 struct History {
     sessions: u8,
+    amounts: MetricSet,
     days: Vec<Day>,
 }
 
@@ -105,7 +120,7 @@ impl History {
         }
         let place = self.days.partition_point(|day| day.trading.date < trading.date);
         if self.days.get(place).is_none_or(|day| day.trading.date != trading.date) {
-            self.days.insert(place, Day::new(Arc::clone(trading)));
+            self.days.insert(place, Day::new(Arc::clone(trading), self.amounts));
             let oldest = self.days.last().map_or(trading.date, |day| day.trading.oldest(kept(self.sessions)));
             self.days.retain(|day| day.trading.date >= oldest);
         }
@@ -160,16 +175,33 @@ impl Sessions {
         self.histories.is_empty()
     }
 
-    /// Follows a symbol for `sessions` sessions before its newest two, at least. True where that is more than
-    /// before: then nothing is known of it any more, and the bars since [`reach`](Self::reach) are to be
+    /// Follows a symbol for a rule on a metric. True where that has to know more than is known of the symbol:
+    /// then nothing is known of it any more, and the bars since [`reach`](Self::reach) are to be
     /// [let in](Self::insert).
-    pub fn follow(&mut self, symbol: usize, sessions: u8) -> bool {
-        let sessions = sessions.min(Rule::MAX_SESSIONS);
-        let known = self.histories.get(&symbol).map_or(0, |history| history.sessions);
-        if sessions > known {
-            self.histories.insert(symbol, History { sessions, days: Vec::new() });
+    pub fn follow(&mut self, symbol: usize, rule: &Rule, metric: Metric) -> bool {
+        let sessions = rule.sessions().min(Rule::MAX_SESSIONS);
+        if sessions == 0 {
+            return false;
         }
-        sessions > known
+        let (known, amounts) = match self.histories.get(&symbol) {
+            Some(history) => (history.sessions, history.amounts),
+            None => (0, MetricSet::NONE),
+        };
+        let wanted = if rule.compares_amounts() { amounts.with(metric) } else { amounts };
+        let wants_more = sessions > known || wanted != amounts;
+        if wants_more {
+            let history = History { sessions: sessions.max(known), amounts: wanted, days: Vec::new() };
+            self.histories.insert(symbol, history);
+        }
+        wants_more
+    }
+
+    /// Forgets what is known of a symbol: its bars are now told otherwise, and are to be
+    /// [let in](Self::insert) once more.
+    pub fn forget(&mut self, symbol: usize) {
+        if let Some(history) = self.histories.get_mut(&symbol) {
+            history.days.clear();
+        }
     }
 
     /// The first minute that a symbol with its newest bar at `newest` is followed from.
@@ -212,28 +244,28 @@ impl Sessions {
         history.of_date(*before)?.last
     }
 
-    /// What the bar of the same time, counted from where a day's tracking begins, traded in the `sessions`
-    /// sessions before its own: twice the median, and how many of them had a bar there. Of a session in which
+    /// How much of a metric the bar of the same time, counted from where a day's tracking begins, held in the
+    /// `sessions` sessions before its own: twice the median, and how many of them had a bar there. Of a session in which
     /// that time was of another phase nothing is taken: on a day that closes early, the afternoon is after
     /// hours.
-    pub fn median(&self, symbol: usize, minute: Second, sessions: u8) -> Option<(i64, u16)> {
+    pub fn median(&self, symbol: usize, metric: Metric, minute: Second, sessions: u8) -> Option<(i128, u16)> {
         let history = self.histories.get(&symbol)?;
         let trading = &history.of_minute(minute)?.trading;
         let at = trading.place(minute);
         let (oldest, phase) = (trading.oldest(sessions.into()), trading.phase_at(at));
-        let mut volumes = [0_i64; Rule::MAX_SESSIONS as usize];
+        let mut amounts = [0_i128; Rule::MAX_SESSIONS as usize];
         let mut count = 0;
-        let traded = history
+        let held = history
             .days
             .iter()
             .filter(|day| (oldest..trading.date).contains(&day.trading.date))
             .filter(|day| day.trading.phase_at(at) == phase)
-            .filter_map(|day| day.volumes.get(at).copied().flatten());
-        for (place, volume) in volumes.iter_mut().zip(traded) {
-            *place = volume.shares();
+            .filter_map(|day| day.amount(metric, at));
+        for (place, amount) in amounts.iter_mut().zip(held) {
+            *place = amount;
             count += 1;
         }
-        Some((twice_median(&mut volumes[..count]), count as u16))
+        Some((twice_median(&mut amounts[..count]), count as u16))
     }
 
     /// What the market does at a minute.
@@ -241,28 +273,6 @@ impl Sessions {
         match &self.current {
             Some(current) if current.regular.contains(&minute) => Phase::Regular,
             _ => self.calendar.phase(minute),
-        }
-    }
-
-    /// Converts what is known from before `from`: a split.
-    pub fn rescale(
-        &mut self,
-        symbol: usize,
-        from: Second,
-        price: impl Fn(Price) -> Price,
-        volume: impl Fn(Volume) -> Volume,
-    ) {
-        let Some(history) = self.histories.get_mut(&symbol) else { return };
-        for day in &mut history.days {
-            for (minute, value) in day.first.iter_mut().chain(&mut day.last) {
-                if *minute < from {
-                    *value = price(*value);
-                }
-            }
-            let before = day.trading.place(from);
-            for traded in day.volumes.iter_mut().take(before).flatten() {
-                *traded = volume(*traded);
-            }
         }
     }
 }

@@ -10,6 +10,7 @@
 use crate::Second;
 use crate::UnknownWord;
 use crate::market::cadence::Cadence;
+use crate::statistics::metric::MetricSet;
 use jiff::civil::{Date, Time, Weekday, date, time};
 use jiff::tz::TimeZone;
 use std::collections::{BTreeMap, BTreeSet};
@@ -156,11 +157,13 @@ pub enum InvalidEarlyClose {
     Twice(EarlyClose),
 }
 
-/// Says of every moment whether the market is open and whether its bars count, and how often they come.
+/// Says of every moment whether the market is open and whether its bars count, how often they come, and what
+/// of them is tracked.
 #[derive(Clone, Debug)]
 pub struct Calendar {
     market: Market,
     cadence: Cadence,
+    metrics: MetricSet,
     extended_hours: bool,
     extra_closures: BTreeSet<Date>,
     extra_early_closes: BTreeMap<Date, Time>,
@@ -174,6 +177,7 @@ impl Calendar {
         Self {
             market,
             cadence: Cadence::default(),
+            metrics: MetricSet::ALWAYS,
             extended_hours,
             extra_closures: extra_closures.into_iter().collect(),
             extra_early_closes: BTreeMap::new(),
@@ -184,6 +188,17 @@ impl Calendar {
     /// The same with bars of another length.
     pub fn with_cadence(self, cadence: Cadence) -> Self {
         Self { cadence, ..self }
+    }
+
+    /// The same with these metrics tracked: price and volume always are.
+    pub fn with_metrics(self, metrics: MetricSet) -> Self {
+        Self { metrics: metrics.iter().fold(MetricSet::ALWAYS, MetricSet::with), ..self }
+    }
+
+    /// What is tracked.
+    #[inline]
+    pub fn metrics(&self) -> MetricSet {
+        self.metrics
     }
 
     /// How long a bar is.

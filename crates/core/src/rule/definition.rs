@@ -58,12 +58,12 @@ pub enum Condition {
     },
     /// `cross`: the value reaches a level from the other side.
     Cross {
-        /// 1e-9 dollars, or 1e-9 shares.
+        /// 1e-9 of the metric's dollars, shares or trades.
         level: i64,
         /// From below or from above.
         side: Side,
     },
-    /// `time_of_day`: the volume is at least `ratio` times the median of the same minute of earlier sessions.
+    /// `time_of_day`: the amount is at least `ratio` times the median of the same time of earlier sessions.
     TimeOfDay {
         /// Millionths, above 1.
         ratio: i64,
@@ -156,19 +156,35 @@ impl Rule {
 
     /// Says why the rule makes no sense for a metric, if so.
     pub fn suits(&self, metric: Metric) -> Result<(), InvalidRule> {
-        let refused = |field, reason: &str| Err(InvalidRule::new(field, reason));
-        match (self.condition, metric) {
-            (Condition::Move { .. }, Metric::Volume) => {
-                refused("kind", "`move` looks at prices: it must go with the metric `price`")
+        let refused = |field, reason: String| Err(InvalidRule::new(field, reason));
+        match self.condition {
+            Condition::Move { .. } if metric != Metric::Price => {
+                refused("kind", "`move` looks at prices: it must go with the metric `price`".to_owned())
             }
-            (Condition::TimeOfDay { .. }, Metric::Price) => {
-                refused("kind", "`time_of_day` looks at volumes: it must go with the metric `volume`")
+            Condition::TimeOfDay { .. } if !metric.is_amount() => {
+                let amounts: Vec<_> =
+                    Metric::ALL.iter().filter(|one| one.is_amount()).map(|one| format!("`{one}`")).collect();
+                refused(
+                    "kind",
+                    format!(
+                        "`time_of_day` compares amounts: the metric must be one of {}",
+                        amounts.join(", ")
+                    ),
+                )
             }
-            (Condition::Cross { level, side }, Metric::Volume) if level % Metric::CROSSING_UNIT != 0 => {
-                refused(side.as_str(), "a volume counts whole shares: it must have no decimals")
+            Condition::Cross { level, side } if metric.units() == 1 && level % Metric::CROSSING_UNIT != 0 => {
+                refused(
+                    side.as_str(),
+                    format!("{metric} is counted in whole numbers: it must have no decimals"),
+                )
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether it compares how much a bar holds with the same time of earlier sessions.
+    pub(crate) fn compares_amounts(&self) -> bool {
+        matches!(self.condition, Condition::TimeOfDay { .. })
     }
 
     /// Says so where the rule asks for hours that are not tracked, or for more bars than come.

@@ -7,7 +7,7 @@ use super::grammar::Setting;
 use super::ranges::{COOLDOWN, DISTANCE, MOVE, RATIO, SESSIONS, WINDOW};
 use crate::decimal::plain;
 use crate::market::cadence::Cadence;
-use crate::statistics::metric::Metric;
+use crate::statistics::metric::{Metric, MetricSet};
 use std::ops::RangeInclusive;
 use strum::VariantNames as _;
 
@@ -69,18 +69,19 @@ pub enum Allowed {
 }
 
 impl Kind {
-    /// All of them, in the order of [`Rule::KINDS`], over bars that come so often.
-    pub fn all(cadence: Cadence) -> Vec<Self> {
-        Rule::KINDS.into_iter().map(|name| Self::of(name, cadence)).collect()
+    /// All of them, in the order of [`Rule::KINDS`], over bars that come so often and of which these metrics are
+    /// tracked.
+    pub fn all(cadence: Cadence, tracked: MetricSet) -> Vec<Self> {
+        Rule::KINDS.into_iter().map(|name| Self::of(name, cadence, tracked)).collect()
     }
 
-    fn of(name: &'static str, cadence: Cadence) -> Self {
+    fn of(name: &'static str, cadence: Cadence, tracked: MetricSet) -> Self {
         // A level must be given: it is the example's, and no default.
         let example = match name {
             "cross" => Rule::of_fields([("kind", name), ("above", "100")]),
             _ => Rule::of_fields([("kind", name)]),
         };
-        let metrics = |rule: &Rule| Metric::ALL.into_iter().filter(|&one| rule.suits(one).is_ok()).collect();
+        let metrics = |rule: &Rule| tracked.iter().filter(|&one| rule.suits(one).is_ok()).collect();
         let settings = example.as_ref().map(Rule::settings).unwrap_or_default();
         let default =
             |wanted: &str| settings.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.clone());
@@ -172,7 +173,7 @@ mod tests {
 
     #[test]
     fn what_is_allowed_is_taken_and_what_is_beyond_is_refused() {
-        for kind in Kind::all(Cadence::One) {
+        for kind in Kind::all(Cadence::One, MetricSet::ALWAYS) {
             for choice in &kind.settings {
                 let (taken, refused): (Vec<String>, Vec<String>) = match &choice.allowed {
                     Allowed::Number { low, high } => {
@@ -210,7 +211,7 @@ mod tests {
 
     #[test]
     fn every_setting_of_a_rule_is_among_its_kinds_with_its_default() {
-        for kind in Kind::all(Cadence::One) {
+        for kind in Kind::all(Cadence::One, MetricSet::ALWAYS) {
             let text = if kind.name == "cross" { "cross above=100" } else { kind.name };
             let rule: Rule = text.parse().unwrap();
             for (name, value) in rule.settings().into_iter().filter(|(name, _)| *name != "kind") {
@@ -218,11 +219,14 @@ mod tests {
                 assert!(choice.default.is_none() || choice.default == Some(value), "{text}: {name}");
             }
             let suited: Vec<Metric> =
-                Metric::ALL.into_iter().filter(|&one| rule.suits(one).is_ok()).collect();
+                MetricSet::ALWAYS.iter().filter(|&one| rule.suits(one).is_ok()).collect();
             assert_eq!(kind.metrics, suited);
             assert!(!kind.metrics.is_empty());
         }
-        let z = Kind::all(Cadence::One).into_iter().find(|kind| kind.name == "zscore").unwrap();
+        let z = Kind::all(Cadence::One, MetricSet::ALWAYS)
+            .into_iter()
+            .find(|kind| kind.name == "zscore")
+            .unwrap();
         assert_eq!(z.settings[0].default, Some(Setting::Number("3".to_owned())));
     }
 }

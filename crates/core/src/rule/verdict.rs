@@ -3,6 +3,7 @@
 use super::definition::{Condition, Direction, MILLION, Side};
 use crate::market::time::Second;
 use crate::statistics::metric::Metric;
+use ethnum::U256;
 use num_bigint::BigUint;
 use num_traits::ToPrimitive as _;
 
@@ -21,28 +22,28 @@ pub enum Evidence {
         /// Of the values in it.
         sum: i128,
         /// Of their squares.
-        squares: u128,
+        squares: U256,
         /// How many.
         bars: u32,
     },
     /// `move`: the value moved away from.
     Origin {
         /// The earlier price.
-        value: i64,
+        value: i128,
         /// The minute it is of.
         start: Second,
     },
     /// `cross`: what was on the other side of the level.
     Crossing {
         /// The level in the metric's own units.
-        level: i64,
+        level: i128,
         /// The latest value that was beyond where quiet begins.
-        before: i64,
+        before: i128,
     },
     /// `time_of_day`: the same minute of earlier sessions.
     Median {
-        /// Twice the median, which may lie half-way between two volumes.
-        twice: i64,
+        /// Twice the median, which may lie half-way between two amounts.
+        twice: i128,
         /// Sessions it is the median of.
         sessions: u16,
     },
@@ -56,9 +57,9 @@ impl Evidence {
             Self::Average { sum, bars } | Self::Deviation { sum, bars, .. } => {
                 (bars > 0).then_some((sum, bars))
             }
-            Self::Origin { value, .. } => Some((value.into(), 1)),
-            Self::Crossing { level, .. } => Some((level.into(), 1)),
-            Self::Median { twice, sessions } => (sessions > 0).then_some((twice.into(), 2)),
+            Self::Origin { value, .. } => Some((value, 1)),
+            Self::Crossing { level, .. } => Some((level, 1)),
+            Self::Median { twice, sessions } => (sessions > 0).then_some((twice, 2)),
         }
     }
 
@@ -97,43 +98,45 @@ impl Condition {
     ///
     /// Too short a window, an average of zero and a window without any deviation make nothing unusual; so
     /// does the evidence of another kind of condition.
-    #[inline]
-    pub fn holds(&self, metric: Metric, value: i64, evidence: &Evidence) -> bool {
-        self.reaches(metric, value, evidence, self.threshold())
+    #[inline(always)]
+    pub fn holds(&self, metric: Metric, value: i128, evidence: &Evidence) -> bool {
+        match (*self, *evidence) {
+            // The house's is judged on every bar.
+            (Self::Spike { ratio, min_bars, .. }, Evidence::Average { sum, bars }) => {
+                is_spike(value, sum, bars, min_bars, ratio)
+            }
+            _ => self.reaches(metric, value, evidence, self.threshold()),
+        }
     }
 
     /// The same by another threshold than the condition's own, such as that where quiet begins again.
-    #[inline]
-    pub(crate) fn reaches(&self, metric: Metric, value: i64, evidence: &Evidence, threshold: i64) -> bool {
-        let (wide, threshold_wide) = (i128::from(value), i128::from(threshold));
+    pub(crate) fn reaches(&self, metric: Metric, value: i128, evidence: &Evidence, threshold: i64) -> bool {
         let million = i128::from(MILLION);
         match (*self, *evidence) {
             (Self::Spike { min_bars, .. }, Evidence::Average { sum, bars }) => {
-                bars >= u32::from(min_bars)
-                    && sum > 0
-                    && wide * i128::from(bars) * million >= threshold_wide * sum
+                is_spike(value, sum, bars, min_bars, threshold)
             }
             (Self::ZScore { min_bars, direction, .. }, Evidence::Deviation { sum, squares, bars }) => {
-                let distance = wide * i128::from(bars) - sum;
+                let distance = value * i128::from(bars) - sum;
                 bars >= u32::from(min_bars).max(2)
                     && direction.allows(distance)
                     && reaches_z(distance, &scatter(sum, squares, bars), bars, threshold)
             }
             (Self::Move { direction, .. }, Evidence::Origin { value: origin, .. }) => {
-                let moved = wide - i128::from(origin);
-                direction.allows(moved) && moved.abs() * 100 * million >= threshold_wide * i128::from(origin)
+                let moved = value - origin;
+                direction.allows(moved) && is_product_at_least(moved.abs(), 100 * million, origin, threshold)
             }
             (Self::Cross { side, .. }, _) => {
-                let scaled = wide * i128::from(Metric::CROSSING_UNIT / metric.units());
+                let scaled = value * i128::from(Metric::CROSSING_UNIT / metric.units());
                 match side {
-                    Side::Above => scaled >= threshold_wide,
-                    Side::Below => scaled <= threshold_wide,
+                    Side::Above => scaled >= i128::from(threshold),
+                    Side::Below => scaled <= i128::from(threshold),
                 }
             }
             (Self::TimeOfDay { min_sessions, .. }, Evidence::Median { twice, sessions }) => {
                 sessions >= u16::from(min_sessions)
                     && twice > 0
-                    && 2 * wide * million >= threshold_wide * i128::from(twice)
+                    && is_product_at_least(value, 2 * million, twice, threshold)
             }
             _ => false,
         }
@@ -150,10 +153,36 @@ impl Direction {
     }
 }
 
+#[inline(always)]
+fn is_spike(value: i128, sum: i128, bars: u32, min_bars: u16, ratio: i64) -> bool {
+    bars >= u32::from(min_bars)
+        && sum > 0
+        && is_product_at_least(value, i128::from(bars) * i128::from(MILLION), sum, ratio)
+}
+
+/// `value * factor >= base * threshold`, none of them below 0. Values have up to 94 bits and sums of them up to
+/// 110, so their products may have more than 128; but for dollars that changed hands, all fit 64.
+#[inline(always)]
+fn is_product_at_least(value: i128, factor: i128, base: i128, threshold: i64) -> bool {
+    match (u64::try_from(value), u64::try_from(factor), u64::try_from(base), u64::try_from(threshold)) {
+        (Ok(value), Ok(factor), Ok(base), Ok(threshold)) => {
+            u128::from(value) * u128::from(factor) >= u128::from(base) * u128::from(threshold)
+        }
+        _ => is_wide_product_at_least(value, factor, base, threshold),
+    }
+}
+
+#[inline(never)]
+fn is_wide_product_at_least(value: i128, factor: i128, base: i128, threshold: i64) -> bool {
+    let wide = |one: i128| U256::new(one.unsigned_abs());
+    wide(value) * wide(factor) >= wide(base) * wide(threshold.into())
+}
+
 /// `n Q - S^2`: n (n - 1) times the sample variance of `bars` values with sum `S` and sum of squares `Q`:
-/// up to 140 bits over a day of seconds.
-fn scatter(sum: i128, squares: u128, bars: u32) -> BigUint {
-    let (all, square) = (BigUint::from(squares) * bars, BigUint::from(sum.unsigned_abs()).pow(2));
+/// up to 220 bits over twelve hours of seconds.
+fn scatter(sum: i128, squares: U256, bars: u32) -> BigUint {
+    let squares = BigUint::from_bytes_le(&squares.to_le_bytes());
+    let (all, square) = (squares * bars, BigUint::from(sum.unsigned_abs()).pow(2));
     // Equal values scatter by nothing, and never by less.
     if all > square { all - square } else { BigUint::ZERO }
 }
@@ -192,7 +221,7 @@ mod tests {
             let reaches = variance > zero && &distance * &distance >= z_squared * &variance;
             let evidence = Evidence::Deviation {
                 sum: values.iter().copied().map(i128::from).sum(),
-                squares: values.iter().map(|&value| (value as u128) * (value as u128)).sum(),
+                squares: values.iter().map(|&value| U256::new(value as u128 * value as u128)).sum(),
                 bars: values.len() as u32,
             };
             for (direction, allowed) in [
@@ -201,7 +230,7 @@ mod tests {
                 (Direction::Down, distance < zero),
             ] {
                 let condition = Condition::ZScore { z, window: 60, min_bars: 2, direction };
-                prop_assert_eq!(condition.holds(Metric::Price, value, &evidence), reaches && allowed);
+                prop_assert_eq!(condition.holds(Metric::Price, value.into(), &evidence), reaches && allowed);
             }
         }
     }
@@ -210,12 +239,12 @@ mod tests {
     fn exactly_at_the_threshold_holds() {
         let hold = |condition: Condition, metric, value, evidence| condition.holds(metric, value, &evidence);
         // 1, 3, 5: mean 3, deviation 2.
-        let window = Evidence::Deviation { sum: 9, squares: 35, bars: 3 };
+        let window = Evidence::Deviation { sum: 9, squares: U256::new(35), bars: 3 };
         let two = Condition::ZScore { z: 2 * MILLION, window: 60, min_bars: 3, direction: Direction::Both };
         assert!(hold(two, Metric::Volume, 7, window));
         assert!(!hold(two, Metric::Volume, 6, window));
         assert!(!hold(two, Metric::Volume, 0, window));
-        let flat = Evidence::Deviation { sum: 9, squares: 27, bars: 3 };
+        let flat = Evidence::Deviation { sum: 9, squares: U256::new(27), bars: 3 };
         assert!(!hold(two, Metric::Volume, 1_000, flat), "a flat window has no deviation");
 
         let percent = Condition::Move {
@@ -245,7 +274,7 @@ mod tests {
     fn the_largest_values_do_not_overflow() {
         let window = Evidence::Deviation {
             sum: 0,
-            squares: 720 * 9_000_000_000_000_000_u128 * 9_000_000_000_000_000,
+            squares: U256::new(720 * 9_000_000_000_000_000_u128 * 9_000_000_000_000_000),
             bars: 720,
         };
         let condition = Condition::ZScore { z: 1, window: 720, min_bars: 2, direction: Direction::Both };
@@ -259,8 +288,27 @@ mod tests {
         assert!(!house.condition.holds(Metric::Price, value, &average));
     }
 
+    /// Dollars that changed hands may want more than 128 bits once multiplied.
+    #[test]
+    fn the_most_dollars_there_can_be_are_judged_exactly() {
+        let most = 9_000_000_000_000_000_i128 * 1_000_000_000_000;
+        let rule = Condition::Spike { ratio: 3 * MILLION, window: 720, min_bars: 1 };
+        let bars = 720 * 60;
+        let evidence = |sum| Evidence::Average { sum, bars };
+        let average = most / 3;
+        assert!(rule.holds(Metric::Notional, most, &evidence(average * i128::from(bars))));
+        assert!(!rule.holds(Metric::Notional, most, &evidence(average * i128::from(bars) + 1)));
+        let squares = U256::new((most - 1) as u128) * U256::new((most - 1) as u128)
+            + U256::new(most as u128) * U256::new(most as u128);
+        let two = Evidence::Deviation { sum: 2 * most - 1, squares, bars: 2 };
+        let z = |z| Condition::ZScore { z, window: 720, min_bars: 2, direction: Direction::Both };
+        // Half a unit from the mean, of a deviation of the root of a half.
+        assert!(z(707_106).holds(Metric::Notional, most, &two));
+        assert!(!z(707_107).holds(Metric::Notional, most, &two));
+    }
+
     /// Whether the contract's default rule fires.
-    fn fires(value: i64, sum: i128, bars: u32) -> bool {
+    fn fires(value: i128, sum: i128, bars: u32) -> bool {
         let evidence = Evidence::Average { sum, bars };
         Rule::from(SpikeRule::default()).condition.holds(Metric::Volume, value, &evidence)
     }

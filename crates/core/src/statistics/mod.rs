@@ -1,12 +1,14 @@
 //! The figures of contract section 2, as doubles: the one rounding at the end.
 
+mod lane;
 pub mod metric;
 pub mod outlier;
 pub mod profile;
+mod sums;
 pub mod unusual;
 pub mod window;
 
-use crate::{FeedLabel, Second, Symbol};
+use crate::{FeedLabel, Metric, Second, Symbol};
 
 /// What is known of one metric at a symbol's newest bar. Dollars or shares; `None` where the definition has
 /// no value.
@@ -24,8 +26,8 @@ pub struct Figures {
     pub window_bars: u32,
 }
 
-/// Both metrics of a symbol at its newest bar.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// What is known of each tracked metric of a symbol at its newest bar.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Statistics {
     /// The ticker.
     pub symbol: Symbol,
@@ -37,4 +39,19 @@ pub struct Statistics {
     pub price: Figures,
     /// Of the volumes, shares.
     pub volume: Figures,
+    /// Of every further metric that is tracked, in the order of [`Metric::ALL`].
+    pub further: Vec<(Metric, Figures)>,
+}
+
+impl Statistics {
+    /// The figures of one metric, where it is tracked.
+    pub fn of(&self, metric: Metric) -> Option<Figures> {
+        self.iter().find(|(known, _)| *known == metric).map(|(_, figures)| figures)
+    }
+
+    /// Those of every metric that is tracked, in the order of [`Metric::ALL`].
+    pub fn iter(&self) -> impl Iterator<Item = (Metric, Figures)> {
+        let pair = [(Metric::Price, self.price), (Metric::Volume, self.volume)];
+        pair.into_iter().chain(self.further.iter().copied())
+    }
 }

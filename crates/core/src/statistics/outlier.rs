@@ -77,9 +77,8 @@ impl OutlierFilter {
 /// What of a bar is not to be believed at once.
 fn outlier(symbol: usize, bar: &Bar, windows: &Windows) -> Option<Metric> {
     let newest = windows.newest(symbol);
-    let price =
-        newest.and_then(|newest| windows.values(symbol, newest)).map(|values| values.of(Metric::Price));
-    if price.is_some_and(|price| are_apart(bar.close.nanos(), price)) {
+    let price = newest.and_then(|newest| windows.value(symbol, newest, Metric::Price));
+    if price.is_some_and(|price| are_apart(bar.close.nanos().into(), price)) {
         return Some(Metric::Price);
     }
     let volume = bar.volume.shares();
@@ -88,17 +87,17 @@ fn outlier(symbol: usize, bar: &Bar, windows: &Windows) -> Option<Metric> {
         return None;
     }
     let before = newest.map_or(Second::MIN, |newest| newest.plus_seconds(1));
-    let day = windows.before(symbol, before).filter(|(start, _)| *start != bar.start);
-    let largest = day.map(|(_, values)| values.of(Metric::Volume)).max().unwrap_or(0);
-    (volume / ABSURD >= largest).then_some(Metric::Volume)
+    let day = windows.before(symbol, before, Metric::Volume).filter(|(start, _)| *start != bar.start);
+    let largest = day.map(|(_, volume)| volume).max().unwrap_or(0);
+    (i128::from(volume / ABSURD) >= largest).then_some(Metric::Volume)
 }
 
 fn are_alike(one: &Bar, other: &Bar) -> bool {
-    !are_apart(one.close.nanos(), other.close.nanos())
-        && !are_apart(one.volume.shares().max(UNHEARD_OF), other.volume.shares().max(UNHEARD_OF))
+    let volume = |bar: &Bar| bar.volume.shares().max(UNHEARD_OF).into();
+    !are_apart(one.close.nanos().into(), other.close.nanos().into()) && !are_apart(volume(one), volume(other))
 }
 
 /// Whether one of two values above 0 is at least 50 times the other.
-fn are_apart(one: i64, other: i64) -> bool {
-    one / ABSURD >= other || other / ABSURD >= one
+fn are_apart(one: i128, other: i128) -> bool {
+    one / i128::from(ABSURD) >= other || other / i128::from(ABSURD) >= one
 }

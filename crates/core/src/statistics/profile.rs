@@ -7,6 +7,7 @@
 
 use crate::{Cadence, Calendar, Phase, Price, Second, Volume};
 use jiff::civil::Date;
+use num_traits::SaturatingAdd;
 use std::ops::Range;
 
 /// What earlier sessions were like at one minute of the day.
@@ -162,15 +163,15 @@ fn usual(sessions: &[Earlier], at: usize, phase: Phase) -> Usual {
 }
 
 /// Twice the median, so that it is whole; of nothing, 0. Leaves the values in another order.
-pub(crate) fn twice_median(values: &mut [i64]) -> i64 {
+pub(crate) fn twice_median<T: Copy + Ord + Default + SaturatingAdd>(values: &mut [T]) -> T {
     let middle = values.len() / 2;
     if values.is_empty() {
-        return 0;
+        return T::default();
     }
     let odd = values.len() % 2 == 1;
     let (below, &mut upper, _) = values.select_nth_unstable(middle);
     let lower = if odd { upper } else { below.iter().copied().max().unwrap_or(upper) };
-    lower.saturating_add(upper)
+    lower.saturating_add(&upper)
 }
 
 /// From the first minute to the end of the last; the stretches follow each other.

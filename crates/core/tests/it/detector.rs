@@ -1,6 +1,6 @@
 //! Alerts: what raises them, what counts on them, what takes them back, and that a restart changes nothing.
 
-use crate::oracle::{self, Series};
+use crate::oracle::{self, series};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use qqq_core::alert::{Alert, AlertChange, AlertState, Metric};
@@ -29,6 +29,17 @@ fn bar(symbol: usize, minute: i32, price: i64, volume: i64) -> Bar {
     flat(symbols()[symbol].as_str(), Second::from_minute(BASE + minute), cents(price), volume)
 }
 
+/// The bar so many bars after the beginning, which tells everything: its prices and trades go with its volume,
+/// and some volumes come without vwap, or without trades.
+fn telling(cadence: Cadence, symbol: usize, n: i32, volume: i64) -> Bar {
+    let close = 10_000 + volume % 7 * 10;
+    let bar = nth(cadence, symbol, n, close, volume);
+    let (high, low) = (cents(close + volume % 5), cents(close - volume % 3));
+    let vwap = (volume % 4 > 0).then_some(low);
+    let trades = (volume % 6 > 0).then(|| (volume / 3) as u32);
+    Bar { high, low, vwap, trades, ..bar }
+}
+
 /// The bar so many bars after the beginning.
 fn nth(cadence: Cadence, symbol: usize, n: i32, price: i64, volume: i64) -> Bar {
     Bar { start: start_of(cadence, n), ..bar(symbol, 0, price, volume) }
@@ -44,7 +55,7 @@ fn cadence() -> impl Strategy<Value = Cadence> {
 
 /// A detector with what a store would keep of it.
 struct Tracked {
-    cadence: Cadence,
+    calendar: Calendar,
     detector: Detector,
     rule: SpikeRule,
     bars: BTreeMap<(Second, usize), (Bar, u32)>,
@@ -58,8 +69,9 @@ impl Tracked {
     }
 
     fn of(cadence: Cadence, rule: SpikeRule) -> Self {
-        let detector = Detector::new(&symbols(), feed(), &always().with_cadence(cadence), rule);
-        Self { cadence, detector, rule, bars: BTreeMap::new(), alerts: BTreeMap::new(), log: Vec::new() }
+        let calendar = always().with_cadence(cadence);
+        let detector = Detector::new(&symbols(), feed(), &calendar, rule);
+        Self { calendar, detector, rule, bars: BTreeMap::new(), alerts: BTreeMap::new(), log: Vec::new() }
     }
 
     fn observe(&mut self, symbol: usize, bar: Bar, clock: Timestamp) -> (Arrival, Vec<AlertChange>) {
@@ -81,6 +93,14 @@ impl Tracked {
         (observed.arrival, changes)
     }
 
+    /// Of every metric.
+    fn of_all(cadence: Cadence, rule: SpikeRule) -> Self {
+        let mut tracked = Self::of(cadence, rule);
+        tracked.calendar = tracked.calendar.with_metrics(Metric::ALL.into_iter().collect());
+        tracked.restart();
+        tracked
+    }
+
     /// Feeds a bar the moment it ended.
     fn on_time(&mut self, symbol: usize, minute: i32, cents: i64, volume: i64) -> Vec<AlertChange> {
         let bar = bar(symbol, minute, cents, volume);
@@ -98,8 +118,7 @@ impl Tracked {
 
     /// Throws the detector away and builds one from what was kept.
     fn restart(&mut self) {
-        let calendar = always().with_cadence(self.cadence);
-        let mut detector = Detector::new(&symbols(), feed(), &calendar, self.rule);
+        let mut detector = Detector::new(&symbols(), feed(), &self.calendar, self.rule);
         detector.restore(
             self.bars.iter().map(|(&(_, symbol), &(bar, revision))| (symbol, bar, revision)),
             self.alerts.values().map(|alert| {
@@ -174,6 +193,7 @@ fn a_long_cool_down_counts_every_bar_and_lists_the_latest_alone() {
     let mut tracked = Tracked::new(rule);
     // Always above the mean of what was before.
     let volume = |minute: i32| 1_000 + 10 * i64::from(minute);
+    let value = |minute: i32| i128::from(volume(minute));
     for minute in 0..1_000 {
         if minute % 300 == 299 {
             tracked.restart();
@@ -187,14 +207,14 @@ fn a_long_cool_down_counts_every_bar_and_lists_the_latest_alone() {
         let alert = tracked.alerts.values().next().unwrap();
         (alert.start.minute() - BASE, alert.state, alert.count(), alert.peak())
     };
-    assert_eq!(told(&tracked), (1, AlertState::Raised, 999, volume(999)));
+    assert_eq!(told(&tracked), (1, AlertState::Raised, 999, value(999)));
     // What is folded is final; what is listed can still be corrected.
     tracked.on_time(0, 500, 10_000, 1);
-    assert_eq!(told(&tracked), (1, AlertState::Raised, 999, volume(999)));
+    assert_eq!(told(&tracked), (1, AlertState::Raised, 999, value(999)));
     tracked.on_time(0, 999, 10_000, 1);
-    assert_eq!(told(&tracked), (1, AlertState::Raised, 998, volume(998)));
+    assert_eq!(told(&tracked), (1, AlertState::Raised, 998, value(998)));
     tracked.on_time(0, 500, 10_000, volume(500));
-    assert_eq!(told(&tracked), (1, AlertState::Raised, 998, volume(998)), "counted twice");
+    assert_eq!(told(&tracked), (1, AlertState::Raised, 998, value(998)), "counted twice");
 }
 
 #[test]
@@ -252,7 +272,7 @@ fn old_bars_update_statistics_and_raise_nothing() {
         spike.start.minute_end() + jiff::SignedDuration::from_mins(15) + jiff::SignedDuration::from_millis(1);
     let (arrival, changes) = tracked.observe(0, spike, late);
     assert_eq!((arrival, changes), (Arrival::New, vec![]));
-    assert_eq!(tracked.detector.statistics(0).unwrap().volume.ratio, Some(9.0));
+    assert_eq!(tracked.detector.statistics(0).unwrap().of(Metric::Volume).unwrap().ratio, Some(9.0));
 
     let mut tracked = Tracked::calm(SpikeRule::default());
     let just_in_time = spike.start.minute_end() + jiff::SignedDuration::from_mins(15);
@@ -333,14 +353,16 @@ fn bars_in_their_own_units_raise_nothing_at_a_split() {
             }
             if told {
                 let split = Split::new(symbols()[0], "2024-06-10".parse().unwrap(), new, old).unwrap();
-                tracked.detector.apply_split(0, &split, Second::from_minute(BASE + 90));
+                let known: Vec<Bar> = tracked.bars.values().map(|(bar, _)| *bar).collect();
+                tracked.detector.apply_split(0, &split, Second::from_minute(BASE + 90), &known);
             }
             for minute in 90..200 {
                 tracked.on_time(0, minute, after, volume_after + i64::from(minute) % 3);
             }
             assert_eq!(tracked.alerts.is_empty(), told, "{new}:{old}, told: {told}");
             if told {
-                let relative = tracked.detector.statistics(0).unwrap().price.relative_stdev.unwrap();
+                let price = tracked.detector.statistics(0).unwrap().of(Metric::Price).unwrap();
+                let relative = price.relative_stdev.unwrap();
                 assert!(relative < 1e-3, "{new}:{old} left a jump of {relative} in the window");
             }
         }
@@ -381,13 +403,13 @@ proptest! {
         cooldown in prop_oneof![Just(0_u32), Just(10), Just(60)],
     ) {
         let restarts: Vec<usize> = restarts.iter().map(|index| index.index(stream.len())).collect();
-        let mut steady = Tracked::of(cadence, quick_rule(cooldown));
-        let mut interrupted = Tracked::of(cadence, quick_rule(cooldown));
+        let mut steady = Tracked::of_all(cadence, quick_rule(cooldown));
+        let mut interrupted = Tracked::of_all(cadence, quick_rule(cooldown));
         for (index, &(symbol, n, volume, delay)) in stream.iter().enumerate() {
             if restarts.contains(&index) {
                 interrupted.restart();
             }
-            let bar = nth(cadence, symbol, n, 10_000, volume);
+            let bar = telling(cadence, symbol, n, volume);
             let clock = start_of(cadence, n + 1 + delay).start();
             let one = steady.observe(symbol, bar, clock);
             let two = interrupted.observe(symbol, bar, clock);
@@ -404,9 +426,9 @@ proptest! {
         stream in stream(),
         cooldown in prop_oneof![Just(0_u32), Just(10)],
     ) {
-        let mut tracked = Tracked::of(cadence, quick_rule(cooldown));
+        let mut tracked = Tracked::of_all(cadence, quick_rule(cooldown));
         for (symbol, n, volume, delay) in stream {
-            let bar = nth(cadence, symbol, n, 10_000, volume);
+            let bar = telling(cadence, symbol, n, volume);
             let clock = start_of(cadence, n + 1 + delay).start();
             tracked.observe(symbol, bar, clock);
             let (arrival, changes) = tracked.observe(symbol, bar, clock);
@@ -422,31 +444,41 @@ proptest! {
         cooldown in prop_oneof![Just(0_u32), Just(45), Just(600), Just(3_600)],
     ) {
         let rule = SpikeRule { cooldown_seconds: cooldown, ..SpikeRule::default() };
-        let series: BTreeMap<(i32, usize), i64> =
+        let standing: BTreeMap<(i32, usize), i64> =
             stream.iter().map(|&(symbol, n, volume, _)| ((n, symbol), volume)).collect();
-        let mut tracked = Tracked::of(cadence, rule);
-        for (&(n, symbol), &volume) in &series {
-            let bar = nth(cadence, symbol, n, 10_000, volume);
+        let mut tracked = Tracked::of_all(cadence, rule);
+        for (&(n, symbol), &volume) in &standing {
+            let bar = telling(cadence, symbol, n, volume);
             tracked.observe(symbol, bar, cadence.end(bar.start));
         }
         for (symbol, name) in symbols().iter().enumerate() {
-            let of_one = series.iter().filter(|((_, of), _)| *of == symbol);
-            let one: Series = of_one.map(|(&(n, _), &value)| (start_of(cadence, n).unix(), value)).collect();
-            let mut found: Vec<oracle::Spike> = tracked
-                .alerts
-                .values()
-                .filter(|alert| alert.symbol == *name)
-                .map(|alert| oracle::Spike {
-                    start: alert.start.unix(),
-                    value: alert.value,
-                    occurrences: alert.count(),
-                    peak: alert.peak(),
-                })
-                .collect();
-            found.sort_by_key(|spike| spike.start);
-            prop_assert_eq!(found, oracle::spikes(&one, rule.min_bars.into(), cooldown.into()));
+            let of_one = standing.iter().filter(|((_, of), _)| *of == symbol);
+            let bars = of_one.map(|(&(n, _), &volume)| {
+                let bar = telling(cadence, symbol, n, volume);
+                (bar.start.unix(), bar)
+            });
+            let bars: BTreeMap<i64, Bar> = bars.collect();
+            for metric in Metric::ALL {
+                let found = alerts_of(&tracked, *name, metric);
+                let expected = oracle::spikes(&series(metric, &bars), rule.min_bars.into(), cooldown.into());
+                prop_assert_eq!(found, expected, "{}", metric);
+            }
         }
     }
+}
+
+fn alerts_of(tracked: &Tracked, symbol: Symbol, metric: Metric) -> Vec<oracle::Spike> {
+    let alerts = tracked.alerts.values().filter(|alert| alert.symbol == symbol && alert.metric == metric);
+    let mut found: Vec<oracle::Spike> = alerts
+        .map(|alert| oracle::Spike {
+            start: alert.start.unix(),
+            value: alert.value,
+            occurrences: alert.count(),
+            peak: alert.peak(),
+        })
+        .collect();
+    found.sort_by_key(|spike| spike.start);
+    found
 }
 
 #[test]

@@ -2,12 +2,42 @@
 //! with the code under test but the numbers that go in.
 
 use num_rational::BigRational;
+use num_traits::ToPrimitive as _;
 use old_bigint::BigInt;
-use qqq_core::Figures;
+use qqq_core::{Bar, Figures, Metric, Price};
 use std::collections::BTreeMap;
 
-/// Values by start, seconds: one metric of one symbol.
-pub(crate) type Series = BTreeMap<i64, i64>;
+/// Values by start, seconds: one metric of one symbol. A bar that does not tell it is not there.
+pub(crate) type Series = BTreeMap<i64, i128>;
+
+/// What contract section 8 says a metric is, of bars by start.
+pub(crate) fn series(metric: Metric, bars: &BTreeMap<i64, Bar>) -> Series {
+    bars.keys().filter_map(|&at| Some((at, value(metric, bars, at)?))).collect()
+}
+
+/// The same of one of them.
+pub(crate) fn value(metric: Metric, bars: &BTreeMap<i64, Bar>, at: i64) -> Option<i128> {
+    let nanos = |price: Price| i128::from(price.nanos());
+    let bar = &bars[&at];
+    match metric {
+        Metric::Price => Some(nanos(bar.close)),
+        Metric::Volume => Some(i128::from(bar.volume.shares())),
+        Metric::Trades => bar.trades.map(i128::from),
+        Metric::Range => Some(nanos(bar.high) - nanos(bar.low)),
+        Metric::Return => {
+            let before = bars.range(at - DAY..at).next_back();
+            before.map(|(_, before)| (nanos(bar.close) - nanos(before.close)).abs())
+        }
+        Metric::Notional => {
+            let mean = match bar.vwap {
+                Some(vwap) => rational(nanos(vwap)),
+                None => rational(nanos(bar.high) + nanos(bar.low) + nanos(bar.close)) / rational(3),
+            };
+            // A third is never half-way, so this is half to even.
+            (rational(bar.volume.shares().into()) * mean).round().to_integer().to_i128()
+        }
+    }
+}
 
 const DAY: i64 = 86_400;
 const HOUR: i64 = 3_600;
@@ -22,24 +52,24 @@ pub(crate) struct Exact {
     variance: Option<BigRational>,
     mean: Option<BigRational>,
     average: Option<BigRational>,
-    newest: BigRational,
+    newest: Option<BigRational>,
     window_bars: usize,
     unit: BigRational,
 }
 
 impl Exact {
-    /// Computes them for the bar at `t`, which must be the newest known.
+    /// Computes them for the bar at `t`, which must be the newest known, whether or not it tells the metric.
     pub(crate) fn at(series: &Series, t: i64, unit: i64) -> Self {
-        let day: Vec<i128> = series.range(t - DAY + 1..=t).map(|(_, &value)| i128::from(value)).collect();
+        let day: Vec<i128> = series.range(t - DAY + 1..=t).map(|(_, &value)| value).collect();
         let changes: Vec<i128> = day.windows(2).map(|pair| pair[1] - pair[0]).collect();
         let n = changes.len() as i128;
         let variance = (n >= 2).then(|| {
             let mean = rational(changes.iter().sum()) / rational(n);
             // Sum of (x - mean)^2, expanded so that the sums stay integers: exact all the same.
-            let squares: i128 = changes.iter().map(|change| change * change).sum();
-            (rational(squares) - mean.clone() * mean * rational(n)) / rational(n - 1)
+            let squares: BigInt = changes.iter().map(|&change| BigInt::from(change) * change).sum();
+            (BigRational::from_integer(squares) - mean.clone() * mean * rational(n)) / rational(n - 1)
         });
-        let trailing: Vec<i128> = series.range(t - HOUR..t).map(|(_, &value)| i128::from(value)).collect();
+        let trailing: Vec<i128> = series.range(t - HOUR..t).map(|(_, &value)| value).collect();
         let mean_of = |values: &[i128]| {
             (!values.is_empty()).then(|| rational(values.iter().sum()) / rational(values.len() as i128))
         };
@@ -47,7 +77,7 @@ impl Exact {
             variance,
             mean: mean_of(&day),
             average: mean_of(&trailing),
-            newest: rational(i128::from(series[&t])),
+            newest: series.get(&t).map(|&value| rational(value)),
             window_bars: trailing.len(),
             unit: rational(i128::from(unit)),
         }
@@ -65,8 +95,8 @@ impl Exact {
         };
         assert_close_root(figures.relative_stdev, relative, place, "relative_stdev");
         assert_close(figures.trailing_average, self.average.as_ref().map(|a| a / unit), place, "average");
-        let ratio =
-            self.average.as_ref().filter(|average| **average != zero).map(|average| &self.newest / average);
+        let average = self.average.as_ref().filter(|average| **average != zero);
+        let ratio = self.newest.as_ref().zip(average).map(|(newest, average)| newest / average);
         assert_close(figures.ratio, ratio, place, "ratio");
         assert_eq!(figures.window_bars as usize, self.window_bars, "{place}: window_bars");
     }
@@ -105,9 +135,9 @@ fn assert_close_root(x: Option<f64>, square: Option<BigRational>, place: &str, w
 #[derive(Debug, PartialEq, Eq, Clone)]
 pub(crate) struct Spike {
     pub(crate) start: i64,
-    pub(crate) value: i64,
+    pub(crate) value: i128,
     pub(crate) occurrences: usize,
-    pub(crate) peak: i64,
+    pub(crate) peak: i128,
 }
 
 /// Walks a series in order: at least three times the mean of the sixty minutes before, at least so many bars
@@ -115,9 +145,9 @@ pub(crate) struct Spike {
 pub(crate) fn spikes(series: &Series, least: u32, cooldown: i64) -> Vec<Spike> {
     let mut spikes: Vec<Spike> = Vec::new();
     for (&t, &value) in series {
-        let window: Vec<i128> = series.range(t - HOUR..t).map(|(_, &value)| i128::from(value)).collect();
+        let window: Vec<i128> = series.range(t - HOUR..t).map(|(_, &value)| value).collect();
         let (bars, sum) = (window.len() as i128, window.iter().sum::<i128>());
-        if bars < i128::from(least) || sum == 0 || i128::from(value) * bars < 3 * sum {
+        if bars < i128::from(least) || sum == 0 || value * bars < 3 * sum {
             continue;
         }
         match spikes.last_mut() {

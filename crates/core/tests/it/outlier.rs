@@ -3,8 +3,8 @@
 use crate::week::week;
 use proptest::prelude::*;
 use qqq_core::statistics::outlier::{Admission, OutlierFilter};
-use qqq_core::statistics::window::{Values, Windows};
-use qqq_core::{Bar, Cadence, Metric, Second, Symbol};
+use qqq_core::statistics::window::Windows;
+use qqq_core::{Bar, Cadence, Metric, MetricSet, Second, Symbol};
 use qqq_testkit::bars::{cents, flat};
 use std::collections::BTreeMap;
 
@@ -16,7 +16,10 @@ struct Filtered {
 
 impl Filtered {
     fn new() -> Self {
-        Self { filter: OutlierFilter::default(), windows: Windows::new(1, Cadence::default(), &[]) }
+        Self {
+            filter: OutlierFilter::default(),
+            windows: Windows::new(1, Cadence::default(), MetricSet::ALWAYS, &[]),
+        }
     }
 
     /// The minutes that were taken, or what was quarantined for.
@@ -25,7 +28,7 @@ impl Filtered {
             Admission::Taken { confirmed } => {
                 let taken: Vec<Bar> = confirmed.into_iter().chain([bar]).collect();
                 for bar in &taken {
-                    self.windows.insert(0, bar.start, Values::new(bar.close, bar.volume));
+                    self.windows.insert(0, bar);
                 }
                 Ok(taken.iter().map(|bar| bar.start.minute()).collect())
             }

@@ -17,11 +17,8 @@ mod oracle;
 
 use oracle::Oracle;
 
-/// (open, close, volume) by start, seconds.
-type Series = BTreeMap<i64, (i64, i64, i64)>;
-
 /// An alert as a rule's definition gives it: start in seconds, value, bars that qualified, the largest.
-type Told = (i64, i64, usize, i64);
+type Told = (i64, i128, usize, i128);
 
 fn rule(text: &str) -> Rule {
     text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
@@ -47,7 +44,7 @@ fn backtest(rule: Rule, metric: Metric, calendar: &Calendar, bars: &[Bar]) -> Ve
 }
 
 /// Rules of every kind and trigger, with the metric they are for.
-const RULES: [(&str, Metric); 24] = [
+const RULES: [(&str, Metric); 36] = [
     ("spike", Metric::Volume),
     ("spike ratio=2 window=30m min_bars=10 cooldown=0s", Metric::Volume),
     ("spike ratio=1.005 window=45m", Metric::Price),
@@ -72,6 +69,18 @@ const RULES: [(&str, Metric); 24] = [
     ("time_of_day ratio=2 min_sessions=1 cooldown=0s", Metric::Volume),
     ("time_of_day ratio=1.5 sessions=3 min_sessions=2", Metric::Volume),
     ("time_of_day ratio=2 min_sessions=2 trigger=edge rearm=1.5 cooldown=0s", Metric::Volume),
+    ("spike ratio=2 window=30m min_bars=10 cooldown=0s", Metric::Trades),
+    ("spike ratio=2.5 trigger=edge rearm=1.2 cooldown=5m", Metric::Notional),
+    ("spike", Metric::Range),
+    ("spike ratio=4 window=30m min_bars=10", Metric::Return),
+    ("zscore z=3 cooldown=0s", Metric::Notional),
+    ("zscore z=2.5 window=20m min_bars=15 trigger=edge rearm=1", Metric::Return),
+    ("zscore z=2 direction=up cooldown=10m", Metric::Trades),
+    ("cross above=50000000 rearm=20000000.5 cooldown=0s", Metric::Notional),
+    ("cross above=1.25 cooldown=0s", Metric::Range),
+    ("cross below=0.01 rearm=0.5", Metric::Return),
+    ("time_of_day ratio=2 min_sessions=2 trigger=edge rearm=1.5 cooldown=0s", Metric::Notional),
+    ("time_of_day ratio=1.5 sessions=3 min_sessions=2", Metric::Trades),
 ];
 
 #[test]
@@ -242,7 +251,8 @@ proptest! {
             .map(|(text, metric)| Watch { rule: rule(text), metric })
             .collect();
         let fresh = || {
-            let mut detector = Detector::new(&symbols, feed, &calendar, SpikeRule::default());
+            let all = calendar.clone().with_metrics(Metric::ALL.into_iter().collect());
+            let mut detector = Detector::new(&symbols, feed, &all, SpikeRule::default());
             for &watch in &watches {
                 detector.watch(1, watch, Visibility::Public);
             }
@@ -252,12 +262,13 @@ proptest! {
         let mut alerts: BTreeMap<String, Alert> = BTreeMap::new();
         for (index, bar) in bars.iter().enumerate() {
             if index == restart.index(bars.len()) {
-                // As a store gives it back: the last day for the windows, the sessions a rule asks for, and
+                // As a store gives it back: as much as the windows want, the sessions a rule asks for, and
                 // where those before closed.
                 let known = &bars[..index];
                 let newest = known.last().map_or(Second::MIN, |bar| bar.start);
                 detector = fresh();
-                let recent = known.iter().filter(|bar| newest.seconds_since(bar.start) < Second::PER_DAY);
+                let reach = detector.windows_reach();
+                let recent = known.iter().filter(|bar| newest.seconds_since(bar.start) < reach);
                 let told = alerts.values().map(|alert| (1, alert.clone()));
                 detector.restore(recent.map(|bar| (1, *bar, 0)), told);
                 if let Some(from) = detector.reach(1) {
@@ -312,7 +323,7 @@ proptest! {
         prop_assume!(!bars.is_empty());
         let told = |bars: &[Bar]| {
             let mut known = qqq_core::alert::sessions::Sessions::new(calendar.clone());
-            known.follow(0, sessions);
+            known.follow(0, &rule(&format!("time_of_day sessions={sessions} min_sessions=1")), Metric::Volume);
             bars.iter().for_each(|bar| known.insert(0, bar));
             known
         };

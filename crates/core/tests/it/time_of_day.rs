@@ -109,7 +109,7 @@ impl Year {
 
     /// The minutes that reach 1.5 times the median of the same minute and phase, of at least `min` among the
     /// `sessions` trading days before: with twice the median, and of how many it is.
-    fn told(&self, sessions: usize, min: usize) -> Vec<(Second, i64, u16)> {
+    fn told(&self, sessions: usize, min: usize) -> Vec<(Second, i128, u16)> {
         let mut told = Vec::new();
         for (&(day, at), &volume) in &self.volumes {
             let before = self.closes.range(..day).rev().take(sessions).map(|(&day, _)| day);
@@ -124,7 +124,7 @@ impl Year {
             let twice = known[(known.len() - 1) / 2] + known[known.len() / 2];
             // volume >= 1.5 * twice / 2
             if 4 * volume >= 3 * twice {
-                told.push((minute((day, at)), twice, known.len() as u16));
+                told.push((minute((day, at)), twice.into(), known.len() as u16));
             }
         }
         told
@@ -136,7 +136,7 @@ fn minute((day, at): (Date, i16)) -> Second {
     Second::minute_of(TimeZone::get("America/New_York").unwrap().to_timestamp(wall).unwrap())
 }
 
-fn median(alert: &Alert) -> (Second, i64, u16) {
+fn median(alert: &Alert) -> (Second, i128, u16) {
     match alert.evidence {
         Evidence::Median { twice, sessions } => (alert.start, twice, sessions),
         other => panic!("{other:?}"),

@@ -20,6 +20,7 @@ mod intervals;
 mod kill;
 mod machine;
 mod mail;
+mod metrics;
 mod once;
 mod operators;
 mod outage;

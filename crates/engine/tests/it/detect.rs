@@ -334,7 +334,7 @@ async fn a_split_rescales_history_once_and_raw_bars_that_come_late() {
             .all(|record| record.bar.close.to_string() == "120" && record.bar.volume.shares() == 10_000)
     );
     assert_eq!(alerts, []);
-    assert_eq!(statistics[0].price.stdev, Some(0.0));
+    assert_eq!(statistics[0].of(Metric::Price).unwrap().stdev, Some(0.0));
     assert_eq!(world.store.splits().await.unwrap().len(), 1);
 }
 
@@ -374,7 +374,7 @@ async fn an_absurd_volume_waits_for_another_minutes_bar_however_often_it_is_told
     }
     let (bars, alerts, statistics) = outcome(&world).await;
     assert_eq!((bars.len(), alerts.len()), (75, 0));
-    assert_eq!(statistics[0].volume.trailing_average, Some(1_000.0));
+    assert_eq!(statistics[0].of(Metric::Volume).unwrap().trailing_average, Some(1_000.0));
     // A real spike is told at once.
     detect.take(&[step(vec![bar("AAPL", at(76), 10_000, 1_000_000)])]).await.unwrap();
     assert_eq!(outcome(&world).await.1.len(), 1);
@@ -462,7 +462,7 @@ async fn bars_of_another_feed_are_no_history() {
     detect.take(&[step(vec![bar("AAPL", minute(BASE).plus_minutes(70), 10_000, 1_000_000)])]).await.unwrap();
     let (_, alerts, statistics) = outcome(&world).await;
     assert_eq!(alerts, []);
-    assert_eq!(statistics[0].volume.window_bars, 0);
+    assert_eq!(statistics[0].of(Metric::Volume).unwrap().window_bars, 0);
 }
 
 #[tokio::test]
@@ -487,7 +487,7 @@ async fn a_split_told_with_other_terms_later_is_not_applied_again() {
     assert_eq!(*again.detector().windows(), windows);
     let (bars, _, statistics) = outcome(&world).await;
     assert_eq!(bars[0].bar.close.to_string(), "120");
-    assert_eq!(statistics[0].price.trailing_average, Some(120.0));
+    assert_eq!(statistics[0].of(Metric::Price).unwrap().trailing_average, Some(120.0));
 }
 
 #[tokio::test]
@@ -540,8 +540,12 @@ async fn a_change_of_the_feed_mixes_no_window_and_raises_no_alert_twice() {
     let figures = statistics.iter().find(|one| one.symbol == symbol("AAPL")).unwrap();
     assert_eq!((figures.feed, figures.start), ("other".parse().unwrap(), at(71)));
     let hour = [59.0 * 100_000.0, 1_000_000.0].iter().sum::<f64>() / 60.0;
-    assert_eq!(figures.volume.trailing_average, Some(hour), "only bars of the other feed");
-    assert_eq!(figures.volume.window_bars, 60);
+    assert_eq!(
+        figures.of(Metric::Volume).unwrap().trailing_average,
+        Some(hour),
+        "only bars of the other feed"
+    );
+    assert_eq!(figures.of(Metric::Volume).unwrap().window_bars, 60);
     let own = bars.iter().filter(|record| record.bar.feed == label() && record.bar.symbol == symbol("AAPL"));
     assert_eq!(own.count(), 10, "what the other feed does not have stays");
 
@@ -563,7 +567,7 @@ async fn a_change_of_the_feed_mixes_no_window_and_raises_no_alert_twice() {
     let (_, alerts, statistics) = outcome(&world).await;
     assert_eq!(alerts, raised);
     let figures = statistics.iter().find(|one| one.symbol == symbol("AAPL")).unwrap();
-    assert_eq!((figures.feed, figures.volume.window_bars), (label(), 36));
+    assert_eq!((figures.feed, figures.of(Metric::Volume).unwrap().window_bars), (label(), 36));
     for bar in tape(97..130).into_iter().chain([bar("AAPL", at(130), 10_000, 50_000)]) {
         detect.take(&[step(vec![bar])]).await.unwrap();
     }

@@ -134,7 +134,7 @@ async fn owed_to(receiver: Receiver) -> World {
 /// An alert is enqueued, so many minutes after the market opens.
 async fn raise(world: &World, minutes: i32) {
     let start = minute(MONDAY).plus_minutes(minutes);
-    let value = bar("NVDA", start, 10_000, 9_000).volume.shares();
+    let value = bar("NVDA", start, 10_000, 9_000).volume.shares().into();
     let alert = Alert {
         id: AlertId::derive("spike", symbol("NVDA"), Metric::Volume, start),
         rule: RuleName::House.whole(SpikeRule::default()),

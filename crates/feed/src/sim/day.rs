@@ -273,7 +273,7 @@ mod tests {
                         let window = volumes(from, at);
                         let sum = window.iter().copied().map(i128::from).sum();
                         let evidence = Evidence::Average { sum, bars: window.len() as u32 };
-                        let fires = rule.condition.holds(Metric::Volume, value, &evidence);
+                        let fires = rule.condition.holds(Metric::Volume, value.into(), &evidence);
                         assert!(fires, "{} at {at}: {value} after {window:?}", name.symbol);
                         judged += 1;
                     }

@@ -102,7 +102,7 @@ fn spikes(bars: &[Bar]) -> Vec<Second> {
         let (sum, count) =
             window.fold((0, 0), |(sum, count), other| (sum + other.volume.shares(), count + 1));
         let evidence = Evidence::Average { sum: i128::from(sum), bars: count };
-        rule.condition.holds(Metric::Volume, bar.volume.shares(), &evidence)
+        rule.condition.holds(Metric::Volume, bar.volume.shares().into(), &evidence)
     };
     bars.iter().filter(qualifies).map(|bar| bar.start).collect()
 }

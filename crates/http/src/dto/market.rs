@@ -9,11 +9,14 @@ use crate::read_model::ticker::Ticker;
 use qqq_contract::DayChangeOut;
 use qqq_contract::number::{exact, four_decimals};
 use qqq_contract::words::MetricWord;
-use qqq_core::{Bar, Candle, Figures, Metric, Statistics};
+use qqq_core::{Bar, Candle, Figures, Metric, MetricSet, Statistics};
 use qqq_store::BarRecord;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
-use utoipa::ToSchema;
+use std::borrow::Cow;
+use utoipa::openapi::schema::{ObjectBuilder, Schema};
+use utoipa::openapi::{Ref, RefOr};
+use utoipa::{PartialSchema, ToSchema};
 
 /// A list, a page at a time.
 #[derive(Serialize, ToSchema)]
@@ -181,19 +184,50 @@ impl From<Figures> for FiguresOut {
     }
 }
 
-/// Figures of both metrics.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Statistics)]
-struct StatisticsOut {
-    /// Of the close.
-    price: FiguresOut,
-    /// Of the volume.
-    volume: FiguresOut,
-}
+/// Figures by metric.
+struct StatisticsOut(Vec<(Metric, FiguresOut)>);
 
 impl StatisticsOut {
-    fn new(figures: impl Fn(Metric) -> Figures) -> Self {
-        Self { price: figures(Metric::Price).into(), volume: figures(Metric::Volume).into() }
+    fn new(metrics: MetricSet, figures: impl Fn(Metric) -> Figures) -> Self {
+        Self(metrics.iter().map(|metric| (metric, figures(metric).into())).collect())
+    }
+}
+
+impl From<&Statistics> for StatisticsOut {
+    fn from(statistics: &Statistics) -> Self {
+        Self(statistics.iter().map(|(metric, figures)| (metric, figures.into())).collect())
+    }
+}
+
+impl Serialize for StatisticsOut {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(metric, figures)| (metric.as_str(), figures)))
+    }
+}
+
+impl PartialSchema for StatisticsOut {
+    fn schema() -> RefOr<Schema> {
+        let figures = || Ref::from_schema_name("Figures");
+        ObjectBuilder::new()
+            .description(Some(
+                "Figures by metric: of the close, of the volume, and of whatever else is tracked.",
+            ))
+            .property("price", figures())
+            .property("volume", figures())
+            .required("price")
+            .required("volume")
+            .additional_properties(Some(figures()))
+            .into()
+    }
+}
+
+impl ToSchema for StatisticsOut {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("Statistics")
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((FiguresOut::name().into_owned(), FiguresOut::schema()));
     }
 }
 
@@ -340,7 +374,9 @@ impl SymbolOut {
             as_of: snapshot.time.to_string(),
             day_change: ticker.day_change().map(DayChangeOut::from),
             session_vwap: session_vwap(ticker),
-            statistics: StatisticsOut::new(|metric| ticker.figures(metric).unwrap_or_default()),
+            statistics: StatisticsOut::new(snapshot.metrics, |metric| {
+                ticker.figures(metric).unwrap_or_default()
+            }),
             unusual: UnusualOut::of(ticker),
         }
     }
@@ -386,10 +422,7 @@ impl StatisticsEventOut {
             feed: statistics.feed.to_string(),
             day_change: ticker.day_change().filter(|_| is_newest).map(DayChangeOut::from),
             session_vwap: session_vwap(ticker).filter(|_| is_newest),
-            statistics: StatisticsOut::new(|metric| match metric {
-                Metric::Price => statistics.price,
-                Metric::Volume => statistics.volume,
-            }),
+            statistics: StatisticsOut::from(statistics),
             unusual: is_newest.then(|| UnusualOut::of(ticker)),
         }
     }

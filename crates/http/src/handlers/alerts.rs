@@ -72,7 +72,7 @@ pub(crate) async fn alerts(
         .transpose()?;
     let wanted = AlertQuery {
         symbol,
-        metric: query.metric()?,
+        metric: query.metric(api.0.calendar.metrics())?,
         rule: query.rule()?,
         since: query.moment("since", &api.0.calendar)?,
         after: query.alert_cursor()?,

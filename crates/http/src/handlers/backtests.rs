@@ -14,7 +14,7 @@ use axum::response::Response;
 use qqq_contract::BacktestOut;
 use qqq_contract::rule::RuleIn;
 use qqq_contract::words::MetricWord;
-use qqq_core::{Calendar, Metric, Moment, Second, Symbol};
+use qqq_core::{Calendar, Moment, Second, Symbol};
 use qqq_engine::backtest::{BacktestQuery, backtest, metrics_of};
 use serde::Deserialize;
 use serde_json::Value;
@@ -104,7 +104,7 @@ impl Api {
         let symbols = self.symbols(fields);
         let metric = match fields.text_if_given("metric") {
             None => Some(None),
-            Some(text) => fields.parsed("metric", text.parse::<Metric>()).map(Some),
+            Some(text) => fields.parsed("metric", self.0.calendar.metrics().named(&text)).map(Some),
         };
         let calendar = &*self.0.calendar;
         let rule = rule_of(fields, "rule", metric.flatten(), calendar);
@@ -124,7 +124,7 @@ impl Api {
             let most = MOST_SYMBOL_DAYS / days;
             fields.wrong("symbols", format!("must be at most {most} for {days} days"));
         }
-        let metrics = metric.map_or_else(|| metrics_of(rule), |metric| vec![metric]);
+        let metrics = metric.map_or_else(|| metrics_of(rule, calendar.metrics()), |metric| vec![metric]);
         Some(BacktestQuery {
             rule,
             house: self.0.config.rule,

@@ -7,6 +7,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
+use qqq_contract::words::MetricWord;
 use qqq_core::Metric;
 use utoipa::ToSchema;
 
@@ -111,26 +112,51 @@ pub(crate) async fn volume(
     values(&api, &ticker, Metric::Volume, &headers)
 }
 
-/// `GET /{ticker}/{metric}` of no metric. An unknown ticker is told before an unknown metric, so that a path
-/// of two arbitrary segments is simply not found.
-pub(crate) async fn no_metric(
+/// `GET /{ticker}/{metric}` of whatever else is tracked. An unknown ticker is told before an unknown metric,
+/// so that a path of two arbitrary segments is simply not found.
+#[utoipa::path(
+    get,
+    path = "/{ticker}/{metric}",
+    tag = "original",
+    operation_id = "getValues",
+    summary = "Values of the last 24 hours",
+    description = "The same of any metric that the server tracks, under its name. Bars that do not tell it are \
+        passed over.",
+    params(
+        ("ticker" = TickerText, Path, description = "A tracked ticker", example = "META"),
+        ("metric" = MetricWord, Path, description = "A tracked metric", example = "volume"),
+    ),
+    responses(
+        (status = 200, description = "The values, under the metric's name, and the ranking", body = Object),
+        (status = 304),
+        (status = 400, description = "The metric is not tracked"),
+        (status = 404, description = "The ticker is not tracked"),
+    ),
+)]
+pub(crate) async fn further(
     State(api): State<Api>,
     path: Result<Path<(String, String)>, PathRejection>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let Ok(Path((ticker, metric))) = path else { return Err(Problem::not_tracked("this")) };
-    api.tracked(&ticker).ok_or_else(|| Problem::not_tracked(&ticker))?;
-    let shown: String = metric.chars().take(32).collect();
-    let detail = format!("`{shown}` is not a metric: it must be `price` or `volume`");
-    Err(Problem::bad_request("unknown_metric", detail))
+    named(&api, &ticker, &metric, &headers)
+}
+
+/// The answer about a ticker and a metric, by their names.
+pub(crate) fn named(api: &Api, ticker: &str, name: &str, headers: &HeaderMap) -> Result<Response, Problem> {
+    api.tracked(ticker).ok_or_else(|| Problem::not_tracked(ticker))?;
+    match api.0.calendar.metrics().named(name) {
+        Ok(metric) => values(api, ticker, metric, headers),
+        Err(unknown) => {
+            let shown: String = name.chars().take(32).collect();
+            let detail = format!("`{shown}` is not a metric: it must be {}", unknown.allowed());
+            Err(Problem::bad_request("unknown_metric", detail))
+        }
+    }
 }
 
 /// The answer about a ticker, spelt in whatever way.
-pub(crate) fn values(
-    api: &Api,
-    ticker: &str,
-    metric: Metric,
-    headers: &HeaderMap,
-) -> Result<Response, Problem> {
+fn values(api: &Api, ticker: &str, metric: Metric, headers: &HeaderMap) -> Result<Response, Problem> {
     let snapshot = api.snapshot();
     let (id, _) = snapshot.tracked(ticker).ok_or_else(|| Problem::not_tracked(ticker))?;
     Ok(match snapshot.legacy(id, metric) {

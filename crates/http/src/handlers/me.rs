@@ -268,7 +268,7 @@ pub(crate) async fn alerts(
     let limit = query.limit(ALERTS_PER_PAGE)?;
     let wanted = ReceiverAlertQuery {
         symbol: query.get("symbol").map(tracked).transpose()?,
-        metric: query.metric()?,
+        metric: query.metric(api.0.calendar.metrics())?,
         since: query.moment("since", &api.0.calendar)?,
         after: query.alert_cursor()?,
         private_only: query.flag("own")?,

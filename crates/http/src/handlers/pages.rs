@@ -13,6 +13,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use qqq_contract::sentence;
+use qqq_core::Metric;
 use qqq_engine::subscribe::Standing;
 use serde::Serialize;
 
@@ -31,21 +32,38 @@ struct SubscribePage {
     rule: String,
     window: String,
     confirm: bool,
+    /// What may be asked for, the most usual first.
+    metrics: Vec<&'static str>,
+    /// They in a sentence.
+    watched: String,
 }
 
 /// `GET /subscribe/form`.
 pub(crate) async fn subscribe_form(State(api): State<Api>, headers: HeaderMap) -> Result<Response, Problem> {
     let rule = api.0.config.rule;
+    let mut metrics: Vec<&str> = api.0.calendar.metrics().iter().map(Metric::as_str).collect();
+    metrics.sort_by_key(|&metric| metric != Metric::Volume.as_str());
     let content = SubscribePage {
         rule: rule.ratio.to_string(),
         window: sentence::span(rule.window),
         confirm: api.0.config.confirm,
+        watched: one_of(&metrics),
+        metrics,
     };
     let html = api.0.pages.render("subscribe.html", &content).map_err(|error| {
         tracing::error!(%error, "a page could not be written");
         Problem::internal()
     })?;
     Ok(Answer::html(html).respond(&headers))
+}
+
+/// `volume or price`, `volume, price or trades`.
+fn one_of(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+    }
 }
 
 /// `POST /subscribe/form`: the form that does without scripts. The same rules and limits as `POST

@@ -146,7 +146,7 @@ pub(crate) async fn rules(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     Query::parse(query.as_deref(), &[])?;
-    let kinds = Kind::all(api.0.calendar.cadence());
+    let kinds = Kind::all(api.0.calendar.cadence(), api.0.calendar.metrics());
     let items: Vec<KindOut> = kinds.into_iter().map(KindOut::from).collect();
     Ok(json(&PageOut { items, next_cursor: None }).respond(&headers))
 }

@@ -13,7 +13,7 @@ use qqq_core::subscription::push::PushReceiver;
 use qqq_core::subscription::quiet::QuietHours;
 use qqq_core::subscription::webhook_url::WebhookUrl;
 use qqq_core::subscription::{EmailAddress, Scope};
-use qqq_core::{Channel, Metric, Symbol};
+use qqq_core::{Channel, Symbol};
 use qqq_engine::subscribe::{SignUpError, Standing, Wish};
 use qqq_store::StoreError;
 use serde_json::Value;
@@ -47,7 +47,8 @@ pub(crate) fn own_wish_of(api: &Api, receiver: Channel, mut fields: Fields) -> R
 }
 
 fn read_wish(api: &Api, channel: Option<Channel>, fields: &mut Fields) -> Result<Wish, Problem> {
-    let metric = fields.text("metric").and_then(|text| fields.parsed("metric", text.parse::<Metric>()));
+    let metric =
+        fields.text("metric").and_then(|text| fields.parsed("metric", api.0.calendar.metrics().named(&text)));
     let scopes = scopes(api, fields);
     let rule = rule_of(fields, "rule", metric, &api.0.calendar);
     let quiet = quiet_hours(fields);

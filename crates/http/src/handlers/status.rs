@@ -12,6 +12,7 @@ use crate::read_model::snapshot::Snapshot;
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
+use qqq_contract::metric::MetricOut;
 use qqq_contract::rule::{RuleOut, RuleShape};
 use qqq_core::{Calendar, FeedStatus, Interval, Phase, RuleName, Second, SymbolProblem};
 use serde::Serialize;
@@ -51,6 +52,8 @@ struct StatusOut {
     /// How much time a bar covers: the shortest `interval` of bars there is here.
     #[schema(value_type = IntervalWord)]
     interval: &'static str,
+    /// What is tracked of bars.
+    metrics: Vec<MetricOut>,
     /// Whether bars outside the regular session can count.
     extended_hours: bool,
     /// Which days and hours count.
@@ -269,6 +272,7 @@ pub(crate) async fn status(State(api): State<Api>, RawQuery(query): RawQuery) ->
         deliveries: said.deliveries(now),
         rule: RuleOut(RuleName::House.rule(config.rule)),
         interval: Interval::of(calendar.cadence()).as_str(),
+        metrics: calendar.metrics().iter().map(MetricOut::from).collect(),
         extended_hours: calendar.tracks_extended_hours(),
         calendar: calendar.market().as_str(),
         confirm: config.confirm,

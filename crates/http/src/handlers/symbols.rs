@@ -112,7 +112,7 @@ pub(crate) async fn rankings(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let query = Query::parse(query.as_deref(), &["metric", "by", "limit", "cursor"])?;
-    let metric = query.metric()?.unwrap_or(Metric::Price);
+    let metric = query.metric(api.0.calendar.metrics())?.unwrap_or(Metric::Price);
     let by = match query.get("by") {
         None => Figured::RelativeStdev,
         Some(text) => Figured::ALL

@@ -5,7 +5,7 @@ use jiff::civil::Date;
 use qqq_core::market::moment::InvalidMoment;
 use qqq_core::rule::InvalidRule;
 use qqq_core::subscription::SubscriptionId;
-use qqq_core::{AlertId, Cadence, Calendar, Interval, Metric, Moment, RuleName, Second};
+use qqq_core::{AlertId, Cadence, Calendar, Interval, Metric, MetricSet, Moment, RuleName, Second};
 
 /// Longest page.
 const MOST_ITEMS: usize = 1_000;
@@ -56,11 +56,10 @@ impl Query {
         })
     }
 
-    pub(crate) fn metric(&self) -> Result<Option<Metric>, Problem> {
+    pub(crate) fn metric(&self, tracked: MetricSet) -> Result<Option<Metric>, Problem> {
         self.get("metric")
             .map(|text| {
-                text.parse::<Metric>()
-                    .map_err(|error| Problem::bad_request("unknown_metric", error.to_string()))
+                tracked.named(text).map_err(|error| Problem::bad_request("unknown_metric", error.to_string()))
             })
             .transpose()
     }

@@ -82,10 +82,13 @@ impl Model {
             .collect();
         let new: Vec<Symbol> =
             symbols.iter().copied().filter(|&symbol| before.list.id(symbol).is_none()).collect();
+        let tracked = self.calendar.metrics();
         self.tickers = symbols
             .iter()
             .zip(kept)
-            .map(|(&symbol, kept)| kept.map_or_else(|| Arc::new(Ticker::empty(symbol)), |(_, ticker)| ticker))
+            .map(|(&symbol, kept)| {
+                kept.map_or_else(|| Arc::new(Ticker::empty(symbol, tracked)), |(_, ticker)| ticker)
+            })
             .collect();
         self.read(store, &new).await?;
         Ok(self)
@@ -94,7 +97,7 @@ impl Model {
     /// Reads of some symbols what readers may ask for.
     async fn read(&mut self, store: &dyn Store, symbols: &[Symbol]) -> Result<(), StoreError> {
         for some in symbols.chunks(SYMBOLS_PER_READ) {
-            let bars = store.recent_bars(some, Second::PER_DAY).await?;
+            let bars = store.recent_bars(some, self.calendar.metrics().reach()).await?;
             self.take_bars(&bars);
             self.look_further_back(store, &bars).await?;
         }
@@ -104,7 +107,8 @@ impl Model {
 
     fn empty(watchlist: Arc<VersionedWatchlist>, calendar: Arc<Calendar>, sequence: Sequence) -> Self {
         let symbols = watchlist.list.symbols();
-        let tickers = symbols.iter().map(|&symbol| Arc::new(Ticker::empty(symbol))).collect();
+        let tracked = calendar.metrics();
+        let tickers = symbols.iter().map(|&symbol| Arc::new(Ticker::empty(symbol, tracked))).collect();
         let (without_profile, alerts) = (BTreeSet::new(), BTreeMap::new());
         Self {
             watchlist,
@@ -165,7 +169,8 @@ impl Model {
         Snapshot::new(
             self.sequence,
             now,
-            (self.calendar.cadence(), time, self.calendar.phase(time)),
+            (self.calendar.cadence(), self.calendar.metrics()),
+            (time, self.calendar.phase(time)),
             self.feed.clone(),
             (Arc::clone(&self.watchlist), Arc::clone(&self.names)),
             self.tickers.clone(),
@@ -205,7 +210,7 @@ impl Model {
     fn take_figures<'a>(&mut self, statistics: impl IntoIterator<Item = &'a Statistics>) {
         for one in statistics {
             if let Some(id) = self.watchlist.list.id(one.symbol) {
-                Arc::make_mut(&mut self.tickers[id]).set_statistics(*one);
+                Arc::make_mut(&mut self.tickers[id]).set_statistics(one.clone());
             }
         }
     }
@@ -495,6 +500,7 @@ mod tests {
                 feed: "test".parse().unwrap(),
                 price: figures(stdev),
                 volume: figures(stdev.map(|one| one * if name == "TSLA" { 2.0 } else { 1.0 })),
+                further: Vec::new(),
             };
             model.take_figures(&[statistics]);
         }

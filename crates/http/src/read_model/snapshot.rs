@@ -5,7 +5,7 @@ use crate::read_model::ranking::{Figured, rank};
 use crate::read_model::ticker::Ticker;
 use jiff::Timestamp;
 use qqq_core::market::names::Names;
-use qqq_core::{Alert, Cadence, FeedStatus, Metric, Phase, Second, Symbol};
+use qqq_core::{Alert, Cadence, FeedStatus, Metric, MetricSet, Phase, Second, Symbol};
 use qqq_engine::watchlist::VersionedWatchlist;
 use qqq_store::{AlertQuery, Sequence};
 use std::sync::{Arc, OnceLock};
@@ -24,6 +24,8 @@ pub(crate) struct Snapshot {
     /// Wall clock when it was published.
     pub(crate) published_at: Timestamp,
     pub(crate) cadence: Cadence,
+    /// What is tracked of bars.
+    pub(crate) metrics: MetricSet,
     /// The time it is, by the feed's clock: where the bar starts that is under way.
     pub(crate) time: Second,
     /// What the market does then.
@@ -35,12 +37,12 @@ pub(crate) struct Snapshot {
     pub(crate) tickers: Vec<Arc<Ticker>>,
     /// Those that everybody may read, newest first.
     pub(crate) alerts: Vec<Arc<Alert>>,
-    rankings: [[OnceLock<Vec<u32>>; 2]; 2],
-    ranking_lists: [OnceLock<String>; 2],
-    legacy: [PerTicker; 2],
+    rankings: [[OnceLock<Vec<u32>>; 2]; Metric::ALL.len()],
+    ranking_lists: [OnceLock<String>; Metric::ALL.len()],
+    legacy: [PerTicker; Metric::ALL.len()],
     details: PerTicker,
     pub(crate) symbols_page: OnceLock<Answer>,
-    pub(crate) ranking_pages: [[OnceLock<Answer>; 2]; 2],
+    pub(crate) ranking_pages: [[OnceLock<Answer>; 2]; Metric::ALL.len()],
     pub(crate) alerts_page: OnceLock<Answer>,
     pub(crate) sessions_page: OnceLock<Answer>,
     pub(crate) sparklines_page: OnceLock<Answer>,
@@ -50,7 +52,8 @@ impl Snapshot {
     pub(crate) fn new(
         sequence: Sequence,
         published_at: Timestamp,
-        (cadence, time, phase): (Cadence, Second, Phase),
+        (cadence, metrics): (Cadence, MetricSet),
+        (time, phase): (Second, Phase),
         feed: Option<FeedStatus>,
         (watchlist, names): (Arc<VersionedWatchlist>, Arc<Names>),
         tickers: Vec<Arc<Ticker>>,
@@ -60,6 +63,7 @@ impl Snapshot {
             sequence,
             published_at,
             cadence,
+            metrics,
             time,
             phase,
             feed,
@@ -131,13 +135,10 @@ impl Snapshot {
         self.ranking(metric, by).iter().filter_map(|&index| self.tickers.get(index as usize))
     }
 
-    /// The answer of `GET /{ticker}/price` or `/volume`.
+    /// The answer of `GET /{ticker}/{metric}`.
     pub(crate) fn legacy(&self, id: usize, metric: Metric) -> Option<&Answer> {
         self.per_ticker(&self.legacy[metric as usize], id, |ticker| {
-            let key = match metric {
-                Metric::Price => "prices",
-                Metric::Volume => "volume",
-            };
+            let key = if metric == Metric::Price { "prices" } else { metric.as_str() };
             let (list, rankings) = (ticker.list(metric), self.ranking_list(metric));
             Answer::json(format!("{{\"{key}\":{list},\"rankings\":{rankings}}}").into_bytes())
         })

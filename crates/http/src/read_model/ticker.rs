@@ -2,9 +2,10 @@
 
 use crate::http::answer::Answer;
 use qqq_core::decimal::divide_half_even;
+use qqq_core::statistics::metric::change;
 use qqq_core::statistics::profile::Profile;
 use qqq_core::statistics::unusual::{Now, Unusual};
-use qqq_core::{Bar, FeedLabel, Figures, Interval, Metric, Price, Second, Statistics, Symbol};
+use qqq_core::{Bar, FeedLabel, Figures, Interval, Metric, MetricSet, Price, Second, Statistics, Symbol};
 use qqq_store::BarRecord;
 use serde_json::value::RawValue;
 use std::fmt::Write as _;
@@ -34,13 +35,6 @@ impl Point {
         let (close, volume) = (bar.close.nanos(), bar.volume.shares());
         Self { start: bar.start, close, volume, average: average.unwrap_or(close), feed }
     }
-
-    fn value(&self, metric: Metric) -> i64 {
-        match metric {
-            Metric::Price => self.close,
-            Metric::Volume => self.volume,
-        }
-    }
 }
 
 /// What is known of one tracked symbol.
@@ -58,10 +52,12 @@ pub(crate) struct Ticker {
     feeds: Vec<FeedLabel>,
     /// By minute, of the 24 hours up to the newest.
     points: Vec<Point>,
+    /// Of each further metric that is tracked, the value of each point that tells it.
+    further: Vec<(Metric, Vec<Option<i128>>)>,
     newest: Option<BarRecord>,
     statistics: Option<Statistics>,
     /// `[1,2,3]`: the values as the legacy endpoints list them, by metric.
-    lists: [OnceLock<String>; 2],
+    lists: [OnceLock<String>; Metric::ALL.len()],
     /// The line of its day, finished.
     sparkline: OnceLock<Box<RawValue>>,
     /// The page of the newest bars, by interval. Costs nothing until somebody asks for one.
@@ -76,6 +72,8 @@ impl Clone for Ticker {
             profile: self.profile.clone(),
             feeds: self.feeds.clone(),
             points: self.points.clone(),
+            further: self.further.clone(),
+            statistics: self.statistics.clone(),
             lists: Default::default(),
             sparkline: OnceLock::new(),
             newest_bars: OnceLock::new(),
@@ -85,7 +83,8 @@ impl Clone for Ticker {
 }
 
 impl Ticker {
-    pub(crate) fn empty(symbol: Symbol) -> Self {
+    pub(crate) fn empty(symbol: Symbol, tracked: MetricSet) -> Self {
+        let further = tracked.iter().filter(|metric| !MetricSet::ALWAYS.contains(*metric));
         Self {
             symbol,
             previous_close: None,
@@ -93,6 +92,7 @@ impl Ticker {
             profile: None,
             feeds: Vec::new(),
             points: Vec::new(),
+            further: further.map(|metric| (metric, Vec::new())).collect(),
             newest: None,
             statistics: None,
             lists: Default::default(),
@@ -120,10 +120,7 @@ impl Ticker {
     }
 
     pub(crate) fn figures(&self, metric: Metric) -> Option<Figures> {
-        self.statistics.map(|statistics| match metric {
-            Metric::Price => statistics.price,
-            Metric::Volume => statistics.volume,
-        })
+        self.statistics.as_ref()?.of(metric)
     }
 
     /// What a bar of this ticker leaves in memory.
@@ -146,14 +143,36 @@ impl Ticker {
         if is_newest {
             self.newest = Some(record);
         }
-        match self.points.binary_search_by_key(&point.start, |known| known.start) {
-            Ok(at) => self.points[at] = point,
-            Err(at) => self.points.insert(at, point),
-        }
+        let at = match self.points.binary_search_by_key(&point.start, |known| known.start) {
+            Ok(at) => {
+                self.points[at] = point;
+                at
+            }
+            Err(at) => {
+                self.points.insert(at, point);
+                self.further.iter_mut().for_each(|(_, values)| values.insert(at, None));
+                at
+            }
+        };
+        self.tell_further(at, &record.bar);
         self.lists = Default::default();
         self.sparkline = OnceLock::new();
         self.newest_bars = OnceLock::new();
         true
+    }
+
+    /// Keeps what a bar, the one of a point, tells of further metrics.
+    fn tell_further(&mut self, at: usize, bar: &Bar) {
+        let close = |point: &Point| Some((point.start, Price::from_nanos(point.close).ok()?));
+        let before = at.checked_sub(1).and_then(|before| close(&self.points[before]));
+        let after = self.points.get(at + 1).copied();
+        for (metric, values) in &mut self.further {
+            values[at] = metric.value(bar, before);
+            // The one after it may have changed from another bar than it was said to.
+            if let Some(after) = after.as_ref().and_then(close).filter(|_| metric.looks_back()) {
+                values[at + 1] = change((bar.start, bar.close), after);
+            }
+        }
     }
 
     /// Drops what lies 24 hours or more before the newest bar.
@@ -162,6 +181,7 @@ impl Ticker {
         let from = newest.bar.start.plus_minutes(-Second::MINUTES_PER_DAY);
         let old = self.points.partition_point(|point| point.start <= from);
         self.points.drain(..old);
+        self.further.iter_mut().for_each(|(_, values)| drop(values.drain(..old)));
     }
 
     pub(crate) fn set_statistics(&mut self, statistics: Statistics) {
@@ -240,14 +260,24 @@ impl Ticker {
         Some(self.newest?.bar.close.change_since(self.previous_close()?))
     }
 
+    /// The values of the last 24 hours, oldest first: of the bars that tell them.
+    fn values(&self, metric: Metric) -> impl Iterator<Item = i128> {
+        let further = self.further.iter().find(|(known, _)| *known == metric).map(|(_, values)| values);
+        self.points.iter().enumerate().filter_map(move |(at, point)| match (metric, further) {
+            (Metric::Price, _) => Some(point.close.into()),
+            (Metric::Volume, _) => Some(point.volume.into()),
+            (_, values) => values?.get(at).copied().flatten(),
+        })
+    }
+
     /// The values of the last 24 hours, oldest first, as exact decimal numbers of a JSON array.
     pub(super) fn list(&self, metric: Metric) -> &str {
         self.lists[metric as usize].get_or_init(|| {
             let mut list = String::with_capacity(self.points.len() * 8 + 2);
             list.push('[');
-            for (index, point) in self.points.iter().enumerate() {
-                let comma = if index == 0 { "" } else { "," };
-                let _ = write!(list, "{comma}{}", metric.show(point.value(metric)));
+            for value in self.values(metric) {
+                let comma = if list.len() == 1 { "" } else { "," };
+                let _ = write!(list, "{comma}{}", metric.show(value));
             }
             list.push(']');
             list

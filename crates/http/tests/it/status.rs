@@ -42,7 +42,10 @@ async fn everything_that_makes_the_answers_credible_is_told_at_once() {
                            "retrying": null, "sent": 0, "failed": 0, "expired": 0, "last_failures": []},
             "rule": {"kind": "spike", "ratio": 3, "window": "60m", "min_bars": 30, "trigger": "level",
                      "session": "all", "cooldown": "60m"},
-            "interval": "1m", "extended_hours": false, "calendar": "XNAS",
+            "interval": "1m",
+            "metrics": [{"metric": "price", "title": "Price", "unit": "dollars"},
+                        {"metric": "volume", "title": "Volume", "unit": "shares"}],
+            "extended_hours": false, "calendar": "XNAS",
             "confirm": true, "mailbox": false, "stale": null,
             "problems": []
         })

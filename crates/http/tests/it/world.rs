@@ -272,6 +272,7 @@ pub(crate) fn statistics(name: &str, start: Second, price_stdev: f64, volume_rat
         feed: "iex".parse().unwrap(),
         price: figures(price_stdev, 1.0007),
         volume: figures(price_stdev * 10.0, volume_ratio),
+        further: Vec::new(),
     }
 }
 

@@ -2,26 +2,25 @@
 
 use super::{scale, text};
 use minijinja::{Value, context};
+use qqq_contract::metric::words;
 use qqq_contract::sentence;
 use qqq_core::rule::{Condition, Origin};
-use qqq_core::{Alert, Evidence, Metric};
+use qqq_core::{Alert, Evidence};
 
 /// A line of the table: what, and how much.
 pub(crate) type Row = (&'static str, String);
 
 /// The table.
 pub(crate) fn rows(alert: &Alert) -> Vec<Row> {
-    let label = match alert.metric {
-        Metric::Price => "Price",
-        Metric::Volume => "Volume",
-    };
+    let label = words(alert.metric).title;
     let feed = if alert.feed.is_simulated() { " (invented, not a market)" } else { "" };
     let revision = match alert.revision {
         0 => "0 (as first reported)".to_owned(),
         1 => "1 (corrected once)".to_owned(),
         n => format!("{n} (corrected {n} times)"),
     };
-    let mut rows = vec![(label, with_unit(alert.metric, sentence::amount(alert.metric, alert.value)))];
+    let mut rows =
+        vec![(label, sentence::quantity(alert.metric, sentence::amount(alert.metric, alert.value)))];
     rows.extend(compared(alert));
     rows.extend(sentence::price_then(alert).map(|price| ("Price", price)));
     rows.extend([
@@ -37,7 +36,7 @@ pub(crate) fn rows(alert: &Alert) -> Vec<Row> {
 /// What the value was compared with, and how it came off.
 fn compared(alert: &Alert) -> Vec<Row> {
     let metric = alert.metric;
-    let baseline = with_unit(metric, sentence::precise_average(alert));
+    let baseline = sentence::quantity(metric, sentence::precise_average(alert));
     let ratio = || sentence::ratio(alert).map_or_else(none, |ratio| format!("{ratio} times"));
     match (alert.rule.rule().condition, alert.evidence) {
         (Condition::Spike { window, min_bars, .. }, Evidence::Average { bars, .. }) => vec![
@@ -46,7 +45,8 @@ fn compared(alert: &Alert) -> Vec<Row> {
             ("Bars", format!("{bars} in the window, {min_bars} needed")),
         ],
         (Condition::ZScore { window, min_bars, .. }, Evidence::Deviation { bars, .. }) => {
-            let deviation = sentence::deviation(alert).map_or_else(none, |one| with_unit(metric, one));
+            let deviation =
+                sentence::deviation(alert).map_or_else(none, |one| sentence::quantity(metric, one));
             let distance = sentence::deviations(alert)
                 .map_or_else(none, |(z, side)| format!("{z} deviations {side} the average"));
             vec![
@@ -70,8 +70,8 @@ fn compared(alert: &Alert) -> Vec<Row> {
             ]
         }
         (Condition::Cross { .. }, Evidence::Crossing { level, before }) => vec![
-            ("Level", with_unit(metric, sentence::amount(metric, level))),
-            ("Before", with_unit(metric, sentence::amount(metric, before))),
+            ("Level", sentence::quantity(metric, sentence::amount(metric, level))),
+            ("Before", sentence::quantity(metric, sentence::amount(metric, before))),
         ],
         (Condition::TimeOfDay { min_sessions, .. }, Evidence::Median { sessions, .. }) => vec![
             ("Median", format!("{baseline}, {} in earlier sessions", sentence::clock(alert.start))),
@@ -84,14 +84,6 @@ fn compared(alert: &Alert) -> Vec<Row> {
 
 fn none() -> String {
     "none".to_owned()
-}
-
-fn with_unit(metric: Metric, amount: String) -> String {
-    match metric {
-        Metric::Price => amount,
-        Metric::Volume if amount == "1" => "1 share".to_owned(),
-        Metric::Volume => format!("{amount} shares"),
-    }
 }
 
 /// The table as lines of text.

@@ -7,7 +7,7 @@ use qqq_core::subscription::channel::{Channel, Webhook, WebhookFormat};
 use qqq_core::subscription::token::{TokenKey, WebhookSecret};
 use qqq_core::subscription::webhook_url::WebhookUrl;
 use qqq_core::subscription::{Subscription, SubscriptionId, SubscriptionStatus};
-use qqq_core::{Alert, AlertId, AlertState, Metric, RuleName, Second, SpikeRule};
+use qqq_core::{Alert, AlertId, AlertState, Metric, RuleName, Second, SpikeRule, U256};
 use qqq_notify::{Mail, MailConfig, Webhooks, WebhooksConfig};
 use qqq_testkit::SetClock;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -63,7 +63,7 @@ pub(crate) fn alert() -> Alert {
 
 /// Alerts by a rule of every kind, with evidence of its own: the house rule first.
 pub(crate) fn alerts_of_every_kind() -> Vec<Alert> {
-    let dollars = |cents: i64| cents * 10_000_000;
+    let dollars = |cents: i128| cents * 10_000_000;
     let earlier = alert().start.plus_minutes(-15);
     let own = |text: &str, metric, value, evidence| {
         let rule = RuleName::Own(text.parse().unwrap());
@@ -71,7 +71,7 @@ pub(crate) fn alerts_of_every_kind() -> Vec<Alert> {
         Alert { id, rule: rule.whole(SpikeRule::default()), metric, value, evidence, ..alert() }
     };
     let (price, volume) = (Metric::Price, Metric::Volume);
-    let window = Evidence::Deviation { sum: 9, squares: 35, bars: 3 };
+    let window = Evidence::Deviation { sum: 9, squares: U256::new(35), bars: 3 };
     let origin = Evidence::Origin { value: dollars(12_000), start: earlier };
     let level = |level, before| Evidence::Crossing { level, before };
     vec![
@@ -80,14 +80,18 @@ pub(crate) fn alerts_of_every_kind() -> Vec<Alert> {
             "spike ratio=2.5 window=30m",
             price,
             dollars(30_000),
-            Evidence::Average { sum: dollars(1_000_000).into(), bars: 100 },
+            Evidence::Average { sum: dollars(1_000_000), bars: 100 },
         ),
         own("zscore z=2 window=30m min_bars=2 direction=up session=regular", volume, 8, window),
         own(
             "zscore z=2 cooldown=0s",
             price,
             dollars(11_850),
-            Evidence::Deviation { sum: 3_000_000_007, squares: 3_000_000_014_000_000_049, bars: 3 },
+            Evidence::Deviation {
+                sum: 3_000_000_007,
+                squares: U256::new(3_000_000_014_000_000_049),
+                bars: 3,
+            },
         ),
         own("move percent=2", price, dollars(11_850), origin),
         own("move percent=2 from=previous_close trigger=edge rearm=1", price, dollars(12_300), origin),

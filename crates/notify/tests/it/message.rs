@@ -16,7 +16,7 @@ use qqq_core::rule::Evidence;
 use qqq_core::subscription::channel::Channel;
 use qqq_core::subscription::token::Purpose;
 use qqq_core::subscription::{EmailAddress, Scope, Subscription, SubscriptionStatus};
-use qqq_core::{Alert, AlertRule, Metric, RuleName, Second, SpikeRule};
+use qqq_core::{Alert, AlertRule, Metric, RuleName, Second, SpikeRule, U256};
 use qqq_notify::{DeliveryError, Mail, MailConfig};
 use qqq_testkit::python;
 use serde_json::{Value, json};

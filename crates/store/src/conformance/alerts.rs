@@ -48,8 +48,8 @@ pub async fn counting_changes_only_the_occurrences_of_a_stored_alert(store: Shar
     let (first, _) = one_enqueued(&store).await;
     let occurrences = vec![
         Occurrence { start: MINUTE, value: 151_234 },
-        Occurrence { start: MINUTE.plus_minutes(3), value: i64::MAX },
-        Occurrence { start: Second::MIN, value: i64::MIN },
+        Occurrence { start: MINUTE.plus_minutes(3), value: i128::MAX },
+        Occurrence { start: Second::MIN, value: i64::MIN.into() },
     ];
     let counted = Alert { value: 1, revision: 9, occurrences: occurrences.clone(), ..first.clone() };
     let unknown = alert("AAPL", MINUTE);
@@ -61,23 +61,27 @@ pub async fn counting_changes_only_the_occurrences_of_a_stored_alert(store: Shar
 }
 
 pub async fn alerts_come_back_with_any_rule_and_evidence(store: Shared) {
-    let cases: [(&str, Metric, Evidence); 6] = [
+    let cases: [(&str, Metric, Evidence); 8] = [
         ("spike", Metric::Volume, Evidence::Average { sum: i128::MAX, bars: u32::MAX }),
         ("spike ratio=4 window=30m", Metric::Price, Evidence::Average { sum: 0, bars: 0 }),
         (
             "zscore z=4",
             Metric::Price,
-            Evidence::Deviation { sum: i64::MIN.into(), squares: u128::MAX, bars: 30 },
+            Evidence::Deviation { sum: i64::MIN.into(), squares: qqq_core::U256::MAX, bars: 30 },
         ),
         ("move percent=2", Metric::Price, Evidence::Origin { value: 1, start: MINUTE.plus_minutes(-60) }),
         ("cross above=200", Metric::Price, Evidence::Crossing { level: 200_000_000_000, before: -1 }),
         ("time_of_day ratio=4", Metric::Volume, Evidence::Median { twice: 3, sessions: 20 }),
+        ("time_of_day ratio=4", Metric::Notional, Evidence::Median { twice: i128::MAX, sessions: 20 }),
+        ("cross below=200", Metric::Notional, Evidence::Crossing { level: 200, before: i128::MAX }),
     ];
     let alerts = cases.map(|(rule, metric, evidence)| {
         let rule: RuleName = rule.parse().unwrap();
         let id = AlertId::derive(rule, symbol("TSLA"), metric, MINUTE);
         let house = SpikeRule { window: 30, ..SpikeRule::default() };
-        Alert { id, rule: rule.whole(house), metric, evidence, ..alert("TSLA", MINUTE) }
+        // Of dollars that changed hands, more than 64 bits.
+        let value = if metric == Metric::Notional { i128::MAX } else { 151_234 };
+        Alert { id, rule: rule.whole(house), metric, evidence, value, ..alert("TSLA", MINUTE) }
     });
     let batch = alerts_of(alerts.iter().cloned().map(AlertChange::Raised));
     let first = store.commit(&batch, at(0)).await.unwrap();
@@ -143,7 +147,8 @@ async fn many_alerts(store: &Shared) -> Vec<Alert> {
             }
             if n % 4 > 1 {
                 one.rule = own_rule().whole(SpikeRule::default());
-                one.evidence = Evidence::Deviation { sum: 1_262_070, squares: 1 << 90, bars: 30 };
+                one.evidence =
+                    Evidence::Deviation { sum: 1_262_070, squares: qqq_core::U256::new(1 << 90), bars: 30 };
             }
             one.id = AlertId::derive(one.rule, one.symbol, one.metric, one.start);
             all.push(one);
@@ -490,9 +495,9 @@ pub async fn alerts_of_own_rules_are_pruned_in_pieces_with_what_told_of_them(sto
 pub async fn what_is_folded_of_an_alert_comes_back(store: Shared) {
     let first = alert("TSLA", MINUTE);
     store.commit(&alerts_of([AlertChange::Raised(first.clone())]), at(0)).await.unwrap();
-    let folded = Folded { count: 300, peak: i64::MAX, until: Some(MINUTE.plus_minutes(300)) };
+    let folded = Folded { count: 300, peak: i128::MAX, until: Some(MINUTE.plus_minutes(300)) };
     let counted = Alert { folded, ..first };
     store.commit(&alerts_of([AlertChange::Counted(counted.clone())]), at(1)).await.unwrap();
     assert_eq!(store.alert(counted.id).await.unwrap(), Some(counted.clone()));
-    assert_eq!((counted.count(), counted.peak()), (301, i64::MAX));
+    assert_eq!((counted.count(), counted.peak()), (301, i128::MAX));
 }

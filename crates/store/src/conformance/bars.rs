@@ -233,31 +233,42 @@ pub async fn statistics_come_back_bit_for_bit(store: Shared) {
         let one = Statistics {
             price: figures(pair[0], pair[1]),
             volume: figures(pair[1], pair[0]),
+            // Some track more.
+            further: (n % 3 == 0)
+                .then_some((Metric::Trades, figures(pair[1], pair[1])))
+                .into_iter()
+                .chain((n % 5 == 0).then_some((Metric::Return, figures(pair[0], pair[1]))))
+                .collect(),
             ..statistics_of(&format!("S{n}"), MINUTE.plus_minutes(n as i32), 1.0)
         };
         sent.insert(one.symbol, one);
     }
-    let batch = Batch { statistics: sent.values().copied().collect(), ..Batch::default() };
+    let batch = Batch { statistics: sent.values().cloned().collect(), ..Batch::default() };
     store.commit(&batch, at(0)).await.unwrap();
     let read = store.statistics().await.unwrap();
     assert_eq!(read.len(), sent.len());
-    let bits = |one: &Statistics| {
-        [one.price, one.volume].map(|figures| {
+    let bits = |one: &Statistics| -> Vec<_> {
+        let of_one = |figures: &Figures| {
             [figures.stdev, figures.relative_stdev, figures.trailing_average, figures.ratio]
                 .map(|value| value.map(f64::to_bits))
-        })
+        };
+        one.iter().map(|(metric, figures)| (metric, of_one(&figures))).collect()
     };
     for one in &read {
         assert_eq!(one, &sent[&one.symbol]);
         assert_eq!(bits(one), bits(&sent[&one.symbol]));
     }
     // The smallest difference is one.
-    let mut next = *read.first().unwrap();
-    next.price.stdev = next.price.stdev.map(f64::next_up);
-    let batch = Batch { statistics: vec![next], ..Batch::default() };
-    let committed = store.commit(&batch, at(1)).await.unwrap();
-    let changed = store.changes(Sequence(committed.sequence.0 - 1), 9).await.unwrap();
-    assert_eq!(rows_of(changed.statistics), [next]);
+    for metric in [Metric::Price, Metric::Trades] {
+        let mut next = read.iter().find(|one| one.further.len() == 2).unwrap().clone();
+        let stdev =
+            if metric == Metric::Price { &mut next.price.stdev } else { &mut next.further[0].1.stdev };
+        *stdev = stdev.map(f64::next_up);
+        let batch = Batch { statistics: vec![next.clone()], ..Batch::default() };
+        let committed = store.commit(&batch, at(1)).await.unwrap();
+        let changed = store.changes(Sequence(committed.sequence.0 - 1), 9).await.unwrap();
+        assert_eq!(rows_of(changed.statistics), [next]);
+    }
 }
 
 pub async fn splits_rescale_older_bars_once(store: Shared) {

@@ -208,6 +208,7 @@ pub(super) fn statistics_of(name: &str, start: Second, stdev: f64) -> Statistics
         feed: "test".parse().unwrap(),
         price: figures,
         volume: Figures { stdev: None, window_bars: u32::MAX, ..figures },
+        further: Vec::new(),
     }
 }
 

@@ -86,7 +86,7 @@ pub async fn rows_are_read_on_from_any_place_in_the_order_of_their_commits(store
                 0..=3 => Row::Bar(bar(name, start, 1 + random(3))),
                 4 => Row::Statistics(statistics_of(name, start, random(9) as f64)),
                 _ => {
-                    let occurrences = vec![Occurrence { start, value: step }];
+                    let occurrences = vec![Occurrence { start, value: step.into() }];
                     Row::Alert(Alert { occurrences, ..alert(name, start) })
                 }
             };
@@ -96,7 +96,7 @@ pub async fn rows_are_read_on_from_any_place_in_the_order_of_their_commits(store
         for (key, row) in &rows {
             match row {
                 Row::Bar(record) => batch.bars.push(*record),
-                Row::Statistics(statistics) => batch.statistics.push(*statistics),
+                Row::Statistics(statistics) => batch.statistics.push(statistics.clone()),
                 Row::Alert(alert) if model.contains_key(key) => {
                     batch.alerts.push(AlertChange::Counted(alert.clone()));
                 }

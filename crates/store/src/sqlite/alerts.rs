@@ -300,8 +300,11 @@ pub(super) async fn insert(
     })
     .bind(alert.symbol.as_str().to_owned())
     .bind(alert.metric.as_str())
-    .bind(alert.start.unix())
-    .bind(alert.value)
+    .bind(alert.start.unix());
+    let inserted = match i64::try_from(alert.value) {
+        Ok(short) => inserted.bind(short),
+        Err(_) => inserted.bind(alert.value.to_string()),
+    }
     .bind(Json(StoredEvidence(alert.evidence)))
     .bind(alert.feed.as_str().to_owned())
     .bind(alert.revision)

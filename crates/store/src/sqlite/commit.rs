@@ -1,7 +1,7 @@
 //! The writes of a step: splits, bars, statistics, alerts with what is owed for them, and the feed's state.
 
 use super::bulk::Bulk;
-use super::composite::StoredProblem;
+use super::composite::{StoredFigures, StoredProblem};
 use super::rows::{self, bar_columns, statistics_columns};
 use super::{activation, alerts, checksum, enqueue, retract};
 use crate::{AlertChange, BarRecord, Batch, Imported, SplitRecord, StoreError};
@@ -220,26 +220,27 @@ async fn apply_split(
 static STORE_STATISTICS: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
         concat!("insert into statistics (", statistics_columns!(), ", sequence) values"),
-        14,
+        15,
         "on conflict (symbol) do update set \
          (start, feed, \
           price_stdev, price_relative_stdev, price_trailing_average, price_ratio, price_window_bars, \
           volume_stdev, volume_relative_stdev, volume_trailing_average, volume_ratio, volume_window_bars, \
-          sequence) = \
+          further, sequence) = \
          (excluded.start, excluded.feed, \
           excluded.price_stdev, excluded.price_relative_stdev, excluded.price_trailing_average, \
           excluded.price_ratio, excluded.price_window_bars, \
           excluded.volume_stdev, excluded.volume_relative_stdev, excluded.volume_trailing_average, \
-          excluded.volume_ratio, excluded.volume_window_bars, excluded.sequence) \
+          excluded.volume_ratio, excluded.volume_window_bars, excluded.further, excluded.sequence) \
          where \
          (excluded.start, excluded.feed, \
           excluded.price_stdev, excluded.price_relative_stdev, excluded.price_trailing_average, \
           excluded.price_ratio, excluded.price_window_bars, \
           excluded.volume_stdev, excluded.volume_relative_stdev, excluded.volume_trailing_average, \
-          excluded.volume_ratio, excluded.volume_window_bars) is not \
+          excluded.volume_ratio, excluded.volume_window_bars, excluded.further) is not \
          (start, feed, \
           price_stdev, price_relative_stdev, price_trailing_average, price_ratio, price_window_bars, \
-          volume_stdev, volume_relative_stdev, volume_trailing_average, volume_ratio, volume_window_bars)",
+          volume_stdev, volume_relative_stdev, volume_trailing_average, volume_ratio, volume_window_bars, \
+          further)",
     )
 });
 
@@ -248,7 +249,7 @@ async fn write_statistics(
     statistics: &[Statistics],
     sequence: i64,
 ) -> Result<u64, StoreError> {
-    let bind_figures = |query: Query, figures: &Figures| {
+    let bind_figures = |query: Query, figures: Figures| {
         query
             .bind(figures.stdev)
             .bind(figures.relative_stdev)
@@ -263,7 +264,9 @@ async fn write_statistics(
                 .bind(one.symbol.as_str().to_owned())
                 .bind(one.start.unix())
                 .bind(one.feed.as_str().to_owned());
-            bind_figures(bind_figures(query, &one.price), &one.volume).bind(sequence)
+            bind_figures(bind_figures(query, one.price), one.volume)
+                .bind(StoredFigures::of(&one.further).map(Json))
+                .bind(sequence)
         });
         changed += query.execute(&mut *connection).await?.rows_affected();
     }

@@ -7,8 +7,9 @@ use qqq_core::subscription::channel::Channel;
 use qqq_core::subscription::quiet::QuietHours;
 use qqq_core::subscription::token::TokenHashes;
 use qqq_core::subscription::{Scope, SubscriptionId};
-use qqq_core::{Alert, Evidence, Metric, RuleName, Second, SymbolProblem};
+use qqq_core::{Alert, Evidence, Figures, Metric, RuleName, Second, SymbolProblem, U256, UnknownWord};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
 
@@ -29,20 +30,24 @@ enum EvidenceFields {
         #[serde(with = "short_or_text")]
         sum: i128,
         #[serde(with = "text")]
-        squares: u128,
+        squares: U256,
         bars: u32,
     },
     Origin {
-        value: i64,
+        #[serde(with = "short_or_text")]
+        value: i128,
         #[serde(with = "index")]
         start: Second,
     },
     Crossing {
-        level: i64,
-        before: i64,
+        #[serde(with = "short_or_text")]
+        level: i128,
+        #[serde(with = "short_or_text")]
+        before: i128,
     },
     Median {
-        twice: i64,
+        #[serde(with = "short_or_text")]
+        twice: i128,
         sessions: u16,
     },
 }
@@ -61,13 +66,14 @@ pub(super) struct StoredOccurrences {
 #[serde(deny_unknown_fields)]
 struct StoredFolded {
     count: u32,
-    peak: i64,
+    #[serde(with = "short_or_text")]
+    peak: i128,
     #[serde(with = "index")]
     until: Second,
 }
 
 #[derive(Serialize, Deserialize)]
-struct StoredOccurrence(#[serde(with = "index")] Second, i64);
+struct StoredOccurrence(#[serde(with = "index")] Second, #[serde(with = "short_or_text")] i128);
 
 impl From<&Alert> for StoredOccurrences {
     fn from(alert: &Alert) -> Self {
@@ -85,6 +91,45 @@ impl From<StoredOccurrences> for (Folded, Vec<Occurrence>) {
             folded.map(|StoredFolded { count, peak, until }| Folded { count, peak, until: Some(until) });
         let kept = kept.into_iter().map(|StoredOccurrence(start, value)| Occurrence { start, value });
         (folded.unwrap_or_default(), kept.collect())
+    }
+}
+
+/// The column `further`: figures by metric.
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct StoredFigures(BTreeMap<String, FiguresFields>);
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FiguresFields {
+    stdev: Option<f64>,
+    relative_stdev: Option<f64>,
+    trailing_average: Option<f64>,
+    ratio: Option<f64>,
+    window_bars: u32,
+}
+
+impl StoredFigures {
+    /// `None` where there are none.
+    pub(super) fn of(further: &[(Metric, Figures)]) -> Option<Self> {
+        let stored = |(metric, figures): &(Metric, Figures)| {
+            let Figures { stdev, relative_stdev, trailing_average, ratio, window_bars } = *figures;
+            let fields = FiguresFields { stdev, relative_stdev, trailing_average, ratio, window_bars };
+            (metric.to_string(), fields)
+        };
+        (!further.is_empty()).then(|| Self(further.iter().map(stored).collect()))
+    }
+
+    /// They, in the order of [`Metric::ALL`].
+    pub(super) fn into_figures(self) -> Result<Vec<(Metric, Figures)>, UnknownWord> {
+        let figures = |(metric, fields): (String, FiguresFields)| {
+            let FiguresFields { stdev, relative_stdev, trailing_average, ratio, window_bars } = fields;
+            let figures = Figures { stdev, relative_stdev, trailing_average, ratio, window_bars };
+            Ok((metric.parse::<Metric>()?, figures))
+        };
+        let mut all: Vec<_> = self.0.into_iter().map(figures).collect::<Result<_, _>>()?;
+        all.sort_unstable_by_key(|(metric, _)| *metric);
+        Ok(all)
     }
 }
 
@@ -269,14 +314,14 @@ mod tests {
         let second = (-60_000_000..6_000_000_000_i64).prop_map(Second::from_unix);
         prop_oneof![
             (sum(), any::<u32>()).prop_map(|(sum, bars)| Evidence::Average { sum, bars }),
-            (sum(), any::<u128>(), any::<u32>()).prop_map(|(sum, squares, bars)| Evidence::Deviation {
+            (sum(), any::<(u128, u128, u32)>()).prop_map(|(sum, (high, low, bars))| Evidence::Deviation {
                 sum,
-                squares,
+                squares: U256::from_words(high, low),
                 bars
             }),
-            (any::<i64>(), second).prop_map(|(value, start)| Evidence::Origin { value, start }),
-            any::<(i64, i64)>().prop_map(|(level, before)| Evidence::Crossing { level, before }),
-            any::<(i64, u16)>().prop_map(|(twice, sessions)| Evidence::Median { twice, sessions }),
+            (sum(), second).prop_map(|(value, start)| Evidence::Origin { value, start }),
+            (sum(), sum()).prop_map(|(level, before)| Evidence::Crossing { level, before }),
+            (sum(), any::<u16>()).prop_map(|(twice, sessions)| Evidence::Median { twice, sessions }),
         ]
     }
 
@@ -312,8 +357,8 @@ mod tests {
 
         #[test]
         fn occurrences_survive_being_written_and_read(
-            pairs in prop::collection::vec((-1_000_000..100_000_000_i32, any::<i64>()), 0..70),
-            folded in prop::option::of((any::<u32>(), any::<i64>(), -1_000_000..100_000_000_i32)),
+            pairs in prop::collection::vec((-1_000_000..100_000_000_i32, any::<i128>()), 0..70),
+            folded in prop::option::of((any::<u32>(), any::<i128>(), -1_000_000..100_000_000_i32)),
         ) {
             let occurrences: Vec<Occurrence> = pairs
                 .into_iter()
@@ -342,7 +387,7 @@ mod tests {
 
     #[test]
     fn the_forms_are_these() {
-        let evidence = Evidence::Deviation { sum: -1, squares: u128::MAX, bars: 30 };
+        let evidence = Evidence::Deviation { sum: -1, squares: u128::MAX.into(), bars: 30 };
         assert_eq!(
             serde_json::to_string(&StoredEvidence(evidence)).unwrap(),
             r#"{"type":"deviation","sum":-1,"squares":"340282366920938463463374607431768211455","bars":30}"#

@@ -2,7 +2,7 @@
 //! that names the table, never a guess.
 
 use super::checksum;
-use super::composite::{StoredEvidence, StoredOccurrences, StoredProblem};
+use super::composite::{StoredEvidence, StoredFigures, StoredOccurrences, StoredProblem};
 use crate::{BarRecord, Sequence, SplitRecord, Stamped, StoreError};
 use jiff::Timestamp;
 use qqq_core::alert::{Folded, Visibility};
@@ -35,7 +35,8 @@ macro_rules! statistics_columns {
     () => {
         "symbol, start, feed, \
          price_stdev, price_relative_stdev, price_trailing_average, price_ratio, price_window_bars, \
-         volume_stdev, volume_relative_stdev, volume_trailing_average, volume_ratio, volume_window_bars"
+         volume_stdev, volume_relative_stdev, volume_trailing_average, volume_ratio, volume_window_bars, \
+         further"
     };
 }
 
@@ -162,13 +163,12 @@ impl<'r> Columns<'r> {
     }
 
     pub(super) fn statistics(&mut self) -> Result<Statistics, StoreError> {
-        Ok(Statistics {
-            symbol: self.parse()?,
-            start: self.second()?,
-            feed: self.parse()?,
-            price: self.figures()?,
-            volume: self.figures()?,
-        })
+        let (symbol, start, feed) = (self.parse()?, self.second()?, self.parse()?);
+        let (price, volume) = (self.figures()?, self.figures()?);
+        let further = self.take::<Option<Json<StoredFigures>>>()?;
+        let further = further.map(|Json(further)| further.into_figures()).transpose();
+        let further = further.map_err(|error| self.corrupt(error))?.unwrap_or_default();
+        Ok(Statistics { symbol, start, feed, price, volume, further })
     }
 
     pub(super) fn subscription(&mut self) -> Result<Subscription, StoreError> {
@@ -187,6 +187,17 @@ impl<'r> Columns<'r> {
             secret_rotated_at: self.maybe_time()?,
             nonce: self.bytes()?,
         })
+    }
+
+    /// The next column, an integer where it fits 64 bits, a text else.
+    fn integer(&mut self) -> Result<i128, StoreError> {
+        match self.row.try_get::<i64, _>(self.next) {
+            Ok(short) => {
+                self.next += 1;
+                Ok(short.into())
+            }
+            Err(_) => self.parse(),
+        }
     }
 
     /// The next column, so many bytes.
@@ -227,7 +238,7 @@ impl<'r> Columns<'r> {
             symbol: self.parse()?,
             metric: self.parse()?,
             start: self.second()?,
-            value: self.take()?,
+            value: self.integer()?,
             evidence: self.take::<Json<StoredEvidence>>()?.0.0,
             feed: self.parse()?,
             revision: self.take()?,

@@ -66,6 +66,7 @@ struct Asked {
 impl Asked {
     fn of(config: &Config, watched: &Watchlist, args: &BacktestArgs) -> Result<Self, ConfigError> {
         let (calendar, rule) = (config.calendar()?, args.rule);
+        let tracked = calendar.metrics();
         if let RuleName::Own(own) = rule {
             let suits_metric = args.metric.map_or(Ok(()), |metric| own.suits(metric));
             own.suits_market(&calendar)
@@ -81,7 +82,7 @@ impl Asked {
         Ok(Self {
             rule,
             house: config.rule(),
-            metrics: args.metric.map_or_else(|| metrics_of(rule), |metric| vec![metric]),
+            metrics: args.metric.map_or_else(|| metrics_of(rule, tracked), |metric| vec![metric]),
             watchlist: if args.symbols.is_empty() {
                 watched.clone()
             } else {

@@ -40,10 +40,12 @@ impl Config {
         within("rules.cooldown", self.rules.cooldown, 0, SpikeRule::MAX_COOLDOWN_SECONDS, "0s to 7d")?;
         let calendar = self.calendar()?;
         for Text(watch) in &self.rules.also {
-            watch
-                .rule
-                .suits_market(&calendar)
-                .map_err(|error| ConfigError::value("rules.also", format!("`{watch}`: {error}")))?;
+            let refused = |why: String| ConfigError::value("rules.also", format!("`{watch}`: {why}"));
+            watch.rule.suits_market(&calendar).map_err(|error| refused(error.to_string()))?;
+            let metric = watch.metric;
+            if !calendar.metrics().contains(metric) {
+                return Err(refused(format!("`{metric}` is not tracked: it must be among market.metrics")));
+            }
         }
         within("rules.max_alert_age", self.rules.max_alert_age, MINUTE, DAY, "1m to 1d")?;
         let after_outage = self.rules.max_alert_age_after_outage;

@@ -7,7 +7,7 @@ use qqq_core::market::calendar::{EarlyClose, Market};
 use qqq_core::market::watchlist::DEFAULT_SYMBOLS;
 use qqq_core::rule::Ratio;
 use qqq_core::subscription::limits::SubscriptionLimits;
-use qqq_core::{Cadence, SpikeRule, Symbol};
+use qqq_core::{Cadence, Metric, MetricSet, SpikeRule, Symbol};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -42,6 +42,9 @@ pub struct MarketConfig {
     pub calendar: Text<Market>,
     /// How often bars come: `1s`, `5s`, `10s`, `15s`, `30s`, `60s`.
     pub interval: Text<Cadence>,
+    /// What of bars is tracked: `price` and `volume` always, and of `trades`, `notional`, `range`, `return`
+    /// those that are named.
+    pub metrics: Vec<Text<Metric>>,
     /// Whether 04:00 - 20:00 New York counts, or only the regular session.
     pub extended_hours: bool,
     /// Further days without trading: `["2025-01-09"]`.
@@ -55,6 +58,7 @@ impl Default for MarketConfig {
         Self {
             calendar: Text(Market::Xnas),
             interval: Text(Cadence::default()),
+            metrics: MetricSet::ALWAYS.iter().map(Text).collect(),
             extended_hours: false,
             extra_closures: Vec::new(),
             extra_early_closes: Vec::new(),

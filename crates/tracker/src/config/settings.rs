@@ -91,6 +91,7 @@ impl Config {
         let closures = section.extra_closures.iter().map(|day| day.0.0);
         Calendar::new(section.calendar.0, section.extended_hours, closures)
             .with_cadence(section.interval.0)
+            .with_metrics(section.metrics.iter().map(|metric| metric.0).collect())
             .with_early_closes(section.extra_early_closes.iter().map(|early| early.0))
             .map_err(|error| ConfigError::value("market.extra_early_closes", error))
     }

@@ -66,6 +66,12 @@ impl Serialize for Text<qqq_core::Cadence> {
     }
 }
 
+impl Serialize for Text<qqq_core::Metric> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.as_str())
+    }
+}
+
 /// What a former name became: written as the symbol alone, or as a table of the symbol and the first day on
 /// which the former name no longer meant it.
 #[derive(Clone, Debug, PartialEq, Eq)]

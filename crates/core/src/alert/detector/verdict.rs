@@ -1,10 +1,10 @@
 //! Whether a bar qualifies by a rule, and by what evidence.
 
-use super::{Detector, average};
+use super::Detector;
 use crate::Second;
 use crate::alert::Metric;
 use crate::rule::{Condition, Evidence, Hours, Origin, Rule, Trigger};
-use crate::statistics::window::Values;
+use crate::statistics::window::Trailing;
 
 impl Detector {
     /// Whether a bar in the window qualifies by a rule, and by what evidence. `None` where what the rule
@@ -15,13 +15,13 @@ impl Detector {
         symbol: usize,
         metric: Metric,
         start: Second,
-        values: Values,
+        value: i128,
     ) -> Option<(bool, Evidence)> {
         if !self.is_judged(rule, start) {
             return None;
         }
         let evidence = self.evidence(&rule.condition, symbol, metric, start)?;
-        let holds = rule.condition.holds(metric, values.of(metric), &evidence);
+        let holds = rule.condition.holds(metric, value, &evidence);
         match rule.trigger {
             Trigger::Level => Some((holds, evidence)),
             Trigger::Edge { rearm } if holds => match self.quiet_before(rule, rearm, symbol, metric, start) {
@@ -46,7 +46,8 @@ impl Detector {
     ) -> Option<Evidence> {
         match *condition {
             Condition::Spike { window, .. } => {
-                Some(average(&self.windows.trailing(symbol, start, window)?, metric))
+                let Trailing { bars, sum } = self.windows.trailing(symbol, start, window, metric)?;
+                Some(Evidence::Average { sum, bars })
             }
             Condition::ZScore { window, .. } => {
                 let (sum, squares, bars) = self.windows.moments(symbol, start, window, metric)?;
@@ -55,23 +56,24 @@ impl Detector {
             Condition::Move { from: Origin::Minutes(over), .. } => {
                 let over = i64::from(over) * 60;
                 let after = |ago| start.plus_seconds(1 - ago);
-                let (start, values) = self.windows.newest_in(symbol, after(2 * over)..after(over))?;
-                Some(Evidence::Origin { value: values.of(metric), start })
+                let range = after(2 * over)..after(over);
+                let (start, value) = self.windows.newest_in(symbol, range, metric)?;
+                Some(Evidence::Origin { value, start })
             }
             Condition::Move { from: Origin::PreviousClose, .. } => {
                 let (start, price) = self.sessions.previous_close(symbol, start)?;
-                Some(Evidence::Origin { value: price.nanos(), start })
+                Some(Evidence::Origin { value: price.nanos().into(), start })
             }
             Condition::Move { from: Origin::Open, .. } => {
                 let (start, price) = self.sessions.open(symbol, start)?;
-                Some(Evidence::Origin { value: price.nanos(), start })
+                Some(Evidence::Origin { value: price.nanos().into(), start })
             }
             Condition::Cross { level, .. } => {
-                let level = level / (Metric::CROSSING_UNIT / metric.units());
+                let level = i128::from(level / (Metric::CROSSING_UNIT / metric.units()));
                 Some(Evidence::Crossing { level, before: level })
             }
             Condition::TimeOfDay { sessions, .. } => {
-                let (twice, sessions) = self.sessions.median(symbol, start, sessions)?;
+                let (twice, sessions) = self.sessions.median(symbol, metric, start, sessions)?;
                 Some(Evidence::Median { twice, sessions })
             }
         }
@@ -89,10 +91,10 @@ impl Detector {
         symbol: usize,
         metric: Metric,
         start: Second,
-    ) -> Option<Option<i64>> {
+    ) -> Option<Option<i128>> {
         let condition = &rule.condition;
         let is_crossing = matches!(condition, Condition::Cross { .. });
-        let quiet = |value: i64, evidence: &Evidence| {
+        let quiet = |value: i128, evidence: &Evidence| {
             if !condition.reaches(metric, value, evidence, rearm) {
                 return Some(true);
             }
@@ -104,7 +106,7 @@ impl Detector {
         } else {
             self.sessions.begin_of_day(symbol, start)?
         };
-        for (minute, values) in self.windows.before(symbol, start) {
+        for (minute, value) in self.windows.before(symbol, start, metric) {
             if minute < since {
                 break;
             }
@@ -112,8 +114,8 @@ impl Detector {
                 continue;
             }
             let Some(evidence) = self.evidence(condition, symbol, metric, minute) else { continue };
-            match quiet(values.of(metric), &evidence) {
-                Some(true) => return Some(is_crossing.then(|| values.of(metric))),
+            match quiet(value, &evidence) {
+                Some(true) => return Some(is_crossing.then_some(value)),
                 Some(false) => return None,
                 None => {}
             }
@@ -124,12 +126,13 @@ impl Detector {
         // Over a night or a weekend, the price before is the last close.
         let (_, close) = self.sessions.previous_close(symbol, start).filter(|_| metric == Metric::Price)?;
         let evidence = self.evidence(condition, symbol, metric, start)?;
-        (quiet(close.nanos(), &evidence) == Some(true)).then_some(Some(close.nanos()))
+        let close = close.nanos().into();
+        (quiet(close, &evidence) == Some(true)).then_some(Some(close))
     }
 }
 
 /// A crossing's evidence with the value on the other side.
-fn crossing(evidence: Evidence, before: i64) -> Evidence {
+fn crossing(evidence: Evidence, before: i128) -> Evidence {
     match evidence {
         Evidence::Crossing { level, .. } => Evidence::Crossing { level, before },
         other => other,

@@ -1,6 +1,7 @@
 //! The rules once more, in exact rationals and without any state.
 
-use super::{Series, Told, rule};
+use super::{Told, rule};
+use crate::oracle::{Series, series};
 use old_bigint::BigInt;
 use qqq_core::alert::Metric;
 use qqq_core::market::calendar::Calendar;
@@ -12,18 +13,19 @@ pub(super) struct Oracle<'a> {
     rule: Rule,
     metric: Metric,
     calendar: &'a Calendar,
+    /// Of the bars that tell the metric.
     series: Series,
+    opens: BTreeMap<i64, i64>,
     /// The regular starts of bars, by the first second of their day.
     regular: BTreeMap<i64, Vec<i64>>,
 }
 
 impl<'a> Oracle<'a> {
     pub(super) fn new(text: &str, metric: Metric, calendar: &'a Calendar, bars: &[Bar]) -> Self {
-        let series = bars
-            .iter()
-            .map(|bar| (bar.start.unix(), (bar.open.nanos(), bar.close.nanos(), bar.volume.shares())))
-            .collect();
-        let mut oracle = Self { rule: rule(text), metric, calendar, series, regular: BTreeMap::new() };
+        let by_start = bars.iter().map(|bar| (bar.start.unix(), *bar)).collect();
+        let opens = bars.iter().map(|bar| (bar.start.unix(), bar.open.nanos())).collect();
+        let series = series(metric, &by_start);
+        let mut oracle = Self { rule: rule(text), metric, calendar, series, opens, regular: BTreeMap::new() };
         for bar in bars.iter().filter(|bar| calendar.phase(bar.start) == Phase::Regular) {
             let day = oracle.day(bar.start.unix()).start;
             oracle.regular.entry(day).or_default().push(bar.start.unix());
@@ -31,9 +33,8 @@ impl<'a> Oracle<'a> {
         oracle
     }
 
-    pub(super) fn value(&self, t: i64) -> i64 {
-        let (_, close, volume) = self.series[&t];
-        if self.metric == Metric::Price { close } else { volume }
+    pub(super) fn value(&self, t: i64) -> i128 {
+        self.series[&t]
     }
 
     pub(super) fn values(&self, range: std::ops::Range<i64>) -> Vec<BigInt> {
@@ -94,29 +95,29 @@ impl<'a> Oracle<'a> {
                     Origin::Minutes(over) => {
                         let over = i64::from(over) * 60;
                         let (&at, _) = self.series.range(t - 2 * over + 1..=t - over).next_back()?;
-                        self.value(at)
+                        BigInt::from(self.value(at))
                     }
                     Origin::PreviousClose => {
                         let before = self.days_before(t, 1).pop()?;
-                        self.value(*self.regular(&before).last()?)
+                        BigInt::from(self.value(*self.regular(&before).last()?))
                     }
                     Origin::Open => {
                         let first = *self.regular(&self.day(t)).first().filter(|&&first| first <= t)?;
-                        self.series[&first].0
+                        BigInt::from(self.opens[&first])
                     }
                 };
-                let moved = value - origin;
+                let moved = value - &origin;
                 let size = if moved < zero { -&moved } else { moved.clone() };
                 allows(direction, &moved) && size * 100 * million >= threshold * origin
             }
             Condition::Cross { side, .. } => {
-                let scaled = value * if self.metric == Metric::Price { 1 } else { 1_000_000_000 };
+                let scaled = value * (1_000_000_000 / self.metric.units());
                 if side == Side::Above { scaled >= threshold } else { scaled <= threshold }
             }
             Condition::TimeOfDay { sessions, min_sessions, .. } => {
                 let at = t - self.day(t).start;
                 let phase = |t: i64| self.calendar.phase(Second::from_unix(t));
-                let mut earlier: Vec<i64> = self
+                let mut earlier: Vec<i128> = self
                     .days_before(t, sessions.into())
                     .into_iter()
                     .filter(|day| phase(day.start + at) == phase(t))
@@ -170,7 +171,7 @@ impl<'a> Oracle<'a> {
                     let armed = match known {
                         Some((_, quiet)) => quiet,
                         None if !is_crossing => true,
-                        None if self.metric == Metric::Volume => false,
+                        None if self.metric != Metric::Price => false,
                         None => self.previous_close_is_beyond(t, rearm),
                     };
                     let decided = match (self.reaches(t, rearm), holds) {
@@ -202,8 +203,8 @@ impl<'a> Oracle<'a> {
             return false;
         };
         match self.rule.condition {
-            Condition::Cross { side: Side::Above, .. } => self.value(last) < rearm,
-            _ => self.value(last) > rearm,
+            Condition::Cross { side: Side::Above, .. } => self.value(last) < i128::from(rearm),
+            _ => self.value(last) > i128::from(rearm),
         }
     }
 }

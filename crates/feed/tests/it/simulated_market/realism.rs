@@ -190,7 +190,7 @@ async fn price_alone_never_triples() {
         for window in bars.windows(61) {
             let sum = window[..60].iter().map(|bar| i128::from(bar.close.nanos())).sum();
             let evidence = Evidence::Average { sum, bars: 60 };
-            assert!(!rule.condition.holds(Metric::Price, window[60].close.nanos(), &evidence));
+            assert!(!rule.condition.holds(Metric::Price, window[60].close.nanos().into(), &evidence));
         }
     }
 }

@@ -40,7 +40,12 @@ fn told(row: &Row) -> (String, Value) {
         ),
         Row::Statistics(one) => (
             "stats".to_owned(),
-            json!([one.symbol.to_string(), one.start.to_string(), one.price.stdev, one.volume.ratio]),
+            json!([
+                one.symbol.to_string(),
+                one.start.to_string(),
+                one.of(Metric::Price).unwrap().stdev,
+                one.of(Metric::Volume).unwrap().ratio
+            ]),
         ),
         Row::Alert(alert) => {
             ("alert".to_owned(), json!([alert.id.to_string(), alert.state.as_str(), alert.occurrences.len()]))

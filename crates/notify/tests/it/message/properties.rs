@@ -4,15 +4,15 @@ use super::*;
 
 /// Whatever it was compared with, by whatever rule: they need not even go together.
 fn any_evidence() -> impl Strategy<Value = Evidence> {
-    let value = || prop_oneof![Just(0), any::<i64>()];
-    let sum = || value().prop_map(i128::from);
+    let value = || prop_oneof![Just(0), any::<i64>().prop_map(i128::from)];
+    let sum = value;
     let bars = || prop_oneof![Just(0), any::<u32>()];
     let count = || prop_oneof![Just(0), any::<u16>()];
     prop_oneof![
         (sum(), bars()).prop_map(|(sum, bars)| Evidence::Average { sum, bars }),
         (sum(), 0..1_u128 << 110, bars()).prop_map(|(sum, squares, bars)| Evidence::Deviation {
             sum,
-            squares,
+            squares: U256::new(squares),
             bars
         }),
         (value(), any::<i32>())
@@ -28,17 +28,23 @@ fn any_rule() -> impl Strategy<Value = AlertRule> {
 
 fn any_alert() -> impl Strategy<Value = Alert> {
     (
-        (any::<i64>(), any::<u32>(), any::<i32>(), any_rule(), any_evidence()),
+        (
+            any::<i64>(),
+            any::<u32>(),
+            any::<i32>(),
+            any_rule(),
+            any_evidence(),
+            prop::sample::select(&Metric::ALL[..]),
+        ),
         ("[A-Z0-9][A-Z0-9.-]{0,11}", "[a-z0-9_-]{1,16}|simulated"),
-        any::<bool>(),
     )
-        .prop_map(|((value, revision, start, rule, evidence), (symbol, feed), price)| Alert {
-            metric: if price { Metric::Price } else { Metric::Volume },
+        .prop_map(|((value, revision, start, rule, evidence, metric), (symbol, feed))| Alert {
+            metric,
             symbol: symbol.parse().unwrap(),
             feed: feed.parse().unwrap(),
             start: Second::from_minute(start),
             rule,
-            value,
+            value: value.into(),
             evidence,
             revision,
             ..alert()

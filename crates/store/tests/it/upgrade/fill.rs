@@ -13,7 +13,7 @@ use qqq_core::rule::Evidence;
 use qqq_core::subscription::channel::{Channel, Webhook, WebhookFormat};
 use qqq_core::{
     Alert, AlertId, FeedMode, FeedStatus, Figures, Metric, Price, RuleName, SpikeRule, Split, Statistics,
-    SymbolProblem, Visibility,
+    SymbolProblem, U256, Visibility,
 };
 use qqq_store::conformance::{
     MINUTE, PLENTY, UNLIMITED, alert, alerts_of, at, bar, feed_status, retracted, sign_up, symbol,
@@ -43,7 +43,7 @@ const OWN: [(&str, Metric, Evidence); 6] = [
     (
         "zscore z=4",
         Metric::Price,
-        Evidence::Deviation { sum: i64::MIN as i128, squares: u128::MAX, bars: 30 },
+        Evidence::Deviation { sum: i64::MIN as i128, squares: U256::new(u128::MAX), bars: 30 },
     ),
     ("move percent=2", Metric::Price, Evidence::Origin { value: 1, start: MINUTE.plus_minutes(-60) }),
     ("cross above=200", Metric::Price, Evidence::Crossing { level: 200_000_000_000, before: -1 }),
@@ -125,6 +125,7 @@ async fn bars(store: &dyn Store) {
         feed: "test".parse().unwrap(),
         price: figures,
         volume: Figures { stdev: None, window_bars: u16::MAX.into(), ..figures },
+        further: Vec::new(),
     };
     let mut exact = bar("BRK.B", MINUTE, 68_910);
     exact.bar.high = Price::from_nanos(689_123_456_789).unwrap();
@@ -220,9 +221,10 @@ async fn fill(store: &dyn Store) {
     // Alerts of the house's: told, counted, folded, retracted.
     let told = alert("TSLA", MINUTE);
     raise(store, &told, at(3)).await;
-    let folded = Folded { count: 300, peak: i64::MAX, until: Some(MINUTE.plus_minutes(-1)) };
-    let more =
-        (0..3).map(|n| Occurrence { start: MINUTE.plus_minutes(n), value: 151_234 + i64::from(n) }).collect();
+    let folded = Folded { count: 300, peak: i64::MAX.into(), until: Some(MINUTE.plus_minutes(-1)) };
+    let more = (0..3)
+        .map(|n| Occurrence { start: MINUTE.plus_minutes(n), value: 151_234 + i128::from(n) })
+        .collect();
     let counted = Alert { occurrences: more, folded, ..told };
     store.commit(&alerts_of([AlertChange::Counted(counted)]), at(4)).await.unwrap();
     let failing = |one: &Delivery, to: &str| match to {

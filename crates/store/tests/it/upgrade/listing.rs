@@ -4,7 +4,7 @@ use qqq_core::alert::Visibility;
 use qqq_core::rule::Evidence;
 use qqq_core::subscription::Subscription;
 use qqq_core::subscription::channel::Channel;
-use qqq_core::{Alert, FeedStatus, Figures, Second, Statistics};
+use qqq_core::{Alert, FeedStatus, Figures, Metric, Second, Statistics};
 use qqq_store::{
     AlertQuery, BarRecord, DeliveryQuery, DeliveryRecord, DeliveryState, SplitRecord, Store,
     SubscriptionQuery,
@@ -102,7 +102,8 @@ fn statistics(one: &Statistics) -> Value {
     };
     json!({
         "symbol": one.symbol.as_str(), "start": one.start.to_string(), "feed": one.feed.as_str(),
-        "price": figures(&one.price), "volume": figures(&one.volume),
+        "price": figures(&one.of(Metric::Price).unwrap()),
+        "volume": figures(&one.of(Metric::Volume).unwrap()),
     })
 }
 
