@@ -10,7 +10,7 @@ use prometheus_client::registry::Registry;
 use qqq_core::market::calendar::Market;
 use qqq_core::market::watchlist::DEFAULT_SYMBOLS;
 use qqq_core::subscription::token::TokenKey;
-use qqq_core::{Bar, Calendar, Clock, Figures, Metric, Price, Second, Statistics, Symbol, Watchlist};
+use qqq_core::{Bar, Calendar, Clock, Figures, Price, Second, Statistics, Symbol, Watchlist};
 use qqq_engine::watchlist::{WatchlistBasis, Watchlists};
 use qqq_http::{Api, ApiConfig};
 use qqq_store::{BarRecord, Batch, Store};

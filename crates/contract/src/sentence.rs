@@ -89,8 +89,9 @@ fn compared(alert: &Alert) -> Option<String> {
             format!("having {reached} {baseline} or beyond from {}", amount(alert.metric, before))
         }
         (Condition::TimeOfDay { .. }, Evidence::Median { sessions, .. }) => format!(
-            "{} times the median of that minute in {sessions} earlier sessions, {baseline}",
-            ratio(alert)?
+            "{} times the median of that {} in {sessions} earlier sessions, {baseline}",
+            ratio(alert)?,
+            slot(alert.start)
         ),
         _ => return None,
     })
@@ -256,9 +257,39 @@ pub fn percent(alert: &Alert) -> Option<(String, &'static str)> {
     Some((format!("{:.decimals$}", percent.abs()), if percent < 0.0 { "down" } else { "up" }))
 }
 
-/// A minute as New York's clocks show it: `13:57`.
-pub fn clock(minute: Second) -> String {
-    minute.start().to_zoned_datetime(new_york()).strftime("%H:%M").to_string()
+/// The start of a bar as New York's clocks show it: `13:57`, and `13:57:05` of one that begins within a
+/// minute.
+pub fn clock(start: Second) -> String {
+    shown(start, clock_format(start))
+}
+
+/// What a bar covers, as it follows "that": `minute`, and `time` of one that begins within a minute.
+pub fn slot(start: Second) -> &'static str {
+    if is_within_a_minute(start) { "time" } else { "minute" }
+}
+
+/// One of several bars: `minute`, and `bar` of one that begins within a minute.
+pub fn bar(start: Second) -> &'static str {
+    if is_within_a_minute(start) { "bar" } else { "minute" }
+}
+
+/// Several bars: `minutes`, and `bars` where they begin within minutes, as this one does.
+pub fn slots(start: Second) -> &'static str {
+    if is_within_a_minute(start) { "bars" } else { "minutes" }
+}
+
+/// Bars of a minute begin with it. Of shorter ones some do, and are told of as those of a minute are: nothing
+/// on an alert says how long its bar is.
+fn is_within_a_minute(start: Second) -> bool {
+    start.unix().rem_euclid(60) != 0
+}
+
+fn clock_format(start: Second) -> &'static str {
+    if is_within_a_minute(start) { "%H:%M:%S" } else { "%H:%M" }
+}
+
+fn shown(start: Second, format: &str) -> String {
+    start.start().to_zoned_datetime(new_york()).strftime(format).to_string()
 }
 
 /// A value of a metric, exact and grouped: `9,637,512`, `$1,118.58`. Dollars that changed hands are whole:
@@ -349,14 +380,15 @@ pub fn duration(seconds: u32) -> String {
     }
 }
 
-/// A minute as New York's clocks and calendars show it: `Monday, January 27, 2025, 13:57 EST`.
-pub fn new_york_time(minute: Second) -> String {
-    minute.start().to_zoned_datetime(new_york()).strftime("%A, %B %-d, %Y, %H:%M %Z").to_string()
+/// The start of a bar as New York's clocks and calendars show it: `Monday, January 27, 2025, 13:57 EST`, with
+/// seconds where [`clock`] has them.
+pub fn new_york_time(start: Second) -> String {
+    shown(start, &format!("%A, %B %-d, %Y, {} %Z", clock_format(start)))
 }
 
 /// The same, short: `Mon, Jan 27, 13:57 EST`.
-pub fn short_new_york_time(minute: Second) -> String {
-    minute.start().to_zoned_datetime(new_york()).strftime("%a, %b %-d, %H:%M %Z").to_string()
+pub fn short_new_york_time(start: Second) -> String {
+    shown(start, &format!("%a, %b %-d, {} %Z", clock_format(start)))
 }
 
 /// Rounds to three significant digits, or to `least_decimals` where these say more.

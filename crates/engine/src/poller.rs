@@ -350,6 +350,9 @@ impl Poller {
             self.provider.check(self.ingest.watchlist.symbols()[0]).await?;
             self.accepted = true;
         }
+        if self.on_air {
+            self.ask_for_splits().await?;
+        }
         Ok(())
     }
 
@@ -374,6 +377,13 @@ impl Poller {
                 }
                 StreamEvent::Bar(bar) => bars.push(bar),
                 StreamEvent::Rejected(reject) => self.ingest.reject(&[reject]),
+                StreamEvent::SymbolProblem { symbol, problem } => {
+                    let now = self.ingest.clock.now();
+                    if let Some(problem) = &problem {
+                        warn!(provider = self.info.provider, %symbol, "{problem}");
+                    }
+                    self.troubles.streams(symbol, problem, now);
+                }
                 StreamEvent::Disconnected(error) => {
                     warn!(provider = self.info.provider, %error, "stream lost");
                     self.problem = Some(error.told(self.info.provider));

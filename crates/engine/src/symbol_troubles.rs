@@ -13,6 +13,8 @@ pub struct SymbolTroubles {
     refused: BTreeMap<Symbol, Refusal>,
     /// Symbols that are served, but for some bars that cannot be read, and since when.
     unreadable: BTreeMap<Symbol, Timestamp>,
+    /// What the stream says of symbols, and since when it says anything.
+    streamed: BTreeMap<Symbol, (String, Timestamp)>,
 }
 
 #[derive(Debug)]
@@ -81,7 +83,23 @@ impl SymbolTroubles {
         self.refused.remove(&symbol).is_some()
     }
 
-    /// What readers are told, by symbol.
+    /// The stream says what is wrong with a symbol; `None`: nothing any more. True where it is news.
+    pub fn streams(&mut self, symbol: Symbol, problem: Option<String>, now: Timestamp) -> bool {
+        match problem {
+            None => {
+                self.streamed.remove(&symbol);
+                false
+            }
+            Some(problem) => {
+                let known = self.streamed.remove(&symbol);
+                let since = known.as_ref().map_or(now, |(_, since)| *since);
+                self.streamed.insert(symbol, (problem, since));
+                known.is_none()
+            }
+        }
+    }
+
+    /// What readers are told, by symbol: of each the one that weighs most.
     pub fn told(&self) -> Vec<SymbolProblem> {
         let refused = self.refused.iter().map(|(&symbol, refusal)| SymbolProblem {
             symbol,
@@ -95,8 +113,15 @@ impl SymbolTroubles {
             since,
             next_attempt: None,
         });
-        let mut told: Vec<_> = refused.chain(unreadable).collect();
-        told.sort_unstable_by_key(|problem| problem.symbol);
+        let streamed = self.streamed.iter().map(|(&symbol, (problem, since))| SymbolProblem {
+            symbol,
+            problem: problem.clone(),
+            since: *since,
+            next_attempt: None,
+        });
+        let mut told: Vec<_> = refused.chain(streamed).chain(unreadable).collect();
+        told.sort_by_key(|problem| problem.symbol);
+        told.dedup_by_key(|problem| problem.symbol);
         told
     }
 }
@@ -155,6 +180,23 @@ mod tests {
         assert!(troubles.may_be_asked(apple, at(5)));
         assert_eq!((troubles.told()[0].since, troubles.told()[0].next_attempt), (at(0), None));
         troubles.served(apple, true, at(6));
+        assert_eq!(troubles.told(), []);
+    }
+    #[test]
+    fn what_the_stream_says_of_a_symbol_is_told_until_it_takes_it_back() {
+        let mut troubles = SymbolTroubles::default();
+        let apple = symbol("AAPL");
+        assert!(troubles.streams(apple, Some("one minute differs".to_owned()), at(0)), "news");
+        assert!(!troubles.streams(apple, Some("two minutes differ".to_owned()), at(5)), "more of it");
+        let told = troubles.told();
+        assert_eq!((told[0].problem.as_str(), told[0].since), ("two minutes differ", at(0)));
+        assert_eq!(told[0].next_attempt, None, "nobody asks for it");
+        // What weighs more comes first, and a symbol has one line.
+        troubles.refuse(apple, &error(FeedErrorKind::BadRequest), "iex", true, at(6));
+        assert_eq!(troubles.told().len(), 1);
+        assert!(troubles.told()[0].next_attempt.is_some());
+        troubles.served(apple, true, at(7));
+        assert!(!troubles.streams(apple, None, at(8)));
         assert_eq!(troubles.told(), []);
     }
 }

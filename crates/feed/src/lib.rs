@@ -22,6 +22,7 @@ mod parts;
 pub mod replay;
 pub mod sim;
 pub mod split_file;
+pub mod trades;
 mod websocket;
 pub mod yahoo;
 
@@ -114,6 +115,13 @@ pub enum StreamEvent {
     Bar(Bar),
     /// Something that is no valid bar.
     Rejected(Reject),
+    /// What is wrong with one symbol while others are served, from now on; `None`: nothing any more.
+    SymbolProblem {
+        /// Which.
+        symbol: Symbol,
+        /// What is wrong, in words that anybody may read; one line.
+        problem: Option<String>,
+    },
     /// The connection is gone, or could not be made; it will be tried again unless the error is final.
     Disconnected(FeedError),
 }

@@ -8,6 +8,8 @@ use crate::excerpt::excerpt;
 use crate::http::{self, jittered};
 use crate::{FeedError, FeedErrorKind, StreamEvent};
 use futures_util::{SinkExt as _, StreamExt as _};
+use jiff::{SignedDuration, Timestamp};
+use qqq_core::Clock;
 use qqq_core::redaction::Redaction;
 use qqq_core::retry::Backoff;
 use reqwest::Url;
@@ -22,6 +24,11 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_conf
 
 /// Largest frame and message that is read.
 const MAX_MESSAGE: usize = 1 << 20;
+/// How often bars made of trades are looked for that are due.
+pub(crate) const TICK: Duration = Duration::from_millis(250);
+/// After so much silence a ping is sent where bars of less than a minute are made of trades: its pong says
+/// that a quiet time is over, and that its bars are complete.
+pub(crate) const QUICK_PING: Duration = Duration::from_secs(1);
 /// Events that wait for a slow receiver.
 const CHANNEL: usize = 1024;
 
@@ -214,9 +221,12 @@ impl Connection<'_> {
         }
     }
 
-    /// When anything was last heard, a pong included.
-    pub(crate) fn heard(&self) -> Instant {
-        self.heard
+    /// When anything was last heard, a pong included, by a clock. What was sent before has arrived: a
+    /// connection that died unnoticed hides trades, and bars it may hide some of are not handed out.
+    pub(crate) fn heard_at(&self, clock: &dyn Clock) -> Timestamp {
+        let ago = SignedDuration::try_from(self.heard.elapsed()).unwrap_or_default();
+        let now = clock.now();
+        now.checked_sub(ago).unwrap_or(now)
     }
 
     pub(crate) async fn tell(&mut self, message: &serde_json::Value) -> Result<(), Ended> {

@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use qqq_core::delivery::DeliveryId;
+use qqq_core::rule::InvalidRule;
 use qqq_core::subscription::push::PushReceiver;
 use qqq_core::subscription::webhook_url::WebhookUrl;
 use qqq_core::subscription::{EmailAddress, SubscriptionId};
@@ -210,6 +211,11 @@ Examples:
   qqq-tracker backtest --rule 'spike ratio=5 window=30m' --symbol NVDA --metric volume --from 2025-01-27
   qqq-tracker backtest --rule 'move percent=3 from=previous_close' --json bars.parquet";
 
+/// What is left out of a rule depends on the configuration, which is read later.
+fn text_of_a_rule(text: &str) -> Result<String, InvalidRule> {
+    text.parse::<RuleName>().map(|_| text.to_owned())
+}
+
 /// `backtest`
 #[derive(Debug, Args)]
 pub struct BacktestArgs {
@@ -220,8 +226,8 @@ pub struct BacktestArgs {
     #[command(flatten)]
     pub reading: ReadingArgs,
     /// The rule: spike, as the configuration has it, or one with settings of its own
-    #[arg(long, value_name = "RULE", default_value = RuleName::HOUSE)]
-    pub rule: RuleName,
+    #[arg(long, value_name = "RULE", default_value = RuleName::HOUSE, value_parser = text_of_a_rule)]
+    pub rule: String,
     /// Only this symbol (repeatable) [default: the watchlist]
     #[arg(long = "symbol", value_name = "SYMBOL")]
     pub symbols: Vec<Symbol>,

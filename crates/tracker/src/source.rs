@@ -165,6 +165,7 @@ fn open_feed(
                 requests_per_minute: section.requests_per_minute,
                 timeout: REQUEST_TIMEOUT,
                 stream: section.stream,
+                cadence: config.market.interval.0,
             };
             Ok(asked(
                 settled("feed.alpaca", Alpaca::new(alpaca, clock))?,
@@ -186,6 +187,7 @@ fn open_feed(
                 token: section.token.expose().to_owned(),
                 max_symbols: section.max_symbols,
                 timeout: REQUEST_TIMEOUT,
+                cadence: config.market.interval.0,
             };
             Ok(asked(settled("feed.finnhub", Finnhub::new(finnhub, clock))?, true, "feed.finnhub.token"))
         }

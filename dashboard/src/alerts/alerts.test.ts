@@ -61,6 +61,7 @@ test("filters hold together", () => {
 
 test("what happened since", () => {
   expect(since(one)).toBeNull();
+  expect(since({ ...one, occurrences: 86, peak: 9637512 }, "1s")).toMatch(/^85 more bars qualified since/);
   expect(since({ ...one, occurrences: 2, peak: 9637512 })).toBe(
     "1 more minute qualified since, up to 9.64M.",
   );

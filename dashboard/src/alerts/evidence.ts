@@ -1,10 +1,11 @@
 /** The numbers behind an alert: what was compared with what, enough to compute the verdict again. */
 
-import type { Alert } from "../api/types";
+import type { Alert, Interval } from "../api/types";
+import { barName, bars } from "../words/bars";
 import { titleOf, unitOf } from "../words/metric";
 import { count, NONE, plain, price, quantity, ratio, shares, short } from "../words/number";
 import { settings } from "../words/grammar";
-import { marketTime } from "../words/time";
+import { barTime } from "../words/time";
 
 /** A line of the table: what it is, its value, and where it helps, how it is meant. */
 export interface Line {
@@ -27,7 +28,7 @@ function unit(alert: Alert, value: number | null): string {
   return `${shares(Math.round(value))} ${unitOf(metric)}`;
 }
 
-function compared(alert: Alert): Line[] {
+function compared(alert: Alert, interval: Interval): Line[] {
   const { evidence } = alert;
   const average = (bars: number): Line => ({
     name: "Average before it",
@@ -51,7 +52,7 @@ function compared(alert: Alert): Line[] {
     return [average(evidence.bars), { name: "Sum of the window", value: plain(evidence.sum), meaning }];
   }
   if ("start" in evidence) {
-    const meaning = `${marketTime(evidence.start)} New York`;
+    const meaning = `${barTime(evidence.start)} New York`;
     return [{ name: "Compared with", value: unit(alert, evidence.value), meaning }];
   }
   if ("before" in evidence) {
@@ -62,7 +63,7 @@ function compared(alert: Alert): Line[] {
   }
   return [
     {
-      name: "Usual at that minute",
+      name: interval === "1m" ? "Usual at that minute" : "Usual at that time",
       value: unit(alert, evidence.median),
       meaning: `the median of ${count(evidence.sessions, "earlier session")}`,
     },
@@ -70,14 +71,14 @@ function compared(alert: Alert): Line[] {
 }
 
 /** The table behind the sentence. */
-export function table(alert: Alert): Line[] {
+export function table(alert: Alert, interval: Interval = "1m"): Line[] {
   const lines: Line[] = [
     {
       name: alert.metric === "price" ? "Close" : titleOf(alert.metric),
       value: unit(alert, alert.value),
-      meaning: "of that minute",
+      meaning: `of that ${barName(interval)}`,
     },
-    ...compared(alert),
+    ...compared(alert, interval),
   ];
   if (alert.ratio !== null && (alert.kind === "spike" || alert.kind === "time_of_day")) {
     lines.push({ name: "Ratio", value: `${ratio(alert.ratio)} ×`, meaning: "the first over the second" });
@@ -86,7 +87,7 @@ export function table(alert: Alert): Line[] {
     const peak = alert.metric === "volume" ? short(alert.peak) : quantity(alert.metric, alert.peak);
     lines.push({
       name: "Qualified in all",
-      value: count(alert.occurrences, "minute"),
+      value: bars(alert.occurrences, interval),
       meaning: `the largest ${peak}; told once, because of the cool-down`,
     });
   }

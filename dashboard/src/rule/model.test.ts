@@ -76,6 +76,14 @@ test("what the API does not allow is not offered", () => {
 test("a window asks for half of its minutes, and for 30 bars at the most", () => {
   const bars = (window: string) => change(parse("spike ratio=4", house)!, "window", window).settings.min_bars;
   expect(["10m", "30m", "60m", "6h"].map(bars)).toEqual(["5", "15", "30", "30"]);
+  // Bars of a second: what is usual is half an hour of them.
+  const seconds = (kind: RuleKindInfo): RuleKindInfo => ({
+    ...kind,
+    settings: kind.settings.map((each) => (each.name === "min_bars" ? { ...each, default: 1800 } : each)),
+  });
+  learn((told.items as RuleKindInfo[]).map(seconds));
+  expect(["10m", "30m", "60m", "6h"].map(bars)).toEqual(["300", "900", "1800", "1800"]);
+  learn(told.items as RuleKindInfo[]);
 });
 
 test("a crossing goes one way", () => {

@@ -193,12 +193,13 @@ const isSet = (rule: Rule, name: string): boolean => {
   return value !== undefined && value !== "" && value !== defaultOf(rule.kind, name);
 };
 
-/** A rule with one setting changed. A window asks for half of its minutes, and for no more bars than is usual. */
+/** A rule with one setting changed. A window asks for half of the bars that come in it, and for no more than is usual: those
+ * of half an hour. */
 export function change(rule: Rule, name: string, value: string): Rule {
   const settings = { ...rule.settings, [name]: value };
   if (name === "window") {
     const usual = Number(defaultOf(rule.kind, "min_bars"));
-    settings.min_bars = String(Math.min(usual, Math.floor(minutesOf(value) / 2)));
+    settings.min_bars = String(Math.min(usual, Math.floor((minutesOf(value) * usual) / 60)));
   }
   if (name === "above") delete settings.below;
   if (name === "below") delete settings.above;

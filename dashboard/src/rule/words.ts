@@ -1,6 +1,7 @@
 /** What a backtest says, in a sentence, and what one might try next. */
 
-import type { Alert, Backtest } from "../api/types";
+import type { Alert, Backtest, Interval } from "../api/types";
+import { bars } from "../words/bars";
 import { count, short } from "../words/number";
 
 /** `This rule would have fired 14 times in 5 sessions, 2 to 4 a day.` */
@@ -43,6 +44,7 @@ export function hints(
   kind: string,
   metric: string,
   bounds: { open: number; close: number }[],
+  interval: Interval = "1m",
 ): Hint[] {
   const found: Hint[] = [];
   const { messages, alerts, qualifying_bars } = test;
@@ -61,7 +63,7 @@ export function hints(
   if (qualifying_bars > messages && messages > 0) {
     const kept = qualifying_bars - messages;
     found.push({
-      text: `${count(qualifying_bars, "minute")} qualified; the cool-down kept ${short(kept)} of them quiet.`,
+      text: `${bars(qualifying_bars, interval)} qualified; the cool-down kept ${short(kept)} of them quiet.`,
       try: null,
     });
   }

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Status } from "../api/types";
-import { judgement, problemsOf, waitsFor } from "./words";
+import { judgement, problemsOf, soFar, waitsFor } from "./words";
 
 const status = {
   feed: {
@@ -59,4 +59,15 @@ test("what waits is explained by what it waits for", () => {
   ]);
   expect(waitsFor({ waiting: 700, waiting_for })[0]).toBe("Of the newest 19:");
   expect(waitsFor({ waiting: 0, waiting_for: [] })).toEqual([]);
+});
+
+test("a window that fills is told in times, whatever the interval", () => {
+  const window = { judged: 6, needed_seconds: 1800, least_seconds: 725 };
+  const symbols = { tracked: 10, with_bars: 10 };
+  expect(soFar({ window, symbols })).toBe(
+    "So far 6 of 10 symbols have as much; the least has 12 min of 30 min.",
+  );
+  expect(soFar({ window: { ...window, judged: 1, least_seconds: 5 }, symbols })).toMatch(
+    /1 of 10 symbols has as much; the least has 5 s of 30 min/,
+  );
 });

@@ -2,7 +2,7 @@
 
 import type { Status } from "../api/types";
 import type { Connection } from "../live/stream";
-import { plain } from "../words/number";
+import { count, plain } from "../words/number";
 import { span } from "../words/time";
 
 const KINDS: Record<string, string> = {
@@ -35,6 +35,13 @@ export function waitsFor(owed: Pick<NonNullable<Status["deliveries"]>, "waiting"
   );
   // Of very many, only the newest are looked at.
   return known < owed.waiting && known > 0 ? [`Of the newest ${plain(known)}:`, ...lines] : lines;
+}
+
+/** How far windows have come that do not hold enough yet: `So far 6 of 10 symbols have as much; the least has 12 min of 30 min.` */
+export function soFar({ window, symbols }: Pick<Status, "window" | "symbols">): string {
+  const { judged, needed_seconds, least_seconds } = window;
+  const have = `So far ${judged} of ${count(symbols.tracked, "symbol")} ${judged === 1 ? "has" : "have"} as much`;
+  return `${have}; the least has ${span(least_seconds ?? 0)} of ${span(needed_seconds)}.`;
 }
 
 /** Can what is shown be believed? */

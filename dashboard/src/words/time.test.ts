@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { marketWhen, marketWhenSaid, marketWhenShort } from "./time";
+import { barTime, marketWhen, marketWhenSaid, marketWhenShort } from "./time";
 
 // Friday, 31 January 2025, 12:09 in New York.
 const noon = "2025-01-31T17:09:00Z";
@@ -28,4 +28,10 @@ test("the day is named where it is not today's in New York", () => {
       today ?? "",
     ).toEqual([alone, said, short]);
   }
+});
+
+test("a bar that begins within a minute is told to the second", () => {
+  expect(barTime(noon)).toBe("Fri, Jan 31 12:09");
+  expect(barTime("2025-01-31T17:09:05Z")).toBe("Fri, Jan 31 12:09:05");
+  expect(marketWhenSaid("2025-01-31T17:09:05Z", "2025-01-31")).toBe("at 12:09:05");
 });

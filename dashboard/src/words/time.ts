@@ -35,8 +35,13 @@ function remembered<At>(make: (at: At) => string): (at: At) => string {
 export const marketClock = remembered(format({ ...clock, timeZone: MARKET_ZONE }));
 /** `13:57:05`, in New York. */
 export const marketSecond = remembered(format({ ...clock, second: "2-digit", timeZone: MARKET_ZONE }));
+/** The start of a bar: `13:57`, and `13:57:05` of one that begins within a minute; in New York. */
+export const barClock = (at: string): string =>
+  Date.parse(at) % 60_000 === 0 ? marketClock(at) : marketSecond(at);
 /** `Fri, Jan 31`, in New York. */
 export const marketDay = format({ ...day, timeZone: MARKET_ZONE });
+/** `Fri, Jan 31 13:57`, or to the second, as a bar begins; in New York. */
+export const barTime = (at: string): string => `${marketDay(at)} ${barClock(at)}`;
 /** `Fri, Jan 31 13:57`, in New York. */
 export const marketTime = (at: string): string => `${marketDay(at)} ${marketClock(at)}`;
 /** `Fri, Jan 31, 2025`, in New York. */
@@ -74,17 +79,17 @@ function otherDay(at: string, today: string | null): string | null {
   return today === null || date.slice(0, 4) === today.slice(0, 4) ? marketDay(at) : marketDate(at);
 }
 
-/** When something was, in New York: `13:57`, or `Fri, Jan 31 13:57`. The day is named where it is not `today`, a date as the
+/** When a bar was, in New York: `13:57`, or `Fri, Jan 31 13:57`. The day is named where it is not `today`, a date as the
  * API writes it; `null`: nobody knows what day it is. */
 export function marketWhen(at: string, today: string | null): string {
   const day = otherDay(at, today);
-  return day === null ? marketClock(at) : `${day} ${marketClock(at)}`;
+  return day === null ? barClock(at) : `${day} ${barClock(at)}`;
 }
 
 /** The same within a sentence: `at 13:57`, or `on Fri, Jan 31 at 13:57`. */
 export function marketWhenSaid(at: string, today: string | null): string {
   const day = otherDay(at, today);
-  return day === null ? `at ${marketClock(at)}` : `on ${day} at ${marketClock(at)}`;
+  return day === null ? `at ${barClock(at)}` : `on ${day} at ${barClock(at)}`;
 }
 
 /** The same where there is little room: `13:57`, `Fri 13:57` of the last days, `Jan 31 13:57` of older ones, and the date alone

@@ -288,6 +288,20 @@ fn the_evening_before_in_new_york_is_told_as_such() {
 }
 
 #[test]
+fn a_bar_that_begins_within_a_minute_is_told_to_the_second() {
+    let start = Second::minute_of("2025-01-27T18:57:00Z".parse().unwrap()).plus_seconds(5);
+    assert_eq!((clock(start), slots(start)), ("13:57:05".to_owned(), "bars"));
+    assert_eq!(new_york_time(start), "Monday, January 27, 2025, 13:57:05 EST");
+    assert_eq!(short_new_york_time(start), "Mon, Jan 27, 13:57:05 EST");
+    let spike = Alert { start, ..alert(Metric::Volume, 9_637_512, 515_888 * 60, 60) };
+    assert!(sentence(&spike).starts_with("NVDA traded 9,637,512 shares at 13:57:05 New York time, "));
+    let median = Evidence::Median { twice: 601, sessions: 18 };
+    let usual = by(rule("time_of_day"), &Alert { start, ..with(Metric::Volume, 1_500, median) });
+    assert_eq!(headline(&usual), "NVDA volume 5.0x its usual 13:57:05");
+    assert!(sentence(&usual).ends_with("times the median of that time in 18 earlier sessions, 300."));
+}
+
+#[test]
 fn an_average_of_zero_or_of_nothing_makes_no_ratio() {
     for alert in [alert(Metric::Volume, 1, 0, 60), alert(Metric::Volume, 1, 9, 0)] {
         assert_eq!(headline(&by(spike(60), &alert)), "NVDA volume 1");

@@ -45,18 +45,25 @@ impl fmt::Display for Watch {
     }
 }
 
-impl FromStr for Watch {
-    type Err = InvalidRule;
-
-    /// A metric and a rule that goes with it: `volume time_of_day ratio=4`.
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
+impl Watch {
+    /// Reads a metric and a [rule](Rule::read) that goes with it: `volume time_of_day ratio=4`.
+    pub fn read(text: &str, cadence: Cadence) -> Result<Self, InvalidRule> {
         let (metric, rule) = text.trim().split_once(' ').unwrap_or((text, ""));
         let metric: Metric = metric.parse().map_err(|error: UnknownWord| InvalidRule {
             field: "metric".to_owned(),
             reason: error.to_string(),
         })?;
-        let rule: Rule = rule.parse()?;
+        let rule = Rule::read(rule, cadence)?;
         rule.suits(metric).map(|()| Self { rule, metric })
+    }
+}
+
+impl FromStr for Watch {
+    type Err = InvalidRule;
+
+    /// As [`Rule`]'s.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::read(text, Cadence::Sixty)
     }
 }
 

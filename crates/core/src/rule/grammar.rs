@@ -6,12 +6,15 @@ use super::definition::{
 use super::invalid::InvalidRule;
 use super::ranges::{COOLDOWN, DISTANCE, MOST_BARS, MOVE, RATIO, SESSIONS, WINDOW};
 use crate::decimal::{self, DecimalError, Excess, plain};
+use crate::market::cadence::Cadence;
 use crate::{Period, UnknownWord};
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 use strum::{EnumString, VariantNames};
 
+/// Minutes of bars that a window must hold where a rule does not say how many.
+const HALF_AN_HOUR: u16 = 30;
 /// Longest text of a rule: the canonical ones have about a hundred characters.
 const LONGEST: usize = 300;
 
@@ -36,26 +39,28 @@ impl Rule {
     /// The kinds there are.
     pub const KINDS: [&'static str; 5] = ["spike", "zscore", "move", "cross", "time_of_day"];
 
-    /// Makes a rule of its settings, `kind` among them, in any order; what is left out has its default.
+    /// Makes a rule of its settings, `kind` among them, in any order; what is left out has its default, over
+    /// bars that come so often.
     ///
     /// Unknown, repeated, contradictory and out-of-range settings are refused, each with its name.
-    pub fn of_fields<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, InvalidRule> {
-        let mut fields = Fields::new(fields)?;
+    pub fn of_fields<'a>(
+        fields: impl IntoIterator<Item = (&'a str, &'a str)>,
+        cadence: Cadence,
+    ) -> Result<Self, InvalidRule> {
+        let mut fields = Fields::new(fields, cadence)?;
         let kind = fields.take("kind").ok_or_else(|| {
             InvalidRule::new("kind", format!("is missing: it must be one of {}", Self::KINDS.join(", ")))
         })?;
         let condition = match kind {
-            "spike" => Condition::Spike {
-                ratio: fields.ratio()?,
-                window: fields.window()?,
-                min_bars: fields.min_bars(1)?,
-            },
-            "zscore" => Condition::ZScore {
-                z: fields.millionths("z", 3 * MILLION, DISTANCE)?,
-                window: fields.window()?,
-                min_bars: fields.min_bars(2)?,
-                direction: fields.direction()?,
-            },
+            "spike" => {
+                let (ratio, window) = (fields.ratio()?, fields.window()?);
+                Condition::Spike { ratio, window, min_bars: fields.min_bars(1, window)? }
+            }
+            "zscore" => {
+                let (z, window) = (fields.millionths("z", 3 * MILLION, DISTANCE)?, fields.window()?);
+                let (min_bars, direction) = (fields.min_bars(2, window)?, fields.direction()?);
+                Condition::ZScore { z, window, min_bars, direction }
+            }
             "move" => Condition::Move {
                 percent: fields.millionths("percent", 2 * MILLION, DISTANCE)?,
                 from: fields.origin()?,
@@ -139,11 +144,10 @@ impl fmt::Display for Rule {
     }
 }
 
-impl FromStr for Rule {
-    type Err = InvalidRule;
-
-    /// Takes the version as given or not, the kind, and settings as `name=value`, between blanks.
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
+impl Rule {
+    /// Reads a text: the version as given or not, the kind, and settings as `name=value`, between blanks.
+    /// What is left out has its default, over bars that come so often.
+    pub fn read(text: &str, cadence: Cadence) -> Result<Self, InvalidRule> {
         if text.len() > LONGEST {
             return Err(InvalidRule::new("rule", format!("is longer than {LONGEST} characters")));
         }
@@ -161,7 +165,17 @@ impl FromStr for Rule {
                 })
             })
             .collect::<Result<Vec<_>, _>>()?;
-        Self::of_fields(kind.into_iter().chain(settings))
+        Self::of_fields(kind.into_iter().chain(settings), cadence)
+    }
+}
+
+impl FromStr for Rule {
+    type Err = InvalidRule;
+
+    /// [Reads](Self::read) a text over bars of a minute. A canonical text leaves nothing out, and is the same
+    /// rule over any bars.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::read(text, Cadence::Sixty)
     }
 }
 
@@ -180,14 +194,22 @@ impl fmt::Display for AlertRule {
     }
 }
 
+impl RuleName {
+    /// Reads `spike`, the house's, or the text of another [rule](Rule::read).
+    pub fn read(text: &str, cadence: Cadence) -> Result<Self, InvalidRule> {
+        match text {
+            Self::HOUSE => Ok(Self::House),
+            text => Rule::read(text, cadence).map(Self::Own),
+        }
+    }
+}
+
 impl FromStr for RuleName {
     type Err = InvalidRule;
 
+    /// As [`Rule`]'s.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            Self::HOUSE => Ok(Self::House),
-            text => text.parse().map(Self::Own),
-        }
+        Self::read(text, Cadence::Sixty)
     }
 }
 
@@ -201,10 +223,16 @@ enum TriggerWord {
 }
 
 /// The settings given, each taken once.
-struct Fields<'a>(Vec<(&'a str, &'a str)>);
+struct Fields<'a> {
+    given: Vec<(&'a str, &'a str)>,
+    cadence: Cadence,
+}
 
 impl<'a> Fields<'a> {
-    fn new(given: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, InvalidRule> {
+    fn new(
+        given: impl IntoIterator<Item = (&'a str, &'a str)>,
+        cadence: Cadence,
+    ) -> Result<Self, InvalidRule> {
         let mut fields: Vec<(&str, &str)> = Vec::new();
         for (name, value) in given {
             if fields.iter().any(|(known, _)| *known == name) {
@@ -212,16 +240,16 @@ impl<'a> Fields<'a> {
             }
             fields.push((name, value));
         }
-        Ok(Self(fields))
+        Ok(Self { given: fields, cadence })
     }
 
     fn take(&mut self, name: &str) -> Option<&'a str> {
-        let place = self.0.iter().position(|(known, _)| *known == name)?;
-        Some(self.0.swap_remove(place).1)
+        let place = self.given.iter().position(|(known, _)| *known == name)?;
+        Some(self.given.swap_remove(place).1)
     }
 
     fn none_left(mut self, kind: &str) -> Result<(), InvalidRule> {
-        match self.0.pop() {
+        match self.given.pop() {
             None => Ok(()),
             Some((name, _)) => {
                 Err(InvalidRule::new(name, format!("is no setting of a rule of the kind `{kind}`")))
@@ -294,8 +322,12 @@ impl<'a> Fields<'a> {
         self.minutes("window", 60, *WINDOW.end())
     }
 
-    fn min_bars(&mut self, least: u16) -> Result<u16, InvalidRule> {
-        self.count("min_bars", 30, least, MOST_BARS)
+    /// Left out: half an hour of bars, or half of a window that is shorter than that.
+    fn min_bars(&mut self, least: u16, window: u16) -> Result<u16, InvalidRule> {
+        let half_an_hour = self.cadence.bars_in(HALF_AN_HOUR);
+        let usual = if window < HALF_AN_HOUR { self.cadence.bars_in(window) / 2 } else { half_an_hour };
+        // At most 1,800.
+        self.count("min_bars", (usual as u16).max(least), least, MOST_BARS)
     }
 
     fn direction(&mut self) -> Result<Direction, InvalidRule> {
@@ -312,7 +344,7 @@ impl<'a> Fields<'a> {
             Some("open") => Ok(Origin::Open),
             None => Ok(Origin::Minutes(15)),
             Some(text) => {
-                let mut one = Fields(vec![("from", text)]);
+                let mut one = Fields { given: vec![("from", text)], cadence: self.cadence };
                 one.minutes("from", 0, *MOVE.end()).map(Origin::Minutes).map_err(|error| {
                     let reason = format!("{}, or `previous_close`, or `open`", error.reason);
                     InvalidRule::new("from", reason)

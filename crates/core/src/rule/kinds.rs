@@ -78,8 +78,8 @@ impl Kind {
     fn of(name: &'static str, cadence: Cadence, tracked: MetricSet) -> Self {
         // A level must be given: it is the example's, and no default.
         let example = match name {
-            "cross" => Rule::of_fields([("kind", name), ("above", "100")]),
-            _ => Rule::of_fields([("kind", name)]),
+            "cross" => Rule::of_fields([("kind", name), ("above", "100")], cadence),
+            _ => Rule::of_fields([("kind", name)], cadence),
         };
         let metrics = |rule: &Rule| tracked.iter().filter(|&one| rule.suits(one).is_ok()).collect();
         let settings = example.as_ref().map(Rule::settings).unwrap_or_default();
@@ -168,7 +168,7 @@ mod tests {
         }
         fields.retain(|(known, _)| *known != name);
         fields.push((name, value));
-        Rule::of_fields(fields)
+        Rule::of_fields(fields, Cadence::One)
     }
 
     #[test]
@@ -213,7 +213,7 @@ mod tests {
     fn every_setting_of_a_rule_is_among_its_kinds_with_its_default() {
         for kind in Kind::all(Cadence::One, MetricSet::ALWAYS) {
             let text = if kind.name == "cross" { "cross above=100" } else { kind.name };
-            let rule: Rule = text.parse().unwrap();
+            let rule = Rule::read(text, Cadence::One).unwrap();
             for (name, value) in rule.settings().into_iter().filter(|(name, _)| *name != "kind") {
                 let choice = kind.settings.iter().find(|choice| choice.name == name).unwrap();
                 assert!(choice.default.is_none() || choice.default == Some(value), "{text}: {name}");

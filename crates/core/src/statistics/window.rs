@@ -1,8 +1,8 @@
 //! Exact time windows over bars: the last 24 hours and the trailing hour of every symbol, by metric.
 //!
 //! Price and volume, which every bar has, lie side by side in one lane; each further metric that is tracked
-//! has a lane of its own, and what is not tracked costs nothing. A bar that does not tell a metric is a gap in
-//! its lane: for that metric there is nothing at that time.
+//! has a lane of its own, and what is not tracked costs nothing. A bar that does not tell a metric is a gap
+//! in its lane: for that metric there is nothing at that time.
 
 use super::lane::{DAY, Lane, Met};
 use crate::market::cadence::Cadence;
@@ -279,7 +279,8 @@ impl Windows {
                 Box::new(values.map(move |(at, pair)| timed((at, pair[value].into()))))
             }
             Place::Further(values) => with_lane!(values, lane => {
-                Box::new(lane.values_in(symbol, range).rev().map(move |(at, [value])| timed((at, value.into()))))
+                let values = lane.values_in(symbol, range).rev();
+                Box::new(values.map(move |(at, [value])| timed((at, value.into()))))
             }),
             Place::Nowhere => Box::new(std::iter::empty()),
         }

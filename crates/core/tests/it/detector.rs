@@ -29,8 +29,8 @@ fn bar(symbol: usize, minute: i32, price: i64, volume: i64) -> Bar {
     flat(symbols()[symbol].as_str(), Second::from_minute(BASE + minute), cents(price), volume)
 }
 
-/// The bar so many bars after the beginning, which tells everything: its prices and trades go with its volume,
-/// and some volumes come without vwap, or without trades.
+/// The bar so many bars after the beginning, which tells everything: its prices and trades go with its
+/// volume, and some volumes come without vwap, or without trades.
 fn telling(cadence: Cadence, symbol: usize, n: i32, volume: i64) -> Bar {
     let close = 10_000 + volume % 7 * 10;
     let bar = nth(cadence, symbol, n, close, volume);

@@ -323,7 +323,8 @@ proptest! {
         prop_assume!(!bars.is_empty());
         let told = |bars: &[Bar]| {
             let mut known = qqq_core::alert::sessions::Sessions::new(calendar.clone());
-            known.follow(0, &rule(&format!("time_of_day sessions={sessions} min_sessions=1")), Metric::Volume);
+            let rule = rule(&format!("time_of_day sessions={sessions} min_sessions=1"));
+            known.follow(0, &rule, Metric::Volume);
             bars.iter().for_each(|bar| known.insert(0, bar));
             known
         };

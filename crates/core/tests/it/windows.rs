@@ -1,6 +1,7 @@
 //! The windows are a function of the set of bars, and their figures are the exact ones.
 
 use crate::oracle::{Exact, Series, series};
+use old_bigint::BigInt;
 use proptest::prelude::*;
 use qqq_core::statistics::window::{Arrival, Windows};
 use qqq_core::{Bar, Cadence, Metric, MetricSet, Price, Second, Volume};
@@ -180,7 +181,8 @@ proptest! {
                     let moments = windows.moments(symbol, Second::from_unix(at), minutes, metric);
                     let (sum, squares, bars) = moments.unwrap();
                     prop_assert_eq!((sum, bars), (trailing.sum, trailing.bars));
-                    let exact: old_bigint::BigInt = inside.iter().map(|&one| old_bigint::BigInt::from(one).pow(2)).sum();
+                    let squared = |&one: &i128| BigInt::from(one).pow(2);
+                    let exact: BigInt = inside.iter().map(squared).sum();
                     prop_assert_eq!(squares.to_string(), exact.to_string());
                 }
             }

@@ -29,6 +29,7 @@ mod provider;
 mod push;
 mod recording;
 mod replay;
+mod seconds;
 mod secrecy;
 mod store_files;
 mod strangers;

@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 /// A tracker of two symbols with the bars of a session, which tracks these metrics.
 fn tracking(metrics: &str, program: Option<&Path>) -> Tracker {

@@ -305,6 +305,11 @@ impl Alpaca {
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         locked(&self.state)
     }
+
+    /// Whether anybody has asked for bars so far.
+    pub(crate) fn was_asked_for_bars(&self) -> bool {
+        !self.state().asked.is_empty()
+    }
 }
 
 pub(crate) fn locked<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {

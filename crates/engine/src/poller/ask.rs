@@ -139,7 +139,7 @@ impl Poller {
     }
 
     /// Asks for splits once a New York day, before any bar of the day.
-    async fn ask_for_splits(&mut self) -> Result<(), FeedError> {
+    pub(super) async fn ask_for_splits(&mut self) -> Result<(), FeedError> {
         let now = schedule::complete_until(self.ingest.clock.now());
         let today = self.ingest.calendar.date_of(now);
         if self.splits_asked_on == Some(today) {

@@ -309,6 +309,44 @@ async fn streamed_bars_are_handed_on_and_a_reconnect_refills() {
 }
 
 #[tokio::test]
+async fn a_feed_that_only_streams_is_asked_for_splits_and_says_what_is_wrong_with_a_symbol() {
+    let world = World::new(Market::Xnas).await;
+    let provider = FakeProvider::streaming("fake");
+    let split = Split::new(symbol("AAPL"), "2025-01-27".parse().unwrap(), 2, 1).unwrap();
+    provider.splits.lock().unwrap().push(split);
+    let (events, stream) = mpsc::channel(10);
+    *provider.stream.lock().unwrap() = Some(stream);
+    let (poller, mut steps) = poller(&world, &provider).await;
+    let stop = CancellationToken::new();
+    let running = alone(poller, true, &stop);
+    assert_eq!(steps.recv().await.unwrap().splits, [split]);
+
+    let problem = |text: &str| StreamEvent::SymbolProblem {
+        symbol: symbol("AAPL"),
+        problem: (!text.is_empty()).then(|| text.to_owned()),
+    };
+    let start = minute(MONDAY).plus_minutes(-1);
+    for (number, (said, told)) in [("differs", Some("differs")), ("", None)].into_iter().enumerate() {
+        events.send(problem(said)).await.unwrap();
+        // A step tells it.
+        let next = bar("AAPL", start.plus_minutes(-(number as i32)), 10_000, 5);
+        events.send(StreamEvent::Bar(next)).await.unwrap();
+        let step = loop {
+            let step = steps.recv().await.unwrap();
+            if step.bars.contains(&next) {
+                break step;
+            }
+        };
+        let problems: Vec<_> = step.feed.symbol_problems.iter().map(|one| one.problem.as_str()).collect();
+        assert_eq!(problems, Vec::from_iter(told));
+        assert_eq!(step.feed.problem, None, "it is none of the feed");
+    }
+    assert!(provider.asked().is_empty(), "bars are not asked for");
+    stop.cancel();
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn a_delayed_feed_is_asked_for_what_it_has_and_nothing_is_passed_over() {
     let world = World::new(Market::Xnas).await;
     let provider = FakeProvider::delayed(16);

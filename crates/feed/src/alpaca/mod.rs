@@ -1,24 +1,31 @@
-//! Alpaca Market Data v2: bars by REST and by WebSocket, splits by REST; of the trading API the names of all
-//! symbols. Needs a (free) key.
+//! Alpaca Market Data v2: minute bars by REST and by WebSocket, shorter ones out of the WebSocket's trades,
+//! splits by REST; of the trading API the names of all symbols. Needs a (free) key.
+//!
+//! Below a minute there is nothing to ask for: what the stream did not bring stays missing.
 //!
 //! Protocol: the published OpenAPI documents of the Market Data API 1.1 and of the Trading API, the
 //! market-data FAQ and the pages on real-time stock data and on assets (docs.alpaca.markets, "Working with
 //! /assets"), and Alpaca's own Go and Python clients.
 
+pub mod check;
 mod client;
+pub mod condition;
 mod model;
 pub mod parse;
 mod stream;
+pub mod tape;
+mod trade_bars;
 
 use crate::http::{self, Caller, ClientPolicy, Timeouts};
 use crate::names::{NameSource, SymbolList};
 use crate::parts::Parts;
-use crate::websocket::StreamEndpoint;
+use crate::websocket::{QUICK_PING, StreamEndpoint};
 use crate::{FeedError, FeedErrorKind, Fetched, Provider, StreamEvent};
 use async_trait::async_trait;
 use client::Client;
+use jiff::SignedDuration;
 use jiff::civil::Date;
-use qqq_core::{Clock, FeedInfo, FeedLabel, FeedMode, Second, Split, Symbol};
+use qqq_core::{Cadence, Clock, FeedInfo, FeedLabel, FeedMode, Second, Split, Symbol};
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderValue};
 use std::fmt;
@@ -46,8 +53,10 @@ pub struct AlpacaConfig {
     pub requests_per_minute: u32,
     /// Longest time one request may take.
     pub timeout: Duration,
-    /// Whether to stream bars besides asking for them.
+    /// Whether to stream bars besides asking for them. Bars of less than a minute come by the stream alone.
     pub stream: bool,
+    /// How long bars are.
+    pub cadence: Cadence,
 }
 
 impl AlpacaConfig {
@@ -109,6 +118,7 @@ impl fmt::Debug for AlpacaConfig {
             .field("requests_per_minute", &self.requests_per_minute)
             .field("timeout", &self.timeout)
             .field("stream", &self.stream)
+            .field("cadence", &self.cadence)
             .finish()
     }
 }
@@ -119,19 +129,25 @@ pub struct Alpaca {
     client: Client,
     stream: Option<stream::Settings>,
     names: Option<Arc<SymbolList>>,
+    cadence: Cadence,
     clock: Arc<dyn Clock>,
 }
 
 impl Alpaca {
     /// Sets up the client; nothing is asked yet. The error names the setting that cannot be used.
     pub fn new(config: AlpacaConfig, clock: Arc<dyn Clock>) -> Result<Self, FeedError> {
-        Self::with_pace(config, clock, Pace::default())
+        let mut pace = Pace::default();
+        if config.cadence != Cadence::Sixty {
+            pace.ping = QUICK_PING;
+        }
+        Self::with_pace(config, clock, pace)
     }
 
     /// As [`new`](Self::new), with other time-outs for the stream.
     #[doc(hidden)]
     pub fn with_pace(config: AlpacaConfig, clock: Arc<dyn Clock>, pace: Pace) -> Result<Self, FeedError> {
         http::check_base("feed.alpaca.base_url", &config.base_url)?;
+        let cadence = config.cadence;
         let label = FeedLabel::new(&config.feed).map_err(|error| {
             FeedError::new(FeedErrorKind::BadRequest, format!("feed.alpaca.feed: {error}"))
         })?;
@@ -165,19 +181,21 @@ impl Alpaca {
             key_id: config.key_id,
             secret_key: config.secret_key,
             feed: label,
+            cadence: config.cadence,
+            delay: SignedDuration::from_mins(client::delay_minutes(label).into()),
             clock: clock.clone(),
         });
         let info = FeedInfo {
             provider: "alpaca",
             label,
             mode: FeedMode::Live,
-            coverage: coverage(label.as_str()),
+            coverage: coverage(label.as_str(), config.cadence),
             split_adjusted: false,
             delay_minutes: client::delay_minutes(label),
         };
         let parts = Parts::default();
         let client = Client { caller, base: config.base_url, headers, feed: label, parts };
-        Ok(Self { info, client, stream, names, clock })
+        Ok(Self { info, client, stream, names, cadence, clock })
     }
 }
 
@@ -187,7 +205,15 @@ impl Provider for Alpaca {
         &self.info
     }
 
+    /// There are minutes alone to ask for.
+    fn has_history(&self) -> bool {
+        self.cadence == Cadence::Sixty
+    }
+
     async fn bars(&self, symbols: &[Symbol], minutes: Range<Second>) -> Result<Fetched, FeedError> {
+        if !self.has_history() {
+            return Ok(Fetched::default());
+        }
         let minutes = client::available(minutes, self.info.label, self.clock.now());
         if symbols.is_empty() || minutes.is_empty() {
             return Ok(Fetched::default());
@@ -236,14 +262,18 @@ fn credential(setting: &str, text: &str) -> Result<HeaderValue, FeedError> {
     }
 }
 
-fn coverage(feed: &str) -> String {
-    match feed {
+fn coverage(feed: &str, cadence: Cadence) -> String {
+    let exchanges = match feed {
         "iex" => "IEX only: about 2.5 % of US volume".to_owned(),
         "sip" => "all US exchanges".to_owned(),
         "delayed_sip" => "all US exchanges, 15 minutes late".to_owned(),
         "otc" => "over-the-counter trades only".to_owned(),
         "boats" | "overnight" => "overnight trading only (Blue Ocean ATS)".to_owned(),
         other => format!("Alpaca's feed {other}"),
+    };
+    match cadence {
+        Cadence::Sixty => exchanges,
+        _ => format!("{exchanges}; bars are made of its trades"),
     }
 }
 
@@ -261,6 +291,7 @@ mod tests {
             requests_per_minute: 200,
             timeout: Duration::from_secs(20),
             stream: true,
+            cadence: Cadence::Sixty,
         }
     }
 

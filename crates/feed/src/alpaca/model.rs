@@ -90,7 +90,42 @@ pub(super) struct WireMessage<'a> {
     pub(super) symbol: Option<String>,
     pub(super) code: Option<u16>,
     pub(super) msg: Option<String>,
-    /// Of a `subscription`: the complete current set. Of a bar it is absent.
+    /// Of a `subscription`: the complete current sets. Elsewhere they are absent.
     #[serde(borrow)]
     pub(super) bars: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) trades: Option<&'a RawValue>,
+}
+
+/// A trade of the stream, `t`, and a cancel, `x`, which has no conditions. The `t` of a cancel and of a
+/// correction is not read: whether it is the time of the trade or of the message is not documented.
+#[derive(Deserialize)]
+pub(super) struct WireTrade<'a> {
+    pub(super) i: u64,
+    pub(super) x: String,
+    #[serde(borrow)]
+    pub(super) p: &'a RawValue,
+    #[serde(borrow)]
+    pub(super) s: &'a RawValue,
+    pub(super) c: Option<Vec<String>>,
+    pub(super) t: Option<String>,
+    pub(super) z: Option<String>,
+}
+
+/// A correction of the stream, `c`: the trade as it was told, and as it was.
+#[derive(Deserialize)]
+pub(super) struct WireCorrection<'a> {
+    pub(super) x: String,
+    pub(super) oi: u64,
+    #[serde(borrow)]
+    pub(super) op: &'a RawValue,
+    #[serde(borrow)]
+    pub(super) os: &'a RawValue,
+    pub(super) ci: u64,
+    #[serde(borrow)]
+    pub(super) cp: &'a RawValue,
+    #[serde(borrow)]
+    pub(super) cs: &'a RawValue,
+    pub(super) cc: Option<Vec<String>>,
+    pub(super) z: Option<String>,
 }

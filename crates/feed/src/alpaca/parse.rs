@@ -3,6 +3,7 @@
 use super::model::{
     ActionsAnswer, BarsAnswer, LatestAnswer, WireAsset, WireBar, WireMessage, WireSplit, WireStart,
 };
+use super::tape::{self, Tape};
 use crate::answer::Answer;
 use crate::excerpt::excerpt;
 use crate::names::Directory;
@@ -109,8 +110,13 @@ pub fn assets(body: &[u8]) -> Result<Directory, FeedError> {
 pub enum Message {
     /// `success`: `connected`, `authenticated`.
     Success(String),
-    /// The complete set of symbols whose bars are subscribed, as the provider spells them.
-    Subscribed(Vec<String>),
+    /// The complete sets of symbols that are subscribed, as the provider spells them.
+    Subscribed {
+        /// Whose minute bars.
+        bars: Vec<String>,
+        /// Whose trades.
+        trades: Vec<String>,
+    },
     /// A refusal.
     Error {
         /// Alpaca's number for it.
@@ -120,7 +126,9 @@ pub enum Message {
     },
     /// A new (`b`) or corrected (`u`) minute bar.
     Bar(Bar),
-    /// Something that is no valid bar.
+    /// A trade, or what became of one.
+    Tape(Tape),
+    /// Something that is no valid bar or trade.
     Reject(Reject),
 }
 
@@ -147,20 +155,26 @@ fn message(raw: &RawValue, is_subscribed: impl Fn(Symbol) -> bool, feed: FeedLab
             code: message.code.unwrap_or_default(),
             message: excerpt(&message.msg.unwrap_or_default()),
         }),
-        "subscription" => match message.bars.map(json::item::<Vec<String>>) {
-            None => Some(Message::Subscribed(Vec::new())),
-            Some(Ok(symbols)) => Some(Message::Subscribed(symbols)),
-            Some(Err(reason)) => reject("the subscription".to_owned(), reason),
-        },
-        "b" | "u" => {
+        "subscription" => {
+            let list = |raw: Option<&RawValue>| raw.map_or(Ok(Vec::new()), json::item);
+            match (list(message.bars), list(message.trades)) {
+                (Ok(bars), Ok(trades)) => Some(Message::Subscribed { bars, trades }),
+                (Err(reason), _) | (_, Err(reason)) => reject("the subscription".to_owned(), reason),
+            }
+        }
+        kind @ ("b" | "u" | "t" | "x" | "c") => {
+            let is_bar = matches!(kind, "b" | "u");
             let name = message.symbol.unwrap_or_default();
             let Some(symbol) = name.parse().ok().filter(|&symbol| is_subscribed(symbol)) else {
-                return reject(excerpt(&name), "a bar of a symbol that was not subscribed".to_owned());
+                let what = if is_bar { "bar" } else { "trade" };
+                return reject(excerpt(&name), format!("a {what} of a symbol that was not subscribed"));
             };
-            match bar(raw, symbol, feed) {
-                Ok(bar) => Some(Message::Bar(bar)),
-                Err(reason) => reject(place(symbol, raw, None), reason),
-            }
+            let read = if is_bar {
+                bar(raw, symbol, feed).map(|bar| Some(Message::Bar(bar)))
+            } else {
+                tape::read(kind, raw, symbol).map(|tape| tape.map(Message::Tape))
+            };
+            read.unwrap_or_else(|reason| reject(place(symbol, raw, None), reason))
         }
         _ => None,
     }

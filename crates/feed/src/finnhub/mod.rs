@@ -1,30 +1,29 @@
-//! Finnhub: trades by WebSocket, made into one-minute bars; the names of all symbols by REST. Needs a (free)
-//! key.
+//! Finnhub: trades by WebSocket, made into bars of any interval; the names of all symbols by REST. Needs a
+//! (free) key.
 //!
-//! Bars by request are for paying customers, so what the stream did not bring stays missing: a minute in
-//! which the connection came up or was lost has no bar, and a start has no history.
+//! Bars by request are for paying customers, so what the stream did not bring stays missing: a bar
+//! in whose time the connection came up or was lost is none, and a start has no history.
 //!
 //! Protocol: Finnhub's OpenAPI document and client libraries. Not confirmed by its own words, and not relied
 //! on: which exchanges the free plan sees (in 2020 its maintainers named IEX alone, issue 293 of
 //! finnhubio/Finnhub-API; its documentation has spoken of the whole tape since), and how many symbols it
 //! takes (about 50 are reported).
 
-pub mod aggregate;
 mod client;
 pub mod condition;
 mod model;
 pub mod parse;
-mod repeats;
+pub mod repeats;
 mod stream;
-pub mod trade;
+pub mod tick;
 
 use crate::http::{self, Caller, ClientPolicy, Timeouts};
 use crate::names::{NameSource, SymbolList};
-use crate::websocket::StreamEndpoint;
+use crate::websocket::{QUICK_PING, StreamEndpoint};
 use crate::{FeedError, FeedErrorKind, Fetched, Provider, StreamEvent};
 use async_trait::async_trait;
 use client::Client;
-use qqq_core::{Clock, FeedInfo, FeedLabel, FeedMode, Second, Symbol};
+use qqq_core::{Cadence, Clock, FeedInfo, FeedLabel, FeedMode, Second, Symbol};
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderValue};
 use std::fmt;
@@ -48,6 +47,8 @@ pub struct FinnhubConfig {
     pub max_symbols: usize,
     /// Longest time one request may take.
     pub timeout: Duration,
+    /// How long bars are.
+    pub cadence: Cadence,
 }
 
 impl FinnhubConfig {
@@ -74,6 +75,7 @@ impl fmt::Debug for FinnhubConfig {
             .field("token", &"[redacted]")
             .field("max_symbols", &self.max_symbols)
             .field("timeout", &self.timeout)
+            .field("cadence", &self.cadence)
             .finish()
     }
 }
@@ -90,7 +92,11 @@ pub struct Finnhub {
 impl Finnhub {
     /// Sets up the client; nothing is asked yet. The error names the setting that cannot be used.
     pub fn new(config: FinnhubConfig, clock: Arc<dyn Clock>) -> Result<Self, FeedError> {
-        Self::with_pace(config, clock, FinnhubConfig::PACE)
+        let mut pace = FinnhubConfig::PACE;
+        if config.cadence != Cadence::Sixty {
+            pace.ping = QUICK_PING;
+        }
+        Self::with_pace(config, clock, pace)
     }
 
     /// As [`new`](Self::new), with other time-outs for the stream.
@@ -154,7 +160,7 @@ impl Finnhub {
             split_adjusted: false,
             delay_minutes: 0,
         };
-        let stream = stream::Settings { line, feed: label, clock };
+        let stream = stream::Settings { line, feed: label, cadence: config.cadence, clock };
         Ok(Self { info, client, stream, names, max_symbols: config.max_symbols })
     }
 }
@@ -206,6 +212,7 @@ mod tests {
             token: "SECRET".to_owned(),
             max_symbols: 50,
             timeout: Duration::from_secs(20),
+            cadence: Cadence::Sixty,
         };
         assert!(!format!("{config:?}").contains("SECRET"));
     }

@@ -1,14 +1,14 @@
 //! Finnhub's messages: pure, and prepared for anything.
 
-use super::condition::{Conditions, Effect};
+use super::condition::{Conditions, effect};
 use super::model::{Quote, WireMessage, WireStock, WireTrade};
-use super::trade::{SHARE, Trade};
+use super::tick::Tick;
 use crate::excerpt::excerpt;
 use crate::names::Directory;
+use crate::trades::{self, Trade};
 use crate::{FeedError, Reject, json};
 use jiff::Timestamp;
-use qqq_core::decimal::{self, Excess};
-use qqq_core::{Price, Second, Symbol};
+use qqq_core::{Price, Symbol};
 use serde_json::value::RawValue;
 
 const PROVIDER: &str = "finnhub";
@@ -17,7 +17,7 @@ const PROVIDER: &str = "finnhub";
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Told {
     /// Trades, in the order they were sent.
-    pub trades: Vec<Trade>,
+    pub trades: Vec<Tick>,
     /// What was no valid trade.
     pub rejects: Vec<Reject>,
     /// A complaint of the server, in its words.
@@ -46,34 +46,22 @@ pub fn message(body: &[u8], is_subscribed: impl Fn(Symbol) -> bool) -> Result<To
 }
 
 /// One trade; `None` where the size is 0: then it is a price without a trade.
-fn trade(raw: &RawValue, is_subscribed: impl Fn(Symbol) -> bool) -> Result<Option<Trade>, String> {
+fn trade(raw: &RawValue, is_subscribed: impl Fn(Symbol) -> bool) -> Result<Option<Tick>, String> {
     let wire: WireTrade<'_> = json::item(raw)?;
     let symbol = wire.s.parse().ok().filter(|&symbol| is_subscribed(symbol));
     let symbol =
         symbol.ok_or_else(|| format!("a trade of {}, which was not subscribed", excerpt(&wire.s)))?;
-    let at = Timestamp::from_millisecond(wire.t).ok().filter(|at| Second::minute_of(*at) > Second::MIN);
+    let at = trades::time(Timestamp::from_millisecond(wire.t).ok());
     let at = at.ok_or_else(|| format!("t {}: not a time", wire.t))?;
-    let size = size(wire.v)?;
+    let size = trades::size("v", wire.v)?;
     if size == 0 {
         return Ok(None);
     }
     let price = json::price("p", wire.p, Price::PLACES)?;
     let codes = wire.c.unwrap_or_default();
     let codes = || codes.iter().map(|code| code.get().trim_matches('"'));
-    let (conditions, effect) = (Conditions::of(codes()), Effect::of(codes()));
-    Ok(Some(Trade { symbol, at, price, size, conditions, effect }))
-}
-
-/// A number of shares in millionths, without a float in between.
-fn size(raw: &RawValue) -> Result<i64, String> {
-    json::number("v", raw)?;
-    let places = SHARE.ilog10();
-    match decimal::parse(raw.get(), places, Excess::Round) {
-        Ok(size @ 0..=Trade::MAX_SIZE) => Ok(size),
-        Ok(size) if size < 0 => Err(format!("v {}: negative", excerpt(raw.get()))),
-        Ok(_) => Err(format!("v {}: above 10^9", excerpt(raw.get()))),
-        Err(error) => Err(format!("v {}: {error}", excerpt(raw.get()))),
-    }
+    let trade = Trade { symbol, at, price, size, effect: effect(codes()), id: None };
+    Ok(Some(Tick { trade, conditions: Conditions::of(codes()) }))
 }
 
 /// Parses an answer of `GET /quote`: when the symbol was last traded, if it is known.

@@ -9,7 +9,8 @@
 //! What this cannot tell apart: two equal trades that came in two messages within ten seconds are taken for
 //! one, and one trade that a single message tells twice for two.
 
-use super::trade::Trade;
+use super::tick::Tick;
+use crate::trades::Trade;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{HashMap, VecDeque};
 
@@ -20,10 +21,10 @@ const MAX_REMEMBERED: usize = 100_000;
 
 /// The trades of the last seconds.
 #[derive(Debug, Default)]
-pub(super) struct Repeats {
-    told: HashMap<Trade, Told>,
+pub struct Repeats {
+    told: HashMap<Tick, Told>,
     /// In the order in which they were last told; a trade told again stands here again.
-    order: VecDeque<(Timestamp, Trade)>,
+    order: VecDeque<(Timestamp, Tick)>,
 }
 
 #[derive(Debug)]
@@ -35,9 +36,9 @@ struct Told {
 
 impl Repeats {
     /// Those trades of a message, which arrived at `now`, that no earlier message has told.
-    pub(super) fn strip(&mut self, message: &[Trade], now: Timestamp) -> Vec<Trade> {
+    pub fn strip(&mut self, message: &[Tick], now: Timestamp) -> Vec<Trade> {
         self.forget(now);
-        let mut times: HashMap<Trade, u32> = HashMap::new();
+        let mut times: HashMap<Tick, u32> = HashMap::new();
         let mut fresh = Vec::new();
         for &trade in message {
             let times = times.entry(trade).or_default();
@@ -49,7 +50,7 @@ impl Repeats {
             told.last = now;
             if *times > told.times {
                 told.times = *times;
-                fresh.push(trade);
+                fresh.push(trade.trade);
             }
         }
         fresh

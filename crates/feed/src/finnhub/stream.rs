@@ -4,12 +4,12 @@
 //! One connection of a key is allowed: a second one refuses or ends the first, which then comes back ever
 //! more rarely.
 
-use super::aggregate::Aggregator;
 use super::parse;
-use crate::websocket::{self, Connection, Ended, ReconnectPolicy, StreamEndpoint};
+use super::repeats::Repeats;
+use crate::trades::Aggregator;
+use crate::websocket::{self, Connection, Ended, ReconnectPolicy, StreamEndpoint, TICK};
 use crate::{FeedErrorKind, Reject, StreamEvent};
-use jiff::{SignedDuration, Timestamp};
-use qqq_core::{Clock, FeedLabel, Symbol};
+use qqq_core::{Cadence, Clock, FeedLabel, Symbol};
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -17,14 +17,12 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-/// How often bars that are due are looked for.
-const TICK: Duration = Duration::from_millis(250);
-
 /// Everything a connection needs.
 #[derive(Clone)]
 pub(super) struct Settings {
     pub(super) line: StreamEndpoint,
     pub(super) feed: FeedLabel,
+    pub(super) cadence: Cadence,
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -36,7 +34,7 @@ pub(super) fn start(settings: &Settings, symbols: &[Symbol]) -> Option<mpsc::Rec
         return None;
     }
     websocket::start(|events| {
-        let aggregator = Aggregator::new(settings.feed);
+        let aggregator = Aggregator::new(settings.feed, settings.cadence);
         let session = Session { settings: settings.clone(), symbols, events };
         async move { session.run(aggregator).await }
     })
@@ -67,8 +65,9 @@ impl Session {
     /// Connects again and again, until an error is final or the receiver is gone.
     async fn run(&self, mut aggregator: Aggregator) {
         let mut reconnect = ReconnectPolicy::new(self.settings.line.pace);
+        let mut repeats = Repeats::default();
         loop {
-            let (ended, live) = self.connection(&mut aggregator).await;
+            let (ended, live) = self.connection(&mut aggregator, &mut repeats).await;
             aggregator.disconnected();
             if !reconnect.after(ended, live, &self.events).await {
                 return;
@@ -77,13 +76,13 @@ impl Session {
     }
 
     /// One connection, from dialling to its end, and how long it was live.
-    async fn connection(&self, aggregator: &mut Aggregator) -> (Ended, Duration) {
+    async fn connection(&self, aggregator: &mut Aggregator, repeats: &mut Repeats) -> (Ended, Duration) {
         let mut connection = match self.settings.line.dial().await {
             Ok(connection) => connection,
             Err(ended) => return (ended, Duration::ZERO),
         };
         let mut live_since = None;
-        let Err(ended) = self.listen(&mut connection, aggregator, &mut live_since).await;
+        let Err(ended) = self.listen(&mut connection, aggregator, repeats, &mut live_since).await;
         let live = live_since.map_or(Duration::ZERO, |since: Instant| since.elapsed());
         connection.close().await;
         (ended, live)
@@ -94,6 +93,7 @@ impl Session {
         &self,
         connection: &mut Connection<'_>,
         aggregator: &mut Aggregator,
+        repeats: &mut Repeats,
         live_since: &mut Option<Instant>,
     ) -> Result<Infallible, Ended> {
         for symbol in &self.symbols {
@@ -106,9 +106,9 @@ impl Session {
         let mut so_far = SoFar::default();
         loop {
             let frame = connection.hear(Instant::now() + TICK).await?;
-            let mut complete = self.heard(connection);
+            let mut complete = connection.heard_at(&*self.settings.clock);
             if let Some(frame) = frame {
-                self.take(&frame, aggregator, &mut so_far).await?;
+                self.take(&frame, aggregator, repeats, &mut so_far).await?;
                 // More may wait behind it, if nobody read for a while.
                 complete = complete.min(aggregator.newest());
             }
@@ -118,7 +118,13 @@ impl Session {
         }
     }
 
-    async fn take(&self, frame: &[u8], aggregator: &mut Aggregator, so_far: &mut SoFar) -> Result<(), Ended> {
+    async fn take(
+        &self,
+        frame: &[u8],
+        aggregator: &mut Aggregator,
+        repeats: &mut Repeats,
+        so_far: &mut SoFar,
+    ) -> Result<(), Ended> {
         let line = &self.settings.line;
         let told = match parse::message(frame, |symbol| self.symbols.contains(&symbol)) {
             Ok(told) => told,
@@ -129,8 +135,9 @@ impl Session {
         };
         so_far.trades |= !told.trades.is_empty();
         let now = self.settings.clock.now();
-        let late = aggregator.take_message(&told.trades, now);
-        for reject in told.rejects.into_iter().chain(late) {
+        let fresh = repeats.strip(&told.trades, now);
+        let refused = fresh.iter().filter_map(|trade| aggregator.take(trade, now).err());
+        for reject in told.rejects.into_iter().chain(refused) {
             self.tell(StreamEvent::Rejected(reject)).await;
         }
         let Some(said) = told.error else { return Ok(()) };
@@ -147,14 +154,6 @@ impl Session {
                 Ok(())
             }
         }
-    }
-
-    /// When the connection was last heard, by the wall clock. What was sent before has arrived: a connection
-    /// that died unnoticed hides trades, and minutes it may hide some of are not handed out.
-    fn heard(&self, connection: &Connection<'_>) -> Timestamp {
-        let ago = SignedDuration::try_from(connection.heard().elapsed()).unwrap_or_default();
-        let now = self.settings.clock.now();
-        now.checked_sub(ago).unwrap_or(now)
     }
 
     async fn reject(&self, reason: String) {

@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::Message;
 use url::Url;
 
 /// Comes back soon; what must come has time.
-const QUICK: Pace = Pace {
+pub(crate) const QUICK: Pace = Pace {
     handshake: Duration::from_secs(20),
     ping: Duration::from_millis(150),
     pong: Duration::from_secs(20),
@@ -28,14 +28,16 @@ const WATCHFUL: Pace = Pace { pong: Duration::from_secs(1), ..QUICK };
 
 impl Peer {
     /// Greets, authenticates and acknowledges the subscription, which it returns.
-    async fn welcome(&mut self) -> Value {
+    pub(crate) async fn welcome(&mut self) -> Value {
         self.say(json!([{"T": "success", "msg": "connected"}])).await;
         let auth = self.hear().await;
         assert_eq!(auth, json!({"action": "auth", "key": "KEY-OF-A-TEST", "secret": "SECRET-OF-A-TEST"}));
         self.say(json!([{"T": "success", "msg": "authenticated"}])).await;
         let subscribe = self.hear().await;
         let (bars, updated) = (&subscribe["bars"], &subscribe["updatedBars"]);
-        self.say(json!([{"T": "subscription", "trades": [], "bars": bars, "updatedBars": updated}])).await;
+        let trades = subscribe.get("trades").cloned().unwrap_or(json!([]));
+        self.say(json!([{"T": "subscription", "trades": trades, "bars": bars, "updatedBars": updated}]))
+            .await;
         subscribe
     }
 }
@@ -350,6 +352,7 @@ async fn a_plan_of_few_symbols_streams_those_it_takes_and_tells_the_others_once(
                 StreamEvent::Rejected(reject) => break reject.reason,
                 StreamEvent::Bar(bar) => bars.push(bar.symbol),
                 StreamEvent::Connected => {}
+                StreamEvent::SymbolProblem { symbol, .. } => panic!("{symbol} is polled"),
                 StreamEvent::Disconnected(error) => panic!("{limit} of {wanted}: {error}"),
             }
         };

@@ -3,6 +3,7 @@
 
 use crate::given::{minute, symbol, symbols};
 use qqq_core::{FeedLabel, Second};
+use qqq_feed::trades::Effect;
 use qqq_feed::{alpaca, iex, yahoo};
 use std::io::Read;
 use std::path::Path;
@@ -91,4 +92,28 @@ fn bodies_from_the_tests_of_alpacas_own_clients_parse() {
         }
     }
     assert!(pages >= 4, "only {pages} pages");
+}
+
+/// None of the captured answers holds the trades of a minute and its bar; of each trade it is known what
+/// Alpaca makes of its conditions.
+#[test]
+fn trades_from_the_tests_of_alpacas_own_clients_parse_as_the_stream_tells_them() {
+    let Some(body) = captured("alpaca_v2_stock_bodies_from_py_tests.json") else { return };
+    let bodies: Vec<serde_json::Value> = serde_json::from_slice(&body).expect("a list of bodies");
+    let mut effects = Vec::new();
+    for (name, list) in bodies.iter().filter_map(|body| body["trades"].as_object()).flatten() {
+        let list = list.as_array().cloned().unwrap_or_else(|| vec![list.clone()]);
+        for mut trade in list {
+            (trade["T"], trade["S"]) = ("t".into(), name.as_str().into());
+            let frame = serde_json::Value::Array(vec![trade]).to_string();
+            let told = alpaca::parse::frame(frame.as_bytes(), |_| true, label("sip")).expect("a frame");
+            let [alpaca::parse::Message::Tape(alpaca::tape::Tape::Trade(trade))] = told[..] else {
+                panic!("a trade, not {told:?}");
+            };
+            effects.push(trade.effect);
+        }
+    }
+    let regular = effects.iter().filter(|&&effect| effect == Effect::ALL).count();
+    let odd_lots = effects.iter().filter(|&&effect| effect == Effect::VOLUME).count();
+    assert!(regular >= 3 && odd_lots >= 4 && regular + odd_lots == effects.len(), "{effects:?}");
 }

@@ -2,9 +2,11 @@
 
 use crate::given::{self, symbol, symbols};
 use proptest::prelude::*;
-use qqq_feed::finnhub::aggregate::{SHARE, Trade};
-use qqq_feed::finnhub::condition::{Conditions, Effect};
+use qqq_core::Cadence;
+use qqq_feed::finnhub::condition::{Conditions, effect};
 use qqq_feed::finnhub::parse;
+use qqq_feed::finnhub::tick::Tick;
+use qqq_feed::trades::{SHARE, Trade};
 use qqq_feed::{FeedErrorKind, Finnhub, FinnhubConfig, Provider};
 use qqq_testkit::http::{Reply, Server};
 use url::Url;
@@ -18,6 +20,7 @@ fn config(url: &Url) -> FinnhubConfig {
         token: TOKEN.to_owned(),
         max_symbols: FinnhubConfig::MAX_SYMBOLS,
         timeout: given::PATIENT,
+        cadence: Cadence::Sixty,
     }
 }
 
@@ -32,13 +35,16 @@ fn trades_are_read_digit_by_digit() {
             {"c":null,"p":0.1,"s":"BRK.B","t":1575526691135,"v":0.25},
             {"p":8999999.123456789,"s":"AAPL","t":1575526691136,"v":1e2}],"type":"trade"}"#,
     );
-    let trade = |name: &str, ms: i64, nanos: i64, size: i64, codes: &[&str]| Trade {
-        symbol: symbol(name),
-        at: jiff::Timestamp::from_millisecond(ms).expect("a time"),
-        price: qqq_core::Price::from_nanos(nanos).expect("a price"),
-        size,
+    let trade = |name: &str, ms: i64, nanos: i64, size: i64, codes: &[&str]| Tick {
+        trade: Trade {
+            symbol: symbol(name),
+            at: jiff::Timestamp::from_millisecond(ms).expect("a time"),
+            price: qqq_core::Price::from_nanos(nanos).expect("a price"),
+            size,
+            effect: effect(codes.iter().copied()),
+            id: None,
+        },
         conditions: Conditions::of(codes.iter().copied()),
-        effect: Effect::of(codes.iter().copied()),
     };
     assert_eq!(
         told.trades,
@@ -130,7 +136,7 @@ proptest! {
         let text = format!(r#"{{"type":"trade","data":[{trade}]}}"#);
         if let Ok(told) = parse::message(text.as_bytes(), |_| true) {
             prop_assert!(told.trades.len() + told.rejects.len() <= 1);
-            for trade in told.trades {
+            for Tick { trade, .. } in told.trades {
                 prop_assert!(trade.size > 0 && trade.size <= Trade::MAX_SIZE);
             }
         }

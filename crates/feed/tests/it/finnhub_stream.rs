@@ -4,7 +4,7 @@ use crate::given::{self, symbols};
 use crate::peer::{DEADLINE, Peer, next, serve};
 use futures_util::{SinkExt, StreamExt};
 use jiff::{SignedDuration, Timestamp};
-use qqq_core::Clock;
+use qqq_core::{Cadence, Clock};
 use qqq_feed::finnhub::Pace;
 use qqq_feed::{FeedErrorKind, Finnhub, FinnhubConfig, Provider, StreamEvent};
 use qqq_testkit::SetClock;
@@ -30,6 +30,16 @@ const QUICK: Pace = Pace {
 };
 
 fn stream(url: &Url, clock: Arc<dyn Clock>, pace: Pace, of: &str) -> mpsc::Receiver<StreamEvent> {
+    stream_of(Cadence::Sixty, url, clock, pace, of)
+}
+
+fn stream_of(
+    cadence: Cadence,
+    url: &Url,
+    clock: Arc<dyn Clock>,
+    pace: Pace,
+    of: &str,
+) -> mpsc::Receiver<StreamEvent> {
     let mut stream_url = url.clone();
     stream_url.set_scheme("ws").expect("an address");
     let config = FinnhubConfig {
@@ -38,6 +48,7 @@ fn stream(url: &Url, clock: Arc<dyn Clock>, pace: Pace, of: &str) -> mpsc::Recei
         token: TOKEN.to_owned(),
         max_symbols: 3,
         timeout: given::PATIENT,
+        cadence,
     };
     let finnhub = Finnhub::with_pace(config, clock, pace).expect("a provider");
     finnhub.stream(&symbols(of)).expect("a stream")
@@ -356,4 +367,42 @@ async fn a_minute_whose_trades_wait_to_be_read_is_handed_out_whole() {
     go.send_replace(());
     let StreamEvent::Bar(bar) = next(&mut events).await else { panic!("a bar") };
     assert_eq!(bar.volume.shares(), TRADES);
+}
+
+#[tokio::test]
+async fn trades_become_bars_of_five_seconds_and_what_is_told_twice_counts_once() {
+    let clock = Arc::new(SetClock::at("2025-01-31T15:00:30Z"));
+    let (go, wait) = tokio::sync::watch::channel(());
+    let url = serve(move |_, mut peer| {
+        let mut wait = wait.clone();
+        async move {
+            subscribed(&mut peer, 1).await;
+            tokio::select! {
+                changed = wait.changed() => changed.expect("a test"),
+                () = drain(&mut peer) => {}
+            }
+            let first = trades(&[
+                trade("AAPL", "2025-01-31T15:00:35Z", 101.5, 100),
+                trade("AAPL", "2025-01-31T15:00:39.999Z", 102.5, 50),
+                trade("AAPL", "2025-01-31T15:00:45Z", 103.5, 10),
+            ]);
+            peer.say(first.clone()).await;
+            peer.say(first).await;
+            peer.stay().await;
+        }
+    })
+    .await;
+    let mut events = stream_of(Cadence::Five, &url, clock.clone(), QUICK, "AAPL");
+    assert_eq!(next(&mut events).await, StreamEvent::Connected);
+    clock.set_to("2025-01-31T15:00:55Z");
+    go.send_replace(());
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let StreamEvent::Bar(bar) = next(&mut events).await else { panic!("a bar") };
+        told.push((bar.start.to_string(), bar.close.to_string(), bar.volume.shares(), bar.trades));
+    }
+    let bar = |time: &str, close: &str, volume, trades| {
+        (format!("2025-01-31T15:00:{time}Z"), close.to_owned(), volume, Some(trades))
+    };
+    assert_eq!(told, [bar("35", "102.5", 150, 2), bar("45", "103.5", 10, 1)], "and none of the quiet ones");
 }

@@ -1,7 +1,7 @@
 //! What the tests take as given: symbols, times, clocks, configurations.
 
 use proptest::prelude::*;
-use qqq_core::{Bar, Clock, FeedLabel, Price, Second, Symbol, Volume};
+use qqq_core::{Bar, Cadence, Clock, FeedLabel, Price, Second, Symbol, Volume};
 use qqq_feed::{Alpaca, AlpacaConfig, Iex, IexConfig, Yahoo, YahooConfig};
 use qqq_testkit::SetClock;
 use std::ops::Range;
@@ -44,6 +44,7 @@ pub(crate) fn alpaca_config(base_url: &Url) -> AlpacaConfig {
         requests_per_minute: 6000,
         timeout: PATIENT,
         stream: true,
+        cadence: Cadence::Sixty,
     }
 }
 

@@ -4,10 +4,10 @@
 
 mod alpaca;
 mod alpaca_stream;
+mod alpaca_trades;
 mod captured;
 mod csv;
 mod finnhub;
-mod finnhub_bars;
 mod finnhub_stream;
 mod foreign;
 mod given;
@@ -21,4 +21,5 @@ mod peer;
 mod replay;
 mod simulated_market;
 mod splits;
+mod trade_bars;
 mod yahoo;

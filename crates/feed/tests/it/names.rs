@@ -32,6 +32,7 @@ fn finnhub(url: &Url) -> Finnhub {
         token: "TOKEN-OF-A-TEST".to_owned(),
         max_symbols: FinnhubConfig::MAX_SYMBOLS,
         timeout: given::PATIENT,
+        cadence: qqq_core::Cadence::Sixty,
     };
     Finnhub::new(config, given::clock()).expect("a provider")
 }

@@ -73,7 +73,7 @@ pub(crate) async fn alerts(
     let wanted = AlertQuery {
         symbol,
         metric: query.metric(api.0.calendar.metrics())?,
-        rule: query.rule()?,
+        rule: query.rule(api.0.calendar.cadence())?,
         since: query.moment("since", &api.0.calendar)?,
         after: query.alert_cursor()?,
         private_too: false,

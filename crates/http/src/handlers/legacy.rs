@@ -120,8 +120,8 @@ pub(crate) async fn volume(
     tag = "original",
     operation_id = "getValues",
     summary = "Values of the last 24 hours",
-    description = "The same of any metric that the server tracks, under its name. Bars that do not tell it are \
-        passed over.",
+    description = "The same of any metric that the server tracks, under its name. Bars that do not tell it \
+        are passed over.",
     params(
         ("ticker" = TickerText, Path, description = "A tracked ticker", example = "META"),
         ("metric" = MetricWord, Path, description = "A tracked metric", example = "volume"),

@@ -16,8 +16,8 @@ pub(crate) fn rule_of(
 ) -> Option<RuleName> {
     let parsed = match &fields.value(name).unwrap_or(Value::Null) {
         Value::Null => return Some(RuleName::House),
-        Value::String(text) => text.parse::<RuleName>(),
-        Value::Object(settings) => of_object(settings).map(RuleName::Own),
+        Value::String(text) => RuleName::read(text, calendar.cadence()),
+        Value::Object(settings) => of_object(settings, calendar).map(RuleName::Own),
         _ => {
             fields.wrong(name, "must be a text such as `spike ratio=4`, or an object of the same settings");
             return None;
@@ -43,7 +43,7 @@ fn suits(name: RuleName, metric: Option<Metric>, calendar: &Calendar) -> Result<
     metric.map_or(Ok(()), |metric| rule.suits(metric))
 }
 
-fn of_object(settings: &serde_json::Map<String, Value>) -> Result<Rule, InvalidRule> {
+fn of_object(settings: &serde_json::Map<String, Value>, calendar: &Calendar) -> Result<Rule, InvalidRule> {
     let texts = settings
         .iter()
         .map(|(name, value)| match value {
@@ -55,7 +55,7 @@ fn of_object(settings: &serde_json::Map<String, Value>) -> Result<Rule, InvalidR
             }),
         })
         .collect::<Result<Vec<_>, _>>()?;
-    Rule::of_fields(texts.iter().map(|(name, text)| (*name, text.as_ref())))
+    Rule::of_fields(texts.iter().map(|(name, text)| (*name, text.as_ref())), calendar.cadence())
 }
 
 #[cfg(test)]
@@ -99,7 +99,7 @@ mod tests {
             (r#"{"rule":{"ratio":4}}"#, minutes, "rule.kind"),
             (r#"{"rule":"move"}"#, minutes, "rule.kind"),
             (r#"{"rule":"spike session=extended"}"#, minutes, "rule.session"),
-            (r#"{"rule":"spike window=10m"}"#, minutes, "rule.min_bars"),
+            (r#"{"rule":"spike window=10m min_bars=11"}"#, minutes, "rule.min_bars"),
             (r#"{"rule":"spike window=10m min_bars=601"}"#, Cadence::One, "rule.min_bars"),
             (r#"{"rule":"zscore window=10m min_bars=121"}"#, Cadence::Five, "rule.min_bars"),
         ] {
@@ -110,5 +110,24 @@ mod tests {
         }
         let mut fields = Fields::of_json(br#"{"rule":"spike window=10m min_bars=600"}"#, &["rule"]).unwrap();
         assert!(rule_of(&mut fields, "rule", Some(Metric::Volume), &bars_of(Cadence::One)).is_some());
+    }
+
+    #[test]
+    fn the_bars_that_a_window_must_hold_are_the_same_time_at_every_interval() {
+        for (cadence, half_an_hour, five_minutes) in
+            [(Cadence::Sixty, 30, 5), (Cadence::Five, 360, 60), (Cadence::One, 1800, 300)]
+        {
+            for (window, expected) in [("60m", half_an_hour), ("10m", five_minutes)] {
+                for body in [
+                    format!(r#"{{"rule":"zscore window={window}"}}"#),
+                    format!(r#"{{"rule":{{"kind":"zscore","window":"{window}"}}}}"#),
+                ] {
+                    let mut fields = Fields::of_json(body.as_bytes(), &["rule"]).unwrap();
+                    let rule = rule_of(&mut fields, "rule", Some(Metric::Volume), &bars_of(cadence));
+                    let text = rule.expect("a rule").to_string();
+                    assert!(text.contains(&format!(" min_bars={expected} ")), "{cadence}: {text}");
+                }
+            }
+        }
     }
 }

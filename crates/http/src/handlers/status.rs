@@ -14,7 +14,7 @@ use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use qqq_contract::metric::MetricOut;
 use qqq_contract::rule::{RuleOut, RuleShape};
-use qqq_core::{Calendar, FeedStatus, Interval, Phase, RuleName, Second, SymbolProblem};
+use qqq_core::{Calendar, FeedStatus, Interval, Phase, RuleName, Second, SpikeRule, SymbolProblem};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -49,6 +49,8 @@ struct StatusOut {
     /// The server's own rule, `spike`, with all its settings.
     #[schema(value_type = RuleShape)]
     rule: RuleOut,
+    /// How much of the rule's window there is.
+    window: WindowOut,
     /// How much time a bar covers: the shortest `interval` of bars there is here.
     #[schema(value_type = IntervalWord)]
     interval: &'static str,
@@ -207,6 +209,37 @@ struct SymbolsOut {
     with_bars: usize,
 }
 
+/// How much of the rule's window there is. After a start, a feed that cannot be asked for earlier bars fills
+/// it as bars come.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Window)]
+struct WindowOut {
+    /// Symbols with as many bars before their newest one as the rule needs to judge it.
+    #[schema(example = 10)]
+    judged: usize,
+    /// How much time these bars cover: `min_bars` of the rule, each of the `interval`.
+    #[schema(minimum = 0, example = 1800)]
+    needed_seconds: i64,
+    /// How much time the bars cover of the symbol that has the fewest, of those with bars that are not judged
+    /// yet; `null` where all of these are.
+    #[schema(required = true, minimum = 0, example = 720)]
+    least_seconds: Option<i64>,
+}
+
+impl WindowOut {
+    fn new(rule: &SpikeRule, snapshot: &Snapshot) -> Self {
+        let length = snapshot.cadence.seconds();
+        let needed = usize::from(rule.min_bars);
+        let known = snapshot.tickers.iter().filter_map(|ticker| ticker.bars_in_window(rule.window));
+        let (judged, short): (Vec<usize>, Vec<usize>) = known.partition(|&bars| bars >= needed);
+        Self {
+            judged: judged.len(),
+            needed_seconds: i64::from(rule.min_bars) * length,
+            least_seconds: short.into_iter().min().map(|bars| bars as i64 * length),
+        }
+    }
+}
+
 /// A store and how it is doing.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Store)]
@@ -271,6 +304,7 @@ pub(crate) async fn status(State(api): State<Api>, RawQuery(query): RawQuery) ->
         },
         deliveries: said.deliveries(now),
         rule: RuleOut(RuleName::House.rule(config.rule)),
+        window: WindowOut::new(&config.rule, &snapshot),
         interval: Interval::of(calendar.cadence()).as_str(),
         metrics: calendar.metrics().iter().map(MetricOut::from).collect(),
         extended_hours: calendar.tracks_extended_hours(),

@@ -64,9 +64,11 @@ impl Query {
             .transpose()
     }
 
-    pub(crate) fn rule(&self) -> Result<Option<RuleName>, Problem> {
+    pub(crate) fn rule(&self, cadence: Cadence) -> Result<Option<RuleName>, Problem> {
         let Some(text) = self.get("rule") else { return Ok(None) };
-        text.parse().map(Some).map_err(|error: InvalidRule| invalid("rule", &error.to_string()))
+        RuleName::read(text, cadence)
+            .map(Some)
+            .map_err(|error: InvalidRule| invalid("rule", &error.to_string()))
     }
 
     /// How many entries a page may have: 1 to 1000.

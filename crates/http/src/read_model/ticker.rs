@@ -105,6 +105,15 @@ impl Ticker {
         &self.points
     }
 
+    /// How many bars of its feed lie in the `window` minutes before the newest bar. `None` without any.
+    pub(crate) fn bars_in_window(&self, window: u16) -> Option<usize> {
+        let (newest, before) = self.points.split_last()?;
+        let from = newest.start.plus_minutes(-i32::from(window));
+        let first = before.partition_point(|point| point.start < from);
+        let of_feed = before.get(first..)?.iter().filter(|point| point.feed == newest.feed);
+        Some(of_feed.count())
+    }
+
     pub(crate) fn newest(&self) -> Option<&BarRecord> {
         self.newest.as_ref()
     }

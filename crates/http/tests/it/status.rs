@@ -36,6 +36,7 @@ async fn everything_that_makes_the_answers_credible_is_told_at_once() {
                         "next": {"phase": "closed", "at": "2025-01-31T21:00:00Z"}},
             "newest_bar": {"start": "2025-01-31T19:57:00Z", "age_seconds": 120},
             "symbols": {"tracked": 10, "with_bars": 1},
+            "window": {"judged": 0, "needed_seconds": 1800, "least_seconds": 0},
             "store": {"kind": "sqlite", "answers": true, "writable": true,
                       "log_bytes": world.store.log_bytes()},
             "deliveries": {"waiting": 0, "oldest_waiting_seconds": null, "waiting_for": [],

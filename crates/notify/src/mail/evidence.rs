@@ -76,7 +76,10 @@ fn compared(alert: &Alert) -> Vec<Row> {
         (Condition::TimeOfDay { min_sessions, .. }, Evidence::Median { sessions, .. }) => vec![
             ("Median", format!("{baseline}, {} in earlier sessions", sentence::clock(alert.start))),
             ("Ratio", ratio()),
-            ("Sessions", format!("{sessions} with that minute, {min_sessions} needed")),
+            (
+                "Sessions",
+                format!("{sessions} with that {}, {min_sessions} needed", sentence::bar(alert.start)),
+            ),
         ],
         _ => Vec::new(),
     }

@@ -182,11 +182,15 @@ impl Composer {
         let seconds = alert.rule.rule().cooldown_seconds;
         let Alert { symbol, metric, .. } = alert;
         let cooldown = match seconds {
-            0 => format!("Every minute of {symbol} {metric} that qualifies is mailed."),
+            0 => {
+                let every = sentence::bar(alert.start);
+                format!("Every {every} of {symbol} {metric} that qualifies is mailed.")
+            }
             seconds => format!(
                 "You will not hear of {symbol} {metric} by this rule again for {}; \
-                 minutes that qualify meanwhile are counted on this alert.",
-                sentence::duration(seconds)
+                 {} that qualify meanwhile are counted on this alert.",
+                sentence::duration(seconds),
+                sentence::slots(alert.start)
             ),
         };
         Told {
@@ -323,6 +327,7 @@ impl Composer {
             table => evidence::table(&rows),
             rows,
             when => sentence::new_york_time(alert.start),
+            bar => sentence::bar(alert.start),
             symbol => alert.symbol.as_str(),
             metric => alert.metric.as_str(),
             page => self.links.symbol(alert.symbol.as_str()),

@@ -65,7 +65,9 @@ struct Asked {
 
 impl Asked {
     fn of(config: &Config, watched: &Watchlist, args: &BacktestArgs) -> Result<Self, ConfigError> {
-        let (calendar, rule) = (config.calendar()?, args.rule);
+        let calendar = config.calendar()?;
+        let rule = RuleName::read(&args.rule, calendar.cadence())
+            .map_err(|error| ConfigError::value("--rule", error))?;
         let tracked = calendar.metrics();
         if let RuleName::Own(own) = rule {
             let suits_metric = args.metric.map_or(Ok(()), |metric| own.suits(metric));

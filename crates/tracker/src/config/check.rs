@@ -9,6 +9,8 @@ use qqq_core::{Cadence, Period, SpikeRule};
 const MINUTE: u32 = 60;
 const HOUR: u32 = 60 * MINUTE;
 const DAY: u32 = 24 * HOUR;
+/// Alpaca's feeds of which it is known which trades make a bar.
+const TRADED: [&str; 3] = ["iex", "sip", "delayed_sip"];
 
 impl Config {
     /// Holds every value to what is allowed beyond its type.
@@ -103,15 +105,26 @@ impl Config {
             return Ok(());
         }
         for name in self.feed.names() {
+            let alpaca = &self.feed.alpaca;
             let why = match name {
-                ProviderName::Sim | ProviderName::Replay => continue,
-                ProviderName::Yahoo | ProviderName::Iex => "has no bars shorter than a minute, and no trades",
-                ProviderName::Alpaca | ProviderName::Finnhub => {
-                    "would have to make them of trades, which this version does not"
+                ProviderName::Sim | ProviderName::Replay | ProviderName::Finnhub => continue,
+                ProviderName::Yahoo | ProviderName::Iex => {
+                    "has no bars shorter than a minute, and no trades".to_owned()
                 }
+                ProviderName::Alpaca if !alpaca.stream => {
+                    "has them by its stream alone, and feed.alpaca.stream is false".to_owned()
+                }
+                ProviderName::Alpaca if !TRADED.contains(&alpaca.feed.as_str()) => format!(
+                    "would have to make them of trades, and which of those count is not known of the feed \
+                     `{}` (feed.alpaca.feed: {})",
+                    alpaca.feed,
+                    TRADED.join(", ")
+                ),
+                ProviderName::Alpaca => continue,
             };
             let what = format!(
-                "`{interval}` is too short: `{name}` {why}; it must be 60s, or the feed sim or replay"
+                "`{interval}` is too short: `{name}` {why}; it must be 60s, or the feed sim, replay, alpaca \
+                 or finnhub"
             );
             return Err(ConfigError::value("market.interval", what));
         }

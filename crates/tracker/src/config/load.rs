@@ -3,6 +3,8 @@
 use super::error::ConfigError;
 use super::settings::Config;
 use super::sources::{PREFIX, Sources, read_file};
+use qqq_core::Cadence;
+use qqq_core::alert::detector::Watch;
 use toml::{Table, Value};
 
 /// Settings that are also read from the file named by the same key with `_file` (`_FILE`) behind it.
@@ -44,6 +46,7 @@ pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
     for (key, value) in &sources.flags {
         set(&mut table, &known, key, value, "the command line")?;
     }
+    spell_out_rules(&mut table);
     let says_min_bars = table.get("rules").and_then(|rules| rules.get("min_bars")).is_some();
     let mut config: Config = serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
         let key = error.path().to_string();
@@ -57,6 +60,19 @@ pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
     }
     config.check()?;
     Ok(config)
+}
+
+/// Puts what `rules.also` leaves out into its rules: some of it follows from the interval. What cannot be
+/// read is left for whoever reads all settings.
+fn spell_out_rules(table: &mut Table) {
+    let interval = table.get("market").and_then(|market| market.get("interval")).and_then(Value::as_str);
+    let Some(cadence) = interval.and_then(|text| text.parse::<Cadence>().ok()) else { return };
+    let also = table.get_mut("rules").and_then(|rules| rules.get_mut("also")).and_then(Value::as_array_mut);
+    for rule in also.into_iter().flatten() {
+        if let Some(Ok(watch)) = rule.as_str().map(|text| Watch::read(text, cadence)) {
+            *rule = Value::String(watch.to_string());
+        }
+    }
 }
 
 /// Lays the tables of a file over the settings so far.
@@ -307,6 +323,44 @@ mod tests {
         assert_eq!(config.feed.provider, ProviderName::Yahoo);
         assert_eq!(config.feed.fallback, [ProviderName::Finnhub, ProviderName::Iex]);
         assert_eq!(config.server.listen.port(), 80);
+    }
+
+    #[test]
+    fn an_interval_below_a_minute_wants_a_feed_of_trades() {
+        let at_a_second = |settings: &[(&str, &str)]| {
+            let flags = [("market.interval", "1s")].iter().chain(settings);
+            let flags = flags.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+            load(&Sources { flags, ..Sources::default() }).map(|_| ()).map_err(|error| error.to_string())
+        };
+        let alpaca = ("feed.provider", "alpaca");
+        for settings in [
+            &[("feed.provider", "sim")][..],
+            &[("feed.provider", "finnhub")],
+            &[alpaca],
+            &[alpaca, ("feed.alpaca.feed", "sip"), ("feed.fallback", "finnhub")],
+        ] {
+            assert_eq!(at_a_second(settings), Ok(()), "{settings:?}");
+        }
+        for (settings, why) in [
+            (&[("feed.provider", "yahoo")][..], "`yahoo` has no bars shorter than a minute"),
+            (&[alpaca, ("feed.fallback", "yahoo")], "`yahoo` has no bars shorter than a minute"),
+            (&[alpaca, ("feed.alpaca.stream", "false")], "feed.alpaca.stream is false"),
+            (&[alpaca, ("feed.alpaca.feed", "boats")], "feed.alpaca.feed: iex, sip, delayed_sip"),
+        ] {
+            let refused = at_a_second(settings).unwrap_err();
+            assert!(refused.starts_with("market.interval: `1s`") && refused.contains(why), "{refused}");
+        }
+    }
+
+    #[test]
+    fn what_a_further_rule_leaves_out_is_the_same_time_at_every_interval() {
+        for (interval, min_bars) in [("60s", 30), ("5s", 360), ("1s", 1800)] {
+            let also = ("rules.also".to_owned(), "volume zscore z=4".to_owned());
+            let flags = vec![("market.interval".to_owned(), interval.to_owned()), also];
+            let config = load(&Sources { flags, ..Sources::default() }).unwrap();
+            let rule = config.rules.also[0].0.to_string();
+            assert!(rule.contains(&format!(" min_bars={min_bars} ")), "{interval}: {rule}");
+        }
     }
 
     #[test]

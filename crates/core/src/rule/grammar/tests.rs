@@ -126,7 +126,7 @@ proptest! {
         let settings = rule.settings();
         let texts: Vec<_> = settings.iter().map(|(name, setting)| (*name, setting.to_string())).collect();
         let fields = texts.iter().rev().map(|(name, text)| (*name, text.as_str()));
-        prop_assert_eq!(Rule::of_fields(fields), Ok(rule));
+        prop_assert_eq!(Rule::of_fields(fields, Cadence::One), Ok(rule));
     }
 
     #[test]

@@ -120,8 +120,9 @@ impl Writer {
                 let Alert { symbol, metric, start, .. } = alert;
                 let when = sentence::new_york_time(*start);
                 let told = sentence::sentence(alert);
+                let bar = sentence::bar(*start);
                 let text = format!(
-                    "We take an alert back. The feed has corrected the minute of {when}: \
+                    "We take an alert back. The feed has corrected the {bar} of {when}: \
                      with the corrected {metric} of {symbol} the rule does not fire. \
                      What we told you then, and what no longer holds: {told}"
                 );
