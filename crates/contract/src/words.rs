@@ -35,9 +35,9 @@ pub fn one_of<const N: usize>(description: &str, words: [&'static str; N]) -> Re
 }
 
 words! {
-    /// What is watched of bars: `price` (the close) and `volume` always; where the server tracks them, `trades`,
-    /// `notional` (dollars that changed hands), `range` (high less low) and `return` (absolute change of the
-    /// close from the bar before).
+    /// What is watched of bars: `price` (the close) and `volume` always; where the server tracks them,
+    /// `trades`, `notional` (dollars that changed hands), `range` (high less low) and `return` (absolute
+    /// change of the close from the bar before).
     pub MetricWord = "Metric", Metric::ALL.map(Metric::as_str);
     /// Whether an alert stands.
     pub AlertStateWord = "AlertState", [AlertState::Raised, AlertState::Retracted].map(AlertState::as_str);

@@ -325,9 +325,9 @@ impl Detector {
         self.windows.newest(symbol)
     }
 
-    /// Brings a symbol's bars before `from` to the units after a split. Alerts keep their evidence. `bars` are
-    /// those of the symbol [since](Self::since) it must know them, oldest first, as they were told: what is read
-    /// off several prices is rounded once, so it cannot be converted itself.
+    /// Brings a symbol's bars before `from` to the units after a split. Alerts keep their evidence. `bars`
+    /// are those of the symbol [since](Self::since) it must know them, oldest first, as they were told: what
+    /// is read off several prices is rounded once, so it cannot be converted itself.
     pub fn apply_split<'a>(
         &mut self,
         symbol: usize,

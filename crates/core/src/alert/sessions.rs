@@ -245,9 +245,9 @@ impl Sessions {
     }
 
     /// How much of a metric the bar of the same time, counted from where a day's tracking begins, held in the
-    /// `sessions` sessions before its own: twice the median, and how many of them had a bar there. Of a session in which
-    /// that time was of another phase nothing is taken: on a day that closes early, the afternoon is after
-    /// hours.
+    /// `sessions` sessions before its own: twice the median, and how many of them had a bar there. Of a
+    /// session in which that time was of another phase nothing is taken: on a day that closes early, the
+    /// afternoon is after hours.
     pub fn median(&self, symbol: usize, metric: Metric, minute: Second, sessions: u8) -> Option<(i128, u16)> {
         let history = self.histories.get(&symbol)?;
         let trading = &history.of_minute(minute)?.trading;

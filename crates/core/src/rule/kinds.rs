@@ -69,8 +69,8 @@ pub enum Allowed {
 }
 
 impl Kind {
-    /// All of them, in the order of [`Rule::KINDS`], over bars that come so often and of which these metrics are
-    /// tracked.
+    /// All of them, in the order of [`Rule::KINDS`], over bars that come so often and of which these metrics
+    /// are tracked.
     pub fn all(cadence: Cadence, tracked: MetricSet) -> Vec<Self> {
         Rule::KINDS.into_iter().map(|name| Self::of(name, cadence, tracked)).collect()
     }

@@ -160,7 +160,7 @@ fn is_spike(value: i128, sum: i128, bars: u32, min_bars: u16, ratio: i64) -> boo
         && is_product_at_least(value, i128::from(bars) * i128::from(MILLION), sum, ratio)
 }
 
-/// `value * factor >= base * threshold`, none of them below 0. Values have up to 94 bits and sums of them up to
+/// `value * factor >= base * threshold`, none of them below 0. Values have up to 94 bits and their sums up to
 /// 110, so their products may have more than 128; but for dollars that changed hands, all fit 64.
 #[inline(always)]
 fn is_product_at_least(value: i128, factor: i128, base: i128, threshold: i64) -> bool {

@@ -106,8 +106,8 @@ impl Metric {
         matches!(self.reading(), Reading::Volume | Reading::Amount(_))
     }
 
-    /// Whether its values want more than 64 bits: dollars that changed hands are up to the dearest price times
-    /// the largest volume, 9e27.
+    /// Whether its values want more than 64 bits: dollars that changed hands are up to the dearest price
+    /// times the largest volume, 9e27.
     pub(crate) const fn is_wide(self) -> bool {
         self.is_amount() && matches!(self.unit(), Unit::Dollars)
     }

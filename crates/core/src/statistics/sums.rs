@@ -155,14 +155,22 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_wide_integer_becomes_its_nearest_double(high in any::<u128>(), low in any::<u128>(), shift in 0..256_u32) {
+        fn a_wide_integer_becomes_its_nearest_double(
+            high in any::<u128>(),
+            low in any::<u128>(),
+            shift in 0..256_u32,
+        ) {
             let value = U256::from_words(high, low) >> shift;
             let exact = BigUint::from_bytes_le(&value.to_le_bytes()).to_f64();
             prop_assert_eq!(Some(nearest(value)), exact);
         }
 
         #[test]
-        fn both_widths_scatter_alike(changes in 2..86_400_u32, squares in 0..=u128::MAX >> 18, part in 0..=100_u128) {
+        fn both_widths_scatter_alike(
+            changes in 2..86_400_u32,
+            squares in 0..=u128::MAX >> 18,
+            part in 0..=100_u128,
+        ) {
             let telescoped = squares / 100 * part;
             let narrow = i64::scatter(changes, squares, telescoped);
             prop_assert_eq!(narrow, i128::scatter(changes, squares.into(), telescoped.into()));
