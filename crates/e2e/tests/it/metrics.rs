@@ -183,6 +183,7 @@ fn copy_all(from: &Path, to: &Path) {
             copy_all(&entry.path(), &to.join(entry.file_name()));
         }
     } else if fs::read(from).ok() != fs::read(to).ok() {
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
         fs::copy(from, to).unwrap();
     }
 }
