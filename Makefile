@@ -31,7 +31,7 @@ DASHBOARD_SOURCES := $(shell find dashboard/src dashboard/public -type f ! -name
 NODE_MODULES := dashboard/node_modules/.installed
 
 .PHONY: run build dist rust node browser faketime test check fmt clippy doc deny dashboard-check
-.PHONY: bench bench-dashboard clean
+.PHONY: bench bench-dashboard bench-rest clean
 
 run: build
 	$(PROGRAM) run
@@ -105,6 +105,10 @@ bench: bench-dashboard
 	$(CARGO) bench --locked --package qqq-bench
 	bench/http.sh
 	bench/backtest.sh
+
+# What bars cost on their way into the store and there. BEFORE=PROGRAM to compare.
+bench-rest: rust $(DASHBOARD)
+	bench/at_rest.sh
 
 # What the page costs: Lighthouse, 500 symbols each second, the heap. MINUTES=60 for an hour of it.
 bench-dashboard: rust browser node $(DASHBOARD)

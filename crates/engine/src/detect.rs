@@ -51,12 +51,13 @@ pub struct Answered {
 /// Most steps taken into one commit: while a commit waits for the disk, those behind it gather.
 const GATHER: usize = 64;
 /// No more steps are gathered once they hold so many bars.
-const GATHER_BARS: usize = 50_000;
+const GATHER_BARS: usize = 100_000;
 /// Minutes that are looked back to find how long an earlier process is gone: no market is closed for longer.
 const MAX_ABSENCE: i64 = 14 * Second::PER_DAY;
 /// A transaction ends with the minute in which it comes to hold so many bars, or changes to alerts: a sign-up
-/// waits for no more than that. The rules in force bound what a single minute can bring.
-const PIECE_BARS: usize = 10_000;
+/// waits for no more than that, a quarter of a second of bars. The rules in force bound what a single minute
+/// can bring. Figures are written once a piece, whatever number of minutes it holds.
+const PIECE_BARS: usize = 50_000;
 const PIECE_ALERTS: usize = 1_000;
 /// After a transaction that others follow, the store is left alone for as long as that took, at most so long:
 /// a writer of another process only looks now and then whether it can have its turn.

@@ -6,6 +6,7 @@
 //! relay     picks the feed that runs, of several                   failover
 //! detect    judges bars and commits what comes of them             active_rules
 //! dispatch  sends what is enqueued
+//! closing   brings the bars of sessions that are over into the form in which they stay
 //! retain    deletes what is past its time
 //! subscribe takes sign-ups, confirmations, changes and ends of subscriptions
 //! names     keeps what symbols are called fresh
@@ -17,6 +18,7 @@
 pub mod account;
 pub mod active_rules;
 pub mod backtest;
+pub mod closing;
 pub mod detect;
 pub mod dispatch;
 pub mod failover;

@@ -2,7 +2,8 @@
 
 use crate::sequence::Sequence;
 use qqq_core::alert::AlertChange;
-use qqq_core::{Bar, FeedStatus, Second, Split, Statistics};
+use qqq_core::{Bar, FeedStatus, Second, Split, Statistics, Symbol};
+use std::ops::{Add, Range};
 
 /// A bar and how often its close or volume has been replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +53,26 @@ pub struct Committed {
     pub deliveries: u64,
 }
 
+/// Bars of one symbol in a session that has closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionBars {
+    /// The symbol.
+    pub symbol: Symbol,
+    /// The stretch of time that is kept as one: a day, mostly. Every bar begins within it.
+    pub range: Range<Second>,
+    /// The bars, in any order.
+    pub bars: Vec<Bar>,
+}
+
+/// How far a stretch of time is closed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Closed {
+    /// Bars that lay open.
+    pub bars: u64,
+    /// The last symbol whose bars are closed; `None` where nothing of the stretch lies open any more.
+    pub upto: Option<Symbol>,
+}
+
 /// What became of imported bars.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Imported {
@@ -61,4 +82,16 @@ pub struct Imported {
     pub revised: u64,
     /// Bars that were already there.
     pub unchanged: u64,
+}
+
+impl Add for Imported {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            new: self.new + other.new,
+            revised: self.revised + other.revised,
+            unchanged: self.unchanged + other.unchanged,
+        }
+    }
 }

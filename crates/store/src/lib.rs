@@ -5,6 +5,7 @@
 //! (`conformance`, a feature). Methods say the business act; whatever one method does is one transaction.
 
 mod batch;
+mod block;
 mod change;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -19,7 +20,7 @@ mod sign_up;
 mod sqlite;
 mod traits;
 
-pub use batch::{BarRecord, Batch, Committed, Imported, SplitRecord};
+pub use batch::{BarRecord, Batch, Closed, Committed, Imported, SessionBars, SplitRecord};
 pub use change::{Amended, SubscriptionChange};
 pub use error::StoreError;
 pub use open::{look_at_watchlist, open};

@@ -14,6 +14,7 @@ use prometheus_client::registry::Registry;
 use qqq_core::market::watchlist::FormerSymbol;
 use qqq_core::subscription::EmailAddress;
 use qqq_core::{Clock, FeedMode};
+use qqq_engine::closing;
 use qqq_engine::dispatch::Dispatch;
 use qqq_engine::feed::Feed;
 use qqq_engine::ingest::{Ingest, QUEUE};
@@ -45,7 +46,7 @@ const CLOSE: Duration = Duration::from_secs(2);
 /// Which roles a process plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Roles {
-    /// Ingest, detect, dispatch, retain.
+    /// Ingest, detect, dispatch, closing, retain.
     pub worker: bool,
     /// Serve.
     pub server: bool,
@@ -160,6 +161,7 @@ impl App {
         drop(ingest);
         detecting.await??;
         let sent = self.dispatch().run_once(&stop).await?;
+        closing::once(&*self.pipeline.store, &self.pipeline.calendar, &stop).await?;
         retain::once(&*self.pipeline.store, self.retention(), self.pipeline.clock.now(), &stop).await?;
         info!(deliveries = sent, "one round done");
         self.pipeline.store.close().await;
@@ -253,6 +255,9 @@ impl App {
         let (store, retention, stopping) = (Arc::clone(&self.pipeline.store), self.retention(), stop.clone());
         let clock = Arc::clone(&self.pipeline.clock);
         playing.spawn(async move { ("retain", retain::run(store, retention, clock, stopping).await) });
+        let (store, calendar) = (Arc::clone(&self.pipeline.store), Arc::clone(&self.pipeline.calendar));
+        let stopping = stop.clone();
+        playing.spawn(async move { ("closing", closing::run(store, calendar, stopping).await) });
     }
 
     fn retention(&self) -> Retention {

@@ -92,7 +92,7 @@ async fn send(
             ensure!(!stop.is_cancelled(), "stopped before the end");
             let page = store.bars(symbol, from..range.end, PAGE).await?;
             let full = page.len() == PAGE;
-            from = page.last().map_or(range.end, |record| record.bar.start.plus_minutes(1));
+            from = page.last().map_or(range.end, |record| record.bar.start.plus_seconds(1));
             sent += page.len() as u64;
             progress.set_message(format!("{} bars", HumanCount(sent)));
             let bars = page.into_iter().map(|record| record.bar).collect();

@@ -9,9 +9,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// A command on a slow machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 /// Bars in one transaction of an import.
-const BATCH: usize = 5_000;
+const BATCH: usize = 50_000;
 /// Kills of one store before its import is let through.
 const KILLS_PER_STORE: u64 = 5;
 
@@ -24,7 +24,7 @@ fn anywhere() -> Tracker {
 
 /// Runs a command that must succeed. Answers what it said.
 #[track_caller]
-fn done(tracker: &Tracker, arguments: &[&str]) -> String {
+pub(crate) fn done(tracker: &Tracker, arguments: &[&str]) -> String {
     let output = tracker.output(arguments, PATIENCE);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{arguments:?}: {}\n{said}", output.status);
@@ -42,7 +42,7 @@ fn failed(tracker: &Tracker, arguments: &[&str]) -> String {
 
 /// All bars of the store, as CSV.
 #[track_caller]
-fn content(tracker: &Tracker) -> String {
+pub(crate) fn content(tracker: &Tracker) -> String {
     done(tracker, &["export", "--format", "csv", "-"])
 }
 
@@ -216,12 +216,12 @@ fn kills_at_random_moments_of_an_import_leave_whole_batches_and_the_next_one_com
 
 #[test]
 fn ctrl_c_stops_an_import_between_two_batches() {
-    const ROWS: usize = 150_000;
+    const ROWS: usize = 1_000_000;
     let mut tracker = anywhere();
     invent(&tracker.folder().join("year.csv"), ROWS);
     tracker.spawn(&["import", "year.csv"]);
     let log = tracker.folder().join("data/qqq-tracker.db-wal");
-    wait_for("a first batch", PATIENCE, || (fs::metadata(&log).ok()?.len() > 1_000_000).then_some(()));
+    wait_for("a first batch", PATIENCE, || (fs::metadata(&log).ok()?.len() > 1_500_000).then_some(()));
     tracker.interrupt();
     let status = tracker.wait(PATIENCE);
     let (out, err) = (tracker.stdout(), tracker.stderr());

@@ -10,6 +10,7 @@ mod apart;
 mod backtest;
 mod bars;
 mod cli;
+mod closing;
 mod dashboard;
 mod description;
 mod disk;

@@ -96,6 +96,9 @@ impl Model {
 
     /// Reads of some symbols what readers may ask for.
     async fn read(&mut self, store: &dyn Store, symbols: &[Symbol]) -> Result<(), StoreError> {
+        // Neighbours by name lie together.
+        let mut symbols = symbols.to_vec();
+        symbols.sort_unstable();
         for some in symbols.chunks(SYMBOLS_PER_READ) {
             let bars = store.recent_bars(some, self.calendar.metrics().reach()).await?;
             self.take_bars(&bars);

@@ -100,6 +100,19 @@ impl BarStore for Faulty {
     async fn import(&self, bars: &[Bar]) -> Result<Imported, StoreError> {
         self.ok().await?.import(bars).await
     }
+    async fn import_sessions(
+        &self,
+        sessions: &[SessionBars],
+        others: &[Bar],
+    ) -> Result<Imported, StoreError> {
+        self.ok().await?.import_sessions(sessions, others).await
+    }
+    async fn oldest_open(&self) -> Result<Option<Second>, StoreError> {
+        self.ok().await?.oldest_open().await
+    }
+    async fn close_bars(&self, range: Range<Second>, after: Option<Symbol>) -> Result<Closed, StoreError> {
+        self.ok().await?.close_bars(range, after).await
+    }
     async fn bars(
         &self,
         symbol: Symbol,

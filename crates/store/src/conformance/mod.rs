@@ -18,6 +18,7 @@
 mod admin;
 mod alerts;
 mod bars;
+mod closing;
 mod commits;
 mod concurrency;
 mod digests;
@@ -38,6 +39,7 @@ mod watchlist;
 pub use admin::*;
 pub use alerts::*;
 pub use bars::*;
+pub use closing::*;
 pub use commits::*;
 pub use concurrency::*;
 pub use digests::*;
@@ -234,6 +236,11 @@ macro_rules! store_conformance {
             what_waits_to_be_confirmed_comes_back_and_is_seen_by_no_reader
             bars_from_before_all_windows_are_part_of_the_commit
             pruning_deletes_the_oldest_bars_in_pieces
+            closing_changes_nothing_that_readers_see
+            a_stretch_is_closed_some_symbols_at_a_time
+            closed_bars_are_corrected_and_late_ones_join_them
+            sessions_are_imported_as_they_stay
+            closed_bars_go_a_stretch_at_a_time
             changes_are_complete_and_in_order
             changes_come_in_whole_commits
             rows_are_read_on_from_any_place_in_the_order_of_their_commits

@@ -1,12 +1,13 @@
 //! Bars and statistics, and what of them readers have not seen.
 
+use super::open_bars::{self, PRUNE};
 use super::rows::{self, Columns, alert_columns, bar_columns, statistics_columns};
 use super::sql::bounded;
 use super::store::{Sqlite, sequence};
-use super::{cadence, commit, history};
+use super::{blocks, cadence, closing, commit, read_bars, write_bars};
 use crate::{
-    Audience, BarRecord, BarStore, Batch, ChangeCursor, Changes, Committed, Imported, Key, Row, Sequence,
-    SplitRecord, Stamped, StoreError,
+    Audience, BarRecord, BarStore, Batch, ChangeCursor, Changes, Closed, Committed, Imported, Key, Row,
+    Sequence, SessionBars, SplitRecord, Stamped, StoreError,
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -15,25 +16,7 @@ use sqlx::SqliteConnection;
 use sqlx::types::Json;
 use std::ops::Range;
 
-const LAST: &str = concat!(
-    "select ",
-    bar_columns!(),
-    " from bars where symbol = ? and start >= ? and start < ? order by start desc limit 1"
-);
-
-pub(super) const CHANGED: &str = concat!(
-    "select ",
-    bar_columns!(),
-    ", sequence from bars where sequence > ? and sequence <= ? order by start, symbol"
-);
-
 // In the order of places, which is the order of the indexes: they end with the primary key.
-pub(super) const BARS_AFTER: &str = concat!(
-    "select ",
-    bar_columns!(),
-    ", sequence from bars where (sequence, symbol, start) > (?, ?, ?) and sequence <= ? \
-     order by sequence, symbol, start limit ?"
-);
 pub(super) const STATISTICS_AFTER: &str = concat!(
     "select ",
     statistics_columns!(),
@@ -49,11 +32,6 @@ pub(super) const ALERTS_AFTER: &str = concat!(
      and own.value ->> 3 <= start)) \
      order by sequence, id limit ?"
 );
-
-pub(super) const MORE_BARS: &str = "select sequence from bars where sequence > ? limit 1 offset ?";
-
-pub(super) const PRUNE: &str = "delete from bars where (symbol, start) in \
-     (select symbol, start from bars where start < ? order by start limit ?)";
 
 #[async_trait]
 impl BarStore for Sqlite {
@@ -77,10 +55,36 @@ impl BarStore for Sqlite {
     async fn import(&self, bars: &[Bar]) -> Result<Imported, StoreError> {
         let mut write = self.begin().await?;
         let current = sequence(&mut write).await?;
-        let imported = commit::import_bars(&mut write, bars, current + 1).await?;
+        let imported = write_bars::import(&mut write, bars, current + 1).await?;
         advance(&mut write, current, imported.new + imported.revised).await?;
         self.finish(write).await?;
         Ok(imported)
+    }
+
+    async fn import_sessions(
+        &self,
+        sessions: &[SessionBars],
+        others: &[Bar],
+    ) -> Result<Imported, StoreError> {
+        let mut write = self.begin().await?;
+        let current = sequence(&mut write).await?;
+        let imported = write_bars::import_sessions(&mut write, sessions, current + 1).await?
+            + write_bars::import(&mut write, others, current + 1).await?;
+        advance(&mut write, current, imported.new + imported.revised).await?;
+        self.finish(write).await?;
+        Ok(imported)
+    }
+
+    async fn oldest_open(&self) -> Result<Option<Second>, StoreError> {
+        let ends = open_bars::ends(&mut *self.readers.acquire().await?).await?;
+        Ok(ends.map(|ends| *ends.start()))
+    }
+
+    async fn close_bars(&self, range: Range<Second>, after: Option<Symbol>) -> Result<Closed, StoreError> {
+        let mut write = self.begin().await?;
+        let closed = closing::close(&mut write, &range, after).await?;
+        self.finish(write).await?;
+        Ok(closed)
     }
 
     async fn bars(
@@ -89,20 +93,9 @@ impl BarStore for Sqlite {
         range: Range<Second>,
         limit: usize,
     ) -> Result<Vec<BarRecord>, StoreError> {
-        sqlx::query(concat!(
-            "select ",
-            bar_columns!(),
-            " from bars where symbol = ? and start >= ? and start < ? order by start limit ?"
-        ))
-        .bind(symbol.as_str().to_owned())
-        .bind(range.start.unix())
-        .bind(range.end.unix())
-        .bind(bounded(limit))
-        .fetch_all(&self.readers)
-        .await?
-        .iter()
-        .map(rows::bar)
-        .collect()
+        let mut read = self.readers.begin().await?;
+        let bars = read_bars::of_symbol(&mut read, symbol, &range, limit).await?;
+        Ok(bars.into_iter().map(|one| one.row).collect())
     }
 
     async fn history(
@@ -112,30 +105,14 @@ impl BarStore for Sqlite {
         limit: usize,
     ) -> Result<Vec<Bar>, StoreError> {
         let mut read = self.readers.begin().await?;
-        history::read(&mut read, symbol, range, limit).await
+        let bars = read_bars::of_symbol(&mut read, symbol, &range, limit).await?;
+        Ok(bars.into_iter().map(|one| one.row.bar).collect())
     }
 
     async fn recent_bars(&self, symbols: &[Symbol], seconds: i64) -> Result<Vec<BarRecord>, StoreError> {
         let mut read = self.readers.begin().await?;
-        let mut bars = Vec::new();
-        for symbol in symbols {
-            let rows = sqlx::query(concat!(
-                "select ",
-                bar_columns!(),
-                " from bars where symbol = ?1 \
-                 and start > (select max(start) from bars where symbol = ?1) - ?2 order by start"
-            ))
-            .bind(symbol.as_str().to_owned())
-            .bind(seconds)
-            .fetch_all(&mut *read)
-            .await?;
-            for row in &rows {
-                bars.push(rows::bar(row)?);
-            }
-        }
-        bars.sort_unstable_by_key(|record| (record.bar.start, record.bar.symbol));
-        bars.dedup_by_key(|record| (record.bar.start, record.bar.symbol));
-        Ok(bars)
+        let bars = read_bars::recent(&mut read, symbols, seconds).await?;
+        Ok(bars.into_iter().map(|one| one.row).collect())
     }
 
     async fn last_bars(
@@ -143,17 +120,8 @@ impl BarStore for Sqlite {
         wanted: &[(Symbol, Range<Second>)],
     ) -> Result<Vec<Option<BarRecord>>, StoreError> {
         let mut read = self.readers.begin().await?;
-        let mut bars = Vec::with_capacity(wanted.len());
-        for (symbol, range) in wanted {
-            let row = sqlx::query(LAST)
-                .bind(symbol.as_str().to_owned())
-                .bind(range.start.unix())
-                .bind(range.end.unix())
-                .fetch_optional(&mut *read)
-                .await?;
-            bars.push(row.map(|row| rows::bar(&row)).transpose()?);
-        }
-        Ok(bars)
+        let bars = read_bars::last(&mut read, wanted).await?;
+        Ok(bars.into_iter().map(|one| one.map(|one| one.row)).collect())
     }
 
     async fn statistics(&self) -> Result<Vec<Statistics>, StoreError> {
@@ -189,8 +157,10 @@ impl BarStore for Sqlite {
     async fn changes(&self, after: Sequence, limit: usize) -> Result<Changes, StoreError> {
         let mut read = self.readers.begin().await?;
         let newest = sequence(&mut read).await?;
-        let upto = last_whole_commit(&mut read, after.0, newest, bounded(limit.max(1))).await?;
-        let bars = sqlx::query(CHANGED).bind(after.0).bind(upto).fetch_all(&mut *read).await?;
+        let upto = last_whole_commit(&mut read, after.0, newest, limit.max(1)).await?;
+        let place = ChangeCursor::end_of(after);
+        let mut bars = read_bars::after(&mut read, place, Sequence(upto), usize::MAX).await?;
+        bars.sort_unstable_by_key(|one| (one.row.bar.start, one.row.bar.symbol));
         let statistics = sqlx::query(concat!(
             "select ",
             statistics_columns!(),
@@ -211,7 +181,7 @@ impl BarStore for Sqlite {
         .await?;
         Ok(Changes {
             sequence: Sequence(upto),
-            bars: rows::stamped(&bars, "bars", Columns::bar)?,
+            bars,
             statistics: rows::stamped(&statistics, "statistics", Columns::statistics)?,
             alerts: rows::stamped(&alerts, "alerts", Columns::alert)?,
         })
@@ -228,22 +198,14 @@ impl BarStore for Sqlite {
         // Of a kind that comes before the place's, nothing of its commit is left.
         let next = (commit.saturating_add(1), String::new());
         let all = (commit, String::new());
-        let (bars, start, statistics, alerts) = match after.key {
-            Key::Bar(symbol, start) => ((commit, symbol.as_str().to_owned()), start.unix(), all.clone(), all),
-            Key::Statistics(symbol) => (next, 0, (commit, symbol.as_str().to_owned()), all),
-            Key::Alert(id) => (next.clone(), 0, next, (commit, id.to_string())),
-            Key::End => (next.clone(), 0, next.clone(), next),
+        let (statistics, alerts) = match after.key {
+            Key::Bar(..) => (all.clone(), all),
+            Key::Statistics(symbol) => ((commit, symbol.as_str().to_owned()), all),
+            Key::Alert(id) => (next, (commit, id.to_string())),
+            Key::End => (next.clone(), next),
         };
         let mut read = self.readers.begin().await?;
-        let bars = sqlx::query(BARS_AFTER)
-            .bind(bars.0)
-            .bind(bars.1)
-            .bind(start)
-            .bind(upto.0)
-            .bind(bounded(limit))
-            .fetch_all(&mut *read)
-            .await?;
-        let bars = rows::stamped(&bars, "bars", Columns::bar)?;
+        let bars = read_bars::after(&mut read, after, upto, limit).await?;
         // What comes after the last of so many bars is not part of the answer.
         let upto = bars.last().filter(|_| bars.len() >= limit).map_or(upto, |last| last.sequence);
         let statistics = sqlx::query(STATISTICS_AFTER)
@@ -284,12 +246,8 @@ impl BarStore for Sqlite {
     }
 
     async fn holds_more_bars(&self, after: Sequence, count: usize) -> Result<bool, StoreError> {
-        let one_more: Option<i64> = sqlx::query_scalar(MORE_BARS)
-            .bind(after.0)
-            .bind(bounded(count))
-            .fetch_optional(&self.readers)
-            .await?;
-        Ok(one_more.is_some())
+        let mut read = self.readers.begin().await?;
+        read_bars::are_more(&mut read, after, count).await
     }
 
     async fn feed_status(&self) -> Result<Option<FeedStatus>, StoreError> {
@@ -306,8 +264,10 @@ impl BarStore for Sqlite {
 
     async fn prune_bars(&self, before: Second, limit: u32) -> Result<u64, StoreError> {
         let mut write = self.begin().await?;
-        let pruned =
+        let rows =
             sqlx::query(PRUNE).bind(before.unix()).bind(limit).execute(&mut *write).await?.rows_affected();
+        let left = u64::from(limit).saturating_sub(rows);
+        let pruned = rows + blocks::prune(&mut write, before, left).await?;
         self.finish(write).await?;
         Ok(pruned)
     }
@@ -332,16 +292,21 @@ async fn last_whole_commit(
     connection: &mut SqliteConnection,
     after: i64,
     newest: i64,
-    limit: i64,
+    limit: usize,
 ) -> Result<i64, StoreError> {
-    let mut upto = newest;
-    for first_beyond in [
-        "select sequence from bars where sequence > ? order by sequence limit 1 offset ?",
+    let counts = read_bars::by_commit(connection, Sequence(after), limit.saturating_add(1)).await?;
+    let mut bars = 0_usize;
+    let beyond_bars = counts.into_iter().find_map(|(commit, count)| {
+        bars = bars.saturating_add(count);
+        (bars > limit).then_some(commit.0)
+    });
+    let beyond_alerts: Option<i64> = sqlx::query_scalar(
         "select sequence from alerts where sequence > ? order by sequence limit 1 offset ?",
-    ] {
-        let beyond: Option<i64> =
-            sqlx::query_scalar(first_beyond).bind(after).bind(limit).fetch_optional(&mut *connection).await?;
-        upto = beyond.map_or(upto, |beyond| upto.min((beyond - 1).max(after + 1)));
-    }
-    Ok(upto)
+    )
+    .bind(after)
+    .bind(bounded(limit))
+    .fetch_optional(connection)
+    .await?;
+    let before = |beyond: i64| (beyond - 1).max(after + 1);
+    Ok([beyond_bars, beyond_alerts].into_iter().flatten().map(before).fold(newest, i64::min))
 }

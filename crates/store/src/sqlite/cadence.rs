@@ -1,5 +1,6 @@
 //! How often bars come in this file: one cadence for all of them.
 
+use super::read_bars;
 use super::rows::Columns;
 use super::store::Sqlite;
 use crate::StoreError;
@@ -18,14 +19,10 @@ pub(super) async fn settle(store: &Sqlite, cadence: Cadence) -> Result<(), Store
         return Ok(());
     }
     let mut write = store.begin().await?;
-    let taken = sqlx::query("update history set cadence = ? where not exists (select 1 from bars)")
-        .bind(cadence.as_str())
-        .execute(&mut *write)
-        .await?;
-    let kept = of(&mut write).await?;
-    store.finish(write).await?;
-    if taken.rows_affected() == 0 && kept != cadence {
-        return Err(StoreError::OtherCadence { kept, asked: cadence });
+    if read_bars::is_any(&mut write).await? {
+        let kept = of(&mut write).await?;
+        return if kept == cadence { Ok(()) } else { Err(StoreError::OtherCadence { kept, asked: cadence }) };
     }
-    Ok(())
+    sqlx::query("update history set cadence = ?").bind(cadence.as_str()).execute(&mut *write).await?;
+    store.finish(write).await
 }

@@ -1,6 +1,6 @@
 //! The checks of rows that earlier versions wrote without.
 
-use super::commit::{self, CHECK_BARS};
+use super::open_bars::{self, CHECK_BARS};
 use super::rows::{self, bar_columns};
 use super::sql::bounded;
 use super::store::Sqlite;
@@ -18,16 +18,16 @@ pub(super) async fn complete(store: &Sqlite) -> Result<(), StoreError> {
     if store.note(NOTE).await?.is_some() {
         return Ok(());
     }
-    let mut after = (String::new(), i64::MIN);
+    let mut after = (i64::MIN, String::new());
     loop {
         let mut write = store.begin().await?;
         let rows = sqlx::query(concat!(
             "select ",
             bar_columns!(),
-            " from bars where (symbol, start) > (?, ?) order by symbol, start limit ?"
+            " from bars where (start, symbol) > (?, ?) order by start, symbol limit ?"
         ))
-        .bind(after.0.clone())
-        .bind(after.1)
+        .bind(after.0)
+        .bind(after.1.clone())
         .bind(bounded(PIECE))
         .fetch_all(&mut *write)
         .await?;
@@ -36,7 +36,7 @@ pub(super) async fn complete(store: &Sqlite) -> Result<(), StoreError> {
         store.finish(write).await?;
         match records.last() {
             Some(last) if records.len() == PIECE => {
-                after = (last.bar.symbol.as_str().to_owned(), last.bar.start.unix());
+                after = (last.bar.start.unix(), last.bar.symbol.as_str().to_owned());
             }
             _ => return store.set_note(NOTE, "every bar has one").await,
         }
@@ -45,9 +45,9 @@ pub(super) async fn complete(store: &Sqlite) -> Result<(), StoreError> {
 
 async fn write_checks(connection: &mut SqliteConnection, records: &[BarRecord]) -> Result<(), StoreError> {
     for (sql, piece) in CHECK_BARS.pieces(records) {
-        let query = piece
-            .iter()
-            .fold(sqlx::query(sql), |query, record| commit::bind_bar(query, &record.bar, record.revision, 0));
+        let query = piece.iter().fold(sqlx::query(sql), |query, record| {
+            open_bars::bind_bar(query, &record.bar, record.revision, 0)
+        });
         query.execute(&mut *connection).await?;
     }
     Ok(())

@@ -2,21 +2,19 @@
 
 use super::bulk::Bulk;
 use super::composite::{StoredFigures, StoredProblem};
-use super::rows::{self, bar_columns, statistics_columns};
-use super::{activation, alerts, checksum, enqueue, retract};
-use crate::{AlertChange, BarRecord, Batch, Imported, SplitRecord, StoreError};
+use super::open_bars::bind_bar;
+use super::rows::{bar_columns, statistics_columns};
+use super::{activation, alerts, enqueue, retract, write_bars};
+use crate::{AlertChange, Batch, SplitRecord, StoreError};
 use jiff::Timestamp;
 use qqq_core::{AlertId, Bar, FeedStatus, Figures, Second, Statistics};
 use sqlx::SqliteConnection;
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::sqlite::SqliteArguments;
 use sqlx::types::Json;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
 type Query = sqlx::query::Query<'static, sqlx::Sqlite, SqliteArguments>;
-
-/// Bars of one symbol that are rescaled at a time: a split must not read years of bars into memory.
-const RESCALED_AT_ONCE: i64 = 10_000;
 
 /// What a step changed.
 #[derive(Default)]
@@ -38,8 +36,8 @@ pub(super) async fn write(
     for split in &batch.splits {
         effects.changed += apply_split(connection, split, sequence).await?;
     }
-    effects.changed += write_bars(connection, &batch.bars, sequence).await?;
-    let imported = import_bars(connection, &batch.history, sequence).await?;
+    effects.changed += write_bars::store(connection, &batch.bars, sequence).await?;
+    let imported = write_bars::import(connection, &batch.history, sequence).await?;
     effects.changed += imported.new + imported.revised;
     if let Some(quarantined) = &batch.quarantined {
         quarantine(connection, quarantined, sequence).await?;
@@ -54,104 +52,6 @@ pub(super) async fn write(
         write_alert(connection, change, sequence, now, &mut effects).await?;
     }
     Ok(effects)
-}
-
-macro_rules! upsert_bar {
-    ($revision:literal, $differ:literal) => {
-        Bulk::new(
-            concat!("insert into bars (", bar_columns!(), ", sequence) values"),
-            13,
-            concat!(
-                "on conflict (symbol, start) do update set \
-                 (open, high, low, close, volume, vwap, trades, feed, revision, checksum, sequence) = \
-                 (excluded.open, excluded.high, excluded.low, excluded.close, excluded.volume, \
-                  excluded.vwap, excluded.trades, excluded.feed, ",
-                $revision,
-                ", excluded.checksum, excluded.sequence) where \
-                 (excluded.open, excluded.high, excluded.low, excluded.close, excluded.volume, \
-                  excluded.vwap, excluded.trades, excluded.feed, excluded.checksum",
-                $differ
-            ),
-        )
-    };
-}
-
-/// Takes the revision as given.
-static STORE_BAR: LazyLock<Bulk> = LazyLock::new(|| {
-    upsert_bar!(
-        "excluded.revision",
-        ", excluded.revision) is not (open, high, low, close, volume, vwap, trades, feed, checksum, revision)"
-    )
-});
-
-/// Counts the revision itself, and tells what it wrote: revision 0 is a new bar.
-static IMPORT_BAR: LazyLock<Bulk> = LazyLock::new(|| {
-    upsert_bar!(
-        "bars.revision + 1",
-        ") is not (open, high, low, close, volume, vwap, trades, feed, checksum) returning revision"
-    )
-});
-
-/// Nothing but the check.
-pub(super) static CHECK_BARS: LazyLock<Bulk> = LazyLock::new(|| {
-    Bulk::new(
-        concat!("insert into bars (", bar_columns!(), ", sequence) values"),
-        13,
-        "on conflict (symbol, start) do update set checksum = excluded.checksum",
-    )
-});
-
-pub(super) fn bind_bar(query: Query, bar: &Bar, revision: u32, sequence: i64) -> Query {
-    query
-        .bind(bar.symbol.as_str().to_owned())
-        .bind(bar.start.unix())
-        .bind(bar.open.nanos())
-        .bind(bar.high.nanos())
-        .bind(bar.low.nanos())
-        .bind(bar.close.nanos())
-        .bind(bar.volume.shares())
-        .bind(bar.vwap.map(|price| price.nanos()))
-        .bind(bar.trades)
-        .bind(bar.feed.as_str().to_owned())
-        .bind(revision)
-        .bind(checksum::of(bar))
-        .bind(sequence)
-}
-
-async fn write_bars(
-    connection: &mut SqliteConnection,
-    bars: &[BarRecord],
-    sequence: i64,
-) -> Result<u64, StoreError> {
-    let mut changed = 0;
-    for (sql, piece) in STORE_BAR.pieces(bars) {
-        let query = piece
-            .iter()
-            .fold(sqlx::query(sql), |query, record| bind_bar(query, &record.bar, record.revision, sequence));
-        changed += query.execute(&mut *connection).await?.rows_affected();
-    }
-    Ok(changed)
-}
-
-/// Writes bars whose revision the store counts.
-pub(super) async fn import_bars(
-    connection: &mut SqliteConnection,
-    bars: &[Bar],
-    sequence: i64,
-) -> Result<Imported, StoreError> {
-    let mut imported = Imported::default();
-    for (sql, piece) in IMPORT_BAR.pieces(bars) {
-        let query = piece.iter().fold(sqlx::query(sql), |query, bar| bind_bar(query, bar, 0, sequence));
-        let written: Vec<SqliteRow> = query.fetch_all(&mut *connection).await?;
-        for row in &written {
-            match rows::Columns::new(row, "bars").take::<u32>()? {
-                0 => imported.new += 1,
-                _ => imported.revised += 1,
-            }
-        }
-        imported.unchanged += (piece.len() - written.len()) as u64;
-    }
-    Ok(imported)
 }
 
 static QUARANTINE_BAR: LazyLock<Bulk> = LazyLock::new(|| {
@@ -194,27 +94,7 @@ async fn apply_split(
     if new.rows_affected() == 0 {
         return Ok(0);
     }
-    let mut changed = 0;
-    let mut before = from.unix();
-    loop {
-        let older = sqlx::query(concat!(
-            "select ",
-            bar_columns!(),
-            " from bars where symbol = ? and start < ? order by start desc limit ?"
-        ))
-        .bind(split.symbol.as_str().to_owned())
-        .bind(before)
-        .bind(RESCALED_AT_ONCE)
-        .fetch_all(&mut *connection)
-        .await?;
-        let rescaled = older
-            .iter()
-            .map(|row| rows::bar(row).map(|old| BarRecord { bar: split.bar(&old.bar), ..old }))
-            .collect::<Result<Vec<_>, _>>()?;
-        let Some(oldest) = rescaled.last() else { return Ok(changed) };
-        before = oldest.bar.start.unix();
-        changed += write_bars(connection, &rescaled, sequence).await?;
-    }
+    write_bars::rescale(connection, split, *from, sequence).await
 }
 
 static STORE_STATISTICS: LazyLock<Bulk> = LazyLock::new(|| {

@@ -1,5 +1,6 @@
 //! The worker's lock, notes, what is forgotten, checks, and the end.
 
+use super::blocks;
 use super::connections::{interrupted_after, options};
 use super::failure::{Failure, failure};
 use super::store::Sqlite;
@@ -121,7 +122,12 @@ impl Housekeeping for Sqlite {
     async fn check(&self) -> Result<(), StoreError> {
         self.intact()?;
         // With its indexes, of which a quick one knows nothing.
-        self.looked_through("pragma integrity_check(1)", None).await.map(drop)
+        self.looked_through("pragma integrity_check(1)", None).await?;
+        // By a connection of its own, too.
+        let mut connection = options(self.files.named()).read_only(true).connect().await?;
+        let verdict = blocks::check(&mut connection).await;
+        let _ = connection.close().await;
+        verdict
     }
 
     async fn quick_check(&self, within: Duration) -> Result<bool, StoreError> {

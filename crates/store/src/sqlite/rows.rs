@@ -104,7 +104,7 @@ impl<'r> Columns<'r> {
         self.second_of(index)
     }
 
-    fn maybe_second(&mut self) -> Result<Option<Second>, StoreError> {
+    pub(super) fn maybe_second(&mut self) -> Result<Option<Second>, StoreError> {
         self.take::<Option<i64>>()?.map(|index| self.second_of(index)).transpose()
     }
 

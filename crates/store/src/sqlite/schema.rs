@@ -18,7 +18,7 @@ const _: () = assert!(SQLITE_VERSION_NUMBER >= 3_051_003, "the bundled SQLite ca
 const APPLICATION_ID: i64 = 0x5151_5154;
 
 /// (version, what it does, its SQL). A released one is never edited: add another.
-const MIGRATIONS: [(i64, &str, &str); 23] = [
+const MIGRATIONS: [(i64, &str, &str); 24] = [
     (1, "first schema", include_str!("../../migrations/sqlite/0001_first_schema.sql")),
     (2, "rules and channels", include_str!("../../migrations/sqlite/0002_rules_and_channels.sql")),
     (3, "share classes", include_str!("../../migrations/sqlite/0003_share_classes.sql")),
@@ -42,6 +42,7 @@ const MIGRATIONS: [(i64, &str, &str); 23] = [
     (21, "names of symbols", include_str!("../../migrations/sqlite/0021_symbol_names.sql")),
     (22, "seconds", include_str!("../../migrations/sqlite/0022_seconds.sql")),
     (23, "metrics", include_str!("../../migrations/sqlite/0023_metrics.sql")),
+    (24, "blocks", include_str!("../../migrations/sqlite/0024_blocks.sql")),
 ];
 
 /// The version of the schema that this program makes.

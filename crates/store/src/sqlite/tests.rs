@@ -4,8 +4,8 @@ use super::connections::{options, reader_pool};
 use super::failure::{Failure, failure};
 use super::store::{Broken, Sqlite};
 use super::{
-    admin, alerts, apply, bars, claim, confirmations, enqueue, housekeeping, limits, outbox, rows, schema,
-    sessions, sign_up, subscriptions, watching,
+    admin, alerts, apply, bars, blocks, claim, confirmations, enqueue, housekeeping, limits, open_bars,
+    outbox, rows, schema, sessions, sign_up, subscriptions, watching,
 };
 use crate::StoreError;
 use crate::conformance::{MINUTE, UNLIMITED, alert, alerts_of, at, bar, bars_of, own_rule, sign_up};
@@ -275,12 +275,17 @@ async fn frequent_queries_find_their_index() {
         (sign_up::WAITING, "confirmations_waiting_by_age (asked_at>?)"),
         (confirmations::SENT_TO, "subscriptions_by_throttle_key (throttle_key=?)"),
         (confirmations::PENDING_OF, "subscriptions_by_address (address=?)"),
-        (bars::CHANGED, "bars_by_sequence (sequence>? AND sequence<?)"),
-        (bars::MORE_BARS, "bars_by_sequence (sequence>?"),
-        (bars::BARS_AFTER, "bars_by_sequence ((sequence,symbol,start)>(?,?,?) AND sequence<?)"),
+        (open_bars::AFTER, "bars_by_sequence ((sequence,symbol,start)>(?,?,?) AND sequence<?)"),
+        (open_bars::BY_COMMIT, "bars_by_sequence (sequence>?)"),
+        (blocks::OVERLAPPING, "sqlite_autoindex_blocks_1 (symbol=? AND first>? AND first<?)"),
+        (blocks::LAST, "sqlite_autoindex_blocks_1 (symbol=? AND first>? AND first<?)"),
+        (blocks::RECENT, "sqlite_autoindex_blocks_1 (symbol=? AND first>?)"),
+        (blocks::CHANGED, "blocks_by_sequence (newest_sequence>?)"),
+        (blocks::IN_PARTS, "blocks_by_last (last>? AND last<?)"),
+        (blocks::ASTRAY, "sqlite_autoindex_blocks_1 (symbol=? AND first=?)"),
+        (blocks::OLD, "blocks_by_last (last<?)"),
         (bars::STATISTICS_AFTER, "statistics_by_sequence ((sequence,symbol)>(?,?) AND sequence<?)"),
         (bars::ALERTS_AFTER, "alerts_by_sequence ((sequence,id)>(?,?) AND sequence<?)"),
-        (bars::PRUNE, "bars_by_start (start<?)"),
         (alerts::ALL, "alerts_by_start (start>? AND (start,id)<(?,?))"),
         (
             alerts::OF_RULE_SYMBOL_METRIC,
@@ -318,7 +323,8 @@ async fn frequent_queries_find_their_index() {
         let sorts = plan.iter().any(|step| step.contains("TEMP B-TREE"));
         // What is sorted is little: a commit, what one claim may hand out, a digest, a receiver's pages.
         let few = [
-            bars::CHANGED,
+            blocks::IN_PARTS,
+            blocks::RECENT,
             claim::CANDIDATES,
             claim::BUNDLED,
             alerts::OF_RECEIVER,
@@ -326,5 +332,27 @@ async fn frequent_queries_find_their_index() {
             confirmations::PENDING_OF,
         ];
         assert_eq!(sorts, few.contains(&query), "{query}\n{plan:?}");
+    }
+}
+
+/// What is asked of some symbols is one search for each time there is, and the times are found one by one:
+/// nothing is scanned, and nothing sorted.
+#[tokio::test]
+async fn rows_of_a_symbol_are_searched_for_at_each_time() {
+    let (store, _folder) = fresh().await;
+    for (query, search) in [
+        (open_bars::OF_SYMBOLS, "(start=? AND symbol>? AND symbol<?)"),
+        (open_bars::LAST, "(start=? AND symbol=?)"),
+        (open_bars::SYMBOLS, "(start=? AND symbol>?)"),
+        (open_bars::DELETE, "(start=? AND symbol>? AND symbol<?)"),
+        (open_bars::PRUNE, "(start<?)"),
+    ] {
+        let plan = plan(&store, query).await;
+        assert!(
+            plan.iter().any(|step| step == &format!("SEARCH bars USING PRIMARY KEY {search}")),
+            "{plan:?}"
+        );
+        let is_scanned = |step: &String| step.contains("SCAN bars") || step.contains("TEMP B-TREE");
+        assert!(!plan.iter().any(is_scanned), "{query}\n{plan:?}");
     }
 }

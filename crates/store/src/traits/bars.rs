@@ -1,6 +1,6 @@
 //! Bars, statistics, and the commit of a step.
 
-use crate::batch::{BarRecord, Batch, Committed, Imported, SplitRecord};
+use crate::batch::{BarRecord, Batch, Closed, Committed, Imported, SessionBars, SplitRecord};
 use crate::error::StoreError;
 use crate::places::{ChangeCursor, Changes, Row, Stamped};
 use crate::query::Audience;
@@ -39,6 +39,21 @@ pub trait BarStore: Send + Sync {
     /// Writes bars without judging them. A bar equal to the stored one changes nothing; a different one
     /// replaces it with the next revision.
     async fn import(&self, bars: &[Bar]) -> Result<Imported, StoreError>;
+
+    /// The same for bars of sessions that have closed, each of which is at once brought into the form that
+    /// [`close_bars`](Self::close_bars) gives it. `others` are written beside them, as by
+    /// [`import`](Self::import).
+    async fn import_sessions(&self, sessions: &[SessionBars], others: &[Bar])
+    -> Result<Imported, StoreError>;
+
+    /// When the oldest bar begins that is not closed.
+    async fn oldest_open(&self) -> Result<Option<Second>, StoreError>;
+
+    /// Brings bars that begin in `range` into the form in which they stay, where they take a fraction of the
+    /// room: those of the first symbols after `after` that have open ones, some hundred symbols a call.
+    /// Nothing that readers see changes, and a bar that comes late or is corrected afterwards is written as
+    /// any other. `range` should be over, and be closed as a whole: a day.
+    async fn close_bars(&self, range: Range<Second>, after: Option<Symbol>) -> Result<Closed, StoreError>;
 
     /// Bars of one symbol in `range`, oldest first, at most `limit`.
     async fn bars(
@@ -100,6 +115,7 @@ pub trait BarStore: Send + Sync {
     /// How the feed was doing at the newest commit that said so.
     async fn feed_status(&self) -> Result<Option<FeedStatus>, StoreError>;
 
-    /// Deletes bars that start before `before`, at most `limit` of them, and answers how many.
+    /// Deletes bars that start before `before`, about `limit` of them, and answers how many; fewer than
+    /// `limit` mean that none is left. Closed bars go together: a stretch goes once its last bar may.
     async fn prune_bars(&self, before: Second, limit: u32) -> Result<u64, StoreError>;
 }

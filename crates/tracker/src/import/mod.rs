@@ -4,10 +4,12 @@
 //! A file that cannot be read does not stop the others.
 //!
 //! ```text
-//! report   what is said at the end
+//! report    what is said at the end
+//! sessions  bars by the day they are of
 //! ```
 
 mod report;
+mod sessions;
 
 use crate::cli::ImportArgs;
 use crate::clock::SystemClock;
@@ -19,6 +21,7 @@ use anyhow::{Context as _, bail};
 use indicatif::ProgressBar;
 use jiff::Timestamp;
 use qqq_core::{Bar, Calendar, Clock as _, FeedLabel, Second, Split, Symbol, Watchlist};
+use qqq_engine::closing;
 use qqq_engine::feed::keep_apart;
 use qqq_feed::FeedError;
 use qqq_feed::bar_file::{self, Labels, ReadOptions, RejectedRow, Row, Source};
@@ -30,8 +33,8 @@ use std::path::{Path, PathBuf};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-/// Rows in one transaction.
-const BATCH: usize = 5_000;
+/// Rows in one transaction: whole days of some symbols, in most files.
+const BATCH: usize = 50_000;
 /// The label of bars whose file says none.
 const UNLABELLED: &str = "import";
 
@@ -67,8 +70,9 @@ pub async fn run(config: &Config, args: &ImportArgs, stop: CancellationToken) ->
     };
     let (watchlist, calendar) = (store::watchlist(config).await?.list, config.calendar()?);
     let now = SystemClock::new().now();
+    let minute = Second::minute_of(now);
     let given = match &args.reading.splits {
-        Some(path) => splits::of_file(path, &watchlist, calendar.date_of(Second::minute_of(now))).await?,
+        Some(path) => splits::of_file(path, &watchlist, calendar.date_of(minute)).await?,
         None => Vec::new(),
     };
     let paths = args.files.clone();
@@ -108,7 +112,9 @@ pub async fn run(config: &Config, args: &ImportArgs, stop: CancellationToken) ->
         match one {
             None => break reading.await.context("the files could not be read to their end"),
             Some(Read::Rows(chunk)) => {
-                if let Err(error) = take(chunk, &*store, &mut report, rejects.as_mut(), &progress).await {
+                if let Err(error) =
+                    take(chunk, &*store, (&calendar, minute), &mut report, rejects.as_mut(), &progress).await
+                {
                     break Err(error);
                 }
             }
@@ -129,6 +135,10 @@ pub async fn run(config: &Config, args: &ImportArgs, stop: CancellationToken) ->
         }
     };
     progress.finish_and_clear();
+    let outcome = match outcome {
+        Ok(()) => closing::up_to(&*store, &calendar, minute, &stop).await.map(drop).map_err(Into::into),
+        failed => failed,
+    };
     let written = rejects.map_or(Ok(()), Rejects::finish);
     let _ = std::io::stdout().write_all(report.told(stop.is_cancelled()).as_bytes());
     store.close().await;
@@ -159,12 +169,14 @@ async fn learn(
 async fn take(
     chunk: Chunk,
     store: &dyn Store,
+    (calendar, now): (&Calendar, Second),
     report: &mut Report,
     rejects: Option<&mut Rejects>,
     progress: &ProgressBar,
 ) -> anyhow::Result<()> {
-    if !chunk.bars.is_empty() {
-        report.store(store.import(&chunk.bars).await?);
+    let (sessions, open) = sessions::by_session(chunk.bars, calendar, now);
+    if !(sessions.is_empty() && open.is_empty()) {
+        report.store(store.import_sessions(&sessions, &open).await?);
     }
     chunk.rejects.iter().for_each(|reject| report.reject(reject));
     chunk.not_tracked.iter().for_each(|&symbol| report.pass_over(symbol));

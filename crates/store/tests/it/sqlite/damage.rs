@@ -2,9 +2,9 @@
 
 use super::earlier::of_the_first_schema;
 use super::{file, fresh, raw, reason_of_refusal, url};
-use qqq_core::Second;
+use qqq_core::{Bar, Second};
 use qqq_store::conformance::{MINUTE, alert, alerts_of, at, bar, bars_of, rows_of, symbol};
-use qqq_store::{AlertChange, BarRecord, Sequence, StoreError, look_at_watchlist, open};
+use qqq_store::{AlertChange, BarRecord, Sequence, SessionBars, StoreError, look_at_watchlist, open};
 use sqlx::Connection as _;
 
 #[tokio::test]
@@ -89,6 +89,11 @@ async fn no_flipped_bit_changes_a_bar_in_silence() {
         })
         .collect();
     store.commit(&bars_of(bars.iter().copied()), at(0)).await.unwrap();
+    // Half of them in blocks of fifty.
+    for n in 0..4 {
+        let from = MINUTE.plus_minutes(50 * n);
+        store.close_bars(from..from.plus_minutes(50), None).await.unwrap();
+    }
     store.close().await;
     drop(store);
     let sound = std::fs::read(file(&folder)).unwrap();
@@ -177,6 +182,66 @@ async fn a_damaged_bar_is_named_and_mended_by_writing_it_again() {
     store.import(&[bars[0].bar]).await.unwrap();
     let mended = store.history(symbol("TSLA"), MINUTE..MINUTE.plus_minutes(9), 9).await.unwrap();
     assert_eq!(mended, bars.map(|record| record.bar));
+}
+
+/// A block that is not what was written is served to nobody, names its symbol and day, and gives way to the
+/// bars of that day once they are imported.
+#[tokio::test]
+async fn a_damaged_block_is_named_and_mended_by_its_day() {
+    let (store, folder) = fresh().await;
+    let day = |name: &str| -> Vec<Bar> {
+        (0..100).map(|n| bar(name, MINUTE.plus_minutes(n), 100 + i64::from(n)).bar).collect()
+    };
+    let range = MINUTE..MINUTE.plus_minutes(390);
+    let session = |name: &str, bars| SessionBars { symbol: symbol(name), range: range.clone(), bars };
+    store.import_sessions(&[session("AAPL", day("AAPL")), session("TSLA", day("TSLA"))], &[]).await.unwrap();
+    let mut connection = raw(&folder).await;
+    let data: Vec<u8> = sqlx::query_scalar("select data from blocks where symbol = 'TSLA'")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    let every = Second::MIN..Second::MAX;
+    let place = |text: &[u8], n: usize| text.len() * n / 7;
+    for n in 0..7 {
+        let mut damaged = data.clone();
+        damaged[place(&data, n)] ^= 1 << n;
+        sqlx::query("update blocks set data = ? where symbol = 'TSLA'")
+            .bind(damaged)
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        for error in [
+            store.bars(symbol("TSLA"), every.clone(), 9).await.map(drop).unwrap_err(),
+            store.recent_bars(&[symbol("AAPL"), symbol("TSLA")], 60).await.map(drop).unwrap_err(),
+            store.changes(Sequence(0), 9).await.map(drop).unwrap_err(),
+            store.commit(&bars_of([bar("TSLA", MINUTE, 7)]), at(0)).await.map(drop).unwrap_err(),
+            // Some bars of it are not enough.
+            store
+                .import_sessions(&[session("TSLA", day("TSLA")[..99].to_vec())], &[])
+                .await
+                .map(drop)
+                .unwrap_err(),
+        ] {
+            let said = error.to_string();
+            assert!(matches!(error, StoreError::Corrupt { table: "blocks", .. }), "{error:?}");
+            assert!(
+                said.contains(&format!("TSLA that begins at {MINUTE}")) && said.contains("Import"),
+                "{said}"
+            );
+        }
+        let found = store.check().await.unwrap_err().to_string();
+        assert!(found.contains("TSLA that begins at"), "{found}");
+        assert_eq!(store.history(symbol("AAPL"), every.clone(), 999).await.unwrap(), day("AAPL"));
+        store.import_sessions(&[session("TSLA", day("TSLA"))], &[]).await.unwrap();
+        assert_eq!(store.history(symbol("TSLA"), every.clone(), 999).await.unwrap(), day("TSLA"));
+    }
+    // What the table says beside it is looked at too.
+    sqlx::query("update blocks set last = last + 60 where symbol = 'TSLA'")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    let error = store.history(symbol("TSLA"), every, 999).await.unwrap_err();
+    assert!(error.to_string().contains("other bars than the table says"), "{error}");
 }
 
 #[tokio::test]
