@@ -3,8 +3,8 @@
 use crate::alert::detector::{Detector, Watch};
 use crate::alert::sessions::Sessions;
 use crate::alert::{Alert, AlertChange, Visibility};
+use crate::market::metric::{Metric, MetricSet};
 use crate::rule::{Rule, RuleName, SpikeRule};
-use crate::statistics::metric::{Metric, MetricSet};
 use crate::{Bar, Calendar, FeedLabel, Second, Symbol};
 use jiff::civil::Date;
 use std::ops::Range;

@@ -6,7 +6,7 @@ mod cooldown;
 pub mod detector;
 pub mod sessions;
 
-pub use crate::statistics::metric::{Metric, MetricSet, Shown, Unit};
+pub use crate::market::metric::{Metric, MetricSet, Shown, Unit};
 
 use crate::UnknownWord;
 use crate::rule::{AlertRule, Evidence};

@@ -10,7 +10,7 @@
 use crate::Second;
 use crate::UnknownWord;
 use crate::market::cadence::Cadence;
-use crate::statistics::metric::MetricSet;
+use crate::market::metric::MetricSet;
 use jiff::civil::{Date, Time, Weekday, date, time};
 use jiff::tz::TimeZone;
 use std::collections::{BTreeMap, BTreeSet};

@@ -5,7 +5,7 @@ use super::spike::SpikeRule;
 use crate::UnknownWord;
 use crate::market::cadence::Cadence;
 use crate::market::calendar::{Calendar, Phase};
-use crate::statistics::metric::Metric;
+use crate::market::metric::Metric;
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
 /// Ratios, z-scores and percentages are whole millionths, so that comparisons are exact.

@@ -7,7 +7,7 @@ use super::grammar::Setting;
 use super::ranges::{COOLDOWN, DISTANCE, MOVE, RATIO, SESSIONS, WINDOW};
 use crate::decimal::plain;
 use crate::market::cadence::Cadence;
-use crate::statistics::metric::{Metric, MetricSet};
+use crate::market::metric::{Metric, MetricSet};
 use std::ops::RangeInclusive;
 use strum::VariantNames as _;
 

@@ -1,8 +1,8 @@
 //! Verdicts, exact to the last digit: integers as wide as it takes, no rounding, no division.
 
 use super::definition::{Condition, Direction, MILLION, Side};
+use crate::market::metric::Metric;
 use crate::market::time::Second;
-use crate::statistics::metric::Metric;
 use ethnum::U256;
 use num_bigint::BigUint;
 use num_traits::ToPrimitive as _;

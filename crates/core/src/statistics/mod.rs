@@ -1,7 +1,6 @@
 //! The figures of contract section 2, as doubles: the one rounding at the end.
 
 mod lane;
-pub mod metric;
 pub mod outlier;
 pub mod profile;
 mod sums;

@@ -1,7 +1,7 @@
 //! Bars that are not believed at once: prices and volumes that no market has, until another bar confirms
 //! them.
 
-use crate::statistics::metric::Metric;
+use crate::market::metric::Metric;
 use crate::statistics::window::Windows;
 use crate::{Bar, Second};
 use std::collections::HashMap;

@@ -6,9 +6,9 @@
 
 use super::lane::{DAY, Lane, Met};
 use crate::market::cadence::Cadence;
+use crate::market::metric::{Metric, MetricSet, Reading, change};
 use crate::market::time::Second;
 use crate::statistics::Figures;
-use crate::statistics::metric::{Metric, MetricSet, Reading, change};
 use crate::{Bar, Price};
 use ethnum::U256;
 use std::fmt;

@@ -128,7 +128,7 @@ fn one_more_metric_is_an_entry_and_a_line() {
         fs::write(&path, text.replace(before, &format!("{more}{before}"))).unwrap();
     };
     amend(
-        "crates/core/src/statistics/metric.rs",
+        "crates/core/src/market/metric.rs",
         "    /// Absolute change of the close from the bar before,",
         "    /// How far the close is from the open.\n    Body, Unit::Dollars, \
          Reading::Level(|bar| Some(bar.close.nanos().abs_diff(bar.open.nanos()).into()));\n",
@@ -138,7 +138,12 @@ fn one_more_metric_is_an_entry_and_a_line() {
         "        Metric::Return => ",
         "        Metric::Body => told(\"Body\", \"body\", \"closed off its open by\"),\n",
     );
-    // Built beside the program that the other tests run, under a name of its own.
+    // Built beside the program that the other tests run: under a version of its own, by which cargo tells the
+    // crates apart, and a name of its own. What both need from elsewhere is built once.
+    let manifest = fs::read_to_string(copy.join("Cargo.toml")).unwrap();
+    let versioned = manifest.replacen("\nversion = \"", "\nversion = \"1", 1);
+    assert_ne!(manifest, versioned);
+    fs::write(copy.join("Cargo.toml"), versioned).unwrap();
     amend(
         "crates/tracker/Cargo.toml",
         "[dependencies]",
@@ -147,7 +152,7 @@ fn one_more_metric_is_an_entry_and_a_line() {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().and_then(Path::parent).unwrap();
     let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--locked", "--package", "qqq-tracker", "--bin", "one-more-metric"])
+        .args(["build", "--quiet", "--offline", "--package", "qqq-tracker", "--bin", "one-more-metric"])
         .current_dir(&copy)
         .env("CARGO_TARGET_DIR", profile.parent().unwrap())
         .output()

@@ -2,7 +2,7 @@
 
 use crate::http::answer::Answer;
 use qqq_core::decimal::divide_half_even;
-use qqq_core::statistics::metric::change;
+use qqq_core::market::metric::change;
 use qqq_core::statistics::profile::Profile;
 use qqq_core::statistics::unusual::{Now, Unusual};
 use qqq_core::{Bar, FeedLabel, Figures, Interval, Metric, MetricSet, Price, Second, Statistics, Symbol};
