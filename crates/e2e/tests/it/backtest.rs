@@ -246,7 +246,7 @@ fn what_cannot_be_tested_ends_with_2_and_names_the_field_and_nothing_to_test_wit
         (&["--rule", "move", "--metric", "volume"], &["--rule", "kind", "price"]),
         (&["--rule", "time_of_day", "--metric", "price"], &["--rule", "kind", "volume"]),
         (&["--rule", "spike session=extended"], &["--rule", "session", "not tracked here"]),
-        (&["--metric", "colour"], &["--metric", "`price` or `volume`"]),
+        (&["--metric", "colour"], &["--metric", "one of `price`, `volume`"]),
         (&["--symbol", "A B C"], &["--symbol"]),
         (&["--from", "2025-02-30"], &["--from"]),
         (&["--from", "2025-01-29", "--to", "2025-01-29"], &["--from", "before --to"]),
