@@ -425,7 +425,6 @@ impl Detector {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one bar and one rule, passed once")]
     fn judge_once_more(
         &mut self,
         judged: Judged,

@@ -5,6 +5,7 @@
 //! in its lane: for that metric there is nothing at that time.
 
 use super::lane::{DAY, Lane, Met};
+use super::sums::Number as _;
 use crate::market::cadence::Cadence;
 use crate::market::metric::{Metric, MetricSet, Reading, change};
 use crate::market::time::Second;
@@ -189,7 +190,7 @@ impl Windows {
             }
             Place::Further(values) => with_lane!(values, lane => {
                 let found = if is_newest { lane.last(symbol) } else { lane.values(symbol, at) };
-                found.map(|[value]| value.into())
+                found.map(|[value]| value.wide())
             }),
             Place::Nowhere => None,
         }
@@ -218,7 +219,7 @@ impl Windows {
         let Further { metric, values } = self.further.get(place)?;
         let (value, (sum, bars)) = with_lane!(values, lane => {
             let [value] = lane.last(symbol)?;
-            (value.into(), lane.trailing(symbol, lane.newest(symbol)?, minutes, 0)?)
+            (value.wide(), lane.trailing(symbol, lane.newest(symbol)?, minutes, 0)?)
         });
         Some((*metric, value, Trailing { bars, sum }))
     }
@@ -242,7 +243,7 @@ impl Windows {
                 moments(self.pair.values_in(symbol, range).map(|(_, pair)| pair[value].into()))
             }
             Place::Further(values) => with_lane!(values, lane => {
-                moments(lane.values_in(symbol, range).map(|(_, [value])| value.into()))
+                moments(lane.values_in(symbol, range).map(|(_, [value])| value.wide()))
             }),
             Place::Nowhere => return None,
         })
@@ -257,7 +258,7 @@ impl Windows {
                 self.pair.values_in(symbol, range).next_back().map(|(at, pair)| (at, pair[value].into()))
             }
             Place::Further(values) => with_lane!(values, lane => {
-                lane.values_in(symbol, range).next_back().map(|(at, [value])| (at, value.into()))
+                lane.values_in(symbol, range).next_back().map(|(at, [value])| (at, value.wide()))
             }),
             Place::Nowhere => None,
         }?;
@@ -280,7 +281,7 @@ impl Windows {
             }
             Place::Further(values) => with_lane!(values, lane => {
                 let values = lane.values_in(symbol, range).rev();
-                Box::new(values.map(move |(at, [value])| timed((at, value.into()))))
+                Box::new(values.map(move |(at, [value])| timed((at, value.wide()))))
             }),
             Place::Nowhere => Box::new(std::iter::empty()),
         }

@@ -36,7 +36,7 @@ fn telling(cadence: Cadence, symbol: usize, n: i32, volume: i64) -> Bar {
     let bar = nth(cadence, symbol, n, close, volume);
     let (high, low) = (cents(close + volume % 5), cents(close - volume % 3));
     let vwap = (volume % 4 > 0).then_some(low);
-    let trades = (volume % 6 > 0).then(|| (volume / 3) as u32);
+    let trades = (volume % 6 > 0).then_some((volume / 3) as u32);
     Bar { high, low, vwap, trades, ..bar }
 }
 

@@ -172,8 +172,7 @@ impl Model {
         Snapshot::new(
             self.sequence,
             now,
-            (self.calendar.cadence(), self.calendar.metrics()),
-            (time, self.calendar.phase(time)),
+            (self.calendar.cadence(), self.calendar.metrics(), time, self.calendar.phase(time)),
             self.feed.clone(),
             (Arc::clone(&self.watchlist), Arc::clone(&self.names)),
             self.tickers.clone(),

@@ -52,8 +52,7 @@ impl Snapshot {
     pub(crate) fn new(
         sequence: Sequence,
         published_at: Timestamp,
-        (cadence, metrics): (Cadence, MetricSet),
-        (time, phase): (Second, Phase),
+        (cadence, metrics, time, phase): (Cadence, MetricSet, Second, Phase),
         feed: Option<FeedStatus>,
         (watchlist, names): (Arc<VersionedWatchlist>, Arc<Names>),
         tickers: Vec<Arc<Ticker>>,
