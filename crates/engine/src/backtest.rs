@@ -2,9 +2,10 @@
 
 pub use qqq_core::alert::backtest::{BacktestQuery, metrics_of};
 
+use crate::archive::{ArchiveError, History};
 use qqq_core::alert::backtest::{Backtest, Report};
 use qqq_core::{Bar, Calendar, Metric, Symbol};
-use qqq_store::{Store, StoreError};
+use qqq_store::StoreError;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -15,12 +16,12 @@ const PAGE: usize = 50_000;
 /// Bars judged before others have their turn.
 const BREATH: usize = 2_000;
 
-/// Tests a rule on the bars of a store. Reads some symbols side by side, a page at a time.
+/// Tests a rule on the bars of a store and its archive. Reads some symbols side by side, a page at a time.
 pub async fn backtest(
-    store: &Arc<dyn Store>,
+    history: &History,
     calendar: &Arc<Calendar>,
     query: &BacktestQuery,
-) -> Result<Report, StoreError> {
+) -> Result<Report, ArchiveError> {
     let mut report = Report::keeping(query.most);
     let mut running = JoinSet::new();
     let mut symbols = query.symbols.iter();
@@ -28,27 +29,27 @@ pub async fn backtest(
         while running.len() < AT_ONCE
             && let Some(&symbol) = symbols.next()
         {
-            let (store, calendar, query) = (Arc::clone(store), Arc::clone(calendar), query.clone());
-            running.spawn(async move { of_symbol(&*store, &calendar, &query, symbol).await });
+            let (history, calendar, query) = (history.clone(), Arc::clone(calendar), query.clone());
+            running.spawn(async move { of_symbol(&history, &calendar, &query, symbol).await });
         }
         match running.join_next().await {
             None => return Ok(report),
             Some(Ok(found)) => report.merge(found?),
-            Some(Err(panic)) => return Err(StoreError::Backend(format!("a backtest failed: {panic}"))),
+            Some(Err(panic)) => return Err(StoreError::Backend(format!("a backtest failed: {panic}")).into()),
         }
     }
 }
 
 async fn of_symbol(
-    store: &dyn Store,
+    history: &History,
     calendar: &Calendar,
     query: &BacktestQuery,
     symbol: Symbol,
-) -> Result<Report, StoreError> {
+) -> Result<Report, ArchiveError> {
     let mut test = SymbolBacktest::new(query, symbol, calendar);
     let mut next = query.reach(calendar);
     loop {
-        let page = store.history(symbol, next..query.range.end, PAGE).await?;
+        let page = history.bars(symbol, next..query.range.end, PAGE).await?;
         let Some(last) = page.last() else { break };
         next = last.start.plus_seconds(1);
         for bars in page.chunks(BREATH) {

@@ -7,6 +7,7 @@
 //! detect    judges bars and commits what comes of them             active_rules
 //! dispatch  sends what is enqueued
 //! closing   brings the bars of sessions that are over into the form in which they stay
+//! archive   writes days that are over to files, and reads what retention has dropped
 //! retain    deletes what is past its time
 //! subscribe takes sign-ups, confirmations, changes and ends of subscriptions
 //! names     keeps what symbols are called fresh
@@ -17,6 +18,7 @@
 
 pub mod account;
 pub mod active_rules;
+pub mod archive;
 pub mod backtest;
 pub mod closing;
 pub mod detect;

@@ -1,5 +1,6 @@
 //! Retain: deletes what is past its time, a little at a time.
 
+use crate::archive::{Archive, ArchiveError};
 use crate::retry_while_busy;
 use jiff::{SignedDuration, Timestamp};
 use qqq_core::{Clock, Second};
@@ -29,11 +30,12 @@ pub struct Retention {
 pub async fn run(
     store: Arc<dyn Store>,
     retention: Retention,
+    archive: Option<Archive>,
     clock: Arc<dyn Clock>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     loop {
-        match once(&*store, retention, clock.now(), &stop).await {
+        match once(&*store, retention, archive.as_ref(), clock.now(), &stop).await {
             Ok(()) => {}
             Err(error) if error.is_transient() => warn!(%error, "what is old stays until the next round"),
             Err(error) => return Err(error.into()),
@@ -45,11 +47,12 @@ pub async fn run(
     }
 }
 
-/// Deletes what is past its time at `now`, the wall clock. Bars and alerts age by the feed's clock: a
-/// recording of last year is not old while it plays.
+/// Deletes what is past its time at `now`, and is in the archive where there is one. `now` is the wall clock;
+/// bars and alerts age by the feed's: a recording of last year is not old while it plays.
 pub async fn once(
     store: &dyn Store,
     retention: Retention,
+    archive: Option<&Archive>,
     now: Timestamp,
     stop: &CancellationToken,
 ) -> Result<(), StoreError> {
@@ -58,7 +61,17 @@ pub async fn once(
         let age = SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX);
         clock.and_then(|clock| clock.checked_sub(age).ok()).map(Second::minute_of)
     };
-    if let Some(before) = before(retention.bars) {
+    if let Some(mut before) = before(retention.bars) {
+        if let Some(archive) = archive {
+            before = match archive.holds_until(store, before).await {
+                Ok(upto) => upto,
+                Err(ArchiveError::Store(error)) => return Err(error),
+                Err(error) => {
+                    warn!("{error}; bars are kept beyond their retention");
+                    Second::MIN
+                }
+            };
+        }
         let bars = in_chunks(stop, CHUNK, || store.prune_bars(before, CHUNK)).await?;
         if bars > 0 {
             info!(bars, "bars past their retention were deleted");
@@ -126,7 +139,7 @@ mod tests {
             let later = now + SignedDuration::from_hours(hours);
             let hour = Duration::from_secs(3600);
             let retention = Retention { bars: hour, own_alerts: hour };
-            once(&*store, retention, later, &CancellationToken::new()).await.unwrap();
+            once(&*store, retention, None, later, &CancellationToken::new()).await.unwrap();
             let found = store.subscription_of(Purpose::Manage, &sign_up.hashes.manage).await.unwrap();
             assert_eq!(found.is_some(), known, "after {hours} h");
         }

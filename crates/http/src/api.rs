@@ -17,6 +17,7 @@ use axum::http::Request;
 use prometheus_client::registry::Registry;
 use qqq_core::{Calendar, Clock, Symbol};
 use qqq_engine::account::Accounts;
+use qqq_engine::archive::History;
 use qqq_engine::subscribe::Subscriptions;
 use qqq_engine::watchlist::{EditError, Watchlists};
 use qqq_store::{Changes, Sequence, Store, StoreError};
@@ -40,6 +41,8 @@ pub struct Api(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) store: Arc<dyn Store>,
+    /// The bars of the store, and of its archive.
+    pub(crate) history: History,
     pub(crate) watchlists: Arc<Watchlists>,
     /// Held by whoever takes in what was committed.
     pub(crate) scanning: tokio::sync::Mutex<()>,

@@ -7,6 +7,7 @@ use qqq_core::SpikeRule;
 use qqq_core::subscription::EmailAddress;
 use qqq_core::subscription::push::{InvalidPushReceiver, PushReceiver};
 use qqq_core::subscription::webhook_url::WebhookUrl;
+use qqq_engine::archive::Archive;
 use qqq_store::SignUpLimits;
 use std::fmt;
 use std::num::NonZeroU32;
@@ -71,6 +72,10 @@ pub struct ApiConfig {
     pub stale_after: Duration,
     /// Of this program, for the foot of the pages.
     pub version: &'static str,
+    /// Where the bars are that the store does not keep any more.
+    pub archive: Option<Archive>,
+    /// How long the store keeps bars.
+    pub bars_retention: Duration,
     /// What one client, and all of them, may take.
     pub limits: Limits,
 }
@@ -96,6 +101,8 @@ impl ApiConfig {
             rule: SpikeRule::default(),
             stale_after: Duration::from_secs(3 * 60 + 30),
             version: env!("CARGO_PKG_VERSION"),
+            archive: None,
+            bars_retention: Duration::MAX,
             limits: Limits::default(),
         }
     }

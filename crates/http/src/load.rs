@@ -19,6 +19,7 @@ use prometheus_client::registry::Registry;
 use qqq_core::subscription::token::TokenKey;
 use qqq_core::{Calendar, Clock};
 use qqq_engine::account::Accounts;
+use qqq_engine::archive::History;
 use qqq_engine::subscribe::{SignUpPolicy, Subscriptions};
 use qqq_engine::watchlist::{EditError, Watchlists};
 use qqq_store::{Store, StoreError};
@@ -87,8 +88,11 @@ impl Api {
         let sign_ups_per_hour = Limiter::new(Quota::per_hour(limits.sign_ups_per_hour));
         let wide_sign_ups_per_hour = Limiter::wide(Quota::per_hour(limits.wide_sign_ups_per_hour));
         tracing::info!(symbols = snapshot.tickers.len(), sequence = snapshot.sequence.0, "answers are ready");
+        let history =
+            History::new(Arc::clone(&store)).with_archive(config.archive.clone(), config.bars_retention);
         Ok(Self(Arc::new(Inner {
             store,
+            history,
             watchlists,
             scanning: tokio::sync::Mutex::default(),
             openapi: Answer::json(openapi::openapi_of(calendar.metrics()).into_bytes()),

@@ -73,6 +73,18 @@ pub struct Closed {
     pub upto: Option<Symbol>,
 }
 
+/// What is closed of a stretch of time. It is another whenever a closed bar in it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClosedExtent {
+    /// How many bars.
+    pub bars: u64,
+    /// The newest commit among them.
+    pub newest: Sequence,
+    /// The newest commits of each symbol's stretch, added up: a bar of an earlier commit that was closed
+    /// later shows, too.
+    pub sequences: i64,
+}
+
 /// What became of imported bars.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Imported {

@@ -20,7 +20,7 @@ mod sign_up;
 mod sqlite;
 mod traits;
 
-pub use batch::{BarRecord, Batch, Closed, Committed, Imported, SessionBars, SplitRecord};
+pub use batch::{BarRecord, Batch, Closed, ClosedExtent, Committed, Imported, SessionBars, SplitRecord};
 pub use change::{Amended, SubscriptionChange};
 pub use error::StoreError;
 pub use open::{look_at_watchlist, open};

@@ -5,7 +5,7 @@
 //! it never runs on at half strength. One that waits for room on the disk has not failed: what is stored is
 //! served meanwhile, and readiness tells.
 
-use crate::config::{Config, ProviderName};
+use crate::config::{Config, ConfigError, ProviderName};
 use crate::pipeline::{Pipeline, Stages};
 use crate::source::Source;
 use crate::{descriptors, key, store, summary};
@@ -14,6 +14,7 @@ use prometheus_client::registry::Registry;
 use qqq_core::market::watchlist::FormerSymbol;
 use qqq_core::subscription::EmailAddress;
 use qqq_core::{Clock, FeedMode};
+use qqq_engine::archive::Archive;
 use qqq_engine::closing;
 use qqq_engine::dispatch::Dispatch;
 use qqq_engine::feed::Feed;
@@ -110,6 +111,7 @@ impl App {
         let mut stages = None;
         if roles.worker {
             lock = Some(self.pipeline.store.lock_worker().await?);
+            self.prepare_archive()?;
             stages = Some(self.pipeline.set_up().await?);
         }
         // Before anything happens that is told below it.
@@ -141,6 +143,7 @@ impl App {
     /// One round without staying: polls once (or plays a recording to its end), delivers what is due, ends.
     pub async fn once(self, stop: CancellationToken) -> anyhow::Result<()> {
         let lock = self.pipeline.store.lock_worker().await?;
+        self.prepare_archive()?;
         let stages = self.pipeline.set_up().await?;
         let (steps, taken) = mpsc::channel(QUEUE);
         let ingest = self.pipeline.ingest(stages.watchlist(), steps);
@@ -162,7 +165,12 @@ impl App {
         detecting.await??;
         let sent = self.dispatch().run_once(&stop).await?;
         closing::once(&*self.pipeline.store, &self.pipeline.calendar, &stop).await?;
-        retain::once(&*self.pipeline.store, self.retention(), self.pipeline.clock.now(), &stop).await?;
+        let archive = self.archive();
+        if let Some(archive) = &archive {
+            archive.catch_up(&*self.pipeline.store, false, &stop).await?;
+        }
+        let now = self.pipeline.clock.now();
+        retain::once(&*self.pipeline.store, self.retention(), archive.as_ref(), now, &stop).await?;
         info!(deliveries = sent, "one round done");
         self.pipeline.store.close().await;
         drop(lock);
@@ -253,11 +261,30 @@ impl App {
         let (dispatch, wakeup, stopping) = (self.dispatch(), Arc::clone(wakeup), stop.clone());
         playing.spawn(async move { ("dispatch", dispatch.run(wakeup, stopping).await) });
         let (store, retention, stopping) = (Arc::clone(&self.pipeline.store), self.retention(), stop.clone());
-        let clock = Arc::clone(&self.pipeline.clock);
-        playing.spawn(async move { ("retain", retain::run(store, retention, clock, stopping).await) });
+        let (archive, clock) = (self.archive(), Arc::clone(&self.pipeline.clock));
+        playing
+            .spawn(async move { ("retain", retain::run(store, retention, archive, clock, stopping).await) });
+        if let Some(archive) = self.archive() {
+            let (store, stopping) = (Arc::clone(&self.pipeline.store), stop.clone());
+            playing.spawn(async move { ("archive", archive.run(store, stopping).await) });
+        }
         let (store, calendar) = (Arc::clone(&self.pipeline.store), Arc::clone(&self.pipeline.calendar));
         let stopping = stop.clone();
         playing.spawn(async move { ("closing", closing::run(store, calendar, stopping).await) });
+    }
+
+    fn archive(&self) -> Option<Archive> {
+        self.pipeline.config.archive(&self.pipeline.calendar)
+    }
+
+    /// Whoever is to write there finds out now whether that goes.
+    fn prepare_archive(&self) -> anyhow::Result<()> {
+        let Some(archive) = self.archive() else { return Ok(()) };
+        archive.prepare().map_err(|error| {
+            let folder = self.pipeline.config.archive.folder.display();
+            let what = format!("`{folder}` must be a folder that can be written to: {error}");
+            ConfigError::value("archive.folder", what).into()
+        })
     }
 
     fn retention(&self) -> Retention {
@@ -317,6 +344,8 @@ impl App {
         config.rule = self.pipeline.config.rule();
         config.local_operator = self.is_demonstration(&config.public_url, listener.local_addr()?.ip());
         config.mailbox = self.mailbox().filter(|_| config.local_operator);
+        config.archive = self.archive();
+        config.bars_retention = self.retention().bars;
         config.metrics_apart = section.metrics_listen.is_some();
         config.version = env!("CARGO_PKG_VERSION");
         config.limits = Limits {

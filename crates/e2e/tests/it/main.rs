@@ -7,6 +7,7 @@ mod absence;
 mod account;
 mod admin;
 mod apart;
+mod archive;
 mod backtest;
 mod bars;
 mod cli;

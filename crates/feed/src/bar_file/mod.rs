@@ -19,6 +19,7 @@
 //! foreign         what a file is that holds none
 //! parquet_schema  the types we write
 //! write           CSV, gzipped CSV and Parquet
+//! seal            what a file of an archive says of itself, under a checksum
 //! ```
 
 mod column;
@@ -32,6 +33,7 @@ mod parquet_read;
 mod parquet_schema;
 mod refusal;
 mod row;
+mod seal;
 mod source;
 mod time;
 mod units;
@@ -43,6 +45,7 @@ pub use csv_read::HEADER;
 pub use format::Format;
 pub use options::{FileZone, Labels, ReadOptions, UnknownZone};
 pub use row::{RejectedRow, Row};
+pub use seal::{archive_mark, open_archived, seal};
 pub use source::{BarFile, Source, files, open, sources};
 pub use units::Units;
 pub use write::BarWriter;

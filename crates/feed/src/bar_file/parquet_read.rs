@@ -63,6 +63,8 @@ pub(super) struct ParquetRows {
     /// Rows handed out.
     rows: u64,
     ended: bool,
+    /// Row groups that cannot hold this symbol are skipped.
+    only: Option<Symbol>,
 }
 
 /// Decoded rows: for each column that is there, a cell a row.
@@ -154,7 +156,25 @@ impl ParquetRows {
             batch: Batch::default(),
             rows: 0,
             ended: false,
+            only: None,
         })
+    }
+
+    /// Skips the row groups that hold none of a symbol, by what the file says of them.
+    pub(super) fn only(&mut self, symbol: Symbol) {
+        self.only = Some(symbol);
+    }
+
+    /// Whether a row group may hold what is wanted. Statistics that are cut short tell too little, and bound
+    /// it all the same.
+    fn is_wanted(&self, group: usize) -> bool {
+        let (Some(symbol), Some(at)) = (self.only, self.columns.at(Column::Symbol)) else { return true };
+        let Some(statistics) = self.file.metadata().row_group(group).column(at).statistics() else {
+            return true;
+        };
+        let symbol = symbol.as_str().as_bytes();
+        statistics.min_bytes_opt().is_none_or(|least| least <= symbol)
+            && statistics.max_bytes_opt().is_none_or(|most| symbol <= most)
     }
 
     /// The share of `bytes` that the rows handed out are of all rows.
@@ -210,6 +230,12 @@ impl ParquetRows {
                     Err(format!("the file says it has {} rows", self.total))
                 };
             }
+            if !self.is_wanted(self.groups) {
+                let skipped = self.file.metadata().row_group(self.groups).num_rows();
+                self.rows += u64::try_from(skipped).unwrap_or_default();
+                self.groups += 1;
+                continue;
+            }
             let (file, index, columns) = (&self.file, self.groups, self.columns);
             let (left, readers) = guarded(|| {
                 let group = file.get_row_group(index)?;
@@ -241,7 +267,7 @@ impl ParquetRows {
 }
 
 /// What the library makes of bytes. A panic in it says that they are damaged, too.
-fn guarded<T>(read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, String> {
+pub(super) fn guarded<T>(read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, String> {
     match catch_unwind(AssertUnwindSafe(read)) {
         Ok(Ok(read)) => Ok(read),
         Ok(Err(error)) => Err(excerpt(&error.to_string())),

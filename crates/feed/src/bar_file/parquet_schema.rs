@@ -17,7 +17,7 @@ use parquet::basic::{
     Compression, ConvertedType, Encoding, GzipLevel, LogicalType, Repetition, TimeUnit, Type as Physical,
 };
 use parquet::errors::Result;
-use parquet::file::metadata::SortingColumn;
+use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::WriterProperties;
 use parquet::schema::types::{ColumnPath, Type};
 use qqq_core::Price;
@@ -53,8 +53,8 @@ fn type_of(column: Column) -> Result<Type> {
     builder.with_repetition(if nullable { Repetition::OPTIONAL } else { Repetition::REQUIRED }).build()
 }
 
-/// How it is encoded.
-pub(super) fn properties() -> Result<WriterProperties> {
+/// How it is encoded, and what the footer says beside it.
+pub(super) fn properties(says: Vec<KeyValue>) -> Result<WriterProperties> {
     let ascending =
         |column: Column| SortingColumn { column_idx: column as i32, descending: false, nulls_first: false };
     let [symbol, feed, splits, start] = [Column::Symbol, Column::Feed, Column::Splits, Column::Start]
@@ -64,6 +64,7 @@ pub(super) fn properties() -> Result<WriterProperties> {
         // Its pages carry a checksum. The library writes none of its own, and a wrong price is worse than
         // none.
         .set_compression(Compression::GZIP(GzipLevel::default()))
+        .set_key_value_metadata((!says.is_empty()).then_some(says))
         .set_sorting_columns(Some(vec![ascending(Column::Symbol), ascending(Column::Start)]))
         // Prices seldom repeat: as they are, compressed, they take the least room.
         .set_dictionary_enabled(false)

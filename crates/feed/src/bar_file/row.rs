@@ -74,7 +74,7 @@ impl From<Row> for Told {
 pub(super) fn row(
     cells: &impl Cells,
     options: &mut ReadOptions,
-    tracked: Option<(&Watchlist, &Calendar)>,
+    tracked: Option<(Option<&Watchlist>, &Calendar)>,
 ) -> Result<Told, Refusal> {
     let label = cells.symbol()?;
     let at = cells.start(options.zone.as_ref().map(|zone| &zone.0))?;
@@ -87,8 +87,8 @@ pub(super) fn row(
         Refusal::of_cell(Column::Start, &at.to_string(), what)
     })?;
     let symbol = match tracked {
-        None => label,
-        Some((watchlist, calendar)) => match watchlist.resolve_on(label, calendar.date_of(start)) {
+        None | Some((None, _)) => label,
+        Some((Some(watchlist), calendar)) => match watchlist.resolve_on(label, calendar.date_of(start)) {
             Ok(_) if !calendar.knows(calendar.date_of(start)) => {
                 let kind = format!("before {FIRST_DAY}, where the calendar begins");
                 return Err(Refusal::of_column(

@@ -9,7 +9,7 @@ use super::refusal::Refusal;
 use super::row::{RejectedRow, Row, Told, row};
 use super::units::Units;
 use crate::{FeedError, FeedErrorKind};
-use qqq_core::{Calendar, Watchlist};
+use qqq_core::{Calendar, Symbol, Watchlist};
 use std::collections::VecDeque;
 use std::fmt;
 use std::iter::FusedIterator;
@@ -155,7 +155,8 @@ pub struct BarFile<'a> {
     source: Source,
     rows: Rows,
     options: ReadOptions,
-    tracked: Option<(&'a Watchlist, &'a Calendar)>,
+    /// Whose rows, and the calendar; without a watchlist, all of them as they are called.
+    tracked: Option<(Option<&'a Watchlist>, &'a Calendar)>,
     /// Bytes read from the disk.
     taken: Arc<AtomicU64>,
     /// What is told before the next row is read.
@@ -172,8 +173,26 @@ impl BarFile<'_> {
     /// Resolves the labels of the rows by what they meant on the bar's New York day, and tells bars of
     /// symbols not tracked apart. Without this, bars carry the labels as they stand in the file.
     pub fn tracked_by<'b>(self, watchlist: &'b Watchlist, calendar: &'b Calendar) -> BarFile<'b> {
+        self.told_by(Some(watchlist), calendar)
+    }
+
+    /// Tells the bars of all symbols in today's units, by the labels as they stand in the file: it must be
+    /// one of ours.
+    pub fn of_any_symbol<'b>(self, calendar: &'b Calendar) -> BarFile<'b> {
+        self.told_by(None, calendar)
+    }
+
+    fn told_by<'b>(self, watchlist: Option<&'b Watchlist>, calendar: &'b Calendar) -> BarFile<'b> {
         let Self { source, rows, options, taken, waiting, .. } = self;
         BarFile { source, rows, options, taken, waiting, tracked: Some((watchlist, calendar)) }
+    }
+
+    /// Passes over row groups of a Parquet file that hold none of a symbol. Rows of others may be told.
+    pub fn skipping_to(mut self, symbol: Symbol) -> Self {
+        if let Rows::Parquet(rows) = &mut self.rows {
+            rows.only(symbol);
+        }
+        self
     }
 
     /// The units that bars are brought into by now: those given, and the splits the file told of.
@@ -227,6 +246,6 @@ impl Iterator for BarFile<'_> {
 
 impl FusedIterator for BarFile<'_> {}
 
-fn file_error(name: &(impl fmt::Display + ?Sized), what: impl fmt::Display) -> FeedError {
+pub(super) fn file_error(name: &(impl fmt::Display + ?Sized), what: impl fmt::Display) -> FeedError {
     FeedError::new(FeedErrorKind::File, format!("{name}: {what}"))
 }

@@ -3,12 +3,14 @@
 use super::column::Column;
 use super::format::Format;
 use super::parquet_schema::{properties, schema};
+use super::seal;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use jiff::civil::Date;
 use parquet::column::writer::{ColumnWriter, ColumnWriterImpl};
 use parquet::data_type::{ByteArray, DataType};
 use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::file::metadata::KeyValue;
 use parquet::file::writer::SerializedFileWriter;
 use qqq_core::{Bar, Calendar, Price, Second, Split, Splits, Symbol};
 use std::io::{self, Write};
@@ -25,7 +27,11 @@ pub struct BarWriter<W: Write + Send> {
 }
 
 /// What each bar was brought over, as the column `splits` tells it.
-struct Applied(Vec<AppliedTo>);
+struct Applied {
+    to: Vec<AppliedTo>,
+    /// Whether there is the column where nothing was.
+    always: bool,
+}
 
 /// The bars of a symbol before a split, and what all of them were brought over.
 struct AppliedTo {
@@ -41,18 +47,18 @@ impl Applied {
             let all: Vec<String> = splits.since(first.symbol, day).map(Split::to_string).collect();
             AppliedTo { symbol: first.symbol, before: calendar.midnight(first.ex_date), text: all.join(" ") }
         });
-        Self(applied.collect())
+        Self { to: applied.collect(), always: false }
     }
 
     /// What a bar was brought over: of the splits behind it, the first knows the others.
     fn to(&self, bar: &Bar) -> Option<&str> {
-        let first = self.0.iter().find(|one| one.symbol == bar.symbol && bar.start < one.before);
+        let first = self.to.iter().find(|one| one.symbol == bar.symbol && bar.start < one.before);
         first.map(|first| first.text.as_str())
     }
 
     fn columns(&self) -> &'static [Column] {
         let all = &Column::ALL;
-        if self.0.is_empty() { &all[..all.len() - 1] } else { all }
+        if self.to.is_empty() && !self.always { &all[..all.len() - 1] } else { all }
     }
 }
 
@@ -65,15 +71,23 @@ enum Sink<W: Write + Send> {
 impl<W: Write + Send> BarWriter<W> {
     /// Begins a file of bars in the units of their own day. `out` should be buffered.
     pub fn new(format: Format, out: W) -> io::Result<Self> {
-        Self::begin(format, out, Applied(Vec::new()))
+        Self::begin(format, out, Applied { to: Vec::new(), always: false }, Vec::new())
     }
 
     /// Begins a file of bars that were brought over splits: it says so, in a column, where there are any.
     pub fn adjusted(format: Format, out: W, splits: &Splits, calendar: &Calendar) -> io::Result<Self> {
-        Self::begin(format, out, Applied::new(splits, calendar))
+        Self::begin(format, out, Applied::new(splits, calendar), Vec::new())
     }
 
-    fn begin(format: Format, mut out: W, applied: Applied) -> io::Result<Self> {
+    /// Begins a Parquet file of an archive, of bars that were brought over splits. It has the column for them
+    /// whatever there are, so that all files of a folder have the same columns, and says a mark that
+    /// [`archive_mark`](super::archive_mark) reads. It is to be [sealed](super::seal()) when it is finished.
+    pub fn archived(out: W, splits: &Splits, calendar: &Calendar, mark: &str) -> io::Result<Self> {
+        let applied = Applied { always: true, ..Applied::new(splits, calendar) };
+        Self::begin(Format::Parquet, out, applied, seal::says(mark))
+    }
+
+    fn begin(format: Format, mut out: W, applied: Applied, says: Vec<KeyValue>) -> io::Result<Self> {
         let columns = applied.columns();
         let sink = match format {
             Format::Csv => {
@@ -86,9 +100,9 @@ impl<W: Write + Send> BarWriter<W> {
                 Sink::CsvGz(encoder)
             }
             Format::Parquet => {
-                let file =
-                    (|| SerializedFileWriter::new(out, Arc::new(schema(columns)?), Arc::new(properties()?)))(
-                    );
+                let (schema, properties) =
+                    schema(columns).and_then(|schema| Ok((schema, properties(says)?))).map_err(as_io)?;
+                let file = SerializedFileWriter::new(out, Arc::new(schema), Arc::new(properties));
                 Sink::Parquet { file: Box::new(file.map_err(as_io)?), waiting: Vec::new() }
             }
         };
@@ -110,6 +124,17 @@ impl<W: Write + Send> BarWriter<W> {
                 Ok(())
             }
         }
+    }
+
+    /// Ends a row group of a Parquet file here: readers skip groups by their statistics.
+    pub fn end_group(&mut self) -> io::Result<()> {
+        if let Sink::Parquet { file, waiting } = &mut self.sink
+            && !waiting.is_empty()
+        {
+            write_group(file, waiting, &self.applied).map_err(as_io)?;
+            waiting.clear();
+        }
+        Ok(())
     }
 
     /// Ends the file, and answers what it was written to, flushed.

@@ -5,6 +5,7 @@
 mod alpaca;
 mod alpaca_stream;
 mod alpaca_trades;
+mod archived;
 mod captured;
 mod csv;
 mod finnhub;

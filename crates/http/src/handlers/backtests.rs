@@ -91,7 +91,7 @@ pub(crate) async fn run(State(api): State<Api>, request: Request) -> Result<Resp
     let query = api.backtest_query(&mut fields);
     let query = fields.finish(query)?;
     let _turn = api.0.backtest_limiter.wait(Network::from(client)).await?;
-    let report = backtest(&api.0.store, &api.0.calendar, &query).await?;
+    let report = backtest(&api.0.history, &api.0.calendar, &query).await?;
     let out = BacktestOut::new(&query, &report);
     let body = serde_json::to_vec(&out).map_err(|_| Problem::internal())?;
     // Nothing is kept of an answer to a POST.

@@ -1,7 +1,7 @@
 //! `GET /v1/symbols/{symbol}/bars`: the stored bars that count, of any interval, oldest first.
 //!
-//! They come from the store, a bounded read at a time. The page that most ask for, the newest bars of a
-//! symbol, is made once and shared until the symbol has a newer or corrected bar.
+//! They come from the store and its archive, a bounded read at a time. The page that most ask for, the newest
+//! bars of a symbol, is made once and shared until the symbol has a newer or corrected bar.
 
 use crate::api::Api;
 use crate::dto::market::{BarRowOut, PageOut, Row};
@@ -18,7 +18,8 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use qqq_core::market::aggregate::aggregate;
 use qqq_core::{Calendar, Candle, Interval, Second, Symbol};
-use qqq_store::{BarRecord, Store, StoreError};
+use qqq_engine::archive::{ArchiveError, History};
+use qqq_store::BarRecord;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -124,7 +125,7 @@ pub(crate) async fn bars(
     };
     let wanted = Wanted { symbol, interval, from, to: to.unwrap_or(Second::MAX), limit };
     let make = || async {
-        let (rows, next) = read(&*api.0.store, calendar, wanted).await?;
+        let (rows, next) = read(&api.0.history, calendar, wanted).await?;
         let link = next.and_then(|next| link(symbol, &query, next));
         let answer = match format {
             Format::Json => json(&PageOut {
@@ -133,7 +134,7 @@ pub(crate) async fn bars(
             }),
             Format::Csv => Answer::new(CSV, REVALIDATE, csv(symbol, &rows).into_bytes()),
         };
-        Ok::<_, StoreError>(answer.by_accept().linking(link))
+        Ok::<_, ArchiveError>(answer.by_accept().linking(link))
     };
     let usual =
         format == Format::Json && PARAMETERS.iter().all(|&name| name == "interval" || !query.has(name));
@@ -160,10 +161,10 @@ const fn usual_days(interval: Interval) -> i32 {
 /// Reads a page, and where the next one begins: always where a bucket begins, so that no bucket is told
 /// in part.
 async fn read(
-    store: &dyn Store,
+    history: &History,
     calendar: &Calendar,
     wanted: Wanted,
-) -> Result<(Vec<Row>, Option<Second>), StoreError> {
+) -> Result<(Vec<Row>, Option<Second>), ArchiveError> {
     let Wanted { symbol, interval, from, to, limit } = wanted;
     // The last bucket may begin before `to` and end after it.
     let end = interval.bucket(calendar, to.plus_seconds(-1)).map_or(to, |bucket| bucket.end);
@@ -174,7 +175,7 @@ async fn read(
     let mut next = from;
     loop {
         let room = usual.max(LEAST_READ).min(MOST_READ - records.len());
-        let more = store.bars(symbol, next..end, room).await?;
+        let more = history.records(symbol, next..end, room).await?;
         let exhausted = more.len() < room;
         next = more.last().map_or(next, |last| calendar.cadence().after(last.bar.start));
         records.extend(more);

@@ -5,6 +5,7 @@ use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use qqq_core::subscription::limits::LimitExceeded;
+use qqq_engine::archive::ArchiveError;
 use qqq_store::StoreError;
 use serde::Serialize;
 use std::time::Duration;
@@ -230,6 +231,19 @@ impl From<StoreError> for Problem {
             ref other => tracing::error!(error = %other, "the store could not answer a request"),
         }
         Self::unavailable("store_unavailable", "the store does not answer now", Duration::from_secs(5))
+    }
+}
+
+impl From<ArchiveError> for Problem {
+    fn from(error: ArchiveError) -> Self {
+        match error {
+            ArchiveError::Store(error) => error.into(),
+            error => {
+                tracing::error!("{error}");
+                let detail = "a file of the archive cannot be read: the log says which";
+                Self::unavailable("archive_unreadable", detail, Duration::from_secs(60))
+            }
+        }
     }
 }
 

@@ -113,6 +113,15 @@ impl BarStore for Faulty {
     async fn close_bars(&self, range: Range<Second>, after: Option<Symbol>) -> Result<Closed, StoreError> {
         self.ok().await?.close_bars(range, after).await
     }
+    async fn closed_from(&self, from: Second) -> Result<Option<Second>, StoreError> {
+        self.ok().await?.closed_from(from).await
+    }
+    async fn closed_extent(&self, range: Range<Second>) -> Result<ClosedExtent, StoreError> {
+        self.ok().await?.closed_extent(range).await
+    }
+    async fn closed_symbols(&self, range: Range<Second>) -> Result<Vec<Symbol>, StoreError> {
+        self.ok().await?.closed_symbols(range).await
+    }
     async fn bars(
         &self,
         symbol: Symbol,

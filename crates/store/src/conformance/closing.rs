@@ -323,3 +323,48 @@ pub async fn closed_bars_go_a_stretch_at_a_time(store: Shared) {
     assert!(pruned.iter().rev().skip(2).all(|&some| (150..=250).contains(&some)), "{pruned:?}");
     assert_eq!(starts().await, Some(day(3).plus_minutes(50)));
 }
+
+pub async fn what_is_closed_of_a_day_is_told_and_every_change_of_it_shows(store: Shared) {
+    let day = |n: i32| MINUTE.plus_minutes(1440 * n);
+    let of_day = |n: i32| day(n)..day(n + 1);
+    for n in [0, 2] {
+        for name in ["TSLA", "AAPL"] {
+            let bars = (0..10).filter(|&at| at != 5).map(|at| bar(name, day(n).plus_minutes(at), 100));
+            store.commit(&bars_of(bars), at(0)).await.unwrap();
+        }
+    }
+    assert_eq!(store.closed_from(Second::MIN).await.unwrap(), None);
+    assert_eq!(store.closed_extent(of_day(0)).await.unwrap(), ClosedExtent::default());
+    close_all(&store, &of_day(0)).await;
+    close_all(&store, &of_day(2)).await;
+    assert_eq!(store.closed_from(Second::MIN).await.unwrap(), Some(day(0).plus_minutes(9)));
+    assert_eq!(store.closed_from(day(1)).await.unwrap(), Some(day(2).plus_minutes(9)));
+    assert_eq!(store.closed_from(day(3)).await.unwrap(), None);
+    assert_eq!(store.closed_symbols(of_day(0)).await.unwrap(), ["AAPL", "TSLA"].map(symbol));
+    assert_eq!(store.closed_symbols(of_day(1)).await.unwrap(), []);
+    let first = store.closed_extent(of_day(0)).await.unwrap();
+    assert_eq!(first, ClosedExtent { bars: 18, newest: Sequence(2), sequences: 3 });
+    assert_eq!(store.closed_extent(of_day(1)).await.unwrap(), ClosedExtent::default());
+    let other = store.closed_extent(of_day(2)).await.unwrap();
+
+    // What comes late, in its block and behind it; and a correction.
+    let mut seen = vec![first];
+    for one in [bar("TSLA", day(0).plus_minutes(5), 100), bar("TSLA", day(0).plus_minutes(20), 100)] {
+        store.commit(&bars_of([one]), at(0)).await.unwrap();
+        close_all(&store, &of_day(0)).await;
+        seen.push(store.closed_extent(of_day(0)).await.unwrap());
+    }
+    let corrected = BarRecord { revision: 1, ..bar("AAPL", day(0), 101) };
+    store.commit(&bars_of([corrected]), at(0)).await.unwrap();
+    seen.push(store.closed_extent(of_day(0)).await.unwrap());
+    // A row of an earlier commit than one of its block.
+    store.commit(&bars_of([bar("TSLA", day(0).plus_minutes(30), 100)]), at(0)).await.unwrap();
+    store.commit(&bars_of([bar("TSLA", day(0).plus_minutes(15), 100)]), at(0)).await.unwrap();
+    seen.push(store.closed_extent(of_day(0)).await.unwrap());
+    close_all(&store, &of_day(0)).await;
+    seen.push(store.closed_extent(of_day(0)).await.unwrap());
+    for (n, one) in seen.iter().enumerate() {
+        assert!(!seen[..n].contains(one), "change {n} does not show: {seen:?}");
+    }
+    assert_eq!(store.closed_extent(of_day(2)).await.unwrap(), other, "another day");
+}

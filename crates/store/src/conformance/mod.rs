@@ -241,6 +241,7 @@ macro_rules! store_conformance {
             closed_bars_are_corrected_and_late_ones_join_them
             sessions_are_imported_as_they_stay
             closed_bars_go_a_stretch_at_a_time
+            what_is_closed_of_a_day_is_told_and_every_change_of_it_shows
             changes_are_complete_and_in_order
             changes_come_in_whole_commits
             rows_are_read_on_from_any_place_in_the_order_of_their_commits

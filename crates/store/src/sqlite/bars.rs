@@ -6,8 +6,8 @@ use super::sql::bounded;
 use super::store::{Sqlite, sequence};
 use super::{blocks, cadence, closing, commit, read_bars, write_bars};
 use crate::{
-    Audience, BarRecord, BarStore, Batch, ChangeCursor, Changes, Closed, Committed, Imported, Key, Row,
-    Sequence, SessionBars, SplitRecord, Stamped, StoreError,
+    Audience, BarRecord, BarStore, Batch, ChangeCursor, Changes, Closed, ClosedExtent, Committed, Imported,
+    Key, Row, Sequence, SessionBars, SplitRecord, Stamped, StoreError,
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -85,6 +85,18 @@ impl BarStore for Sqlite {
         let closed = closing::close(&mut write, &range, after).await?;
         self.finish(write).await?;
         Ok(closed)
+    }
+
+    async fn closed_from(&self, from: Second) -> Result<Option<Second>, StoreError> {
+        blocks::first_end(&mut *self.readers.acquire().await?, from).await
+    }
+
+    async fn closed_extent(&self, range: Range<Second>) -> Result<ClosedExtent, StoreError> {
+        blocks::extent(&mut *self.readers.acquire().await?, &range).await
+    }
+
+    async fn closed_symbols(&self, range: Range<Second>) -> Result<Vec<Symbol>, StoreError> {
+        blocks::symbols(&mut *self.readers.acquire().await?, &range).await
     }
 
     async fn bars(

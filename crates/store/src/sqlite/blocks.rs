@@ -2,11 +2,11 @@
 
 use super::rows::Columns;
 use crate::block::{self, MOST_BARS, Stored};
-use crate::{Sequence, StoreError};
+use crate::{ClosedExtent, Sequence, StoreError};
 use qqq_core::{Second, Symbol};
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 /// Blocks read in one go.
 const AT_ONCE: i64 = 64;
@@ -59,6 +59,14 @@ pub(super) const IN_PARTS: &str = "select symbol from blocks where last >= ?1 an
      group by symbol having count(*) > 1 order by symbol limit ?4";
 
 pub(super) const OLD: &str = "select rowid, bars from blocks where last < ? order by last limit ?";
+
+pub(super) const FIRST_END: &str = "select min(last) from blocks where last >= ?";
+
+pub(super) const EXTENT: &str = "select coalesce(sum(bars), 0), coalesce(max(newest_sequence), 0), \
+     coalesce(sum(newest_sequence), 0) from blocks where last >= ? and last < ?";
+
+pub(super) const SYMBOLS: &str =
+    "select distinct symbol from blocks where last >= ? and last < ? order by symbol";
 
 /// A block as it lies there.
 pub(super) struct StoredBlock {
@@ -254,6 +262,36 @@ pub(super) async fn visit_changed(
 pub(super) async fn newest_end(connection: &mut SqliteConnection) -> Result<Option<Second>, StoreError> {
     let row = sqlx::query("select max(last) from blocks").fetch_one(connection).await?;
     Columns::new(&row, "blocks").maybe_second()
+}
+
+/// Where the first block ends that ends at a time or later.
+pub(super) async fn first_end(
+    connection: &mut SqliteConnection,
+    from: Second,
+) -> Result<Option<Second>, StoreError> {
+    let row = sqlx::query(FIRST_END).bind(from.unix()).fetch_one(connection).await?;
+    Columns::new(&row, "blocks").maybe_second()
+}
+
+/// What the blocks hold that end in a range.
+pub(super) async fn extent(
+    connection: &mut SqliteConnection,
+    range: &Range<Second>,
+) -> Result<ClosedExtent, StoreError> {
+    let (start, end) = (range.start.unix(), range.end.unix());
+    let row = sqlx::query(EXTENT).bind(start).bind(end).fetch_one(connection).await?;
+    let mut columns = Columns::new(&row, "blocks");
+    Ok(ClosedExtent { bars: columns.take()?, newest: Sequence(columns.take()?), sequences: columns.take()? })
+}
+
+/// The symbols of the blocks that end in a range, in order.
+pub(super) async fn symbols(
+    connection: &mut SqliteConnection,
+    range: &Range<Second>,
+) -> Result<Vec<Symbol>, StoreError> {
+    let (start, end) = (range.start.unix(), range.end.unix());
+    let rows = sqlx::query(SYMBOLS).bind(start).bind(end).fetch_all(connection).await?;
+    rows.iter().map(|row| Columns::new(row, "blocks").parse()).collect()
 }
 
 /// The first `limit` symbols after one whose bars in a range lie in several blocks, in order.

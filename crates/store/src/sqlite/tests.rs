@@ -284,6 +284,9 @@ async fn frequent_queries_find_their_index() {
         (blocks::IN_PARTS, "blocks_by_last (last>? AND last<?)"),
         (blocks::ASTRAY, "sqlite_autoindex_blocks_1 (symbol=? AND first=?)"),
         (blocks::OLD, "blocks_by_last (last<?)"),
+        (blocks::FIRST_END, "blocks_by_last (last>?)"),
+        (blocks::EXTENT, "blocks_by_last (last>? AND last<?)"),
+        (blocks::SYMBOLS, "blocks_by_last (last>? AND last<?)"),
         (bars::STATISTICS_AFTER, "statistics_by_sequence ((sequence,symbol)>(?,?) AND sequence<?)"),
         (bars::ALERTS_AFTER, "alerts_by_sequence ((sequence,id)>(?,?) AND sequence<?)"),
         (alerts::ALL, "alerts_by_start (start>? AND (start,id)<(?,?))"),
@@ -325,6 +328,7 @@ async fn frequent_queries_find_their_index() {
         let few = [
             blocks::IN_PARTS,
             blocks::RECENT,
+            blocks::SYMBOLS,
             claim::CANDIDATES,
             claim::BUNDLED,
             alerts::OF_RECEIVER,

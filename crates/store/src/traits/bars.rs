@@ -1,6 +1,6 @@
 //! Bars, statistics, and the commit of a step.
 
-use crate::batch::{BarRecord, Batch, Closed, Committed, Imported, SessionBars, SplitRecord};
+use crate::batch::{BarRecord, Batch, Closed, ClosedExtent, Committed, Imported, SessionBars, SplitRecord};
 use crate::error::StoreError;
 use crate::places::{ChangeCursor, Changes, Row, Stamped};
 use crate::query::Audience;
@@ -54,6 +54,16 @@ pub trait BarStore: Send + Sync {
     /// Nothing that readers see changes, and a bar that comes late or is corrected afterwards is written as
     /// any other. `range` should be over, and be closed as a whole: a day.
     async fn close_bars(&self, range: Range<Second>, after: Option<Symbol>) -> Result<Closed, StoreError>;
+
+    /// When the first stretch of closed bars ends, of those that end at `from` or later: when its last bar
+    /// begins.
+    async fn closed_from(&self, from: Second) -> Result<Option<Second>, StoreError>;
+
+    /// How much of `range` is closed. It should hold whole stretches: days.
+    async fn closed_extent(&self, range: Range<Second>) -> Result<ClosedExtent, StoreError>;
+
+    /// The symbols with closed bars in `range`, in order.
+    async fn closed_symbols(&self, range: Range<Second>) -> Result<Vec<Symbol>, StoreError>;
 
     /// Bars of one symbol in `range`, oldest first, at most `limit`.
     async fn bars(

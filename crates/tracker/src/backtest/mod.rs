@@ -19,6 +19,7 @@ use files::Found;
 use qqq_contract::BacktestOut;
 use qqq_core::alert::backtest::{Backtest, Report};
 use qqq_core::{Calendar, Clock as _, FeedLabel, Metric, RuleName, Second, SpikeRule, Symbol, Watchlist};
+use qqq_engine::archive::History;
 use qqq_engine::backtest::{BacktestQuery, SymbolBacktest, backtest, metrics_of};
 use qqq_feed::bar_file::Labels;
 use qqq_store::Store;
@@ -122,8 +123,10 @@ impl Asked {
 
     async fn over_the_store(&self, config: &Config) -> anyhow::Result<(BacktestQuery, Report)> {
         let store = store::open(config).await?;
-        let query = self.query(stored(&*store, self.symbols()).await?)?;
-        let report = backtest(&store, &self.calendar, &query).await?;
+        let history = History::new(Arc::clone(&store))
+            .with_archive(config.archive(&self.calendar), config.store.bars_retention.duration());
+        let query = self.query(stored(&*store, &history, self.symbols()).await?)?;
+        let report = backtest(&history, &self.calendar, &query).await?;
         store.close().await;
         Ok((query, report))
     }
@@ -153,13 +156,16 @@ impl Asked {
     }
 }
 
-/// From the first stored bar of any of the symbols to the end of the last. `None` without any.
-async fn stored(store: &dyn Store, symbols: &[Symbol]) -> anyhow::Result<Option<Range<Second>>> {
+/// From the first bar of any of the symbols, in the store or its archive, to the end of the last stored one.
+/// `None` without any.
+async fn stored(
+    store: &dyn Store,
+    history: &History,
+    symbols: &[Symbol],
+) -> anyhow::Result<Option<Range<Second>>> {
     let mut first = None;
     for &symbol in symbols {
-        let oldest = store.bars(symbol, Second::MIN..Second::MAX, 1).await?;
-        let oldest = oldest.first().map(|record| record.bar.start);
-        first = first.into_iter().chain(oldest).min();
+        first = first.into_iter().chain(history.oldest(symbol).await?).min();
     }
     let newest = store.recent_bars(symbols, 1).await?;
     let end = newest.iter().map(|record| record.bar.start.plus_minutes(1)).max();

@@ -17,7 +17,7 @@ pub use feed::{
 };
 pub use load::load;
 pub use sections::{
-    EmailConfig, LogConfig, LogFormat, MarketConfig, RulesConfig, ServerConfig, StoreConfig,
+    ArchiveConfig, EmailConfig, LogConfig, LogFormat, MarketConfig, RulesConfig, ServerConfig, StoreConfig,
     SubscriptionsConfig, WatchlistConfig, WebhooksSection,
 };
 pub use settings::{Config, parse_url};

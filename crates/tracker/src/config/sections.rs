@@ -86,6 +86,15 @@ impl Default for StoreConfig {
     }
 }
 
+/// `[archive]`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ArchiveConfig {
+    /// Where days that are over are written as Parquet, and read from when the store has dropped them.
+    /// Empty: nowhere.
+    pub folder: PathBuf,
+}
+
 /// `[rules]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -3,14 +3,15 @@
 use super::error::ConfigError;
 use super::feed::{FeedConfig, ProviderName};
 use super::sections::{
-    EmailConfig, LogConfig, MarketConfig, RulesConfig, ServerConfig, StoreConfig, SubscriptionsConfig,
-    WatchlistConfig, WebhooksSection,
+    ArchiveConfig, EmailConfig, LogConfig, MarketConfig, RulesConfig, ServerConfig, StoreConfig,
+    SubscriptionsConfig, WatchlistConfig, WebhooksSection,
 };
 use qqq_core::market::calendar::Calendar;
 use qqq_core::market::watchlist::{ConfiguredWatchlist, FormerSymbol};
 use qqq_core::subscription::limits::SubscriptionLimits;
 use qqq_core::{SpikeRule, Symbol, Watchlist};
 use qqq_engine::active_rules::HouseRules;
+use qqq_engine::archive::Archive;
 use qqq_engine::watchlist::{WatchlistBasis, Watchlists};
 use qqq_store::Store;
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,8 @@ pub struct Config {
     pub feed: FeedConfig,
     /// Where everything is kept.
     pub store: StoreConfig,
+    /// Where bars stay that are not kept any more.
+    pub archive: ArchiveConfig,
     /// What is unusual.
     pub rules: RulesConfig,
     /// HTTP.
@@ -94,6 +97,12 @@ impl Config {
             .with_metrics(section.metrics.iter().map(|metric| metric.0).collect())
             .with_early_closes(section.extra_early_closes.iter().map(|early| early.0))
             .map_err(|error| ConfigError::value("market.extra_early_closes", error))
+    }
+
+    /// The archive, where there is to be one.
+    pub fn archive(&self, calendar: &Arc<Calendar>) -> Option<Archive> {
+        let folder = &self.archive.folder;
+        (!folder.as_os_str().is_empty()).then(|| Archive::new(folder.clone(), Arc::clone(calendar)))
     }
 
     /// The rule.
