@@ -2,13 +2,15 @@
 //! deviations, both relative deviations, both trailing averages and ratios, and the rule judged twice.
 //!
 //! Trading days of 6.5 hours with their nights, so that every window fills, slides and empties: in bars of a
-//! minute, and in bars of a second.
+//! minute, and in bars of a second; of price and volume, and of every metric there is.
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark")]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use qqq_core::market::calendar;
-use qqq_core::{Bar, Cadence, Calendar, Detector, FeedLabel, Price, Second, SpikeRule, Symbol, Volume};
+use qqq_core::{
+    Bar, Cadence, Calendar, Detector, FeedLabel, Metric, MetricSet, Price, Second, SpikeRule, Symbol, Volume,
+};
 use qqq_testkit::bars::flat;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -54,6 +56,9 @@ impl Market {
             let close = (bar.close.nanos() + cents * 10_000_000).max(Price::DOLLAR);
             bar.start = self.start;
             bar.close = Price::from_nanos(close).unwrap();
+            bar.high = Price::from_nanos(close + 20_000_000).unwrap();
+            bar.low = Price::from_nanos(close - 10_000_000).unwrap();
+            bar.trades = Some(50 + (self.noise >> 40) as u32 % 100);
             bar.volume = Volume::from_shares(5_000 + (self.noise >> 32) as i64 % 10_000).unwrap();
         }
         &self.bars
@@ -63,16 +68,25 @@ impl Market {
 fn detector(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("detector");
     group.sample_size(20).measurement_time(Duration::from_secs(8));
-    let sizes =
-        [(10, Cadence::Sixty), (1_000, Cadence::Sixty), (10_000, Cadence::Sixty), (1_000, Cadence::One)];
-    for (symbols, cadence) in sizes {
+    let (two, all) = (MetricSet::ALWAYS, Metric::ALL.into_iter().collect());
+    let sizes = [
+        (10, Cadence::Sixty, two),
+        (1_000, Cadence::Sixty, two),
+        (10_000, Cadence::Sixty, two),
+        (1_000, Cadence::One, two),
+        (1_000, Cadence::Sixty, all),
+    ];
+    for (symbols, cadence, metrics) in sizes {
         group.throughput(Throughput::Elements(symbols as u64));
-        group.bench_function(BenchmarkId::new(cadence.as_str(), symbols), |bencher| {
+        let name = format!("{cadence}, {} metrics", metrics.iter().count());
+        group.bench_function(BenchmarkId::new(name, symbols), |bencher| {
             let mut market = Market::new(symbols, cadence);
             let mut detector = Detector::new(
                 &market.symbols(),
                 FeedLabel::new("bench").unwrap(),
-                &Calendar::new(calendar::Market::Always, false, []).with_cadence(cadence),
+                &Calendar::new(calendar::Market::Always, false, [])
+                    .with_cadence(cadence)
+                    .with_metrics(metrics),
                 SpikeRule::default(),
             );
             let mut changes = Vec::new();
