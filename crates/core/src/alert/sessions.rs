@@ -81,7 +81,7 @@ impl Day {
         let at = self.trading.place(bar.start);
         for (metric, amounts) in &mut self.amounts {
             if let Some(amount) = amounts.get_mut(at) {
-                *amount = metric.amount(bar).unwrap_or(NONE);
+                *amount = metric.value(bar, None).unwrap_or(NONE);
             }
         }
         if self.trading.regular.contains(&bar.start) {

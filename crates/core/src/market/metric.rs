@@ -127,15 +127,6 @@ impl Metric {
         matches!(self.reading(), Reading::Change)
     }
 
-    /// The value of an amount of a bar. `None` of any other metric, and where the bar does not tell.
-    pub(crate) fn amount(self, bar: &Bar) -> Option<i128> {
-        match self.reading() {
-            Reading::Volume => Some(bar.volume.shares().into()),
-            Reading::Amount(of) => of(bar),
-            Reading::Close | Reading::Level(_) | Reading::Change => None,
-        }
-    }
-
     /// The exact decimal text of a value of this metric or of a sum of some: `689.1` dollars, `51234` shares.
     pub fn show(self, value: impl Into<i128>) -> Shown {
         Shown { metric: self, value: value.into() }
@@ -159,7 +150,13 @@ impl Metric {
 /// By how much a close changed from that of the bar before, 1e-9 dollars: the value of [`Metric::Return`].
 /// `None` where that began more than a day before.
 pub fn change((before, from): (Second, Price), (start, to): (Second, Price)) -> Option<i128> {
-    (start.seconds_since(before) <= Second::PER_DAY).then(|| to.nanos().abs_diff(from.nanos()).into())
+    change_of((before.unix(), from.nanos()), (start.unix(), to.nanos()))
+}
+
+/// The same of seconds and 1e-9 dollars.
+#[inline]
+pub(crate) fn change_of((before, from): (i64, i64), (at, to): (i64, i64)) -> Option<i128> {
+    (at - before <= Second::PER_DAY).then(|| to.abs_diff(from).into())
 }
 
 /// `volume * vwap`, or `volume * (high + low + close) / 3`: at most 9e27.

@@ -199,7 +199,7 @@ impl<V: Number, const N: usize, const SHIFT: u8> Lane<V, N, SHIFT> {
         if let Some(values) = values {
             cell = values;
             for value in &mut cell {
-                *value = value.plus(SHIFT);
+                *value = *value + V::from(SHIFT);
             }
         }
         let newest = self.tracks[symbol].newest;
@@ -514,7 +514,7 @@ impl<V: Number, const N: usize, const SHIFT: u8> Lane<V, N, SHIFT> {
     #[inline]
     fn values_of(mut cell: [V; N]) -> [V; N] {
         for value in &mut cell {
-            *value = value.minus(SHIFT);
+            *value = *value - V::from(SHIFT);
         }
         cell
     }

@@ -6,7 +6,9 @@ use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Sub, SubAssign};
 
 /// A value as a lane keeps it: 0 or more.
-pub(super) trait Number: Copy + PartialEq + Debug {
+pub(super) trait Number:
+    Copy + PartialEq + Debug + From<u8> + Into<i128> + Add<Output = Self> + Sub<Output = Self>
+{
     /// A square of a difference, or a sum of such.
     type Square: Copy
         + PartialEq
@@ -22,11 +24,10 @@ pub(super) trait Number: Copy + PartialEq + Debug {
     const NO_SQUARE: Self::Square;
 
     /// The value as it is added up.
-    fn wide(self) -> i128;
-    /// So much more.
-    fn plus(self, more: u8) -> Self;
-    /// So much less.
-    fn minus(self, less: u8) -> Self;
+    #[inline]
+    fn wide(self) -> i128 {
+        self.into()
+    }
     /// `(self - other)^2`.
     fn square_of_change(self, other: Self) -> Self::Square;
     /// The nearest double of `changes * squares - telescoped`.
@@ -39,21 +40,6 @@ impl Number for i64 {
 
     const ZERO: Self = 0;
     const NO_SQUARE: u128 = 0;
-
-    #[inline]
-    fn wide(self) -> i128 {
-        self.into()
-    }
-
-    #[inline]
-    fn plus(self, more: u8) -> Self {
-        self + Self::from(more)
-    }
-
-    #[inline]
-    fn minus(self, less: u8) -> Self {
-        self - Self::from(less)
-    }
 
     #[inline]
     fn square_of_change(self, other: Self) -> u128 {
@@ -77,21 +63,6 @@ impl Number for i128 {
 
     const ZERO: Self = 0;
     const NO_SQUARE: U256 = U256::ZERO;
-
-    #[inline]
-    fn wide(self) -> i128 {
-        self
-    }
-
-    #[inline]
-    fn plus(self, more: u8) -> Self {
-        self + Self::from(more)
-    }
-
-    #[inline]
-    fn minus(self, less: u8) -> Self {
-        self - Self::from(less)
-    }
 
     #[inline]
     fn square_of_change(self, other: Self) -> U256 {

@@ -7,7 +7,7 @@
 use super::lane::{DAY, Lane, Met};
 use super::sums::Number as _;
 use crate::market::cadence::Cadence;
-use crate::market::metric::{Metric, MetricSet, Reading, change};
+use crate::market::metric::{Metric, MetricSet, Reading, change_of};
 use crate::market::time::Second;
 use crate::statistics::Figures;
 use crate::{Bar, Price};
@@ -153,9 +153,9 @@ impl Windows {
                 Reading::Close | Reading::Volume => continue,
                 Reading::Amount(of) | Reading::Level(of) => of(bar),
                 // By far most bars are the newest.
-                Reading::Change if met == Met::New => before
-                    .filter(|(before, _)| at - before <= DAY)
-                    .map(|(_, [close, _])| close.abs_diff(values[0]).into()),
+                Reading::Change if met == Met::New => {
+                    before.and_then(|(before, [close, _])| change_of((before, close), (at, values[0])))
+                }
                 Reading::Change => {
                     self.amend_change_after(symbol, index, at);
                     self.change(symbol, at)
@@ -359,13 +359,11 @@ impl Windows {
 
     /// By how much the close of `at` changed from the bar before, where that is a day older at the most.
     fn change(&self, symbol: usize, at: i64) -> Option<i128> {
-        let timed = |at: i64, close: i64| Some((Second::from_unix(at), Price::from_nanos(close).ok()?));
         let [close, _] = self.pair.values(symbol, at)?;
         let before =
             self.pair.values_in(symbol, i64::MIN..at).next_back().map(|(at, [close, _])| (at, close));
         let departed = || self.departed.as_ref().and_then(|departed| departed[symbol]);
-        let (before, from) = before.or_else(departed)?;
-        change(timed(before, from)?, timed(at, close)?)
+        change_of(before.or_else(departed)?, (at, close))
     }
 
     /// The bar after one that came late or was corrected changed from another close than it was said to.

@@ -469,14 +469,7 @@ proptest! {
 
 fn alerts_of(tracked: &Tracked, symbol: Symbol, metric: Metric) -> Vec<oracle::Spike> {
     let alerts = tracked.alerts.values().filter(|alert| alert.symbol == symbol && alert.metric == metric);
-    let mut found: Vec<oracle::Spike> = alerts
-        .map(|alert| oracle::Spike {
-            start: alert.start.unix(),
-            value: alert.value,
-            occurrences: alert.count(),
-            peak: alert.peak(),
-        })
-        .collect();
+    let mut found: Vec<oracle::Spike> = alerts.map(oracle::Spike::from).collect();
     found.sort_by_key(|spike| spike.start);
     found
 }

@@ -4,7 +4,7 @@
 use num_rational::BigRational;
 use num_traits::ToPrimitive as _;
 use old_bigint::BigInt;
-use qqq_core::{Bar, Figures, Metric, Price};
+use qqq_core::{Alert, Bar, Figures, Metric, Price};
 use std::collections::BTreeMap;
 
 /// Values by start, seconds: one metric of one symbol. A bar that does not tell it is not there.
@@ -138,6 +138,13 @@ pub(crate) struct Spike {
     pub(crate) value: i128,
     pub(crate) occurrences: usize,
     pub(crate) peak: i128,
+}
+
+impl From<&Alert> for Spike {
+    fn from(alert: &Alert) -> Self {
+        let (start, value) = (alert.start.unix(), alert.value);
+        Self { start, value, occurrences: alert.count(), peak: alert.peak() }
+    }
 }
 
 /// Walks a series in order: at least three times the mean of the sixty minutes before, at least so many bars

@@ -94,12 +94,7 @@ fn check(calendar: &Calendar, cooldown_minutes: u32, expected_bars: usize) -> Ve
         let mut found: Vec<oracle::Spike> = alerts
             .values()
             .filter(|alert| alert.symbol == *symbol && alert.metric == *metric)
-            .map(|alert| oracle::Spike {
-                start: alert.start.unix(),
-                value: alert.value,
-                occurrences: alert.count(),
-                peak: alert.peak(),
-            })
+            .map(oracle::Spike::from)
             .collect();
         found.sort_by_key(|spike| spike.start);
         assert_eq!(found, oracle::spikes(series, 30, i64::from(cooldown_minutes) * 60), "{symbol} {metric}");
