@@ -109,8 +109,9 @@ fn hour_over(calendar: &Calendar, at: Second, clock: Second) -> Option<Range<Sec
 mod tests {
     use super::*;
     use qqq_core::market::calendar::Market;
-    use qqq_core::{Bar, FeedMode, FeedStatus, Price, Symbol, Volume};
+    use qqq_core::{FeedMode, FeedStatus, Symbol};
     use qqq_store::{BarRecord, Batch, Sequence};
+    use qqq_testkit::bars::{cents, flat};
 
     fn calendar(extended: bool) -> Calendar {
         Calendar::new(Market::Xnys, extended, [])
@@ -143,20 +144,8 @@ mod tests {
     async fn days_are_closed_as_the_feeds_clock_passes_them() {
         let folder = tempfile::tempdir().unwrap();
         let store = qqq_store::open(&format!("sqlite://{}/store.db", folder.path().display())).await.unwrap();
-        let price: Price = "100".parse().unwrap();
         let symbols: [Symbol; 2] = ["AAPL", "TSLA"].map(|name| name.parse().unwrap());
-        let bar = |symbol, start| Bar {
-            symbol,
-            start,
-            open: price,
-            high: price,
-            low: price,
-            close: price,
-            volume: Volume::ZERO,
-            vwap: None,
-            trades: None,
-            feed: "sip".parse().unwrap(),
-        };
+        let bar = |symbol: Symbol, start| flat(symbol.as_str(), start, cents(10_000), 0);
         let days = ["2025-01-24T14:30:00Z", "2025-01-27T14:30:00Z", "2025-01-28T14:30:00Z"].map(at);
         let bars = days.iter().flat_map(|day| {
             symbols.iter().flat_map(move |&symbol| (0..390).map(move |n| (symbol, day.plus_minutes(n))))

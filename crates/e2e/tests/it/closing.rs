@@ -1,8 +1,7 @@
 //! Days that are closed, and opened again by what comes late, while the process is killed.
 
-use crate::files::{PATIENCE, content, done};
+use crate::files::{content, done, killed_midway};
 use qqq_e2e::Tracker;
-use qqq_testkit::wait_until;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
@@ -92,17 +91,10 @@ fn kills_while_days_are_closed_and_opened_again_lose_no_bar() {
             let enough = killed + KILLS_PER_STORE / 2;
             let mut takes = *takes;
             while killed < enough {
-                let began = Instant::now();
-                tracker.spawn(&["import", file]);
-                wait_until(began + takes.mul_f64(random.f64()), || tracker.ended());
-                if tracker.ended().is_some() {
-                    // Too late to be a kill: it takes less long where little is new.
+                if !killed_midway(&mut tracker, &["import", file], &mut takes, random) {
                     late += 1;
-                    takes = takes.min(began.elapsed());
-                    tracker.wait(PATIENCE);
                     continue;
                 }
-                tracker.kill_9();
                 killed += 1;
                 let after = content(&tracker);
                 let (known, kept, whole) = (by_key(&before), by_key(&after), by_key(expected));

@@ -22,6 +22,26 @@ fn anywhere() -> Tracker {
     tracker
 }
 
+/// Starts a command and kills it at a random moment of the time it takes. False where it had ended by then:
+/// it takes no longer than that, as where little is new.
+pub(crate) fn killed_midway(
+    tracker: &mut Tracker,
+    arguments: &[&str],
+    takes: &mut Duration,
+    random: &mut fastrand::Rng,
+) -> bool {
+    let began = Instant::now();
+    tracker.spawn(arguments);
+    wait_until(began + takes.mul_f64(random.f64()), || tracker.ended());
+    if tracker.ended().is_some() {
+        *takes = (*takes).min(began.elapsed());
+        tracker.wait(PATIENCE);
+        return false;
+    }
+    tracker.kill_9();
+    true
+}
+
 /// Runs a command that must succeed. Answers what it said.
 #[track_caller]
 pub(crate) fn done(tracker: &Tracker, arguments: &[&str]) -> String {
@@ -191,17 +211,10 @@ fn kills_at_random_moments_of_an_import_leave_whole_batches_and_the_next_one_com
         if is_first {
             tracker.set("store.url", format!("sqlite://data/{killed}.db"));
         }
-        let began = Instant::now();
-        tracker.spawn(&["import", week]);
-        wait_until(began + takes.mul_f64(random.f64()), || tracker.ended());
-        if tracker.ended().is_some() {
-            // Too late to be a kill. Another moment, of the time it takes when little is new.
+        if !killed_midway(&mut tracker, &["import", week], &mut takes, random) {
             late += 1;
-            takes = takes.min(began.elapsed());
-            tracker.wait(PATIENCE);
             continue;
         }
-        tracker.kill_9();
         killed += 1;
         let kept = bars(&content(&tracker));
         assert!(kept.is_multiple_of(BATCH) || kept == bars(&whole), "half a batch: {kept} bars");
