@@ -17,6 +17,10 @@ export function tell(metrics: TrackedMetric[]) {
 
 tell(ALWAYS);
 
+/** The same metrics, the one that is watched most first. */
+export const volumeFirst = (metrics: TrackedMetric[]): TrackedMetric[] =>
+  [...metrics].sort((one, other) => Number(other.metric === "volume") - Number(one.metric === "volume"));
+
 /** `Volume`. One that is no longer tracked is called by its name. */
 export const titleOf = (metric: Metric): string => known.get(metric)?.title ?? metric;
 
