@@ -26,6 +26,9 @@ export function moveInList(event: KeyboardEvent, main: HTMLElement): boolean {
   const tops = rows.map((row) => row.getBoundingClientRect().top);
   const next = rowFor(event.key, tops, at, innerHeight);
   if (next === null) return false;
-  rows[next]?.querySelector("a")?.focus();
+  const link = rows[next]?.querySelector("a");
+  // At once: a smooth way there would be slower than the keys, which would arrive where no row is made yet.
+  link?.scrollIntoView({ block: "nearest", behavior: "instant" });
+  link?.focus();
   return true;
 }
